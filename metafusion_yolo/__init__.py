@@ -1,0 +1,29 @@
+"""Infrared and visible image fusion ahead of Ultralytics YOLO, trained jointly with the detector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+__all__ = ["FusionConfig", "MetaFusionYOLO", "PairError", "__version__"]
+
+if TYPE_CHECKING:
+    from metafusion_yolo.config import FusionConfig
+    from metafusion_yolo.data.pairs import PairError
+    from metafusion_yolo.model import MetaFusionYOLO
+
+_HOMES = {
+    "FusionConfig": "metafusion_yolo.config",
+    "MetaFusionYOLO": "metafusion_yolo.model",
+    "PairError": "metafusion_yolo.data.pairs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use, so that `metafusion help` need not wait for PyTorch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'metafusion_yolo' has no attribute '{name}'")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,1 @@
+"""Paired visible and infrared data: pairing, loading, augmentation, synthetic scenes."""

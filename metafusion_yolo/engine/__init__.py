@@ -1,0 +1,1 @@
+"""Trainer, validator, predictor, exporter and results: thin subclasses of the host's."""
