@@ -1,0 +1,51 @@
+"""Speed and accuracy of a fused detector in the formats that run here: `metafusion benchmark`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ultralytics.utils import LOGGER
+
+FORMATS = ("pt", "torchscript", "onnx")
+
+
+def benchmark_formats(model: Any, data: str | None, formats: tuple[str, ...], **kwargs: Any) -> list[dict[str, Any]]:
+    """Export a model to each format, validate the export, and print a table.
+
+    Args:
+        model: A :class:`metafusion_yolo.MetaFusionYOLO` loaded from a checkpoint.
+        data: Paired data set; None for the one that the checkpoint was trained on.
+        formats: "pt" for the checkpoint itself, and the host's export formats.
+        **kwargs: The host's arguments, such as `imgsz` and `device`.
+
+    Returns:
+        A row a format: `format`, `size_mb`, `mAP50`, `mAP50-95`, and milliseconds a pair: `preprocess`, `inference`,
+        `postprocess`.
+    """
+    rows = []
+    for name in formats:
+        file = model.ckpt_path if name == "pt" else model.export(format=name, **kwargs)
+        metrics = type(model)(file).val(
+            **({"data": data} if data else {}), rect=False, batch=1, plots=False, verbose=False, **kwargs
+        )
+        speed = {key: round(metrics.speed[key], 2) for key in ("preprocess", "inference", "postprocess")}
+        rows.append(
+            {
+                "format": name,
+                "size_mb": round(Path(file).stat().st_size / 1e6, 1),
+                "mAP50": round(float(metrics.box.map50), 4),
+                "mAP50-95": round(float(metrics.box.map), 4),
+                **speed,
+            }
+        )
+    LOGGER.info("\n" + table(rows))
+    return rows
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return rows of equal keys as aligned text."""
+    widths = {key: max(len(key), *(len(str(row[key])) for row in rows)) for key in rows[0]}
+    lines = ["  ".join(f"{key:>{width}}" for key, width in widths.items())]
+    lines += ["  ".join(f"{row[key]!s:>{width}}" for key, width in widths.items()) for row in rows]
+    return "\n".join(lines)

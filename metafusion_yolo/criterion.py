@@ -1,0 +1,79 @@
+"""The joint loss: fusion terms beside the host's detection loss, in the host's criterion contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metafusion_yolo.color import rgb_to_luminance
+from metafusion_yolo.config import Gains
+from metafusion_yolo.losses import gradient_loss, intensity_loss, ssim_loss
+from metafusion_yolo.nn.fusion import FusionOutput
+
+DetectionLoss = Callable[[Any, dict[str, Any]], tuple[Tensor, dict[str, Tensor]]]
+
+
+def fusion_terms(output: FusionOutput, pair: Tensor) -> dict[str, Tensor]:
+    """Return the fusion losses by name, unweighted scalars.
+
+    Args:
+        output: What the front-end made of the pair.
+        pair: (B, 4, H, W), R, G, B, IR in [0, 1].
+    """
+    sources = rgb_to_luminance(pair[:, :3]), pair[:, 3:]
+    return {
+        "ssim_loss": ssim_loss(output["luminance"], *sources),
+        "grad_loss": gradient_loss(output["luminance"], *sources),
+        "int_loss": intensity_loss(output["luminance"], *sources),
+    }
+
+
+class FusionDetectionLoss:
+    """`L = L_ssim + L_gradient + L_intensity + lambda · L_detection`, each term with its gain.
+
+    YOLOv8 is anchor-free and has no objectness term: detection is class, box and distribution focal loss.
+
+    Args:
+        detection: The host's criterion; `(preds, batch) -> (loss times batch size, named items)`.
+        gains: Weights of the terms.
+    """
+
+    def __init__(self, detection: DetectionLoss, gains: Gains) -> None:
+        self.detection = detection
+        self.gains = gains
+
+    def __call__(self, preds: Any, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the weighted terms, times the batch size, and every term unweighted by name.
+
+        Args:
+            preds: Detector outputs.
+            batch: The host's batch; with `fusion` (a :class:`FusionOutput`) beside `img` (the pair). A batch without
+                `fusion` holds images that are fused already: the loss is the host's.
+        """
+        detection, items = self.detection(preds, batch)
+        if "fusion" not in batch:
+            return detection, items
+        pair = batch["img"]
+        terms = fusion_terms(batch["fusion"], pair)
+        gains = (self.gains.ssim, self.gains.gradient, self.gains.intensity)
+        fusion = torch.stack([gain * term for gain, term in zip(gains, terms.values(), strict=True)]) * len(pair)
+        total = torch.cat((fusion, self.gains.detection * detection))
+        return total, {**{name: term.detach() for name, term in terms.items()}, **items}
+
+    def update(self) -> None:
+        """Advance the detection loss by an epoch, for heads whose loss changes over time (YOLO26)."""
+        if hasattr(self.detection, "update"):
+            self.detection.update()
+
+    @property
+    def updates(self) -> int:
+        """Epochs the detection loss has seen; the host sets it when it resumes."""
+        return getattr(self.detection, "updates", 0)
+
+    @updates.setter
+    def updates(self, value: int) -> None:
+        if hasattr(self.detection, "updates"):
+            self.detection.updates = value

@@ -1,0 +1,67 @@
+"""Augmentation that the host does not do on four channels: photometry per camera, and a camera that fails."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+from ultralytics.data.augment import RandomHSV
+
+from metafusion_yolo.config import Augment
+
+PLANES = {"visible": slice(0, 3), "infrared": slice(3, 4)}  # of the channels R, G, B, IR
+
+
+class PairedPhotometric:
+    """Change colours of the visible image and contrast, brightness and noise of the infrared one, independently.
+
+    Args:
+        hsv: The host's transform, applied to the visible planes.
+        augment: Widths of the infrared changes.
+    """
+
+    def __init__(self, hsv: RandomHSV, augment: Augment) -> None:
+        self.hsv = hsv
+        self.augment = augment
+
+    def __call__(self, labels: dict[str, Any]) -> dict[str, Any]:
+        """Change `labels["img"]` (H, W, 4) uint8, R, G, B, IR."""
+        pair = labels["img"]
+        # The host reads B, G, R. On R, G, B its random hue shift only changes sign, and its sign is random.
+        visible = self.hsv.apply_image({"img": np.ascontiguousarray(pair[..., :3])})["img"]
+        labels["img"] = np.dstack((visible, self._infrared(pair[..., 3])))
+        return labels
+
+    def _infrared(self, infrared: np.ndarray) -> np.ndarray:
+        gain = 1 + random.uniform(-1, 1) * self.augment.infrared_gain
+        offset = random.uniform(-1, 1) * self.augment.infrared_offset * 255
+        sigma = random.uniform(0, 1) * self.augment.infrared_noise * 255
+        changed = (infrared.astype(np.float32) - 128) * gain + 128 + offset
+        if sigma:
+            changed += np.random.default_rng(random.getrandbits(32)).normal(0, sigma, infrared.shape).astype(np.float32)
+        return np.clip(changed, 0, 255).astype(np.uint8)
+
+
+class ModalityDropout:
+    """Blank one camera now and then, so that the detector learns to live with a dead one.
+
+    Args:
+        p: Probability that a pair loses one camera, drawn evenly.
+    """
+
+    def __init__(self, p: float) -> None:
+        self.p = p
+
+    def __call__(self, labels: dict[str, Any]) -> dict[str, Any]:
+        """Blank planes of `labels["img"]` (H, W, 4) uint8, R, G, B, IR."""
+        if random.random() < self.p:
+            labels["img"] = blank(labels["img"], random.choice(("visible", "infrared")))
+        return labels
+
+
+def blank(pair: np.ndarray, camera: str) -> np.ndarray:
+    """Return a copy of a pair (H, W, 4) with the planes of a camera ("visible" or "infrared") at 0."""
+    pair = pair.copy()
+    pair[..., PLANES[camera]] = 0
+    return pair

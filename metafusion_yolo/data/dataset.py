@@ -1,0 +1,184 @@
+"""The host's YOLO data set, each image a registered pair."""
+
+from __future__ import annotations
+
+import math
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from ultralytics.data.augment import Compose, RandomHSV
+from ultralytics.data.dataset import YOLODataset
+from ultralytics.data.utils import get_hash, get_split_fraction
+from ultralytics.utils import LOGGER, NUM_THREADS, TQDM, colorstr
+
+from metafusion_yolo.config import Augment
+from metafusion_yolo.data.augment import ModalityDropout, PairedPhotometric
+from metafusion_yolo.data.pairs import (
+    PairError,
+    check_pair,
+    expected_by_rule,
+    find_orphans,
+    find_partners,
+    parse_rule,
+    read_pair,
+)
+from metafusion_yolo.nn import NUM_CHANNELS
+
+WARNINGS_SHOWN = 5
+
+
+class PairedYOLODataset(YOLODataset):
+    """A YOLO data set whose images are (H, W, 4) uint8, R, G, B, IR, so that every geometric transform moves both.
+
+    Args:
+        data: The data-set dictionary; `infrared` is the pairing rule.
+        photometric: Photometric augmentation and drop-out of the infrared camera.
+        **kwargs: As for the host's data set.
+
+    Raises:
+        PairError: If any visible image has no partner, several, or one that does not fit; one summary of all.
+    """
+
+    def __init__(self, *args: Any, data: dict[str, Any], photometric: Augment | None = None, **kwargs: Any) -> None:
+        self.photometric = photometric or Augment()
+        self.partners: dict[str, str] = {}
+        super().__init__(*args, data={**data, "channels": NUM_CHANNELS}, **kwargs)
+
+    # Pairing ---------------------------------------------------------------------------------------------------------
+    def get_labels(self) -> list[dict[str, Any]]:
+        """Pair all images first; a wrong pair stops the run rather than being skipped."""
+        expected = expected_by_rule(parse_rule(self.data.get("infrared")))
+        self.partners, problems = find_partners(self.im_files, expected)
+        if Path(str(self.img_path)).is_dir() and self.fraction == 1:
+            problems += find_orphans(self.partners)
+        if problems:
+            raise PairError.of(problems, str(self.img_path))
+        return super().get_labels()
+
+    def get_cache_hash(self) -> str:
+        """Make the label cache depend on the infrared files too."""
+        return get_hash([super().get_cache_hash(), *(self.partners[f] for f in self.im_files)])
+
+    def cache_labels(self, path: Path = Path("./labels.cache")) -> dict[str, Any]:
+        """Decode every pair once before its labels are read."""
+        problems, warnings = [], []
+        with ThreadPool(NUM_THREADS) as pool:
+            checks = pool.imap(lambda f: check_pair(f, self.partners[f]), self.im_files)
+            for problem, warning in TQDM(checks, desc=f"{self.prefix}Checking pairs...", total=len(self.im_files)):
+                problems += [problem] if problem else []
+                warnings += [warning] if warning else []
+        if warnings:
+            more = f"\n  ... and {len(warnings) - WARNINGS_SHOWN} more" if len(warnings) > WARNINGS_SHOWN else ""
+            LOGGER.warning("\n  ".join([f"{self.prefix}sizes:", *warnings[:WARNINGS_SHOWN]]) + more)
+        if problems:
+            raise PairError.of(problems, str(self.img_path))
+        return super().cache_labels(path)
+
+    # Reading ---------------------------------------------------------------------------------------------------------
+    def load_image(
+        self, i: int, rect_mode: bool = True, resize_short: bool = False
+    ) -> tuple[np.ndarray, tuple[int, int], tuple[int, int]]:
+        """Load a pair where the host loads an image; resizing and the mosaic buffer as there."""
+        if self.ims[i] is not None:
+            return self.ims[i], self.im_hw0[i], self.im_hw[i]
+        pair = self._read(i)
+        original = pair.shape[:2]
+        target = self._target_size(original, rect_mode, resize_short)
+        if target != original:
+            pair = cv2.resize(pair, target[::-1], interpolation=cv2.INTER_LINEAR)
+        if self.augment and self.cache != "ram":
+            self._keep_for_mosaic(i, pair, original)
+        return pair, original, pair.shape[:2]
+
+    def _read(self, i: int) -> np.ndarray:
+        """Read a pair from the disk cache if it is in use, else from its two files."""
+        if self.cache == "disk" and self.npy_files[i].exists():
+            return np.load(self.npy_files[i])
+        return read_pair(self.im_files[i], self.partners[self.im_files[i]])
+
+    def _target_size(self, original: tuple[int, int], rect_mode: bool, resize_short: bool) -> tuple[int, int]:
+        """Return the (height, width) to which the host would resize."""
+        square = (self.imgsz, self.imgsz) if isinstance(self.imgsz, int) else tuple(self.imgsz)
+        if not rect_mode:
+            return square
+        height, width = original
+        ratio = max(square) / (min(original) if resize_short else max(original))
+        limit = math.inf if resize_short else max(square)
+        return original if ratio == 1 else (min(math.ceil(height * ratio), limit), min(math.ceil(width * ratio), limit))
+
+    def _keep_for_mosaic(self, i: int, pair: np.ndarray, original: tuple[int, int]) -> None:
+        """Keep a pair at hand for the host's mosaic, dropping the oldest."""
+        self.ims[i], self.im_hw0[i], self.im_hw[i] = pair, original, pair.shape[:2]
+        self.buffer.append(i)
+        if 1 < len(self.buffer) >= self.max_buffer_length:
+            j = self.buffer.pop(0)
+            self.ims[j], self.im_hw0[j], self.im_hw[j] = None, None, None
+
+    # Caching ---------------------------------------------------------------------------------------------------------
+    def cache_images(self) -> None:
+        """Cache pairs beside, not over, the host's cache of visible images."""
+        self.npy_files = [Path(f).with_suffix(".pair.npy") for f in self.im_files]
+        super().cache_images()
+
+    def cache_images_to_disk(self, i: int) -> None:
+        """Write a pair to the disk cache unless it is newer than both its files."""
+        cached, sources = self.npy_files[i], (self.im_files[i], self.partners[self.im_files[i]])
+        newest = max(Path(f).stat().st_mtime for f in sources)
+        if not cached.exists() or cached.stat().st_mtime < newest:
+            np.save(cached, read_pair(*sources), allow_pickle=False)
+
+    # Augmentation ----------------------------------------------------------------------------------------------------
+    def build_transforms(self, hyp: Any) -> Compose:
+        """Add the photometry of both cameras and modality drop-out before the host's formatting."""
+        transforms = super().build_transforms(hyp)
+        if self.augment:
+            hsv = RandomHSV(hyp.hsv_h, hyp.hsv_s, hyp.hsv_v)
+            transforms.insert(-1, PairedPhotometric(hsv, self.photometric))
+            transforms.insert(-1, ModalityDropout(self.photometric.modality_dropout))
+        return transforms
+
+
+def build_paired_dataset(
+    args: Any,
+    img_path: str | list[str],
+    batch: int | None,
+    data: dict[str, Any],
+    mode: str,
+    stride: int,
+    rect: bool = False,
+    photometric: Augment | None = None,
+) -> PairedYOLODataset:
+    """Build a paired data set from the host's arguments, as the host builds its own.
+
+    Args:
+        args: The host's arguments.
+        img_path: Folder or list of the visible images.
+        batch: Batch size, for rectangular batches.
+        data: The data-set dictionary.
+        mode: "train" augments.
+        stride: Largest stride of the model.
+        rect: Whether to use rectangular batches even if the arguments do not say so.
+        photometric: Photometric augmentation of the infrared camera.
+    """
+    training = mode == "train"
+    return PairedYOLODataset(
+        img_path=img_path,
+        imgsz=args.imgsz,
+        batch_size=batch,
+        augment=training,
+        hyp=args,
+        rect=args.rect or rect,
+        cache=args.cache or None,
+        single_cls=args.single_cls or False,
+        stride=stride,
+        pad=0.0 if training else 0.5,
+        prefix=colorstr(f"{mode}: "),
+        task=args.task,
+        classes=args.classes,
+        data=data,
+        fraction=get_split_fraction(args.fraction, "train" if training else args.split),
+        photometric=photometric,
+    )

@@ -1,0 +1,86 @@
+"""Every line that leans on internals of the host rather than on its documented hooks."""
+
+from __future__ import annotations
+
+import ast
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from ultralytics.nn.tasks import load_checkpoint
+from ultralytics.utils.torch_utils import unwrap_model
+
+from metafusion_yolo.data.pairs import DEFAULT_FOLDER, PairingRule
+from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.nn.fusion import FusionNet
+from metafusion_yolo.nn.tasks import FusionDetectionModel
+
+INPUT_KEY = "pair_input"  # of a checkpoint's model YAML and of an export's metadata
+ORDER = "R,G,B,IR"
+
+
+def input_description(rule: PairingRule) -> dict[str, Any]:
+    """Return what a checkpoint or an export remembers about its input."""
+    return {"channels": NUM_CHANNELS, "order": ORDER, "range": [0, 1], "infrared": rule}
+
+
+def native_model(backend: Any) -> nn.Module | None:
+    """Return the PyTorch model behind a training model or the host's inference backend, None for other formats."""
+    if getattr(backend, "format", "pt") != "pt":
+        return None
+    model = unwrap_model(backend)
+    return model if isinstance(model, FusionDetectionModel) else getattr(model, "model", None)
+
+
+def front_end(backend: Any) -> FusionNet | None:
+    """Return the fusion front-end of a model or backend, None where there is none to call."""
+    return getattr(native_model(backend), "fusion", None)
+
+
+def pairing_rule(backend: Any) -> PairingRule:
+    """Return the pairing rule that a model or backend was trained with.
+
+    Raises:
+        TypeError: If it reads something other than pairs.
+    """
+    if getattr(backend, "channels", NUM_CHANNELS) != NUM_CHANNELS:
+        raise TypeError(
+            f"this model reads {backend.channels}-channel images, not pairs of {ORDER}; "
+            f"give a model trained or exported by metafusion_yolo"
+        )
+    model = native_model(backend)
+    if model is not None:
+        description = model.yaml.get(INPUT_KEY, {})
+    else:
+        description = getattr(backend, "metadata", {}).get(INPUT_KEY, {})
+        description = ast.literal_eval(description) if isinstance(description, str) else description
+    return description.get("infrared", DEFAULT_FOLDER)
+
+
+def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str, Any]]:
+    """Load a checkpoint of a fused detector.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        TypeError: If the file is no checkpoint, or one of another model.
+    """
+    if not Path(weights).is_file():
+        raise FileNotFoundError(f"no checkpoint '{weights}'; give the best.pt or last.pt of a training run")
+    try:
+        model, checkpoint = load_checkpoint(weights)
+    except (TypeError, AttributeError, KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise TypeError(f"'{weights}' is no checkpoint of metafusion_yolo ({one_line(error)})") from error
+    if not isinstance(model, FusionDetectionModel):
+        raise TypeError(
+            f"'{weights}' holds a stock {type(model).__name__}, which reads single images, not pairs; train a fused "
+            f"one from it: metafusion train model=metafusion-yolov8n.yaml pretrained={weights} data=..."
+        )
+    return model, checkpoint
+
+
+def one_line(error: BaseException) -> str:
+    """Return the first line of an error of the host, without its signs and colours."""
+    text = str(error).strip().splitlines() or [type(error).__name__]
+    return re.sub(r"\x1b\[[0-9;]*m|[^\x20-\x7e]", "", text[0]).strip()

@@ -1,0 +1,89 @@
+"""Prediction on pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from ultralytics.models.yolo.detect import DetectionPredictor
+from ultralytics.utils import ops
+
+from metafusion_yolo.data.augment import PLANES
+from metafusion_yolo.data.loaders import PairedSource, load_pairs
+from metafusion_yolo.engine._host import front_end, pairing_rule
+from metafusion_yolo.engine.results import FusionResults, pack_fusion
+
+
+class FusionDetectionPredictor(DetectionPredictor):
+    """Read pairs where the host reads images, and hand the fused image on with the detections.
+
+    Attributes:
+        save_fused: Whether to write the fused image of every pair to `fused/` in the run's folder.
+        view: What the detections are drawn on.
+    """
+
+    save_fused = False
+    view = "fused"
+
+    def setup_model(self, model: Any, verbose: bool = True) -> None:
+        """Listen to the front-end, whose output would otherwise stay inside the model."""
+        super().setup_model(model, verbose)
+        self._fusion: Any = None
+        self._rule = pairing_rule(self.model)
+        fusion = front_end(self.model)
+        if fusion is not None:
+            fusion.register_forward_hook(self._keep_fusion)
+
+    def _keep_fusion(self, module: torch.nn.Module, inputs: Any, output: Any) -> None:
+        if self._fusion is None:  # test-time augmentation calls again, on smaller and flipped pairs
+            self._fusion = output
+
+    def setup_source(self, source: Any, stride: int | None = None) -> None:
+        """Load pairs; the host sets up the rest."""
+        source = source if isinstance(source, PairedSource) else PairedSource(source)
+        self.save_fused, self.view = source.save_fused, source.view
+        super().setup_source(load_pairs(source, self._rule, self.args.batch, self.args.vid_stride), stride)
+        if self.save_fused:
+            (self.save_dir / "fused").mkdir(parents=True, exist_ok=True)
+
+    def pre_transform(self, im: list[np.ndarray]) -> list[np.ndarray]:
+        """Letterbox as the host does, but leave no grey border around a camera that shows nothing."""
+        boxed = super().pre_transform(im)
+        for pair, out in zip(im, boxed, strict=True):
+            for planes in PLANES.values():
+                samples = pair[::8, ::8, planes]
+                if samples.max() == samples.min():
+                    out[..., planes] = 0
+        return boxed
+
+    def inference(self, im: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Forget the fusion of the batch before."""
+        self._fusion = None
+        return super().inference(im, *args, **kwargs)
+
+    def postprocess(self, preds: Any, img: torch.Tensor, orig_imgs: Any, **kwargs: Any) -> list[FusionResults]:
+        """Keep the channel order of tensors, which the host would reverse."""
+        if not isinstance(orig_imgs, list):
+            orig_imgs = list(ops.convert_torch2numpy_batch(orig_imgs))
+        return super().postprocess(preds, img, orig_imgs, **kwargs)
+
+    def construct_results(
+        self, preds: list[torch.Tensor], img: torch.Tensor, orig_imgs: list[np.ndarray]
+    ) -> list[FusionResults]:
+        """Put the pair and its fusion beside the boxes."""
+        results = []
+        for i, (pred, pair, path) in enumerate(zip(preds, orig_imgs, self.batch[0], strict=True)):
+            pred[:, :4] = ops.scale_boxes(img.shape[2:], pred[:, :4], pair.shape)
+            fusion = None if self._fusion is None else pack_fusion(self._fusion, i)
+            results.append(FusionResults(pair, fusion, self.view, path=path, names=self.model.names, boxes=pred[:, :6]))
+        return results
+
+    def write_results(self, i: int, p: Path, im: torch.Tensor, s: list[str]) -> str:
+        """Write the fused image too if asked."""
+        line = super().write_results(i, p, im, s)
+        if self.save_fused and self.results[i].fused is not None:
+            cv2.imwrite(str(self.save_dir / "fused" / f"{self.txt_path.name}.png"), self.results[i].image("fused"))
+        return line

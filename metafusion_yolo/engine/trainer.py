@@ -1,0 +1,138 @@
+"""Joint training of front-end and detector in three phases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import copy
+from typing import Any
+
+import torch
+from torch import nn
+from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.utils import LOGGER, RANK, colorstr
+from ultralytics.utils.plotting import plot_images
+from ultralytics.utils.torch_utils import unwrap_model
+
+from metafusion_yolo.config import Phase
+from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
+from metafusion_yolo.data.pairs import parse_rule
+from metafusion_yolo.engine._host import INPUT_KEY, input_description
+from metafusion_yolo.engine.start import stronger_camera
+from metafusion_yolo.engine.validator import FusionDetectionValidator
+from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.nn.tasks import FusionDetectionModel
+from metafusion_yolo.resources import find_data_yaml
+
+
+class FusionDetectionTrainer(DetectionTrainer):
+    """The host's trainer on pairs: paired data, joint loss, three phases, plots of both sources and the fused image.
+
+    The phase follows from the epoch alone, so a resumed or multi-GPU run is always in the right one.
+    """
+
+    _phase: Phase | None = None
+
+    def get_dataset(self) -> dict[str, Any]:
+        """Find data-set YAMLs of the package too, and read the pairing rule."""
+        if self.args.data:
+            self.args.data = find_data_yaml(self.args.data)
+        data = super().get_dataset()
+        data["channels"] = NUM_CHANNELS
+        data["infrared"] = parse_rule(data.get("infrared"))
+        return data
+
+    def get_model(
+        self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True
+    ) -> FusionDetectionModel:
+        """Build the fused detector, load a stock or a fused checkpoint, and note what its input looks like."""
+        model = FusionDetectionModel(cfg, nc=self.data["nc"], ch=NUM_CHANNELS, verbose=verbose and RANK == -1)
+        model = self.set_model_names_for_load(model)
+        if weights:
+            model.load(weights)
+        model.yaml[INPUT_KEY] = input_description(self.data["infrared"])
+        return model
+
+    def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> PairedYOLODataset:
+        """Build a paired data set."""
+        model = unwrap_model(self.model)
+        return build_paired_dataset(
+            self.args,
+            img_path,
+            batch,
+            self.data,
+            mode=mode,
+            rect=mode == "val",
+            stride=max(int(model.stride.max()), 32),
+            photometric=model.config.augment,
+        )
+
+    def get_validator(self) -> FusionDetectionValidator:
+        """Return a validator on pairs."""
+        return FusionDetectionValidator(
+            self.test_loader, save_dir=self.save_dir, args=copy(self.args), _callbacks=self.callbacks
+        )
+
+    def set_class_weights(self) -> None:
+        """Choose where the weight maps start as well: the host calls this once data and model are ready."""
+        super().set_class_weights()
+        model = unwrap_model(self.model)
+        if model.config.start == "auto" and not self.resume:
+            camera = stronger_camera(model, self.train_loader.dataset, self.device)
+            model.fusion.weighting.favour(camera)
+            LOGGER.info(f"{colorstr('fusion:')} the untrained weight maps favour: {camera}")
+
+    # Phases ----------------------------------------------------------------------------------------------------------
+    def _model_train(self) -> None:
+        """Enter the phase of this epoch: freeze its frozen parts, batch norm included."""
+        super()._model_train()
+        model = unwrap_model(self.model)
+        phase = model.config.schedule.phase(self.epoch, self.epochs)
+        model.joint = phase.joint
+        for part, name, module in _modules(model):
+            learns = part in phase.train and not any(x in f"{name}." for x in self.freeze_layer_names)
+            if not learns and isinstance(module, nn.BatchNorm2d):
+                module.eval()
+            for key, parameter in module.named_parameters(recurse=False):
+                frozen = any(x in f"{name}.{key}" for x in self.freeze_layer_names)
+                parameter.requires_grad = part in phase.train and not frozen
+        if phase != self._phase:
+            self._phase = phase
+            LOGGER.info(f"{colorstr('fusion:')} phase '{phase.name}', learning: {', '.join(phase.train)}")
+
+    def validate(self) -> tuple[dict[str, float] | None, float | None]:
+        """Pick no best checkpoint while the detector has not met the fused images yet."""
+        metrics, fitness = super().validate()
+        if self._phase is not None and not self._phase.joint:
+            self.best_fitness = None
+            fitness = 0.0 if metrics is not None else None
+        return metrics, fitness
+
+    # Plots -----------------------------------------------------------------------------------------------------------
+    def plot_training_samples(self, batch: dict[str, Any], ni: int) -> None:
+        """Plot visible, infrared and fused image of each sample side by side, the boxes on the fused one."""
+        pair = batch["img"]
+        with torch.no_grad():
+            fused = unwrap_model(self.model).fuse_images(pair)["fused"]
+        panels = torch.cat((pair[:, :3], pair[:, 3:].expand(-1, 3, -1, -1), fused), 3).cpu()  # (B, 3, H, 3W)
+        boxes = batch["bboxes"].clone().cpu()
+        boxes[:, 0] = (boxes[:, 0] + 2) / 3
+        boxes[:, 2] /= 3
+        labels = {"img": panels, "bboxes": boxes, "cls": batch["cls"].cpu(), "batch_idx": batch["batch_idx"].cpu()}
+        plot_images(
+            labels=labels,
+            paths=batch["im_file"],
+            names=self.data["names"],
+            fname=self.save_dir / f"train_batch{ni}.jpg",
+            on_plot=self.on_plot,
+            max_subplots=9,
+        )
+
+
+def _modules(model: FusionDetectionModel) -> Iterator[tuple[str, str, nn.Module]]:
+    """Yield the part (`fusion`, `backbone`, `head`), name and module of everything in a model."""
+    depth = len(model.yaml["backbone"])
+    for name, module in model.named_modules():
+        if name.startswith("fusion"):
+            yield "fusion", name, module
+        elif name.startswith("model."):
+            yield ("backbone" if int(name.split(".")[1]) < depth else "head"), name, module

@@ -1,0 +1,70 @@
+"""Validation on pairs, with both cameras or with one switched off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from ultralytics.models.yolo.detect import DetectionValidator
+
+from metafusion_yolo.config import nearest
+from metafusion_yolo.data.augment import PLANES
+from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
+from metafusion_yolo.engine._host import front_end
+from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.resources import find_data_yaml
+
+MODALITIES = ("both", "visible", "infrared")
+
+
+class FusionDetectionValidator(DetectionValidator):
+    """The host's detection metrics on a paired data set; plots show the fused images.
+
+    Args:
+        modalities: Cameras that are on: "both", "visible" or "infrared". The planes of the other are blanked.
+        **kwargs: As for the host's validator.
+
+    Raises:
+        ValueError: For unknown modalities.
+    """
+
+    def __init__(self, *args: Any, modalities: str = "both", **kwargs: Any) -> None:
+        if modalities not in MODALITIES:
+            raise ValueError(f"unknown modalities '{modalities}', {nearest(modalities, MODALITIES)}")
+        super().__init__(*args, **kwargs)
+        if self.args.data:
+            self.args.data = find_data_yaml(self.args.data)
+        self.blank = [planes for camera, planes in PLANES.items() if modalities not in ("both", camera)]
+
+    def build_dataset(self, img_path: str, mode: str = "val", batch: int | None = None) -> PairedYOLODataset:
+        """Build a paired data set."""
+        self.data["channels"] = NUM_CHANNELS  # the host warms an export up with it
+        return build_paired_dataset(self.args, img_path, batch, self.data, mode=mode, stride=self.stride)
+
+    def init_metrics(self, model: torch.nn.Module) -> None:
+        """Find the front-end for the plots."""
+        super().init_metrics(model)
+        self._front_end = front_end(model)
+
+    def preprocess(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Blank what is switched off."""
+        batch = super().preprocess(batch)
+        for planes in self.blank:
+            batch["img"][:, planes] = 0
+        return batch
+
+    def plot_val_samples(self, batch: dict[str, Any], ni: int) -> None:
+        """Draw the labels on fused images."""
+        super().plot_val_samples(self._shown(batch), ni)
+
+    def plot_predictions(
+        self, batch: dict[str, Any], preds: list[dict[str, torch.Tensor]], ni: int, *args: Any
+    ) -> None:
+        """Draw the predictions on fused images."""
+        super().plot_predictions(self._shown(batch), preds, ni, *args)
+
+    def _shown(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Return the batch with fused images; with visible ones for exports, which do not give the fused image."""
+        if self._front_end is None:
+            return batch
+        return {**batch, "img": self._front_end(batch["img"].float())["fused"]}

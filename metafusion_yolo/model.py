@@ -1,0 +1,180 @@
+"""`MetaFusionYOLO`: the host's `Model` for pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ultralytics.engine.model import Model
+from ultralytics.utils import DEFAULT_CFG_DICT, RANK
+
+from metafusion_yolo.benchmark import FORMATS, benchmark_formats
+from metafusion_yolo.config import nearest
+from metafusion_yolo.data.loaders import BY_RULE, PairedSource
+from metafusion_yolo.engine._host import load_fusion_checkpoint
+from metafusion_yolo.engine.exporter import FusionDetectionExporter
+from metafusion_yolo.engine.predictor import FusionDetectionPredictor
+from metafusion_yolo.engine.results import VIEWS, FusionResults
+from metafusion_yolo.engine.trainer import FusionDetectionTrainer
+from metafusion_yolo.engine.validator import FusionDetectionValidator
+from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
+
+
+class MetaFusionYOLO(Model):
+    """A fused detector, used as one uses `ultralytics.YOLO`.
+
+    Example:
+        >>> model = MetaFusionYOLO("metafusion-yolov8n.yaml")
+        >>> sum(p.numel() for p in model.model.fusion.parameters()) < 400_000
+        True
+
+    Args:
+        model: Model YAML, checkpoint (`.pt`) or export (`.onnx`, ...).
+        task: Only "detect".
+        verbose: Whether to log a summary of a new model.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        TypeError: If the file is no checkpoint, or one of a model that does not read pairs.
+    """
+
+    def __init__(
+        self, model: str | Path = "metafusion-yolov8n.yaml", task: str | None = None, verbose: bool = False
+    ) -> None:
+        super().__init__(model=model, task=task or "detect", verbose=verbose)
+
+    def _new(self, cfg: str, task: str | None = None, verbose: bool = False) -> None:
+        """Build a new model from one of our YAMLs; the host looks in its own folders only."""
+        self.cfg = self.model_name = cfg
+        self.task = task
+        self.model = FusionDetectionModel(load_model_yaml(cfg), verbose=verbose and RANK == -1)
+        self.overrides.update(model=cfg, task=task)
+        self.model.args = {**DEFAULT_CFG_DICT, **self.overrides}
+        self.model.task = task
+
+    def _load(self, weights: str, task: str | None = None) -> None:
+        """Load a checkpoint or an export, refusing models that do not read pairs."""
+        if not weights.lower().endswith(".pt"):
+            super()._load(weights, task)
+            return
+        self.model, self.ckpt = load_fusion_checkpoint(weights)
+        self.task = self.model.task = "detect"
+        self.overrides = self.model.args = self._reset_ckpt_args(self.model.args)
+        self.ckpt_path = self.model.pt_path
+        self.overrides.update(model=weights, task=self.task)
+        self.model_name = weights
+
+    @property
+    def task_map(self) -> dict[str, dict[str, type]]:
+        """Our classes for the host's one task that has a fused form."""
+        return {
+            "detect": {
+                "model": FusionDetectionModel,
+                "trainer": FusionDetectionTrainer,
+                "validator": FusionDetectionValidator,
+                "predictor": FusionDetectionPredictor,
+            }
+        }
+
+    def predict(
+        self,
+        source: Any = None,
+        infrared: Any = BY_RULE,
+        stream: bool = False,
+        predictor: Any = None,
+        save_fused: bool = False,
+        view: str = "fused",
+        **kwargs: Any,
+    ) -> Iterator[FusionResults] | list[FusionResults]:
+        """Detect on pairs.
+
+        Args:
+            source: The visible side, or whole pairs: a path, folder, glob or `.txt` list; a video; an (H, W, 3) array in
+                B, G, R; a PIL image; a list of these or of `(visible, infrared)` tuples; an (H, W, 4) array or a
+                (B, 4, H, W) tensor in R, G, B, IR.
+            infrared: The infrared side of the same kind. Left out, the pairing rule of the checkpoint finds it;
+                None detects with the visible camera alone.
+            stream: Whether to yield results one by one, for long sources.
+            predictor: Another predictor class.
+            save_fused: Whether to write the fused images to `fused/` in the run's folder.
+            view: What to draw the detections on: "fused", "visible" or "infrared".
+            **kwargs: The host's prediction arguments.
+
+        Returns:
+            Results with `.fused`, `.infrared` and `.fusion_weights` beside the host's attributes.
+
+        Raises:
+            PairError: If something does not pair up.
+            ValueError: For a missing source or an unknown view.
+        """
+        if source is None:
+            raise ValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
+        if view not in VIEWS:
+            raise ValueError(f"unknown view '{view}', {nearest(view, VIEWS)}")
+        kwargs.setdefault("mode", "predict")
+        paired = PairedSource(source, infrared, save_fused=save_fused, view=view)
+        return super().predict(paired, stream, predictor, **kwargs)
+
+    def track(
+        self, source: Any = None, infrared: Any = BY_RULE, stream: bool = False, persist: bool = False, **kwargs: Any
+    ) -> Iterator[FusionResults] | list[FusionResults]:
+        """Track on pairs of a sequence; sources as for :meth:`predict`, arguments as for the host's `track`."""
+        return super().track(source=source, stream=stream, persist=persist, infrared=infrared, **kwargs)
+
+    def val(self, validator: Any = None, modalities: str = "both", **kwargs: Any) -> Any:
+        """Validate with both cameras, or with only one of them switched on.
+
+        Args:
+            validator: Another validator class.
+            modalities: "both", "visible" or "infrared".
+            **kwargs: The host's validation arguments.
+
+        Returns:
+            The host's detection metrics.
+        """
+        return super().val(partial(validator or FusionDetectionValidator, modalities=modalities), **kwargs)
+
+    def export(self, **kwargs: Any) -> str:
+        """Export the front-end and the detector as one model.
+
+        Args:
+            **kwargs: The host's export arguments, `format="onnx"` first of all.
+
+        Returns:
+            Path of the exported file or folder.
+        """
+        self._check_is_pytorch_model()
+        method = {"imgsz": self.model.args["imgsz"], "batch": 1, "data": None, "device": None, "verbose": False}
+        overrides = {**self.overrides, **method, **kwargs, "mode": "export"}
+        return FusionDetectionExporter(overrides=overrides, _callbacks=self.callbacks)(model=self.model)
+
+    def benchmark(
+        self, data: str | None = None, format: str | list[str] | None = None, **kwargs: Any
+    ) -> list[dict[str, Any]]:
+        """Measure size, accuracy and speed of the checkpoint and of its exports.
+
+        Args:
+            data: Paired data set; None for the one of the checkpoint.
+            format: Formats, as a list or a comma-separated string; None for those that run everywhere.
+            **kwargs: The host's arguments, such as `imgsz` and `device`.
+
+        Returns:
+            A row a format, see :func:`metafusion_yolo.benchmark.benchmark_formats`.
+        """
+        self._check_is_pytorch_model()
+        formats = format.split(",") if isinstance(format, str) else format or FORMATS
+        return benchmark_formats(self, data, tuple(formats), **kwargs)
+
+    def fuse_images(self, source: Any, infrared: Any = BY_RULE, **kwargs: Any) -> Iterator[Path]:
+        """Write fused images, without boxes, and yield their paths one by one.
+
+        Args:
+            source: As for :meth:`predict`.
+            infrared: As for :meth:`predict`.
+            **kwargs: The host's prediction arguments, `project=` and `name=` among them.
+        """
+        kwargs = {"name": "fuse", **kwargs, "save": False, "stream": True, "verbose": False}
+        for result in self.predict(source, infrared, save_fused=True, **kwargs):
+            yield Path(result.save_dir) / "fused" / f"{Path(result.path).stem}.png"

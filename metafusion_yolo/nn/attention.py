@@ -1,0 +1,66 @@
+"""Cross-attention through which the meta-features enter the fusion features."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class MetaFeatureCrossAttention(nn.Module):
+    """Let every place of the fusion features look up what detection wants there and elsewhere.
+
+    Multi-head attention, queries from the fusion features, keys and values from the meta-features, added to the
+    fusion features. Queries are taken at half the resolution of the fusion features, which is fine enough for
+    weight maps and a quarter of the cost. The output projection starts at zero: an untrained block changes nothing.
+
+    Source: meta-feature embedding after Zhao et al., "MetaFusion", CVPR 2023, which uses convolutions and a guide loss
+    for it; the cross-attention is this project's (form: Vaswani et al., "Attention is all you need", 2017).
+
+    Args:
+        channels: Channels of the fusion features.
+        context_channels: Channels of the meta-features.
+        heads: Attention heads M; divides `channels`.
+    """
+
+    def __init__(self, channels: int, context_channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.scale = (channels // heads) ** -0.5
+        self.pool = nn.AvgPool2d(2)
+        self.query_norm = nn.LayerNorm(channels)
+        self.context_norm = nn.LayerNorm(context_channels)
+        self.to_query = nn.Linear(channels, channels, bias=False)
+        self.to_key = nn.Linear(context_channels, channels, bias=False)
+        self.to_value = nn.Linear(context_channels, channels, bias=False)
+        self.to_out = nn.Linear(channels, channels)
+        nn.init.zeros_(self.to_out.weight)
+        nn.init.zeros_(self.to_out.bias)
+
+    def forward(self, query: Tensor, context: Tensor) -> Tensor:
+        """Return the fusion features with the meta-features embedded.
+
+        Args:
+            query: Fusion features (B, C, H, W), H and W even.
+            context: Meta-features (B, context_channels, h, w), any size.
+
+        Returns:
+            (B, C, H, W).
+        """
+        pooled = self.pool(query)
+        queries = self.query_norm(tokens(pooled))
+        contexts = self.context_norm(tokens(context))
+        q = self._split(self.to_query(queries) * self.scale)
+        k, v = self._split(self.to_key(contexts)), self._split(self.to_value(contexts))
+        attended = (q @ k.transpose(-2, -1)).softmax(-1) @ v  # (B, M, N, C/M)
+        update = self.to_out(attended.transpose(1, 2).flatten(2))  # (B, N, C)
+        update = update.transpose(1, 2).reshape(pooled.shape)
+        return query + F.interpolate(update, size=query.shape[-2:], mode="bilinear", align_corners=False)
+
+    def _split(self, x: Tensor) -> Tensor:
+        """Split (B, N, C) into heads (B, M, N, C / M)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def tokens(features: Tensor) -> Tensor:
+    """Flatten a feature map (B, C, H, W) to tokens (B, H * W, C)."""
+    return features.flatten(2).transpose(1, 2)

@@ -1,0 +1,64 @@
+"""Convolutional parts of the front-end. No normalisation layers: fusion keeps absolute brightness."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ConvAct(nn.Sequential):
+    """Convolution with same padding, then SiLU.
+
+    Args:
+        in_channels: Channels in.
+        out_channels: Channels out.
+        kernel: Kernel size, odd.
+        stride: Stride.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2),
+            nn.SiLU(inplace=True),
+        )
+
+
+class Encoder(nn.Module):
+    """Features of one camera at strides 4 and 8.
+
+    Args:
+        in_channels: 3 for the visible image, 1 for the infrared.
+        channels: Width at stride 8; half of it at stride 4.
+    """
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(in_channels, channels // 2, kernel_size=4, stride=4), nn.SiLU(inplace=True))
+        self.body = ConvAct(channels // 2, channels, stride=2)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the features (B, channels / 2, H / 4, W / 4) and (B, channels, H / 8, W / 8)."""
+        stem = self.stem(image)
+        return stem, self.body(stem)
+
+
+class DetailBranch(nn.Module):
+    """A thin residual on the luminance, computed at half resolution on unshuffled pixels. Starts at zero.
+
+    Args:
+        channels: Hidden width.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.unshuffle = nn.PixelUnshuffle(2)
+        self.hidden = ConvAct(8, channels)
+        self.residual = nn.Conv2d(channels, 4, kernel_size=3, padding=1)
+        self.shuffle = nn.PixelShuffle(2)
+        nn.init.zeros_(self.residual.weight)
+        nn.init.zeros_(self.residual.bias)  # type: ignore[arg-type]
+
+    def forward(self, luminance: Tensor, infrared: Tensor) -> Tensor:
+        """Return the residual (B, 1, H, W) for two single-channel images of that size, range about [-1, 1]."""
+        sources = self.unshuffle(torch.cat((luminance, infrared), 1))  # (B, 8, H/2, W/2)
+        return self.shuffle(self.residual(self.hidden(sources)))

@@ -1,0 +1,140 @@
+"""The fusion front-end: a visible and an infrared image in, one image and the reasons for it out."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from metafusion_yolo.color import replace_luminance, rgb_to_luminance
+from metafusion_yolo.nn.attention import MetaFeatureCrossAttention
+from metafusion_yolo.nn.blocks import ConvAct, DetailBranch, Encoder
+from metafusion_yolo.nn.meta import MetaFeatureExtractor
+
+STRIDE = 32  # the coarsest meta-features; height and width must be multiples of it
+
+
+class FusionOutput(TypedDict):
+    """What :class:`FusionNet` returns.
+
+    Attributes:
+        fused: Fused image (B, 3, H, W), RGB, [0, 1].
+        luminance: Its luminance before the chroma is added, (B, 1, H, W), [0, 1].
+        weights: Share of each camera (B, 2, H, W), `[:, 0:1]` visible, `[:, 1:2]` infrared, in [0, 1], sum 1.
+        detail: Residual added to the weighted luminance, (B, 1, H, W).
+        meta_features: Meta-features at strides 16 and 32, each (B, C, H / stride, W / stride).
+    """
+
+    fused: Tensor
+    luminance: Tensor
+    weights: Tensor
+    detail: Tensor
+    meta_features: tuple[Tensor, ...]
+
+
+class FusionNet(nn.Module):
+    """Fuse a pair into one image that a person can look at and a detector can read.
+
+    `fused luminance = w_visible · luminance + w_infrared · infrared + detail`, chroma of the visible image kept.
+    The weights are predicted at stride 4 and upsampled; the detail term is a thin branch at half resolution.
+    A camera whose plane is constant counts as absent: its weight is exactly 0.
+
+    Args:
+        channels: Width of the encoders at stride 8.
+        meta_channels: Width of the meta-features.
+        heads: Attention heads.
+        detail_channels: Width of the detail branch.
+    """
+
+    def __init__(self, channels: int = 32, meta_channels: int = 48, heads: int = 2, detail_channels: int = 8) -> None:
+        super().__init__()
+        self.visible_encoder = Encoder(3, channels)
+        self.infrared_encoder = Encoder(1, channels)
+        self.mix = ConvAct(2 * channels, channels, kernel=1)
+        self.meta = MetaFeatureExtractor(channels, meta_channels)
+        self.attention = MetaFeatureCrossAttention(channels, meta_channels, heads)
+        self.weighting = WeightDecoder(channels)
+        self.detail = DetailBranch(detail_channels)
+
+    def forward(self, pair: Tensor) -> FusionOutput:
+        """Fuse a batch of pairs.
+
+        Args:
+            pair: (B, 4, H, W), R, G, B, IR in [0, 1]; H and W multiples of 32.
+        """
+        visible, infrared = pair[:, :3], pair[:, 3:]
+        luminance = rgb_to_luminance(visible)
+        visible_stem, visible_features = self.visible_encoder(visible)
+        infrared_stem, infrared_features = self.infrared_encoder(infrared)
+        features = self.mix(torch.cat((visible_features, infrared_features), 1))
+        meta_features = self.meta(features)
+        features = self.attention(query=features, context=meta_features[-1])
+        stems = torch.cat((visible_stem, infrared_stem), 1)
+        weights = self.weighting(features, stems, available=present(luminance, infrared))
+        weights = F.interpolate(weights, size=pair.shape[-2:], mode="bilinear", align_corners=False)
+        detail = self.detail(luminance, infrared)
+        fused_luminance = (luminance + weights[:, 1:2] * (infrared - luminance) + detail).clamp(0, 1)
+        return FusionOutput(
+            fused=replace_luminance(visible, fused_luminance),
+            luminance=fused_luminance,
+            weights=weights,
+            detail=detail,
+            meta_features=meta_features,
+        )
+
+
+class WeightDecoder(nn.Module):
+    """Predict the share of each camera at stride 4.
+
+    Args:
+        channels: Channels of the fusion features at stride 8, and of both stems together at stride 4.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.reduce = ConvAct(channels, channels // 2)
+        self.lateral = nn.Conv2d(channels, channels // 2, kernel_size=1)
+        self.act = nn.SiLU(inplace=True)
+        self.logits = nn.Conv2d(channels // 2, 2, kernel_size=3, padding=1)
+        nn.init.zeros_(self.logits.weight)
+        self.favour("even")
+
+    def favour(self, camera: str, share: float = 0.9) -> None:
+        """Let the untrained weights give a camera a share of the image.
+
+        Args:
+            camera: "visible", "infrared", or "even" for half and half.
+            share: Its share, in (0, 1).
+        """
+        odds = torch.logit(torch.tensor(share))
+        start = {"even": (0.0, 0.0), "visible": (odds, 0.0), "infrared": (0.0, odds)}[camera]
+        with torch.no_grad():
+            self.logits.bias.copy_(torch.tensor(start))  # type: ignore[union-attr]
+
+    def forward(self, features: Tensor, stems: Tensor, available: Tensor) -> Tensor:
+        """Return the weights (B, 2, H, W), sum 1.
+
+        Args:
+            features: (B, C, H / 2, W / 2).
+            stems: (B, C, H, W).
+            available: Cameras that show anything (B, 2, 1, 1), 1 or 0.
+        """
+        coarse = F.interpolate(self.reduce(features), size=stems.shape[-2:], mode="bilinear", align_corners=False)
+        logits = self.logits(self.act(coarse + self.lateral(stems)))
+        return (logits + (available - 1) * 1e4).softmax(1)
+
+
+def present(luminance: Tensor, infrared: Tensor, stride: int = 8, contrast: float = 1e-3) -> Tensor:
+    """Tell which cameras show anything, (B, 2, 1, 1), 1 or 0.
+
+    Args:
+        luminance: Luminance of the visible images (B, 1, H, W), [0, 1].
+        infrared: Infrared images (B, 1, H, W), [0, 1].
+        stride: Sampling step in pixels.
+        contrast: A plane whose samples differ by no more counts as blank, [0, 1].
+    """
+    samples = torch.cat((luminance[..., ::stride, ::stride], infrared[..., ::stride, ::stride]), 1)
+    contrasts = samples.amax((2, 3), keepdim=True) - samples.amin((2, 3), keepdim=True)
+    return (contrasts > contrast).to(samples.dtype)

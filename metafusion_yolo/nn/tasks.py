@@ -1,0 +1,147 @@
+"""The host's detection model with the fusion front-end ahead of it.
+
+The import path of :class:`FusionDetectionModel` is part of the checkpoint format: do not move it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+from ultralytics.nn.tasks import DetectionModel, yaml_model_load
+from ultralytics.utils import LOGGER
+from ultralytics.utils.torch_utils import get_num_params
+
+from metafusion_yolo.config import FusionConfig
+from metafusion_yolo.criterion import FusionDetectionLoss
+from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
+from metafusion_yolo.resources import find_model_yaml, split_scale
+
+
+def load_model_yaml(name: str | Path) -> dict[str, Any]:
+    """Read one of our model YAMLs: a host detector by name, and the `fusion:` section for the front-end.
+
+    Args:
+        name: File or shipped name, with a scale letter (`metafusion-yolov8n.yaml`).
+
+    Returns:
+        The host's model dictionary (backbone, head, scales, nc, ...) with the key `fusion`.
+
+    Raises:
+        FileNotFoundError: If there is no such YAML.
+        ValueError: If it names no detector, or its `fusion:` section is wrong.
+    """
+    path = find_model_yaml(name)
+    own = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(own, dict) or not isinstance(own.get("detector"), str):
+        raise ValueError(
+            f"model YAML '{path}' has no 'detector:'; expected the name of an Ultralytics detection YAML, "
+            f"such as 'detector: yolov8.yaml'"
+        )
+    FusionConfig.from_dict(own.get("fusion"))
+    scale = split_scale(Path(name).name)[1] or "n"
+    detector = Path(own["detector"])
+    model = yaml_model_load(detector.with_stem(f"{detector.stem}{scale}"))
+    return {**model, **own, "yaml_file": Path(name).name}
+
+
+class FusionDetectionModel(DetectionModel):
+    """A stock detector (`model`) that reads images made by a fusion front-end (`fusion`).
+
+    A batch (B, 4, H, W) is a pair and gets fused; a batch (B, 3, H, W) counts as fused already and goes to the
+    detector unchanged, so that every output of the stock model can be had from this one.
+
+    Attributes:
+        fusion: The front-end.
+        config: Its configuration.
+        joint: Whether the detection loss reaches the front-end; the trainer sets it by the phase.
+
+    Args:
+        cfg: Name or path of a model YAML, or the dictionary of a checkpoint.
+        ch: Channels of the input: 4, as the host passes what the data set says.
+        nc: Number of classes, None for what the YAML says.
+        verbose: Whether to log a summary.
+
+    Raises:
+        ValueError: If `ch` is neither 3 nor 4, or the `fusion:` section is wrong.
+    """
+
+    def __init__(
+        self,
+        cfg: str | Path | dict[str, Any] = "metafusion-yolov8n.yaml",
+        ch: int = NUM_CHANNELS,
+        nc: int | None = None,
+        verbose: bool = True,
+    ) -> None:
+        if ch not in (3, NUM_CHANNELS):
+            raise ValueError(f"a pair has {NUM_CHANNELS} channels (R, G, B, IR), the data set says {ch}")
+        cfg = cfg if isinstance(cfg, dict) else load_model_yaml(cfg)
+        super().__init__(cfg, ch=3, nc=nc, verbose=False)  # the host probes the strides before `fusion` exists
+        self.yaml["channels"] = NUM_CHANNELS
+        self.config = FusionConfig.from_dict(self.yaml.get("fusion"))
+        self.fusion = FusionNet(
+            self.config.channels, self.config.meta_channels, self.config.heads, self.config.detail_channels
+        )
+        if self.config.start != "auto":
+            self.fusion.weighting.favour(self.config.start)
+        self.joint = True
+        if verbose:
+            self.info()
+
+    def fuse_images(self, pair: Tensor) -> FusionOutput:
+        """Fuse a batch of pairs (B, 4, H, W), R, G, B, IR in [0, 1]. (`fuse` is the host's folding of batch norms.)"""
+        return self.fusion(pair)
+
+    def _predict_once(self, x: Tensor, profile: bool = False, embed: list[int] | None = None) -> Any:
+        """Fuse a pair before the host's forward."""
+        if x.shape[1] == NUM_CHANNELS:
+            x = self.fuse_images(x)["fused"]
+        return super()._predict_once(x, profile, embed)
+
+    def loss(self, batch: dict[str, Any], preds: Any = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the joint loss of a batch of pairs; outside the joint phases the detector sees a detached image."""
+        if getattr(self, "criterion", None) is None:
+            self.criterion = self.init_criterion()
+        pair = batch["img"]
+        if pair.shape[1] == NUM_CHANNELS:
+            output = self.fuse_images(pair)
+            batch = {**batch, "fusion": output}
+            if preds is None:
+                preds = super()._predict_once(output["fused"] if self.joint else output["fused"].detach())
+        elif preds is None:
+            preds = super()._predict_once(pair)
+        return self.criterion(preds, batch)
+
+    def init_criterion(self) -> FusionDetectionLoss:
+        """Put the fusion losses beside the host's criterion of this head."""
+        return FusionDetectionLoss(super().init_criterion(), self.config.gains)
+
+    def info(self, detailed: bool = False, verbose: bool = True, imgsz: int | list[int] = 640) -> Any:
+        """Log the host's summary, whose GFLOPs are the detector's, and the front-end's own."""
+        summary = super().info(detailed=detailed, verbose=verbose, imgsz=imgsz)
+        if verbose:
+            LOGGER.info(
+                f"Fusion front-end (included above but for GFLOPs): {get_num_params(self.fusion):,} parameters, "
+                f"{front_end_gflops(self.fusion, imgsz):.2f} GFLOPs"
+            )
+        return summary
+
+
+def front_end_gflops(fusion: FusionNet, imgsz: int | list[int] = 640) -> float:
+    """Return the GFLOPs (two per multiplication with addition) of the front-end for one pair.
+
+    Args:
+        fusion: The front-end.
+        imgsz: Image size in pixels, one number or (height, width).
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    height, width = (imgsz, imgsz) if isinstance(imgsz, int) else (imgsz[0], imgsz[-1])
+    weight = next(fusion.parameters())
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        fusion(weight.new_zeros(1, NUM_CHANNELS, height, width))
+    return counter.get_total_flops() / 1e9

@@ -1,0 +1,55 @@
+"""Where the model and data-set descriptions that ship with the package lie."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from metafusion_yolo.config import nearest
+
+_PACKAGE = Path(__file__).resolve().parent
+_SCALED = re.compile(r"^(?P<family>.*yolo[v]?\d+)(?P<scale>[nslmx])(?P<rest>.*)$")
+
+
+def _folder(name: str) -> Path:
+    """Return a folder of descriptions: inside an installed wheel, or beside the package in a checkout."""
+    inside = _PACKAGE / name
+    return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+def split_scale(name: str) -> tuple[str, str]:
+    """Split the scale letter off the file name of a model.
+
+    Example:
+        >>> split_scale("metafusion-yolov8n.yaml")
+        ('metafusion-yolov8.yaml', 'n')
+        >>> split_scale("yolo26.yaml")
+        ('yolo26.yaml', '')
+    """
+    match = _SCALED.match(name)
+    return (match["family"] + match["rest"], match["scale"]) if match else (name, "")
+
+
+def find_model_yaml(name: str | Path) -> Path:
+    """Return the model YAML of a name such as `metafusion-yolov8n.yaml`, with or without a scale letter.
+
+    Raises:
+        FileNotFoundError: If neither the given path nor the package has it.
+    """
+    path = Path(name)
+    unscaled = split_scale(path.name)[0]
+    shipped = _folder("cfg") / "models"
+    for candidate in (path, path.with_name(unscaled), shipped / path.name, shipped / unscaled):
+        if candidate.is_file():
+            return candidate
+    known = [f.name for f in shipped.glob("*.yaml")]
+    raise FileNotFoundError(f"no model YAML '{name}', {nearest(unscaled, known)}")
+
+
+def find_data_yaml(name: str | Path) -> str:
+    """Return the path of a data-set YAML: as given if it exists, else from the package, else the name for the host."""
+    if not Path(name).exists():
+        shipped = _folder("datasets") / Path(name).with_suffix(".yaml").name
+        if shipped.is_file():
+            return str(shipped)
+    return str(name)
