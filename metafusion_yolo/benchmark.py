@@ -10,12 +10,12 @@ from ultralytics.utils import LOGGER
 FORMATS = ("pt", "torchscript", "onnx")
 
 
-def benchmark_formats(model: Any, data: str | None, formats: tuple[str, ...], **kwargs: Any) -> list[dict[str, Any]]:
+def benchmark_formats(model: Any, data: str, formats: tuple[str, ...], **kwargs: Any) -> list[dict[str, Any]]:
     """Export a model to each format, validate the export, and print a table.
 
     Args:
         model: A :class:`metafusion_yolo.MetaFusionYOLO` loaded from a checkpoint.
-        data: Paired data set; None for the one that the checkpoint was trained on.
+        data: Paired data set.
         formats: "pt" for the checkpoint itself, and the host's export formats.
         **kwargs: The host's arguments, such as `imgsz` and `device`.
 
@@ -26,9 +26,7 @@ def benchmark_formats(model: Any, data: str | None, formats: tuple[str, ...], **
     rows = []
     for name in formats:
         file = model.ckpt_path if name == "pt" else model.export(format=name, **kwargs)
-        metrics = type(model)(file).val(
-            **({"data": data} if data else {}), rect=False, batch=1, plots=False, verbose=False, **kwargs
-        )
+        metrics = type(model)(file).val(data=data, rect=False, batch=1, plots=False, verbose=False, **kwargs)
         speed = {key: round(metrics.speed[key], 2) for key in ("preprocess", "inference", "postprocess")}
         rows.append(
             {

@@ -165,7 +165,7 @@ class MetaFusionYOLO(Model):
         """
         self._check_is_pytorch_model()
         formats = format.split(",") if isinstance(format, str) else format or FORMATS
-        return benchmark_formats(self, data, tuple(formats), **kwargs)
+        return benchmark_formats(self, data or self.overrides.get("data"), tuple(formats), **kwargs)
 
     def fuse_images(self, source: Any, infrared: Any = BY_RULE, **kwargs: Any) -> Iterator[Path]:
         """Write fused images, without boxes, and yield their paths one by one.
@@ -177,4 +177,4 @@ class MetaFusionYOLO(Model):
         """
         kwargs = {"name": "fuse", **kwargs, "save": False, "stream": True, "verbose": False}
         for result in self.predict(source, infrared, save_fused=True, **kwargs):
-            yield Path(result.save_dir) / "fused" / f"{Path(result.path).stem}.png"
+            yield result.fused_path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         super().setup_source(load_pairs(source, self._rule, self.args.batch, self.args.vid_stride), stride)
         if self.save_fused:
             (self.save_dir / "fused").mkdir(parents=True, exist_ok=True)
+            self._written: Counter[str] = Counter()
 
     def pre_transform(self, im: list[np.ndarray]) -> list[np.ndarray]:
         """Letterbox as the host does, but leave no grey border around a camera that shows nothing."""
@@ -81,9 +83,13 @@ class FusionDetectionPredictor(DetectionPredictor):
             results.append(FusionResults(pair, fusion, self.view, path=path, names=self.model.names, boxes=pred[:, :6]))
         return results
 
-    def write_results(self, i: int, p: Path, im: torch.Tensor, s: list[str]) -> str:
-        """Write the fused image too if asked."""
-        line = super().write_results(i, p, im, s)
-        if self.save_fused and self.results[i].fused is not None:
-            cv2.imwrite(str(self.save_dir / "fused" / f"{self.txt_path.name}.png"), self.results[i].image("fused"))
-        return line
+    def _write_fused(self, result: FusionResults) -> None:
+        """Write a fused image under the name of its visible image, numbered where names repeat."""
+        stem = Path(result.path).stem
+        if self.dataset.mode == "video":
+            stem = f"{stem}_{self.dataset.frame}"
+        self._written[stem] += 1
+        if self._written[stem] > 1:
+            stem = f"{stem}-{self._written[stem]}"
+        result.fused_path = self.save_dir / "fused" / f"{stem}.png"
+        cv2.imwrite(str(result.fused_path), result.image("fused"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -26,6 +27,7 @@ class FusionResults(Results):
         orig_img: Visible image (H, W, 3) uint8, B, G, R, as in the host's results.
         infrared: Infrared image (H, W) uint8, in the size of the visible one.
         view: Image that :meth:`plot` draws on: "fused", "visible" or "infrared".
+        fused_path: Where the fused image was written, None if it was not.
 
     Args:
         pair: (H, W, 4) uint8, R, G, B, IR.
@@ -41,13 +43,14 @@ class FusionResults(Results):
         super().__init__(np.ascontiguousarray(pair[..., 2::-1]), **kwargs)
         self.infrared = np.ascontiguousarray(pair[..., 3])
         self.view = view
+        self.fused_path: Path | None = None
         self._fusion = fusion
 
     def new(self) -> FusionResults:
         """Return an empty result of the same pair."""
         pair = np.dstack((self.orig_img[..., ::-1], self.infrared))
         result = FusionResults(pair, self._fusion, self.view, path=self.path, names=self.names, speed=self.speed)
-        result.save_dir = self.save_dir
+        result.save_dir, result.fused_path = self.save_dir, self.fused_path
         return result
 
     @cached_property
@@ -75,8 +78,10 @@ class FusionResults(Results):
         return (fused[0].permute(1, 2, 0) * 255).round().byte().numpy()
 
     def _at_image_size(self, plane: Tensor) -> Tensor:
-        """Take the letterbox off a plane (1, h, w) and resize it to (1, 1, H, W)."""
-        return scale_masks(plane[None].float(), self.orig_shape)
+        """Bring a plane (1, h, w) to the network's size, take the letterbox off, and resize it to (1, 1, H, W)."""
+        network_size = self._fusion["detail"].shape[-2:]
+        plane = F.interpolate(plane[None].float(), size=network_size, mode="bilinear", align_corners=False)
+        return scale_masks(plane, self.orig_shape)
 
     def image(self, view: str) -> np.ndarray:
         """Return one of the views as (H, W, 3) uint8, B, G, R, as OpenCV draws and writes.

@@ -1,0 +1,60 @@
+"""Does prediction stream? Resident memory while predicting over a folder of many pairs.
+
+Writes the pairs (links to a few synthetic ones) to a temporary folder, predicts with `stream=True`, prints the resident
+memory at every tenth of the way, and writes JSON.
+
+    python benchmarks/memory.py --pairs 2000 --imgsz 160
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import psutil
+
+from metafusion_yolo import MetaFusionYOLO
+from metafusion_yolo.data.synthetic import write_dataset
+
+
+def many_pairs(folder: Path, count: int, imgsz: int) -> Path:
+    """Return a folder of `count` visible images, whose partners lie beside it."""
+    write_dataset(folder / "few", train=20, val=1, imgsz=imgsz)
+    for camera in ("images", "infrared"):
+        sources = sorted((folder / "few" / camera / "train").glob("*.png"))
+        target = folder / "many" / camera
+        target.mkdir(parents=True)
+        for i in range(count):
+            os.link(sources[i % len(sources)], target / f"{i:06d}.png")
+    return folder / "many" / "images"
+
+
+def main() -> None:
+    """Predict and watch."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=2000)
+    parser.add_argument("--imgsz", type=int, default=160)
+    parser.add_argument("--json", type=Path, default=Path("runs/benchmarks/memory.json"))
+    args = parser.parse_args()
+
+    process = psutil.Process()
+    samples = {}
+    with tempfile.TemporaryDirectory() as folder:
+        source = many_pairs(Path(folder), args.pairs, args.imgsz)
+        model = MetaFusionYOLO("metafusion-yolov8n.yaml")
+        for i, result in enumerate(model.predict(source, stream=True, imgsz=args.imgsz, verbose=False), start=1):
+            _ = result.fused  # what a user looks at must not pile up either
+            if i % max(1, args.pairs // 10) == 0:
+                samples[i] = round(process.memory_info().rss / 2**20, 1)
+                print(f"{i:>8} pairs {samples[i]:>9} MiB", flush=True)
+    values = list(samples.values())
+    print(f"growth from the first to the last sample: {values[-1] - values[0]:+.1f} MiB")
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    args.json.write_text(json.dumps(samples, indent=2))
+
+
+if __name__ == "__main__":
+    main()
