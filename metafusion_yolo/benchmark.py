@@ -26,7 +26,7 @@ def benchmark_formats(model: Any, data: str, formats: tuple[str, ...], **kwargs:
     rows = []
     for name in formats:
         file = model.ckpt_path if name == "pt" else model.export(format=name, **kwargs)
-        metrics = type(model)(file).val(data=data, rect=False, batch=1, plots=False, verbose=False, **kwargs)
+        metrics = type(model)(file).val(data=data, rect=False, batch=1, plots=False, **kwargs)
         speed = {key: round(metrics.speed[key], 2) for key in ("preprocess", "inference", "postprocess")}
         rows.append(
             {

@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar, get_type_hints
 
 PARTS = ("fusion", "backbone", "head")
-STARTS = ("even", "visible", "infrared", "auto")
+STARTS = ("even", "visible", "infrared")
 
 T = TypeVar("T")
 
@@ -40,8 +40,8 @@ class Gains:
     """
 
     ssim: float = 1.0
-    gradient: float = 1.0
-    intensity: float = 1.0
+    gradient: float = 10.0
+    intensity: float = 20.0
     detection: float = 1.0
 
     def __post_init__(self) -> None:
@@ -56,13 +56,13 @@ class Phase:
     """One stretch of training.
 
     Attributes:
-        name: Its name, for logs.
+        name: Its name, for logs; not a key of the section.
         fraction: Share of all epochs, [0, 1].
         train: Which parts learn: `fusion` (front-end), `backbone`, `head` (neck and head) of the detector.
         joint: Whether the detection loss reaches the front-end. If not, the detector sees a detached fused image.
     """
 
-    name: str
+    name: str = field(metadata={"fixed": True})
     fraction: float
     train: tuple[str, ...]
     joint: bool
@@ -70,6 +70,8 @@ class Phase:
     def __post_init__(self) -> None:
         if not 0 <= self.fraction <= 1:
             raise ValueError(f"fusion: schedule: {self.name}: fraction must lie in [0, 1], not {self.fraction}")
+        if not self.train:
+            raise ValueError(f"fusion: schedule: {self.name}: 'train' is empty; name parts, {nearest('', PARTS)}")
         for part in self.train:
             if part not in PARTS:
                 raise ValueError(
@@ -155,7 +157,7 @@ class FusionConfig:
     """Architecture, loss gains, schedule and augmentation of the fusion front-end.
 
     Attributes:
-        channels: Width of the encoders at stride 8.
+        channels: Width of the encoders at stride 8, even.
         meta_channels: Width of the meta-features.
         heads: Attention heads; divides `channels`.
         detail_channels: Width of the half-resolution detail branch.
@@ -178,6 +180,8 @@ class FusionConfig:
         for name in ("channels", "meta_channels", "heads", "detail_channels"):
             if getattr(self, name) < 1:
                 raise ValueError(f"fusion: {name} must be a whole number >= 1, not {getattr(self, name)}")
+        if self.channels % 2:
+            raise ValueError(f"fusion: channels must be even (half of them at stride 4), not {self.channels}")
         if self.channels % self.heads:
             raise ValueError(f"fusion: channels ({self.channels}) must be a multiple of heads ({self.heads})")
         if self.start not in STARTS:
@@ -201,15 +205,18 @@ class FusionConfig:
             Traceback (most recent call last):
             ValueError: unknown key 'chanels' in 'fusion', did you mean 'channels'?
         """
-        return _build(cls(), section or {}, "fusion")
+        return _build(cls(), section, "fusion")
 
 
-def _build(default: T, section: Mapping[str, Any], where: str) -> T:
-    """Return a copy of a dataclass instance with the values of a mapping, recursively."""
+def _build(default: T, section: Mapping[str, Any] | None, where: str) -> T:
+    """Return a dataclass instance with the values of a mapping put in, recursively; None puts none in."""
+    if section is None:
+        return default
     if not isinstance(section, Mapping):
         raise TypeError(f"'{where}' must be a mapping of keys to values, not {section!r}")
     hints = get_type_hints(type(default))
-    values = {f.name: getattr(default, f.name) for f in fields(default)}  # type: ignore[arg-type]
+    known = [f.name for f in fields(default) if not f.metadata.get("fixed")]  # type: ignore[arg-type]
+    values = {name: getattr(default, name) for name in known}
     for key, value in section.items():
         if key not in values:
             raise ValueError(f"unknown key '{key}' in '{where}', {nearest(key, values)}")
@@ -217,7 +224,7 @@ def _build(default: T, section: Mapping[str, Any], where: str) -> T:
             values[key] = _build(values[key], value, f"{where}: {key}")
         else:
             values[key] = _cast(value, hints[key], f"{where}: {key}")
-    return type(default)(**values)
+    return replace(default, **values)  # type: ignore[type-var]
 
 
 def _cast(value: Any, kind: Any, where: str) -> Any:

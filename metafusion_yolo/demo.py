@@ -85,10 +85,15 @@ def run_demo(
         scores[label] = float(metrics.box.map50)
 
     step(4, "predicting, exporting to ONNX, and predicting with the export")
-    source = {"source": folder / "data" / "images" / "val", "verbose": False, "rect": False, "conf": 0.25}
-    results = model.predict(**source, save=True, project=str(folder), name="predict", exist_ok=True)
+    source: dict[str, Any] = {
+        "source": folder / "data" / "images" / "val",
+        "verbose": False,
+        "rect": False,
+        "conf": 0.25,
+    }
+    results = list(model.predict(**source, save=True, project=str(folder), name="predict", exist_ok=True))
     export = model.export(format="onnx")
-    again = MetaFusionYOLO(export).predict(**source)
+    again = list(MetaFusionYOLO(export).predict(**source))
     differences = largest_differences(results, again)
 
     picture = folder / "demo.png"
@@ -118,16 +123,23 @@ def most_telling(results: list[FusionResults]) -> FusionResults:
     """Return the result whose objects lean most differently on the two cameras."""
 
     def spread(result: FusionResults) -> float:
-        weights = result.fusion_weights[1]
+        weights = infrared_weight(result)
         shares = [weights[int(y1) : int(y2) + 1, int(x1) : int(x2) + 1].mean() for x1, y1, x2, y2 in result.boxes.xyxy]
         return float(np.ptp(shares)) * len(shares) if len(shares) > 1 else 0.0
 
     return max(results, key=spread)
 
 
+def infrared_weight(result: FusionResults) -> np.ndarray:
+    """Return the weight map of the infrared camera as (H, W) uint8, 0 to 255."""
+    if result.fusion_weights is None:
+        raise ValueError("an export without its fusion weights has no weight map")
+    return (result.fusion_weights[1] * 255).round().astype(np.uint8)
+
+
 def panel(result: FusionResults, height: int = 384) -> np.ndarray:
     """Return visible, infrared, fused image with boxes, and weight map side by side, (H, 4 W, 3) uint8, B, G, R."""
-    weights = cv2.applyColorMap((result.fusion_weights[1] * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    weights = cv2.applyColorMap(infrared_weight(result), cv2.COLORMAP_VIRIDIS)
     scale = height / result.orig_shape[0]
     views = {
         "visible": result.image("visible"),

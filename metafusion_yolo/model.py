@@ -12,7 +12,7 @@ from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 
 from metafusion_yolo.benchmark import FORMATS, benchmark_formats
 from metafusion_yolo.config import nearest
-from metafusion_yolo.data.loaders import BY_RULE, PairedSource
+from metafusion_yolo.data.sources import BY_RULE, PairedSource
 from metafusion_yolo.engine._host import load_fusion_checkpoint
 from metafusion_yolo.engine.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.predictor import FusionDetectionPredictor
@@ -81,9 +81,9 @@ class MetaFusionYOLO(Model):
     def predict(
         self,
         source: Any = None,
-        infrared: Any = BY_RULE,
         stream: bool = False,
         predictor: Any = None,
+        infrared: Any = BY_RULE,
         save_fused: bool = False,
         view: str = "fused",
         **kwargs: Any,
@@ -91,13 +91,13 @@ class MetaFusionYOLO(Model):
         """Detect on pairs.
 
         Args:
-            source: The visible side, or whole pairs: a path, folder, glob or `.txt` list; a video; an (H, W, 3) array in
-                B, G, R; a PIL image; a list of these or of `(visible, infrared)` tuples; an (H, W, 4) array or a
+            source: The visible side, or whole pairs: a path, folder, glob or `.txt` list; a video; an (H, W, 3) array
+                in B, G, R; a PIL image; a list of these or of `(visible, infrared)` tuples; an (H, W, 4) array or a
                 (B, 4, H, W) tensor in R, G, B, IR.
-            infrared: The infrared side of the same kind. Left out, the pairing rule of the checkpoint finds it;
-                None detects with the visible camera alone.
             stream: Whether to yield results one by one, for long sources.
             predictor: Another predictor class.
+            infrared: The infrared side of the same kind. Left out, the pairing rule of the checkpoint finds it;
+                None detects with the visible camera alone.
             save_fused: Whether to write the fused images to `fused/` in the run's folder.
             view: What to draw the detections on: "fused", "visible" or "infrared".
             **kwargs: The host's prediction arguments.
@@ -118,10 +118,10 @@ class MetaFusionYOLO(Model):
         return super().predict(paired, stream, predictor, **kwargs)
 
     def track(
-        self, source: Any = None, infrared: Any = BY_RULE, stream: bool = False, persist: bool = False, **kwargs: Any
+        self, source: Any = None, stream: bool = False, persist: bool = False, **kwargs: Any
     ) -> Iterator[FusionResults] | list[FusionResults]:
         """Track on pairs of a sequence; sources as for :meth:`predict`, arguments as for the host's `track`."""
-        return super().track(source=source, stream=stream, persist=persist, infrared=infrared, **kwargs)
+        return super().track(source=source, stream=stream, persist=persist, **kwargs)
 
     def val(self, validator: Any = None, modalities: str = "both", **kwargs: Any) -> Any:
         """Validate with both cameras, or with only one of them switched on.
@@ -151,13 +151,14 @@ class MetaFusionYOLO(Model):
         return FusionDetectionExporter(overrides=overrides, _callbacks=self.callbacks)(model=self.model)
 
     def benchmark(
-        self, data: str | None = None, format: str | list[str] | None = None, **kwargs: Any
+        self, data: str | None = None, format: str | list[str] | None = None, verbose: bool = False, **kwargs: Any
     ) -> list[dict[str, Any]]:
         """Measure size, accuracy and speed of the checkpoint and of its exports.
 
         Args:
             data: Paired data set; None for the one of the checkpoint.
             format: Formats, as a list or a comma-separated string; None for those that run everywhere.
+            verbose: Whether to log each validation in full.
             **kwargs: The host's arguments, such as `imgsz` and `device`.
 
         Returns:
@@ -165,7 +166,7 @@ class MetaFusionYOLO(Model):
         """
         self._check_is_pytorch_model()
         formats = format.split(",") if isinstance(format, str) else format or FORMATS
-        return benchmark_formats(self, data or self.overrides.get("data"), tuple(formats), **kwargs)
+        return benchmark_formats(self, data or self.overrides.get("data"), tuple(formats), verbose=verbose, **kwargs)
 
     def fuse_images(self, source: Any, infrared: Any = BY_RULE, **kwargs: Any) -> Iterator[Path]:
         """Write fused images, without boxes, and yield their paths one by one.
@@ -176,5 +177,6 @@ class MetaFusionYOLO(Model):
             **kwargs: The host's prediction arguments, `project=` and `name=` among them.
         """
         kwargs = {"name": "fuse", **kwargs, "save": False, "stream": True, "verbose": False}
-        for result in self.predict(source, infrared, save_fused=True, **kwargs):
-            yield result.fused_path
+        for result in self.predict(source, infrared=infrared, save_fused=True, **kwargs):
+            if result.fused_path is not None:
+                yield result.fused_path

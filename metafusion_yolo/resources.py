@@ -8,7 +8,7 @@ from pathlib import Path
 from metafusion_yolo.config import nearest
 
 _PACKAGE = Path(__file__).resolve().parent
-_SCALED = re.compile(r"^(?P<family>.*yolo[v]?\d+)(?P<scale>[nslmx])(?P<rest>.*)$")
+_SCALED = re.compile(r"^(?P<family>.*yolov?\d+)(?P<scale>[nslmx])(?P<rest>(?![a-z]).*)$")
 
 
 def _folder(name: str) -> Path:
@@ -33,13 +33,19 @@ def split_scale(name: str) -> tuple[str, str]:
 def find_model_yaml(name: str | Path) -> Path:
     """Return the model YAML of a name such as `metafusion-yolov8n.yaml`, with or without a scale letter.
 
+    Args:
+        name: A file, or the bare name of a YAML of the package. What names a folder is never looked for elsewhere.
+
     Raises:
-        FileNotFoundError: If neither the given path nor the package has it.
+        FileNotFoundError: If there is no such file, naming the closest one of the package.
     """
     path = Path(name)
     unscaled = split_scale(path.name)[0]
     shipped = _folder("cfg") / "models"
-    for candidate in (path, path.with_name(unscaled), shipped / path.name, shipped / unscaled):
+    candidates = [path, path.parent / unscaled]
+    if path.parent == Path():
+        candidates += [shipped / path.name, shipped / unscaled]
+    for candidate in candidates:
         if candidate.is_file():
             return candidate
     known = [f.name for f in shipped.glob("*.yaml")]
@@ -47,9 +53,14 @@ def find_model_yaml(name: str | Path) -> Path:
 
 
 def find_data_yaml(name: str | Path) -> str:
-    """Return the path of a data-set YAML: as given if it exists, else from the package, else the name for the host."""
-    if not Path(name).exists():
-        shipped = _folder("datasets") / Path(name).with_suffix(".yaml").name
+    """Return the path of a data-set YAML: as given if it exists, else from the package, else the name for the host.
+
+    Args:
+        name: A file, a URL, or the bare name of a YAML of the package, with or without its suffix.
+    """
+    path = Path(name)
+    if path.parent == Path() and not path.is_file():
+        shipped = _folder("datasets") / (path.name if path.suffix == ".yaml" else f"{path.name}.yaml")
         if shipped.is_file():
             return str(shipped)
     return str(name)

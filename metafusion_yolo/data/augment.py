@@ -40,7 +40,7 @@ class PairedPhotometric:
         changed = (infrared.astype(np.float32) - 128) * gain + 128 + offset
         if sigma:
             changed += np.random.default_rng(random.getrandbits(32)).normal(0, sigma, infrared.shape).astype(np.float32)
-        return np.clip(changed, 0, 255).astype(np.uint8)
+        return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
 
 
 class ModalityDropout:

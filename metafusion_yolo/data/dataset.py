@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import zlib
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
@@ -16,15 +18,8 @@ from ultralytics.utils import LOGGER, NUM_THREADS, TQDM, colorstr
 
 from metafusion_yolo.config import Augment
 from metafusion_yolo.data.augment import ModalityDropout, PairedPhotometric
-from metafusion_yolo.data.pairs import (
-    PairError,
-    check_pair,
-    expected_by_rule,
-    find_orphans,
-    find_partners,
-    parse_rule,
-    read_pair,
-)
+from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners, parse_rule
+from metafusion_yolo.data.reading import check_pair, read_pair
 from metafusion_yolo.nn import NUM_CHANNELS
 
 WARNINGS_SHOWN = 5
@@ -42,21 +37,31 @@ class PairedYOLODataset(YOLODataset):
         PairError: If any visible image has no partner, several, or one that does not fit; one summary of all.
     """
 
+    fraction: float  # as the host sets it; an int is a number of pairs
+
     def __init__(self, *args: Any, data: dict[str, Any], photometric: Augment | None = None, **kwargs: Any) -> None:
         self.photometric = photometric or Augment()
         self.partners: dict[str, str] = {}
         super().__init__(*args, data={**data, "channels": NUM_CHANNELS}, **kwargs)
 
     # Pairing ---------------------------------------------------------------------------------------------------------
-    def get_labels(self) -> list[dict[str, Any]]:
-        """Pair all images first; a wrong pair stops the run rather than being skipped."""
-        expected = expected_by_rule(parse_rule(self.data.get("infrared")))
-        self.partners, problems = find_partners(self.im_files, expected)
-        if Path(str(self.img_path)).is_dir() and self.fraction == 1:
-            problems += find_orphans(self.partners)
+    def get_img_files(self, img_path: str | list[str]) -> list[str]:
+        """List the visible images and pair them all; a wrong pair stops the run rather than being skipped."""
+        fraction, self.fraction = self.fraction, 1.0  # of the pairs, not of the files
+        try:
+            files = super().get_img_files(img_path)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"no images in '{img_path}'; expected visible images there, correct the data-set YAML"
+            ) from error
+        self.fraction = fraction
+        folders = img_path if isinstance(img_path, list) else [img_path]
+        rule = parse_rule(self.data.get("infrared"), self.data.get("yaml_file", "the data-set YAML"))
+        self.partners, problems = find_partners(files, expected_by_rule(rule), all(Path(f).is_dir() for f in folders))
         if problems:
-            raise PairError.of(problems, str(self.img_path))
-        return super().get_labels()
+            raise PairError.of(problems, str(img_path))
+        files = [f for f in files if f in self.partners]
+        return files[: fraction if isinstance(fraction, int) else max(1, round(len(files) * fraction))]
 
     def get_cache_hash(self) -> str:
         """Make the label cache depend on the infrared files too."""
@@ -105,9 +110,12 @@ class PairedYOLODataset(YOLODataset):
         if not rect_mode:
             return square
         height, width = original
-        ratio = max(square) / (min(original) if resize_short else max(original))
-        limit = math.inf if resize_short else max(square)
-        return original if ratio == 1 else (min(math.ceil(height * ratio), limit), min(math.ceil(width * ratio), limit))
+        size = max(square)
+        if resize_short:
+            ratio = size / min(height, width)
+            return (math.ceil(height * ratio), size) if width <= height else (size, math.ceil(width * ratio))
+        ratio = size / max(height, width)
+        return min(math.ceil(height * ratio), size), min(math.ceil(width * ratio), size)
 
     def _keep_for_mosaic(self, i: int, pair: np.ndarray, original: tuple[int, int]) -> None:
         """Keep a pair at hand for the host's mosaic, dropping the oldest."""
@@ -119,16 +127,27 @@ class PairedYOLODataset(YOLODataset):
 
     # Caching ---------------------------------------------------------------------------------------------------------
     def cache_images(self) -> None:
-        """Cache pairs beside, not over, the host's cache of visible images."""
-        self.npy_files = [Path(f).with_suffix(".pair.npy") for f in self.im_files]
+        """Cache pairs beside, not over, the host's cache of visible images; another partner is another file."""
+        partners = [zlib.crc32(self.partners[f].encode()) for f in self.im_files]
+        self.npy_files = [
+            Path(f).with_suffix(f".{p:08x}.pair.npy") for f, p in zip(self.im_files, partners, strict=True)
+        ]
         super().cache_images()
 
     def cache_images_to_disk(self, i: int) -> None:
-        """Write a pair to the disk cache unless it is newer than both its files."""
+        """Write a pair to the disk cache unless it is there and not older than its files."""
         cached, sources = self.npy_files[i], (self.im_files[i], self.partners[self.im_files[i]])
-        newest = max(Path(f).stat().st_mtime for f in sources)
-        if not cached.exists() or cached.stat().st_mtime < newest:
-            np.save(cached, read_pair(*sources), allow_pickle=False)
+        if cached.exists() and cached.stat().st_mtime >= max(Path(f).stat().st_mtime for f in sources):
+            return
+        part = cached.with_suffix(f".{os.getpid()}.part")
+        try:
+            with part.open("wb") as file:
+                np.save(file, read_pair(*sources), allow_pickle=False)
+            part.replace(cached)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            cached.unlink(missing_ok=True)
+            LOGGER.warning(f"{self.prefix}cannot cache '{cached}' ({error}); reading the images instead")
 
     # Augmentation ----------------------------------------------------------------------------------------------------
     def build_transforms(self, hyp: Any) -> Compose:

@@ -1,24 +1,17 @@
-"""Which infrared file belongs to a visible one, and how a pair is read. Pairing is by name, never by order."""
+"""Which infrared file belongs to a visible one. Pairing is by name, never by order."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-from PIL import Image, ImageOps
 from ultralytics.data.utils import IMG_FORMATS
-from ultralytics.utils.patches import imread
 
 from metafusion_yolo.config import nearest
-from metafusion_yolo.data.thermal import to_uint8
 
 DEFAULT_FOLDER = "infrared"
-ASPECT_TOLERANCE = 0.02  # largest relative difference of the two aspect ratios that a resize may bridge
 PROBLEMS_SHOWN = 20
 
 PairingRule = str | dict[str, str]
@@ -42,11 +35,12 @@ class PairError(ValueError):
         return cls(f"{len(problems)} problem{'s' * (len(problems) > 1)} in {where}:\n  {shown}{more}")
 
 
-def parse_rule(value: Any) -> PairingRule:
+def parse_rule(value: Any, where: str = "the data-set YAML") -> PairingRule:
     """Return the pairing rule of a data-set YAML.
 
     Args:
         value: What stands under `infrared:`; None for the default folder.
+        where: The YAML, for an error.
 
     Returns:
         A folder name, or {"from": ..., "to": ...}.
@@ -62,15 +56,15 @@ def parse_rule(value: Any) -> PairingRule:
         return DEFAULT_FOLDER
     if isinstance(value, str) and value:
         return value
-    if isinstance(value, Mapping) and set(value) == {"from", "to"} and all(isinstance(v, str) for v in value.values()):
-        if value["from"]:
+    if isinstance(value, Mapping):
+        for key in value:
+            if key not in ("from", "to"):
+                raise ValueError(f"unknown key '{key}' under 'infrared:' in {where}, {nearest(key, ['from', 'to'])}")
+        if len(value) == 2 and all(isinstance(part, str) for part in value.values()) and value["from"]:
             return dict(value)
-    elif isinstance(value, Mapping):
-        for key in set(value) - {"from", "to"}:
-            raise ValueError(f"unknown key '{key}' in 'infrared', {nearest(key, ['from', 'to'])}")
     raise ValueError(
-        f"'infrared: {value!r}' is no pairing rule; expected a folder name that replaces the last 'images' of a path, "
-        f"or {{from: visible part, to: infrared part}}"
+        f"'infrared: {value!r}' in {where} is no pairing rule; expected a folder name that replaces the last 'images' "
+        f"of a path, or {{from: visible part, to: infrared part}}"
     )
 
 
@@ -92,14 +86,17 @@ def expected_by_rule(rule: PairingRule) -> Expected:
                 return Path(*parts)
         raise PairError(
             f"'{visible}' lies in no folder named 'images', which 'infrared: {rule}' would replace; "
-            f"set 'infrared: {{from: ..., to: ...}}' in the data-set YAML"
+            f"set 'infrared: {{from: ..., to: ...}}' in the data-set YAML (at predict: infrared=)"
         )
 
     def by_substitution(visible: Path) -> Path:
         substitution = dict(rule)  # type: ignore[arg-type]
         head, found, tail = visible.as_posix().rpartition(substitution["from"])
         if not found:
-            raise PairError(f"'{visible}' does not contain '{substitution['from']}', which 'infrared: from' names")
+            raise PairError(
+                f"'{visible}' does not contain '{substitution['from']}' ('infrared: from'), and no visible image "
+                f"claims it; add its visible image, rename or remove it"
+            )
         return Path(head + substitution["to"] + tail)
 
     return by_folder if isinstance(rule, str) else by_substitution
@@ -110,150 +107,85 @@ def expected_beside(visible_root: Path, infrared_root: Path) -> Expected:
     return lambda visible: infrared_root / visible.relative_to(visible_root)
 
 
-def find_partners(visible: Iterable[str], expected: Expected) -> tuple[dict[str, str], list[str]]:
+def find_partners(
+    visible: Iterable[str], expected: Expected, orphans: bool = False
+) -> tuple[dict[str, str], list[str]]:
     """Find the infrared partner of every visible file.
 
+    Where both cameras share a folder, the partners themselves turn up among the files; they count as infrared only.
+
     Args:
-        visible: Paths of visible images.
+        visible: Paths of images.
         expected: Where the partner of a path should be, suffix aside.
+        orphans: Whether these are all visible images, so that an infrared one without any is a problem too.
 
     Returns:
-        Partners by visible path, and the problems, a line each: no partner, or more than one.
+        Partners by visible path, and the problems, a line each: no partner, more than one, one for several.
     """
-    partners, problems = {}, []
+    listing = cache(_images_by_stem)
+    claims: dict[Path, str] = {}
+    found: dict[str, list[Path]] = {}
+    targets: dict[str, Path] = {}
+    strays: dict[str, str] = {}
     for file in visible:
         try:
-            partners[file] = _partner(Path(file), expected(Path(file)))
+            targets[file] = target = expected(Path(file))
         except PairError as error:
-            problems.append(str(error))
-    _images_by_stem.cache_clear()
+            strays[file] = str(error)
+            continue
+        found[file] = [f for f in listing(target.parent).get(target.stem, []) if f != Path(file)]
+        claims.update((f, file) for f in found[file])
+    partners: dict[str, str] = {}
+    problems = [problem for file, problem in strays.items() if Path(file) not in claims]
+    for file, candidates in found.items():
+        if Path(file) in claims:
+            continue
+        partners[file] = str(candidates[0]) if candidates else ""
+        problem = _problem(file, targets[file], candidates, claims)
+        problems += [problem] if problem else []
+    if found and not partners:
+        problems.append("each of these images is the infrared partner of another; give the folder of the visible ones")
+    if orphans:
+        problems += _orphans({f: target for f, target in targets.items() if f in partners}, listing)
     return partners, problems
 
 
-def _partner(visible: Path, target: Path) -> str:
-    candidates = [f for f in _images_by_stem(target.parent).get(target.stem, []) if f != visible]
-    if len(candidates) == 1:
-        return str(candidates[0])
+def _problem(visible: str, target: Path, candidates: list[Path], claims: Mapping[Path, str]) -> str:
+    """Return what is wrong with the candidates of a visible image, empty if nothing."""
     if not candidates:
-        raise PairError(
+        return (
             f"no infrared image for '{visible}': looked for '{target.with_suffix('')}.*'; add the file, or set "
             f"'infrared:' in the data-set YAML (at predict: infrared=)"
         )
-    names = ", ".join(f"'{f.name}'" for f in candidates)
-    raise PairError(f"ambiguous infrared image for '{visible}': {names} in '{target.parent}'; keep one of them")
+    if len(candidates) > 1:
+        names = ", ".join(f"'{f.name}'" for f in candidates)
+        return f"ambiguous infrared image for '{visible}': {names} in '{target.parent}'; keep one of them"
+    if claims[candidates[0]] != visible:
+        return (
+            f"'{candidates[0]}' is the infrared image of '{visible}' and of '{claims[candidates[0]]}'; keep one of them"
+        )
+    return ""
 
 
-@cache
+def _orphans(targets: Mapping[str, Path], listing: Callable[[Path], dict[str, list[Path]]]) -> list[str]:
+    """Return a line for each infrared image, in the folders of the targets, that no visible image claims."""
+    claimed = {(target.parent, target.stem) for target in targets.values()}
+    folders = {target.parent: Path(visible).parent for visible, target in targets.items()}
+    return [
+        f"no visible image for '{file}': looked in '{beside}'; add the visible image or remove this one"
+        for folder, beside in folders.items()
+        if folder != beside  # in a shared folder, what is unclaimed has been taken for a visible image
+        for stem, files in listing(folder).items()
+        if (folder, stem) not in claimed
+        for file in files
+    ]
+
+
 def _images_by_stem(folder: Path) -> dict[str, list[Path]]:
     """List the images of a folder once, by stem."""
     by_stem: dict[str, list[Path]] = {}
     if folder.is_dir():
-        for entry in sorted(os.scandir(folder), key=lambda e: e.name):
-            path = folder / entry.name
+        for path in sorted(folder.iterdir()):
             if path.suffix[1:].lower() in IMG_FORMATS:
                 by_stem.setdefault(path.stem, []).append(path)
     return by_stem
-
-
-def find_orphans(partners: Mapping[str, str]) -> list[str]:
-    """Return a line for each infrared image, in the folders of the partners, that no visible image claims."""
-    claimed = set(partners.values())
-    visible_folders = {str(Path(infrared).parent): Path(visible).parent for visible, infrared in partners.items()}
-    problems = []
-    for folder, visible_folder in visible_folders.items():
-        if Path(folder) == visible_folder:
-            continue  # both cameras in one folder: what is unclaimed cannot be told from a visible image
-        for files in _images_by_stem(Path(folder)).values():
-            problems += [
-                f"no visible image for '{f}': looked in '{visible_folder}'; add the visible image or remove this one"
-                for f in files
-                if str(f) not in claimed
-            ]
-    _images_by_stem.cache_clear()
-    return problems
-
-
-def check_pair(visible: str, infrared: str) -> tuple[str, str]:
-    """Decode both files of a pair and compare their sizes.
-
-    Returns:
-        A problem that makes the pair unusable, and a warning; empty where there is none.
-    """
-    shapes = []
-    for file in (visible, infrared):
-        try:
-            if not Path(file).stat().st_size:
-                return f"'{file}' is empty (0 bytes); restore the file or remove the pair", ""
-            with Image.open(file) as image:
-                image.load()
-                shapes.append(ImageOps.exif_transpose(image).size[::-1] if image.getexif() else image.size[::-1])
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            return f"'{file}' cannot be read ({error}); restore the file or remove the pair", ""
-    return compare_sizes(shapes[0], shapes[1], f"'{visible}' and '{infrared}'")
-
-
-def compare_sizes(visible: tuple[int, int], infrared: tuple[int, int], names: str) -> tuple[str, str]:
-    """Return a problem and a warning about the (height, width) of two images, empty where there is none."""
-    if visible == infrared:
-        return "", ""
-    (h, w), (ih, iw) = visible, infrared
-    sizes = f"{names} have different sizes ({w}x{h} and {iw}x{ih})"
-    if abs(w / h - iw / ih) / (w / h) > ASPECT_TOLERANCE:
-        return f"{sizes} and shapes; crop or register them to the same field of view", ""
-    return "", f"{sizes}; the infrared image is resized"
-
-
-def read_visible(file: str | Path) -> np.ndarray:
-    """Read a visible image as (H, W, 3) uint8, RGB, upright; grey, palette, alpha and 16-bit files included.
-
-    Raises:
-        PairError: If the file cannot be decoded.
-    """
-    image = imread(str(file), cv2.IMREAD_COLOR)
-    if image is None:
-        raise PairError(f"'{file}' cannot be read as an image; restore the file or remove the pair")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def read_infrared(file: str | Path) -> np.ndarray:
-    """Read an infrared image as (H, W) uint8, upright; see :func:`to_uint8` for deeper files.
-
-    Raises:
-        PairError: If the file cannot be decoded.
-    """
-    image = imread(str(file), cv2.IMREAD_ANYDEPTH)
-    if image is None:
-        raise PairError(f"'{file}' cannot be read as an image; restore the file or remove the pair")
-    return to_uint8(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.shape[2] == 3 else image[..., 0])
-
-
-def stack_pair(visible: np.ndarray, infrared: np.ndarray | None, names: str = "the two images") -> np.ndarray:
-    """Stack a visible (H, W, 3) RGB and an infrared (h, w) image, both uint8, to one (H, W, 4) array.
-
-    Args:
-        visible: The visible image; its size is the size of the pair.
-        infrared: The infrared image, resized if its shape agrees; None leaves the plane blank.
-        names: What to call the images in an error.
-
-    Raises:
-        PairError: If the aspect ratios differ by more than 2 %.
-    """
-    height, width = visible.shape[:2]
-    if infrared is None:
-        infrared = np.zeros((height, width), np.uint8)
-    elif infrared.shape != (height, width):
-        problem, _ = compare_sizes((height, width), (infrared.shape[0], infrared.shape[1]), names)
-        if problem:
-            raise PairError(problem)
-        infrared = cv2.resize(infrared, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.dstack((visible, infrared))
-
-
-def read_pair(visible: str | Path, infrared: str | Path | None) -> np.ndarray:
-    """Read two files as one (H, W, 4) uint8 array, R, G, B, IR, in the size of the visible image.
-
-    Raises:
-        PairError: If a file cannot be decoded, or the two shapes differ.
-    """
-    names = f"'{visible}' and '{infrared}'"
-    return stack_pair(read_visible(visible), None if infrared is None else read_infrared(infrared), names)

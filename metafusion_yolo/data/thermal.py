@@ -10,8 +10,9 @@ PERCENTILES = (0.1, 99.9)  # of an image's counts; outside them lie dead pixels 
 def to_uint8(infrared: np.ndarray) -> np.ndarray:
     """Stretch an infrared image over the 8-bit range, so that a narrow 14-bit signal keeps its levels.
 
-    8-bit images pass unchanged. Other images are stretched linearly between their percentiles 0.1 and 99.9; dropping
-    the low byte instead would leave a typical 16-bit scene a handful of grey levels.
+    8-bit images pass unchanged. Other images are stretched linearly between their percentiles 0.1 and 99.9, or between
+    minimum and maximum where the percentiles coincide; dropping the low byte instead would leave a typical 16-bit scene
+    a handful of grey levels.
 
     Args:
         infrared: (H, W), any integer or floating-point type, hot is bright.
@@ -25,11 +26,13 @@ def to_uint8(infrared: np.ndarray) -> np.ndarray:
     """
     if infrared.dtype == np.uint8:
         return infrared
-    counts = infrared.astype(np.float32)
+    counts = infrared.astype(np.float64)
     finite = np.isfinite(counts)
     if not finite.any():
         return np.zeros(infrared.shape, np.uint8)
     low, high = np.percentile(counts[finite], PERCENTILES)
+    if high <= low:  # one small hot target before an even background
+        low, high = counts[finite].min(), counts[finite].max()
     counts = np.where(finite, counts, low)
     if high <= low:
         return np.zeros(infrared.shape, np.uint8)

@@ -50,7 +50,7 @@ def pairing_rule(backend: Any) -> PairingRule:
             f"this model reads {backend.channels}-channel images, not pairs of {ORDER}; "
             f"give a model trained or exported by metafusion_yolo"
         )
-    model = native_model(backend)
+    model: Any = native_model(backend)
     if model is not None:
         description = model.yaml.get(INPUT_KEY, {})
     else:
@@ -80,7 +80,24 @@ def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str
     return model, checkpoint
 
 
+def data_error(error: BaseException, data: Any) -> Exception:
+    """Return what the host says about a data set as a FileNotFoundError or ValueError of one line.
+
+    Args:
+        error: An error of the host, perhaps wrapped in another.
+        data: The data-set YAML.
+    """
+    cause = error.__cause__ or error
+    kind = FileNotFoundError if isinstance(cause, FileNotFoundError) else ValueError
+    return kind(f"data set '{data}': {_plain(' '.join(str(cause).split()))}")
+
+
 def one_line(error: BaseException) -> str:
     """Return the first line of an error of the host, without its signs and colours."""
     text = str(error).strip().splitlines() or [type(error).__name__]
-    return re.sub(r"\x1b\[[0-9;]*m|[^\x20-\x7e]", "", text[0]).strip()
+    return _plain(text[0])
+
+
+def _plain(text: str) -> str:
+    """Take emoji and colour codes out of a text, but no letters of any language."""
+    return re.sub(r" ?(\x1b\[[0-9;]*m|[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])", "", text).strip()

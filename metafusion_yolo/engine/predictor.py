@@ -13,7 +13,8 @@ from ultralytics.models.yolo.detect import DetectionPredictor
 from ultralytics.utils import ops
 
 from metafusion_yolo.data.augment import PLANES
-from metafusion_yolo.data.loaders import PairedSource, load_pairs
+from metafusion_yolo.data.loaders import load_pairs
+from metafusion_yolo.data.sources import PairedSource
 from metafusion_yolo.engine._host import front_end, pairing_rule
 from metafusion_yolo.engine.results import FusionResults, pack_fusion
 
@@ -80,7 +81,10 @@ class FusionDetectionPredictor(DetectionPredictor):
         for i, (pred, pair, path) in enumerate(zip(preds, orig_imgs, self.batch[0], strict=True)):
             pred[:, :4] = ops.scale_boxes(img.shape[2:], pred[:, :4], pair.shape)
             fusion = None if self._fusion is None else pack_fusion(self._fusion, i)
-            results.append(FusionResults(pair, fusion, self.view, path=path, names=self.model.names, boxes=pred[:, :6]))
+            result = FusionResults(pair, fusion, self.view, path=path, names=self.model.names, boxes=pred[:, :6])
+            if self.save_fused and fusion is not None:
+                self._write_fused(result)
+            results.append(result)
         return results
 
     def _write_fused(self, result: FusionResults) -> None:

@@ -58,7 +58,7 @@ class FusionResults(Results):
         """Share of each camera at each pixel, (2, H, W) float32 in [0, 1], visible first; None for plain exports."""
         if self._fusion is None:
             return None
-        infrared = self._at_image_size(self._fusion["infrared_weight"])[0, 0]
+        infrared = self._at_image_size(self._fusion["infrared_weight"], self._fusion["detail"].shape[-2:])[0, 0]
         return torch.stack((1 - infrared, infrared)).numpy()
 
     @cached_property
@@ -73,13 +73,12 @@ class FusionResults(Results):
         infrared = torch.from_numpy(self.infrared)[None, None].float() / 255
         luminance = rgb_to_luminance(rgb)
         weight = torch.from_numpy(self.fusion_weights[1:])[None]
-        detail = self._at_image_size(self._fusion["detail"])
+        detail = self._at_image_size(self._fusion["detail"], self._fusion["detail"].shape[-2:])
         fused = replace_luminance(rgb, (luminance + weight * (infrared - luminance) + detail).clamp(0, 1))
         return (fused[0].permute(1, 2, 0) * 255).round().byte().numpy()
 
-    def _at_image_size(self, plane: Tensor) -> Tensor:
+    def _at_image_size(self, plane: Tensor, network_size: torch.Size) -> Tensor:
         """Bring a plane (1, h, w) to the network's size, take the letterbox off, and resize it to (1, 1, H, W)."""
-        network_size = self._fusion["detail"].shape[-2:]
         plane = F.interpolate(plane[None].float(), size=network_size, mode="bilinear", align_corners=False)
         return scale_masks(plane, self.orig_shape)
 

@@ -16,10 +16,10 @@ from ultralytics.utils.torch_utils import unwrap_model
 from metafusion_yolo.config import Phase
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
 from metafusion_yolo.data.pairs import parse_rule
-from metafusion_yolo.engine._host import INPUT_KEY, input_description
-from metafusion_yolo.engine.start import stronger_camera
+from metafusion_yolo.engine._host import INPUT_KEY, data_error, input_description
 from metafusion_yolo.engine.validator import FusionDetectionValidator
 from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.resources import find_data_yaml
 
@@ -33,12 +33,15 @@ class FusionDetectionTrainer(DetectionTrainer):
     _phase: Phase | None = None
 
     def get_dataset(self) -> dict[str, Any]:
-        """Find data-set YAMLs of the package too, and read the pairing rule."""
+        """Find data-set YAMLs of the package too, read the pairing rule, and say in one line what is wrong."""
         if self.args.data:
             self.args.data = find_data_yaml(self.args.data)
-        data = super().get_dataset()
+        try:
+            data = super().get_dataset()
+        except RuntimeError as error:
+            raise data_error(error, self.args.data) from error
         data["channels"] = NUM_CHANNELS
-        data["infrared"] = parse_rule(data.get("infrared"))
+        data["infrared"] = parse_rule(data.get("infrared"), self.args.data)
         return data
 
     def get_model(
@@ -62,7 +65,7 @@ class FusionDetectionTrainer(DetectionTrainer):
             self.data,
             mode=mode,
             rect=mode == "val",
-            stride=max(int(model.stride.max()), 32),
+            stride=max(int(model.stride.max()), STRIDE),
             photometric=model.config.augment,
         )
 
@@ -71,15 +74,6 @@ class FusionDetectionTrainer(DetectionTrainer):
         return FusionDetectionValidator(
             self.test_loader, save_dir=self.save_dir, args=copy(self.args), _callbacks=self.callbacks
         )
-
-    def set_class_weights(self) -> None:
-        """Choose where the weight maps start as well: the host calls this once data and model are ready."""
-        super().set_class_weights()
-        model = unwrap_model(self.model)
-        if model.config.start == "auto" and not self.resume:
-            camera = stronger_camera(model, self.train_loader.dataset, self.device)
-            model.fusion.weighting.favour(camera)
-            LOGGER.info(f"{colorstr('fusion:')} the untrained weight maps favour: {camera}")
 
     # Phases ----------------------------------------------------------------------------------------------------------
     def _model_train(self) -> None:

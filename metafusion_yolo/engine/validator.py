@@ -10,7 +10,7 @@ from ultralytics.models.yolo.detect import DetectionValidator
 from metafusion_yolo.config import nearest
 from metafusion_yolo.data.augment import PLANES
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
-from metafusion_yolo.engine._host import front_end
+from metafusion_yolo.engine._host import data_error, front_end
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.resources import find_data_yaml
 
@@ -36,6 +36,15 @@ class FusionDetectionValidator(DetectionValidator):
             self.args.data = find_data_yaml(self.args.data)
         self.blank = [planes for camera, planes in PLANES.items() if modalities not in ("both", camera)]
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Say in one line what is wrong with the data set."""
+        try:
+            return super().__call__(*args, **kwargs)
+        except (SyntaxError, FileNotFoundError) as error:
+            if self.device is None:  # not there yet: it is about the model
+                raise
+            raise data_error(error, self.args.data) from error
+
     def build_dataset(self, img_path: str, mode: str = "val", batch: int | None = None) -> PairedYOLODataset:
         """Build a paired data set."""
         self.data["channels"] = NUM_CHANNELS  # the host warms an export up with it
@@ -58,10 +67,10 @@ class FusionDetectionValidator(DetectionValidator):
         super().plot_val_samples(self._shown(batch), ni)
 
     def plot_predictions(
-        self, batch: dict[str, Any], preds: list[dict[str, torch.Tensor]], ni: int, *args: Any
+        self, batch: dict[str, Any], preds: list[dict[str, torch.Tensor]], ni: int, max_det: int | None = None
     ) -> None:
         """Draw the predictions on fused images."""
-        super().plot_predictions(self._shown(batch), preds, ni, *args)
+        super().plot_predictions(self._shown(batch), preds, ni, max_det)
 
     def _shown(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Return the batch with fused images; with visible ones for exports, which do not give the fused image."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class ConvAct(nn.Sequential):
-    """Convolution with same padding, then SiLU.
+    """Convolution with same padding, then SiLU. The border is replicated: zeros would show as a frame in the image.
 
     Args:
         in_channels: Channels in.
@@ -18,7 +18,7 @@ class ConvAct(nn.Sequential):
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> None:
         super().__init__(
-            nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2),
+            nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, padding_mode="replicate"),
             nn.SiLU(inplace=True),
         )
 
@@ -45,20 +45,25 @@ class Encoder(nn.Module):
 class DetailBranch(nn.Module):
     """A thin residual on the luminance, computed at half resolution on unshuffled pixels. Starts at zero.
 
+    It is bounded, so that it sharpens but cannot take the place of the weights: unbounded, it carried a whole camera
+    and left weight maps that said nothing.
+
     Args:
         channels: Hidden width.
+        limit: Largest change of the luminance, in (0, 1].
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, limit: float = 0.1) -> None:
         super().__init__()
+        self.limit = limit
         self.unshuffle = nn.PixelUnshuffle(2)
         self.hidden = ConvAct(8, channels)
-        self.residual = nn.Conv2d(channels, 4, kernel_size=3, padding=1)
+        self.residual = nn.Conv2d(channels, 4, kernel_size=3, padding=1, padding_mode="replicate")
         self.shuffle = nn.PixelShuffle(2)
         nn.init.zeros_(self.residual.weight)
         nn.init.zeros_(self.residual.bias)  # type: ignore[arg-type]
 
     def forward(self, luminance: Tensor, infrared: Tensor) -> Tensor:
-        """Return the residual (B, 1, H, W) for two single-channel images of that size, range about [-1, 1]."""
+        """Return the residual (B, 1, H, W) for two single-channel images of that size, in [-limit, limit]."""
         sources = self.unshuffle(torch.cat((luminance, infrared), 1))  # (B, 8, H/2, W/2)
-        return self.shuffle(self.residual(self.hidden(sources)))
+        return self.limit * self.shuffle(torch.tanh(self.residual(self.hidden(sources))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TypedDict
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metafusion_yolo.color import replace_luminance, rgb_to_luminance
+from metafusion_yolo.config import nearest
 from metafusion_yolo.nn.attention import MetaFeatureCrossAttention
 from metafusion_yolo.nn.blocks import ConvAct, DetailBranch, Encoder
 from metafusion_yolo.nn.meta import MetaFeatureExtractor
@@ -88,17 +90,22 @@ class FusionNet(nn.Module):
 class WeightDecoder(nn.Module):
     """Predict the share of each camera at stride 4.
 
+    The logits are a convolution times 8: under Adam, whose steps do not depend on the size of a gradient, the maps
+    then take shape within the warm-up of a short training instead of staying near their start.
+
     Args:
         channels: Channels of the fusion features at stride 8, and of both stems together at stride 4.
     """
+
+    SHARPNESS = 8.0
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.reduce = ConvAct(channels, channels // 2)
         self.lateral = nn.Conv2d(channels, channels // 2, kernel_size=1)
         self.act = nn.SiLU(inplace=True)
-        self.logits = nn.Conv2d(channels // 2, 2, kernel_size=3, padding=1)
-        nn.init.zeros_(self.logits.weight)
+        self.logits = nn.Conv2d(channels // 2, 2, kernel_size=3, padding=1, padding_mode="replicate")
+        nn.init.normal_(self.logits.weight, std=0.01)  # near even, yet not so even that the features learn late
         self.favour("even")
 
     def favour(self, camera: str, share: float = 0.9) -> None:
@@ -107,11 +114,18 @@ class WeightDecoder(nn.Module):
         Args:
             camera: "visible", "infrared", or "even" for half and half.
             share: Its share, in (0, 1).
+
+        Raises:
+            ValueError: For an unknown camera or a share outside (0, 1).
         """
-        odds = torch.logit(torch.tensor(share))
-        start = {"even": (0.0, 0.0), "visible": (odds, 0.0), "infrared": (0.0, odds)}[camera]
+        if not 0 < share < 1:
+            raise ValueError(f"share must lie in (0, 1), not {share}")
+        odds = math.log(share / (1 - share)) / self.SHARPNESS
+        starts = {"even": (0.0, 0.0), "visible": (odds, 0.0), "infrared": (0.0, odds)}
+        if camera not in starts:
+            raise ValueError(f"unknown camera '{camera}', {nearest(camera, starts)}")
         with torch.no_grad():
-            self.logits.bias.copy_(torch.tensor(start))  # type: ignore[union-attr]
+            self.logits.bias.copy_(torch.tensor(starts[camera]))  # type: ignore[union-attr]
 
     def forward(self, features: Tensor, stems: Tensor, available: Tensor) -> Tensor:
         """Return the weights (B, 2, H, W), sum 1.
@@ -122,7 +136,7 @@ class WeightDecoder(nn.Module):
             available: Cameras that show anything (B, 2, 1, 1), 1 or 0.
         """
         coarse = F.interpolate(self.reduce(features), size=stems.shape[-2:], mode="bilinear", align_corners=False)
-        logits = self.logits(self.act(coarse + self.lateral(stems)))
+        logits = self.SHARPNESS * self.logits(self.act(coarse + self.lateral(stems)))
         return (logits + (available - 1) * 1e4).softmax(1)
 
 

@@ -26,6 +26,13 @@ class MetaFeatureExtractor(nn.Module):
         self.coarse = ConvAct(meta_channels, meta_channels, stride=2)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the meta-features (B, meta_channels, H / 2, W / 2) and (..., H / 4, W / 4) of features (B, C, H, W)."""
+        """Return the meta-features of the fusion features.
+
+        Args:
+            features: (B, C, H, W).
+
+        Returns:
+            (B, meta_channels, H / 2, W / 2) and (B, meta_channels, H / 4, W / 4).
+        """
         middle = self.middle(features)
         return middle, self.coarse(middle)

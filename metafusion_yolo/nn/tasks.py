@@ -15,11 +15,13 @@ from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 from ultralytics.utils import LOGGER
 from ultralytics.utils.torch_utils import get_num_params
 
-from metafusion_yolo.config import FusionConfig
+from metafusion_yolo.config import FusionConfig, nearest
 from metafusion_yolo.criterion import FusionDetectionLoss
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
 from metafusion_yolo.resources import find_model_yaml, split_scale
+
+HOST_KEYS = ("activation", "end2end", "reg_max")  # that a host YAML may leave out
 
 
 def load_model_yaml(name: str | Path) -> dict[str, Any]:
@@ -32,8 +34,9 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
         The host's model dictionary (backbone, head, scales, nc, ...) with the key `fusion`.
 
     Raises:
-        FileNotFoundError: If there is no such YAML.
-        ValueError: If it names no detector, or its `fusion:` section is wrong.
+        FileNotFoundError: If there is no such YAML, or the host has no such detector.
+        ValueError: If it names no detector, has an unknown key, or its `fusion:` section is wrong.
+        TypeError: If a value of the `fusion:` section is of the wrong type.
     """
     path = find_model_yaml(name)
     own = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -43,10 +46,17 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
             f"such as 'detector: yolov8.yaml'"
         )
     FusionConfig.from_dict(own.get("fusion"))
-    scale = split_scale(Path(name).name)[1] or "n"
-    detector = Path(own["detector"])
-    model = yaml_model_load(detector.with_stem(f"{detector.stem}{scale}"))
-    return {**model, **own, "yaml_file": Path(name).name}
+    model = yaml_model_load(own["detector"])
+    if "Detect" not in model["head"][-1][2]:
+        raise ValueError(
+            f"'detector: {own['detector']}' of '{path}' is no detection model; give one such as yolov8.yaml"
+        )
+    known = {"detector", "fusion", *HOST_KEYS, *model}
+    for key in own:
+        if key not in known:
+            raise ValueError(f"unknown key '{key}' in '{path}', {nearest(key, known)}")
+    scale = split_scale(Path(name).name)[1] or model["scale"] or "n"
+    return {**model, "scale": scale, **own, "yaml_file": Path(name).name}
 
 
 class FusionDetectionModel(DetectionModel):
@@ -86,24 +96,33 @@ class FusionDetectionModel(DetectionModel):
         self.fusion = FusionNet(
             self.config.channels, self.config.meta_channels, self.config.heads, self.config.detail_channels
         )
-        if self.config.start != "auto":
-            self.fusion.weighting.favour(self.config.start)
+        self.fusion.weighting.favour(self.config.start)
         self.joint = True
         if verbose:
             self.info()
 
     def fuse_images(self, pair: Tensor) -> FusionOutput:
-        """Fuse a batch of pairs (B, 4, H, W), R, G, B, IR in [0, 1]. (`fuse` is the host's folding of batch norms.)"""
+        """Fuse a batch of pairs (B, 4, H, W), R, G, B, IR in [0, 1]; `fuse` is the host's folding of batch norms."""
         return self.fusion(pair)
 
     def _predict_once(self, x: Tensor, profile: bool = False, embed: list[int] | None = None) -> Any:
         """Fuse a pair before the host's forward."""
         if x.shape[1] == NUM_CHANNELS:
-            x = self.fuse_images(x)["fused"]
+            x = self._shown_to_detector(self.fuse_images(x))
         return super()._predict_once(x, profile, embed)
 
+    def _predict_augment(self, x: Tensor) -> Any:
+        """Fuse a pair once and augment the fused image: a scaled pair has borders, where a blank camera has none."""
+        if x.shape[1] == NUM_CHANNELS:
+            x = self.fuse_images(x)["fused"]
+        return super()._predict_augment(x)
+
+    def _shown_to_detector(self, output: FusionOutput) -> Tensor:
+        """Return the fused image; outside the joint phases without its gradient."""
+        return output["fused"] if self.joint else output["fused"].detach()
+
     def loss(self, batch: dict[str, Any], preds: Any = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the joint loss of a batch of pairs; outside the joint phases the detector sees a detached image."""
+        """Return the joint loss of a batch of pairs, or the host's of images that count as fused already."""
         if getattr(self, "criterion", None) is None:
             self.criterion = self.init_criterion()
         pair = batch["img"]
@@ -111,7 +130,7 @@ class FusionDetectionModel(DetectionModel):
             output = self.fuse_images(pair)
             batch = {**batch, "fusion": output}
             if preds is None:
-                preds = super()._predict_once(output["fused"] if self.joint else output["fused"].detach())
+                preds = super()._predict_once(self._shown_to_detector(output))
         elif preds is None:
             preds = super()._predict_once(pair)
         return self.criterion(preds, batch)

@@ -131,7 +131,7 @@ def test_tracking_keeps_identities_and_the_fused_image(run, model):
 
 @pytest.mark.parametrize("arguments", [{"source": None}, {"source": "x", "view": "thermal"}])
 def test_wrong_arguments_are_refused_before_anything_runs(model, arguments):
-    with pytest.raises(ValueError, match="'source' is missing|unknown view"):
+    with pytest.raises(ValueError, match=r"'source' is missing|unknown view"):
         model.predict(**arguments)
 
 
@@ -220,5 +220,5 @@ def test_names_that_repeat_do_not_overwrite_each_other(run, model, tmp_path):
 
 
 def test_pairs_must_pair(run, model):
-    with pytest.raises(PairError, match="lies in no folder named 'images'.*infrared="):
+    with pytest.raises(PairError, match=r"lies in no folder named 'images'.*infrared="):
         model.predict(run.data.parent / "infrared" / "val", **LOW)

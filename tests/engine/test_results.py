@@ -68,7 +68,7 @@ def test_each_pair_of_a_batch_keeps_its_own_fusion(pair):
 def test_plot_draws_on_the_view(pair, view):
     result = make(pair)
     drawn = result.plot(view=view)
-    assert drawn.shape == pair.shape[:2] + (3,)
+    assert drawn.shape == (*pair.shape[:2], 3)
     untouched = np.abs(drawn.astype(int) - result.image(view)).max(-1) == 0
     assert 0.1 < untouched.mean() < 1  # boxes are drawn, the rest is the view
 

@@ -4,16 +4,12 @@ import csv
 from copy import deepcopy
 
 import cv2
-import pytest
 import torch
-import yaml
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.config import FINETUNE, JOINT, WARMUP
-from metafusion_yolo.engine import start
 from metafusion_yolo.engine._host import INPUT_KEY
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
-from metafusion_yolo.resources import find_model_yaml
 
 from .conftest import TRAIN_ARGS
 
@@ -120,30 +116,3 @@ def test_checkpoint_remembers_its_input(run):
         "infrared": "infrared",
     }
     assert model.names == {0: "person", 1: "car"}
-
-
-@pytest.mark.parametrize(
-    ("losses", "expected"), [((1.0, 2.0), "visible"), ((2.0, 1.0), "infrared"), ((1, 1.01), "even")]
-)
-def test_stronger_camera_has_the_smaller_detection_loss(losses, expected, tiny_data, tmp_path, monkeypatch):
-    def loss(model, batch, image):
-        grey = torch.equal(image[:, 0], image[:, 1]) and torch.equal(image[:, 1], image[:, 2])
-        return losses[1] if grey else losses[0]
-
-    monkeypatch.setattr(start, "_loss", loss)
-    trainer = trainer_for(tiny_data, tmp_path, epochs=1)
-    trainer._setup_train()
-    assert start.stronger_camera(trainer.model, trainer.train_loader.dataset, trainer.device) == expected
-
-
-def test_start_auto_sets_the_weight_maps(tiny_data, tmp_path, monkeypatch):
-    own = yaml.safe_load(find_model_yaml("metafusion-yolov8n.yaml").read_text())
-    own["fusion"]["start"] = "auto"
-    path = tmp_path / "metafusion-yolov8n.yaml"
-    path.write_text(yaml.safe_dump(own))
-    monkeypatch.setattr("metafusion_yolo.engine.trainer.stronger_camera", lambda *args: "infrared")
-    trainer = trainer_for(tiny_data, tmp_path, epochs=1, model=str(path))
-    trainer._setup_train()
-    for model in (trainer.model, trainer.ema.ema):
-        visible, infrared = model.fusion.weighting.logits.bias.softmax(0).tolist()
-        assert infrared == pytest.approx(0.9, abs=1e-6)

@@ -1,0 +1,345 @@
+"""Drawing of road scenes as a visible and an infrared camera see them; what stands where is not decided here.
+
+Positions are in image heights from the top left corner, shapes in metres from the point where they touch the ground
+(x to the right, y up). Visible colours are R, G, B in [0, 255]; temperatures are white-hot grey levels in [0, 255].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+Colour = Sequence[float] | np.ndarray
+
+DAY = np.ones(3)
+NIGHT = np.array([0.13, 0.14, 0.19])  # light of the night sky, per channel, as a share of daylight
+LAMPLIGHT = np.array([0.78, 0.73, 0.62])  # light on an object that the visible camera sees at night
+SMOKE, GLARE = np.array([186, 184, 182], np.float32), np.array([255, 252, 240], np.float32)
+SHIRTS = ((200, 45, 40), (40, 80, 190), (235, 235, 230), (235, 190, 50), (50, 150, 80), (225, 110, 40), (150, 70, 160))
+TROUSERS = ((35, 40, 70), (25, 25, 28), (150, 125, 85), (65, 85, 125), (200, 195, 185))
+PAINTS = ((225, 225, 222), (180, 25, 30), (30, 70, 165), (235, 180, 30), (190, 196, 202), (35, 110, 75), (28, 28, 34))
+WALLS = ((150, 120, 100), (170, 160, 145), (125, 128, 135), (160, 95, 75), (190, 180, 155), (105, 110, 115))
+VERGES = ((95, 120, 70), (150, 140, 115), (135, 135, 132))
+
+
+class Part(NamedTuple):
+    """One filled outline of a shape; None leaves that camera's image as it is.
+
+    Attributes:
+        points: (N, 2) outline, metres.
+        colour: R, G, B in [0, 255].
+        temperature: Grey level in [0, 255], white-hot.
+        glows: Whether the visible colour is a light of its own, which the night does not dim.
+    """
+
+    points: np.ndarray
+    colour: Colour | None
+    temperature: float | None
+    glows: bool = False
+
+
+@dataclass(frozen=True)
+class Item:
+    """A shape that stands somewhere: an object to detect, or a distractor.
+
+    Attributes:
+        parts: Its outlines, back to front.
+        x: Where it stands, image heights from the left.
+        foot: Its ground line, image heights from the top.
+        scale: Image heights per metre.
+        category: 0 person, 1 car, -1 distractor.
+        shown_in: "both", "visible" or "infrared".
+    """
+
+    parts: tuple[Part, ...]
+    x: float
+    foot: float
+    scale: float
+    category: int = -1
+    shown_in: str = "both"
+
+    def place(self, points: np.ndarray) -> np.ndarray:
+        """Return (N, 2) metres as image heights."""
+        return np.asarray([self.x, self.foot] + points * [self.scale, -self.scale])
+
+    @property
+    def box_xyxy(self) -> np.ndarray:
+        """(4,) float64 extents of all parts, image heights."""
+        points = self.place(np.concatenate([part.points for part in self.parts]))
+        return np.concatenate([points.min(0), points.max(0)])
+
+
+class Blob(NamedTuple):
+    """A soft spot: centre and radii in image heights, and its strength in the middle."""
+
+    x: float
+    y: float
+    rx: float
+    ry: float
+    strength: float
+
+
+class Canvas:
+    """The two images of a pair while they are drawn.
+
+    Args:
+        imgsz: Width in pixels; the height, which is the unit of all positions, is 4/5 of it.
+        dark: Whether it is night.
+
+    Attributes:
+        visible: (H, W, 3) uint8, RGB.
+        infrared: (H, W) uint8, white-hot.
+        light: Light on what is drawn next in the visible image, as a share of daylight.
+    """
+
+    def __init__(self, imgsz: int, dark: bool = False) -> None:
+        self.visible = np.zeros((imgsz * 4 // 5, imgsz, 3), np.uint8)
+        self.infrared = np.zeros((imgsz * 4 // 5, imgsz), np.uint8)
+        self.dark = dark
+        self.light = NIGHT if dark else DAY
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, pixels."""
+        return self.infrared.shape[1], self.infrared.shape[0]
+
+    def fill(self, points: np.ndarray, colour: Colour | None, temperature: float | None, glows: bool = False) -> None:
+        """Fill an outline of (N, 2) image heights in each image for which there is a value."""
+        pixels = np.round((points * self.size[1] - 0.5) * 16).astype(np.int32)  # 4 fractional bits
+        if colour is not None:
+            level = (np.asarray(colour) * (DAY if glows else self.light)).clip(0, 255)
+            cv2.fillPoly(self.visible, [pixels], level.tolist(), cv2.LINE_AA, 4)
+        if temperature is not None:
+            cv2.fillPoly(self.infrared, [pixels], float(np.clip(temperature, 0, 255)), cv2.LINE_AA, 4)
+
+    def draw(self, item: Item) -> None:
+        """Draw an item into the images that show it."""
+        for points, colour, temperature, glows in item.parts:
+            visible, infrared = item.shown_in != "infrared", item.shown_in != "visible"
+            self.fill(item.place(points), colour if visible else None, temperature if infrared else None, glows)
+
+    def blobs(self, blobs: Iterable[Blob]) -> np.ndarray:
+        """Return the sum of soft spots, (H, W) float32, computed on a coarse grid."""
+        y, x = (np.mgrid[0.5:96, 0.5:120] / 96).astype(np.float32)
+        total = np.zeros_like(x)
+        for blob in blobs:
+            total += blob.strength * np.exp(-(((x - blob.x) / blob.rx) ** 2) - ((y - blob.y) / blob.ry) ** 2)
+        return np.asarray(cv2.resize(total, self.size, interpolation=cv2.INTER_LINEAR))
+
+    def shade(self, spots: Iterable[Blob], visible_texture: np.ndarray, infrared_texture: np.ndarray) -> None:
+        """Brighten the visible image by soft spots, and give both images a texture, (H, W) of unit deviation."""
+        gain = (1 + self.blobs(spots)) * (1 + 0.05 * visible_texture)
+        self.visible = np.clip(self.visible * gain[..., None], 0, 255).astype(np.uint8)
+        self.infrared = np.clip(self.infrared + 3 * infrared_texture, 0, 255).astype(np.uint8)
+
+    def veil(self, opacity: np.ndarray, colour: np.ndarray) -> None:
+        """Cover the visible image by a colour, (H, W, 3) in [0, 255], with an opacity of (H, W), clipped to [0, 1]."""
+        visible, opacity = self.visible.astype(np.float32), opacity.clip(0, 1)[..., None]
+        self.visible = np.clip(visible + (colour - visible) * opacity, 0, 255).astype(np.uint8)
+
+
+def clouds(rng: np.random.Generator, size: tuple[int, int], cells: int, octaves: int = 3) -> np.ndarray:
+    """Return fractal noise, (H, W) float32 of zero mean and about unit deviation, for a size of (W, H) pixels."""
+    total = np.zeros(size[::-1], np.float32)
+    for octave in range(octaves):
+        grid = rng.standard_normal((cells << octave, (cells << octave) * 5 // 4), dtype=np.float32)
+        total += cv2.resize(grid, size, interpolation=cv2.INTER_CUBIC) / 2**octave
+    return total
+
+
+def ellipse(x: float, y: float, rx: float, ry: float, arc: tuple[float, float] = (0, 2)) -> np.ndarray:
+    """Return an ellipse, or the segment of it between the two angles of an arc in units of π, as (24, 2) points."""
+    angle = np.pi * np.linspace(*arc, 24)
+    return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], 1)
+
+
+def rectangle(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
+    """Return the (4, 2) corners of an upright rectangle."""
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+
+
+def limb(x0: float, y0: float, x1: float, y1: float, width: float) -> np.ndarray:
+    """Return a bar between two points that gets a third thinner towards its end, (4, 2)."""
+    a, b = width / 2, width / 3
+    return np.array([[x0 - a, y0], [x0 + a, y0], [x1 + b, y1], [x1 - b, y1]])
+
+
+def tinted(rng: np.random.Generator, palette: Sequence[Colour]) -> np.ndarray:
+    """Draw a colour of a palette and vary it a little, (3,)."""
+    return np.clip(
+        np.asarray(palette[int(rng.integers(len(palette)))]) * rng.uniform(0.85, 1.1) + rng.normal(0, 6, 3), 0, 255
+    )
+
+
+def person(rng: np.random.Generator) -> tuple[Part, ...]:
+    """Draw an upright person: clothes of any colour; head and hands hot, torso warm, legs a little cooler."""
+    shirt, trousers = tinted(rng, SHIRTS), tinted(rng, TROUSERS)
+    skin, hair = (
+        tinted(rng, ((225, 180, 150), (150, 105, 80), (95, 65, 50))),
+        tinted(rng, ((40, 30, 25), (120, 90, 55))),
+    )
+    torso, stride, swing = rng.uniform(188, 208), rng.uniform(0.02, 0.26), rng.uniform(0.0, 0.14)
+    parts = []
+    for side in (-1, 1):
+        foot, hand = side * (0.08 + stride), side * (0.27 + swing)
+        parts += [
+            Part(limb(side * 0.09, 0.9, foot, 0.05, 0.19), trousers * (0.95 + 0.1 * side), torso - 22),
+            Part(rectangle(foot - 0.08, 0, foot + 0.08, 0.08), (30, 28, 28), torso - 45),
+            Part(limb(side * 0.22, 1.44, hand, 0.84, 0.14), shirt * 0.8, torso - 8),
+            Part(ellipse(hand, 0.8, 0.05, 0.06), skin, 236),
+        ]
+    hem = rng.choice([0.84, 0.84, 0.55])  # a jacket, or a coat
+    chest = np.array([[-0.2, hem], [-0.26, 1.42], [-0.1, 1.5], [0.1, 1.5], [0.26, 1.42], [0.2, hem]])
+    parts += [
+        Part(chest, shirt, torso),
+        Part(chest[:3] * [1, 1] + [[0.06, 0], [0, 0], [0, 0]], shirt * 0.85, None),
+        Part(rectangle(-0.06, 1.45, 0.06, 1.56), skin * 0.9, 232),
+        Part(ellipse(0, 1.63, 0.11, 0.14), skin, 244),
+        Part(ellipse(0, 1.66, 0.115, 0.12, (0, 1) if rng.random() < 0.6 else (-0.2, 1.2)), hair, 214),
+    ]
+    return shaped(parts, rng.uniform(0.85, 1.1), rng.uniform(0.92, 1.06))
+
+
+def car(rng: np.random.Generator) -> tuple[Part, ...]:
+    """Draw a car from the front, from the rear or from one side: hot wheels and engine, cold windows."""
+    return car_from_side(rng) if rng.random() < 0.5 else car_from_end(rng, front=bool(rng.random() < 0.5))
+
+
+def car_from_side(rng: np.random.Generator) -> tuple[Part, ...]:
+    """Draw a car that crosses the view, about 4.2 m long."""
+    paint, body, glass = tinted(rng, PAINTS), rng.uniform(140, 160), tinted(rng, ((55, 70, 85),))
+    roof = np.array([[-1.35, 0.8], [-0.85, 1.42], [0.55, 1.45], [1.15, 0.85]])
+    hull = np.array([[-2.1, 0.3], [-2.1, 0.75], [-1.9, 0.88], [1.2, 0.9], [1.95, 0.75], [2.1, 0.55], [2.1, 0.3]])
+    parts = [
+        Part(rectangle(-1.9, 0.15, 1.9, 0.4), (18, 18, 20), body + 10),
+        Part(roof, paint * 0.95, body - 10),
+        Part(hull, paint, body),
+        Part(rectangle(-2.05, 0.3, 2.05, 0.42), paint * 0.6, body + 8),
+        Part(np.array([[1.05, 0.42], [1.05, 0.86], [1.85, 0.74], [1.95, 0.42]]), None, 214),
+        Part(np.array([[-1.15, 0.86], [-0.76, 1.34], [-0.2, 1.36], [-0.2, 0.88]]), glass, 62),
+        Part(np.array([[-0.1, 0.88], [-0.1, 1.36], [0.5, 1.37], [0.95, 0.9]]), glass * 1.15, 62),
+        Part(rectangle(1.88, 0.58, 2.09, 0.7), (255, 245, 200), None, True),
+        Part(rectangle(-2.1, 0.6, -1.95, 0.74), (230, 30, 25), None, True),
+    ]
+    for x in (-1.3, 1.3):
+        parts += [
+            Part(ellipse(x, 0.34, 0.34, 0.34), (22, 22, 24), 205),
+            Part(ellipse(x, 0.34, 0.17, 0.17), (150,) * 3, 240),
+        ]
+    return shaped(parts, rng.uniform(0.92, 1.06) * rng.choice([-1, 1]), rng.uniform(0.95, 1.15))
+
+
+def car_from_end(rng: np.random.Generator, front: bool) -> tuple[Part, ...]:
+    """Draw a car that drives along the view, about 1.8 m wide."""
+    paint, body, glass = tinted(rng, PAINTS), rng.uniform(140, 160), tinted(rng, ((60, 75, 90),))
+    roof = np.array([[-0.8, 0.85], [-0.62, 1.42], [-0.5, 1.48], [0.5, 1.48], [0.62, 1.42], [0.8, 0.85]])
+    hull = np.array([[-0.9, 0.3], [-0.9, 0.8], [-0.8, 0.92], [0.8, 0.92], [0.9, 0.8], [0.9, 0.3]])
+    parts = [Part(rectangle(x - 0.13, 0, x + 0.13, 0.5), (20, 20, 22), 220) for x in (-0.72, 0.72)]
+    parts += [
+        Part(rectangle(-0.6, 0.16, 0.6, 0.4), (15, 15, 16), 190),
+        Part(roof, paint * 0.92, body - 10),
+        Part(hull, paint, body),
+        Part(np.array([[-0.68, 0.9], [-0.53, 1.37], [0.53, 1.37], [0.68, 0.9]]), glass, 62),
+        Part(rectangle(-0.88, 0.3, 0.88, 0.44), paint * 0.55, body + 8),
+        Part(rectangle(-0.26, 0.46, 0.26, 0.57), (235, 232, 215), None),
+    ]
+    if front:
+        parts.append(Part(rectangle(-0.48, 0.58, 0.48, 0.8), (35, 35, 38), 232))
+    else:
+        parts.append(Part(ellipse(0.5, 0.25, 0.09, 0.07), (60, 60, 60), 250))
+    lamp = (255, 248, 215) if front else (225, 30, 25)
+    parts += [Part(ellipse(x, 0.69, 0.15, 0.09), lamp, None, True) for x in (-0.7, 0.7)]
+    return shaped(parts, rng.uniform(0.94, 1.06), rng.uniform(0.95, 1.12))
+
+
+def shaped(parts: Iterable[Part], width: float, height: float) -> tuple[Part, ...]:
+    """Return the parts stretched; a negative width mirrors them."""
+    return tuple(part._replace(points=part.points * [width, height]) for part in parts)
+
+
+def distractor(rng: np.random.Generator) -> tuple[Part, ...]:
+    """Draw something that is not to be detected: street furniture, or a spot that only the infrared camera finds."""
+    warm, paint, metal = rng.uniform(150, 235), tinted(rng, SHIRTS), (120, 124, 128)
+    kinds: tuple[tuple[Part, ...], ...] = (
+        (  # street lamp
+            Part(limb(0, 0, 0, 4.6, 0.16), metal, 82),
+            Part(rectangle(0, 4.5, 0.9, 4.6), metal, 84),
+            Part(rectangle(0.55, 4.38, 1.1, 4.56), (255, 240, 200), warm, True),
+        ),
+        (Part(rectangle(-0.04, 0, 0.04, 2.3), metal, 88), Part(ellipse(0, 2.3, 0.38, 0.38), paint, 80)),  # round sign
+        (  # warning sign
+            Part(rectangle(-0.04, 0, 0.04, 2.0), metal, 88),
+            Part(np.array([[-0.45, 1.9], [0, 2.65], [0.45, 1.9]]), (205, 40, 35), 80),
+            Part(np.array([[-0.28, 2.0], [0, 2.45], [0.28, 2.0]]), (240, 238, 225), 78),
+        ),
+        (
+            Part(rectangle(-0.3, 0, 0.3, 0.95), paint * 0.6, 96),
+            Part(rectangle(-0.34, 0.95, 0.34, 1.08), paint * 0.4, 92),
+        ),
+        (  # traffic cone
+            Part(np.array([[-0.28, 0], [-0.05, 0.75], [0.05, 0.75], [0.28, 0]]), (230, 100, 25), 100),
+            Part(np.array([[-0.18, 0.3], [-0.12, 0.48], [0.12, 0.48], [0.18, 0.3]]), (240, 238, 230), 100),
+        ),
+        (Part(ellipse(0, 0, 0.55, 0.13), (72, 72, 74), warm),),  # manhole cover
+        (Part(rectangle(-0.4, 0, 0.4, 1.2), (128, 130, 128), warm),),  # switch box
+        (Part(ellipse(0, 0.2, 0.9, 0.22), None, warm - 30),),  # warm patch of ground
+    )
+    return kinds[int(rng.integers(len(kinds)))]
+
+
+def background(rng: np.random.Generator, canvas: Canvas, horizon: float, vanishing: float) -> None:
+    """Draw sky, houses, trees and a road that leads to (vanishing, horizon), image heights; the night is cooler."""
+    edge, heat = canvas.size[0] / canvas.size[1], rng.uniform(-8, 8) + (84 if canvas.dark else 104)
+    sky, haze = tinted(rng, ((95, 145, 210), (150, 165, 180))), tinted(rng, ((205, 215, 225),))
+    for row in np.linspace(0, 1, 24, endpoint=False):
+        canvas.fill(rectangle(0, row * horizon, edge, horizon + 0.02), sky + (haze - sky) * row, 22 + 36 * row)
+    for _ in range(rng.integers(4, 9)):
+        house(rng, canvas, rng.uniform(-0.1, edge), horizon)
+    for _ in range(rng.integers(2, 7)):
+        tree(rng, canvas, rng.uniform(0, edge), horizon)
+    verge, asphalt, half = tinted(rng, VERGES), 97 * rng.uniform(0.85, 1.1), rng.uniform(0.8, 1.25)
+    canvas.fill(rectangle(0, horizon, edge, 1.01), verge, heat - 8)
+    stripes = [(0.0, half + 0.09, 0.0, (170, 168, 160), heat), (0.0, half, 0.0, (asphalt,) * 3, heat + 12)]
+    stripes += [(side * half, 0.015, 0.0, (225, 225, 220), heat + 8) for side in (-0.94, 0.94)]
+    for dash in range(9):  # equal steps along the road
+        stripes.append((0.0, 0.022, 1 / (1.22 + 0.5 * dash), (230, 228, 215), heat + 8))
+    for centre, reach, far, colour, temperature in stripes:
+        near = 1.05 if far == 0 else 1 / (1 / far - 0.22)
+        corners = [(centre + side * reach, depth) for side, depth in ((-1, near), (1, near), (1, far), (-1, far))]
+        points = [[vanishing + across * depth, horizon + (1 - horizon) * depth] for across, depth in corners]
+        canvas.fill(np.array(points), colour, temperature)
+
+
+def house(rng: np.random.Generator, canvas: Canvas, x: float, foot: float) -> None:
+    """Draw a house with windows, of which some are lit at night and some are warm."""
+    columns, rows, step = int(rng.integers(2, 7)), int(rng.integers(2, 6)), rng.uniform(0.04, 0.055)
+    wall, glass, heat = tinted(rng, WALLS), tinted(rng, ((70, 85, 105),)), rng.uniform(76, 98)
+    canvas.fill(rectangle(x, foot + 0.01, x + columns * step, foot - (rows + 0.4) * step), wall, heat)
+    for column, row in np.ndindex(columns, rows):
+        left, low, lit = x + (column + 0.28) * step, foot - (row + 0.35) * step, canvas.dark and rng.random() < 0.25
+        pane, warm = rectangle(left, low, left + 0.45 * step, low - 0.5 * step), rng.choice([-25, 55], p=[0.85, 0.15])
+        canvas.fill(pane, (190, 160, 105) if lit else glass, heat + warm, lit)
+
+
+def tree(rng: np.random.Generator, canvas: Canvas, x: float, foot: float) -> None:
+    """Draw a tree: a trunk under a crown of leaves."""
+    size, leaves, heat = rng.uniform(0.08, 0.2), tinted(rng, ((60, 95, 50), (85, 100, 55))), rng.uniform(66, 84)
+    canvas.fill(limb(x, foot + 0.01, x, foot - 0.6 * size, 0.12 * size), (75, 60, 45), heat + 4)
+    for shade in np.linspace(0.7, 1.25, 14):
+        dx, dy = rng.normal(0, 0.28 * size, 2)
+        crown = ellipse(x + dx, foot - size + 0.6 * dy, 0.26 * size, 0.2 * size)
+        canvas.fill(crown, leaves * shade, heat + 8 * (shade - 1))
+
+
+def expose(rng: np.random.Generator, canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two images as their cameras record them: blurred, with noise, the infrared one softer and striped."""
+    width = canvas.size[0]
+    visible = cv2.GaussianBlur(canvas.visible, (0, 0), 0.35 + width / 1600).astype(np.float32)
+    visible += rng.standard_normal(visible.shape, np.float32) * (5.0 if canvas.dark else 3.0)
+    infrared = cv2.GaussianBlur(canvas.infrared, (0, 0), 0.45 + width / 700).astype(np.float32)
+    infrared += rng.standard_normal(infrared.shape, np.float32) * 3.0 + rng.standard_normal(width, np.float32) * 1.2
+    return visible.round().clip(0, 255).astype(np.uint8), infrared.round().clip(0, 255).astype(np.uint8)

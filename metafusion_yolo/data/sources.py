@@ -1,0 +1,179 @@
+"""What a source of prediction stands for: pairs of files, or of images in memory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ultralytics.data.utils import IMG_FORMATS
+
+from metafusion_yolo.data.memory import as_infrared, as_visible, split_stack
+from metafusion_yolo.data.pairs import (
+    Expected,
+    PairError,
+    PairingRule,
+    expected_beside,
+    expected_by_rule,
+    find_partners,
+)
+from metafusion_yolo.nn import NUM_CHANNELS
+
+
+class _ByRule:
+    """Stands for `infrared` not given: the pairing rule of the checkpoint finds the partner."""
+
+    def __repr__(self) -> str:
+        return "by the pairing rule of the checkpoint"
+
+
+BY_RULE = _ByRule()
+
+
+@dataclass(frozen=True)
+class PairedSource:
+    """What to predict on, and what of ours to do with it: the host refuses arguments that it does not know.
+
+    Attributes:
+        visible: Path, folder, glob, list, array, PIL image, (H, W, 4) array, (B, 4, H, W) tensor, or a list of
+            `(visible, infrared)` tuples.
+        infrared: A file, a folder with the same names, or whatever `visible` is in memory; None for none, `BY_RULE`
+            for the rule of the checkpoint.
+        save_fused: Whether the fused images are to be written.
+        view: What the detections are to be drawn on.
+    """
+
+    visible: Any
+    infrared: Any = BY_RULE
+    save_fused: bool = False
+    view: str = "fused"
+
+
+def is_path(item: Any) -> bool:
+    """Tell whether a source is a path."""
+    return isinstance(item, (str, Path))
+
+
+def tensor_pairs(pairs: torch.Tensor, infrared: Any) -> torch.Tensor:
+    """Check a source (B, 4, H, W) in [0, 1], R, G, B, IR, which the host loads by itself."""
+    if pairs.ndim not in (3, 4) or pairs.shape[-3] != NUM_CHANNELS:
+        raise PairError(f"a tensor source must be (B, 4, H, W), R, G, B, IR in [0, 1], not {tuple(pairs.shape)}")
+    if infrared is not BY_RULE:
+        raise PairError("a tensor source holds the infrared plane already; leave infrared= out")
+    return pairs
+
+
+def file_pairs(visible: Any, infrared: Any, rule: PairingRule) -> list[tuple[str, str | None]]:
+    """Pair the visible images of a file, folder, glob, text list or list of these with their partners, by name.
+
+    Args:
+        visible: Where the visible images are.
+        infrared: One file, or the folder with the same names below it; None for none, `BY_RULE` for the rule.
+        rule: Pairing rule.
+
+    Raises:
+        PairError: With a summary of everything that does not pair up.
+        FileNotFoundError: If there are no visible images, or `infrared` does not exist.
+    """
+    files = list_images(visible)
+    if infrared is None:
+        return [(file, None) for file in files]
+    expected = expected_by_rule(rule) if infrared is BY_RULE else _expected_below(visible, Path(infrared))
+    if infrared is not BY_RULE and Path(infrared).is_file():
+        if len(files) > 1:
+            raise PairError(f"infrared='{infrared}' is one file for {len(files)} visible images; give a folder")
+        return [(files[0], str(infrared))]
+    partners, problems = find_partners(files, expected)
+    if problems:
+        raise PairError.of(problems, f"source='{visible}'")
+    return [(file, partners[file]) for file in files if file in partners]
+
+
+def _expected_below(visible: Any, infrared: Path) -> Expected:
+    """Return where the partners are below a folder: at the path that a visible image has below its own root."""
+    if not infrared.exists():
+        raise FileNotFoundError(f"infrared='{infrared}' does not exist; give the file or folder of the partners")
+    if isinstance(visible, list):
+        return lambda file: infrared / file.name
+    root = Path(visible)
+    if root.suffix.lower() == ".txt" and root.is_file():
+        return expected_beside(Path(os.path.commonpath([Path(f).parent for f in list_images(root)])), infrared)
+    while not root.is_dir():  # a file, or the part of a glob before its first wildcard
+        root = root.parent
+    return expected_beside(root, infrared)
+
+
+def list_images(source: Any) -> list[str]:
+    """Return the image files of a path, folder (nested too), glob or text file, sorted; those of a list in its order.
+
+    Raises:
+        FileNotFoundError: If there are none, or one of a text file does not exist.
+    """
+    if isinstance(source, list):
+        return [file for item in source for file in list_images(item)]
+    path = Path(source)
+    if path.is_dir():
+        candidates = [*path.rglob("*")]
+    elif path.suffix.lower() == ".txt" and path.is_file():
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        candidates = [Path(line) if Path(line).exists() else path.parent / line for line in lines]
+        for line, file in zip(lines, candidates, strict=True):
+            if not file.is_file():
+                raise FileNotFoundError(f"'{line}', listed in '{path}', does not exist; restore the file or the list")
+    elif "*" in str(source):
+        candidates = [*Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))]
+    elif path.exists():
+        candidates = [path]
+    else:
+        raise FileNotFoundError(f"source='{source}' does not exist; give an image, a folder, a glob or a .txt list")
+    files = sorted(str(f) for f in candidates if f.suffix[1:].lower() in IMG_FORMATS and f.is_file())
+    if not files:
+        raise FileNotFoundError(f"no images in source='{source}'; expected an image, a folder, a glob or a .txt list")
+    return files
+
+
+def memory_pairs(visible: Any, infrared: Any, rule: PairingRule) -> list[tuple[Any, Any]]:
+    """Return the pairs of arrays, PIL images, or of lists of these or of paths.
+
+    A visible array is (H, W, 3) in the host's order B, G, R; a stacked one (H, W, 4) in R, G, B, IR.
+
+    Raises:
+        PairError: If lists have different lengths, or something has no partner.
+        FileNotFoundError: If a list is empty, or a path does not exist.
+        TypeError: If something is no image.
+    """
+    single = infrared is None or infrared is BY_RULE
+    if not isinstance(visible, (list, tuple)) or (infrared is BY_RULE and _is_pair(visible)):
+        visible, infrared = [visible], infrared if single else [infrared]
+    if not visible:
+        raise FileNotFoundError("the list of visible images is empty; give at least one")
+    if single:
+        infrared = [infrared] * len(visible)
+    if not isinstance(infrared, (list, tuple)) or len(infrared) != len(visible):
+        count = len(infrared) if isinstance(infrared, (list, tuple)) else 1
+        raise PairError(f"{len(visible)} visible and {count} infrared images; give lists with as many of each")
+    return [_memory_pair(first, second, rule) for first, second in zip(visible, infrared, strict=True)]
+
+
+def _memory_pair(visible: Any, infrared: Any, rule: PairingRule) -> tuple[Any, Any]:
+    """Return one pair of a list: a tuple, two paths, two images, or a stack taken apart."""
+    if infrared is BY_RULE and _is_pair(visible):
+        return as_visible(visible[0]), as_infrared(visible[1])
+    if infrared is BY_RULE and is_path(visible):
+        return file_pairs(as_visible(visible), BY_RULE, rule)[0]
+    if isinstance(visible, np.ndarray) and visible.ndim == 3 and visible.shape[2] == NUM_CHANNELS:
+        if infrared is not BY_RULE:
+            raise PairError("an (H, W, 4) array holds the infrared plane already; leave infrared= out")
+        return split_stack(visible)
+    visible = as_visible(visible)
+    if infrared is BY_RULE:
+        raise PairError("no infrared image for an image in memory; give it as infrared=, or infrared=None for none")
+    return visible, as_infrared(infrared)
+
+
+def _is_pair(item: Any) -> bool:
+    """Tell whether an item of a list is a `(visible, infrared)` tuple."""
+    return isinstance(item, tuple) and len(item) == 2 and not isinstance(item[0], (list, tuple))

@@ -1,0 +1,468 @@
+"""The command line: what reaches the model, what the help says, and that every mistake costs one line."""
+
+import inspect
+import shlex
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+
+import pytest
+import yaml
+
+from metafusion_yolo import __version__, cli
+
+MODES = "benchmark, data synth, demo, export, fuse, help, predict, track, train, val, version"
+HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
+
+
+class Model:
+    """Stands for MetaFusionYOLO: remembers its path and the calls, and answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.path: str = ""
+        self.calls: list[tuple[str, dict]] = []
+        self.answer: object = None
+
+    def __getattr__(self, name: str):
+        def method(**kwargs: object) -> object:
+            self.calls.append((name, kwargs))
+            if isinstance(self.answer, BaseException):
+                raise self.answer
+            return self.answer
+
+        return method
+
+
+@pytest.fixture
+def model(monkeypatch) -> Model:
+    """Replace the model."""
+    fake = Model()
+    fake.answer = ()
+
+    def load_model(path):
+        fake.path = path
+        return fake
+
+    monkeypatch.setattr(cli, "load_model", load_model)
+    monkeypatch.delenv("METAFUSION_DEBUG", raising=False)
+    return fake
+
+
+def run(line: str) -> int:
+    return cli.main(shlex.split(line))
+
+
+def signature_defaults(function) -> dict[str, object]:
+    return {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}
+
+
+# What reaches the model -----------------------------------------------------------------------------------------------
+ROUTES = {
+    "train data=a.yaml": ("metafusion-yolov8n.yaml", "train", {"data": "a.yaml"}),
+    "train data=a.yaml model=b.yaml pretrained=yolov8n.pt lr0=1e-3 device=0,1": (
+        "b.yaml",
+        "train",
+        {"data": "a.yaml", "pretrained": "yolov8n.pt", "lr0": 0.001, "device": (0, 1)},
+    ),
+    "train data = a.yaml epochs= 3 imgsz =64 classes=[0, 2]": (
+        "metafusion-yolov8n.yaml",
+        "train",
+        {"data": "a.yaml", "epochs": 3, "imgsz": 64, "classes": [0, 2]},
+    ),
+    "train --data=a.yaml epochs=3, name=2024": (
+        "metafusion-yolov8n.yaml",
+        "train",
+        {"data": "a.yaml", "epochs": 3, "name": "2024"},
+    ),
+    "train data=a.yaml mode=train task=detect": ("metafusion-yolov8n.yaml", "train", {"data": "a.yaml"}),
+    "train resume=True model=last.pt": ("last.pt", "train", {"resume": True}),
+    "train resume=last.pt": ("last.pt", "train", {"resume": "last.pt"}),
+    "val model=a.pt": ("a.pt", "val", {}),
+    "val model=a.pt data=b.yaml modalities=visible": ("a.pt", "val", {"data": "b.yaml", "modalities": "visible"}),
+    "val model=a.pt half=True": ("a.pt", "val", {"quantize": 16}),
+    "predict model=a.pt source=b": ("a.pt", "predict", {"source": "b", "save": True, "stream": True}),
+    "predict model=a.pt source=b infrared=None save=False": (
+        "a.pt",
+        "predict",
+        {"source": "b", "infrared": None, "save": False, "stream": True},
+    ),
+    "predict model=a.pt source=b infrared=c/d save_fused=true view=infrared conf=0.5": (
+        "a.pt",
+        "predict",
+        {
+            "source": "b",
+            "infrared": "c/d",
+            "save_fused": True,
+            "view": "infrared",
+            "conf": 0.5,
+            "save": True,
+            "stream": True,
+        },
+    ),
+    "predict model=a.pt source=b infrared=2024": (
+        "a.pt",
+        "predict",
+        {"source": "b", "infrared": "2024", "save": True, "stream": True},
+    ),
+    "predict model=a.pt \"source=['b', 'c']\" \"infrared=['d', 'e']\"": (
+        "a.pt",
+        "predict",
+        {"source": ["b", "c"], "infrared": ["d", "e"], "save": True, "stream": True},
+    ),
+    "track model=a.pt source=b.mp4 infrared=c.mp4 tracker=bytetrack.yaml": (
+        "a.pt",
+        "track",
+        {"source": "b.mp4", "infrared": "c.mp4", "tracker": "bytetrack.yaml", "save": True, "stream": True},
+    ),
+    "export model=a.pt": ("a.pt", "export", {"format": "onnx"}),
+    "export model=a.pt format=torchscript imgsz=[480, 640]": (
+        "a.pt",
+        "export",
+        {"format": "torchscript", "imgsz": [480, 640]},
+    ),
+    "fuse model=a.pt source=b": ("a.pt", "fuse_images", {"source": "b"}),
+    "fuse model=a.pt source=b infrared=None name=c": (
+        "a.pt",
+        "fuse_images",
+        {"source": "b", "infrared": None, "name": "c"},
+    ),
+    "benchmark model=a.pt": ("a.pt", "benchmark", {}),
+    "benchmark model=a.pt data=b.yaml format=pt,onnx": ("a.pt", "benchmark", {"data": "b.yaml", "format": "pt,onnx"}),
+}
+
+
+@pytest.mark.parametrize("line", ROUTES)
+def test_arguments_reach_the_model(model, line) -> None:
+    model.answer = [Path("fused/1.png")]
+    assert run(line) == 0
+    path, method, kwargs = ROUTES[line]
+    assert (model.path, model.calls) == (path, [(method, kwargs)])
+
+
+@pytest.mark.parametrize("mode", ["predict", "track"])
+def test_results_are_consumed_one_by_one(model, mode) -> None:
+    kept, yielded = 0, 0
+
+    class Result:
+        """Something that can be waited for to disappear."""
+
+    def results():
+        nonlocal kept, yielded
+        for _ in range(5):
+            result = Result()
+            reference = weakref.ref(result)
+            yield result
+            del result
+            yielded += 1
+            kept += reference() is not None
+
+    model.answer = results()
+    assert run(f"{mode} model=a.pt source=b") == 0
+    assert (yielded, kept) == (5, 0)
+
+
+def test_fuse_says_where_the_images_are(model, capsys) -> None:
+    model.answer = iter([Path("runs/fuse/fused/1.png"), Path("runs/fuse/fused/2.png")])
+    assert run("fuse model=a.pt source=b") == 0
+    assert capsys.readouterr().out == f"2 fused images in {Path('runs/fuse/fused')}\n"
+
+
+def test_fuse_does_not_pass_over_an_export_in_silence(model, capsys) -> None:
+    model.answer = iter(())
+    assert run("fuse model=a.onnx source=b") == 2
+    assert error_line(capsys) == "nothing to fuse in 'b', or an export, which keeps the fused image to itself"
+
+
+def test_export_says_how_to_go_on(model, capsys) -> None:
+    model.answer = "my runs/best.onnx"
+    assert run("export model=a.pt") == 0
+    assert capsys.readouterr().out == "\nUse it:  metafusion predict model='my runs/best.onnx' source=...\n"
+
+
+def test_a_cfg_file_gives_way_to_arguments(model, tmp_path, capsys) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        yaml.safe_dump({"mode": "val", "task": None, "model": None, "data": "a.yaml", "epochs": 7, "lr0": 0.1})
+    )
+    assert run(f"train cfg={file} epochs=9") == 0
+    assert model.calls == [("train", {"data": "a.yaml", "epochs": 9, "lr0": 0.1})]
+    file.write_text("epoch: 7")
+    assert run(f"train data=a.yaml cfg={file}") == 2
+    assert error_line(capsys) == "unknown argument 'epoch' for 'train', did you mean 'epochs'?"
+
+
+def test_a_copy_of_the_whole_host_configuration_works(model, tmp_path) -> None:
+    from ultralytics.cfg import DEFAULT_CFG_DICT
+
+    file = tmp_path / "default_copy.yaml"
+    file.write_text(yaml.safe_dump(DEFAULT_CFG_DICT))
+    assert run(f"predict cfg={file} model=a.pt source=b") == 0
+    assert (model.path, model.calls[0][1]["source"]) == ("a.pt", "b")
+
+
+def test_demo(model, monkeypatch) -> None:
+    calls = []
+    monkeypatch.setattr("metafusion_yolo.demo.run_demo", lambda **kwargs: calls.append(kwargs))
+    assert run("demo") == 0
+    assert run("demo epochs=2 train=8 val=4 pretrained=yolov8n.pt exist_ok=True project=1 name=2") == 0
+    given = {"epochs": 2, "train": 8, "val": 4, "pretrained": "yolov8n.pt", "exist_ok": True}
+    assert calls == [{}, {**given, "project": "1", "name": "2"}]
+    assert model.calls == []
+
+
+def test_data_synth(tmp_path, capsys) -> None:
+    assert cli.main(["data", "synth", f"dst={tmp_path}/my pairs", "train=2", "val=1", "imgsz=32", "seed=3"]) == 0
+    file = tmp_path / "my pairs" / "synthetic.yaml"
+    assert sorted(path.name for path in file.parent.glob("images/*/*")) == ["000000.png", "000000.png", "000001.png"]
+    assert (
+        capsys.readouterr().out == f"Data set:  {file}\nTrain:     metafusion train data='{file}' imgsz=32 epochs=50\n"
+    )
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.tex").touch()
+    assert run(f"data synth dst={tmp_path}/taken") == 2
+    assert error_line(capsys).startswith(f"{tmp_path}/taken holds something else than a synthetic data set")
+
+
+# Mistakes -------------------------------------------------------------------------------------------------------------
+MISTAKES = {
+    "trian": "unknown mode 'trian', did you mean 'train'?",
+    "help trian": "unknown mode 'trian', did you mean 'train'?",
+    "versoin": "unknown mode 'versoin', did you mean 'version'?",
+    "detect": f"unknown mode 'detect', known: {MODES}",
+    "data": f"unknown mode 'data', known: {MODES}",
+    "data sinth dst=a": "unknown mode 'data sinth', did you mean 'data synth'?",
+    "train epoch=3 data=a.yaml": "unknown argument 'epoch' for 'train', did you mean 'epochs'?",
+    "train data=a.yaml zzz=1": "unknown argument 'zzz' for 'train', see 'metafusion train help'",
+    "train data=a.yaml modalities=both": "unknown argument 'modalities' for 'train', see 'metafusion train help'",
+    "predict model=a source=b infrarred=c": "unknown argument 'infrarred' for 'predict', did you mean 'infrared'?",
+    "predict model=a source=b stream=True": "unknown argument 'stream' for 'predict', did you mean 'stream_buffer'?",
+    "demo epoch=3": "unknown argument 'epoch' for 'demo', did you mean 'epochs'?",
+    "data synth dst=a conf=3": (
+        "unknown argument 'conf' for 'data synth', known: dst, everything_visible, imgsz, seed, train, val"
+    ),
+    "train data=a.yaml epochs": "'epochs' is incomplete, expected key=value",
+    "train data=a.yaml epochs=": "'epochs=' is incomplete, expected key=value",
+    "train data=a.yaml exist_ok": "'exist_ok' is incomplete, expected key=value",
+    "train a.yaml": "'a.yaml' is incomplete, expected key=value",
+    "train =a.yaml": "'=a.yaml' is incomplete, expected key=value",
+    "train model= data=a.yaml": "'model=' is incomplete, expected key=value",
+    "train data=a data=b": "argument 'data' is given twice",
+    "predict model=a source=b source=c": "argument 'source' is given twice",
+    "train data=[a": "'data=[a' has an unmatched '[' or ']' bracket.",
+    "train data=[ = a = b": "'data=[ = a = b' has an unmatched '[' or ']' bracket.",
+    "train": "missing argument 'data' for 'train', expected data=...",
+    "train data=None": "missing argument 'data' for 'train', expected data=...",
+    "train resume=False": "missing argument 'data' for 'train', expected data=...",
+    "train resume=True": "missing argument 'model' for 'train', expected model=...",
+    "val data=a.yaml": "missing argument 'model' for 'val', expected model=...",
+    "predict model=a": "missing argument 'source' for 'predict', expected source=...",
+    "track source=a": "missing argument 'model' for 'track', expected model=...",
+    "export": "missing argument 'model' for 'export', expected model=...",
+    "fuse model=a": "missing argument 'source' for 'fuse', expected source=...",
+    "benchmark": "missing argument 'model' for 'benchmark', expected model=...",
+    "data synth": "missing argument 'dst' for 'data synth', expected dst=...",
+    "train data=a epochs=abc": "'epochs=abc' is of invalid type str. 'epochs' must be an int (i.e. 'epochs=8')",
+    "train data=a epochs=0": "'epochs=0' is an invalid value. 'epochs' must be >= 1.",
+    "train data=a imgsz=abc": (
+        "'imgsz=abc' is not a valid image size. "
+        "Valid imgsz values are int i.e. 'imgsz=640' or list i.e. 'imgsz=[640,640]'"
+    ),
+    "train data=a mode=val": "argument 'mode' can only be 'train' here, or be left out",
+    "train data=a task=segment": "argument 'task' can only be 'detect' here, or be left out",
+    "train data=a cfg=nothing-here.yaml": "'nothing-here.yaml' does not exist",
+    "train data=a cfg=a.txt": "a.txt acceptable suffix is ('.yaml', '.yml'), not .txt",
+    "val model=a modalities=visble": "'modalities=visble' is invalid, did you mean 'visible'?",
+    "predict model=a source=b view=both": "'view=both' is invalid, known: fused, infrared, visible",
+    "predict model=a source=b save_fused=1": "'save_fused=1' is invalid, expected True or False",
+    "demo epochs=abc": "'epochs=abc' is invalid, expected a whole number",
+    "demo epochs=True": "'epochs=True' is invalid, expected a whole number",
+    "demo exist_ok=yes": "'exist_ok=yes' is invalid, expected True or False",
+    "data synth dst=a imgsz=2.5": "'imgsz=2.5' is invalid, expected a whole number",
+}
+
+
+def error_line(capsys) -> str:
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("metafusion: error: ")
+    assert captured.err.endswith("\n")
+    return captured.err[len("metafusion: error: ") : -1]
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_a_mistake_costs_one_line(model, capsys, line) -> None:
+    assert run(line) == 2
+    assert error_line(capsys) == MISTAKES[line]
+    assert model.path == "", "mistakes are to be found before the model loads"
+
+
+REFUSALS = {
+    "no checkpoint 'a.pt'": FileNotFoundError("no checkpoint 'a.pt'"),
+    "Permission denied: 'runs/größe 1'": PermissionError(13, "Permission denied", "runs/größe 1"),
+    "two lines": ValueError("two\n  lines"),
+    "Bad key in data.yaml .": SyntaxError("\x1b[31mBad key\x1b[0m in data.yaml ❌\ufe0f."),
+    "Dataset 'a.yaml' error 'a.yaml' does not exist": RuntimeError("Dataset 'a.yaml' error ❌ 'a.yaml' does not exist"),
+    "Optimizer 'Adan' not found": NotImplementedError("Optimizer 'Adan' not found"),
+    "ERROR argument 'nms' is not supported": AssertionError("ERROR ❌️ argument 'nms' is not supported"),
+    "TypeError": TypeError(),
+}
+
+
+@pytest.mark.parametrize("expected", REFUSALS)
+def test_what_the_model_refuses_costs_one_line(model, capsys, expected) -> None:
+    model.answer = REFUSALS[expected]
+    assert run("val model=a.pt") == 2
+    assert error_line(capsys) == expected
+
+
+def test_the_summary_of_a_data_set_keeps_its_lines(model, capsys) -> None:
+    from metafusion_yolo.data.pairs import PairError
+
+    model.answer = PairError.of(["no infrared image for 'a'", "no infrared image for 'b'"], "'data.yaml'")
+    assert run("train data=data.yaml") == 2
+    assert error_line(capsys) == (
+        "2 problems in 'data.yaml':\n  no infrared image for 'a'\n  no infrared image for 'b'"
+    )
+
+
+@pytest.mark.parametrize("error", [KeyError("a"), RuntimeError("CUDA out of memory"), AssertionError("boom")])
+def test_bugs_keep_their_traceback(model, error) -> None:
+    model.answer = error
+    with pytest.raises(type(error)):
+        run("val model=a.pt")
+
+
+def test_interruption(model, capsys) -> None:
+    model.answer = KeyboardInterrupt()
+    assert run("val model=a.pt") == 130
+    assert capsys.readouterr().err == "metafusion: interrupted\n"
+
+
+def test_debugging_lets_everything_through(model, monkeypatch) -> None:
+    monkeypatch.setenv("METAFUSION_DEBUG", "1")
+    with pytest.raises(ValueError, match="unknown mode"):
+        run("trian")
+    model.answer = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        run("val model=a.pt")
+    monkeypatch.setenv("METAFUSION_DEBUG", "0")
+    assert run("trian") == 2
+
+
+# Help -----------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("line", ["", "help", "-h", "--help"])
+def test_overview(capsys, line) -> None:
+    assert run(line) == 0
+    text, err = capsys.readouterr()
+    assert err == ""
+    for mode in cli.MODES.values():
+        assert f"  {mode.name:<10}  {mode.summary}\n" in text
+    for start in ("train data=", "predict model=", "demo\n", "data synth dst=", "export model="):
+        assert f"\n  metafusion {start}" in text
+    check_layout(text)
+
+
+@pytest.mark.parametrize("name", cli.MODES)
+def test_help_of_a_mode(capsys, name) -> None:
+    mode = cli.MODES[name]
+    texts = []
+    for line in (f"{name} help", f"{name} --help", f"{name} -h", f"help {name}", f"{name} zzz=1 --help"):
+        assert run(line) == 0
+        texts.append(capsys.readouterr().out)
+    assert set(texts) == {texts[0]}
+    assert texts[0].startswith(f"metafusion {name}: {mode.summary}\n")
+    for key in (*mode.ours, *mode.host):
+        assert f"\n  {key} " in texts[0]
+    assert ("yolo cfg" in texts[0]) == bool(mode.host)
+    check_layout(texts[0])
+
+
+def check_layout(text: str) -> None:
+    """Plain, and every table with its columns at the same places."""
+    assert text.isascii()
+    for block in text.split("\n\n"):
+        rows = [line for line in block.splitlines() if line.startswith("  ") and not line.startswith("  metafusion")]
+        for column in {len(row) - len(row[2:].partition("  ")[2].lstrip()) for row in rows}:
+            assert all(row[column - 2 : column] == "  " for row in rows)
+        assert all(len(row) <= 140 for row in rows)
+        assert all(row == row.rstrip() for row in rows)
+
+
+@pytest.mark.parametrize("mode", cli.MODES.values(), ids=lambda mode: mode.name)
+def test_examples_work(model, monkeypatch, mode) -> None:
+    monkeypatch.setattr("metafusion_yolo.demo.run_demo", lambda **_: None)
+    monkeypatch.setattr("metafusion_yolo.data.synthetic.write_dataset", lambda **_: Path("synthetic.yaml"))
+    model.answer = [Path("fused/1.png")]
+    assert mode.examples
+    for example in mode.examples:
+        assert run(f"{mode.name} {example}") == 0
+
+
+def test_version(capsys) -> None:
+    for line in ("version", "--version"):
+        assert run(line) == 0
+        assert capsys.readouterr().out == f"{__version__}\n"
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    words = [["help"], ["version"], ["trian"], *([*name.split(), "help"] for name in cli.MODES)]
+    code = (
+        "import sys\nfrom metafusion_yolo.cli import main\n"
+        f"codes = {{main(line) for line in {words}}}\n"
+        f"sys.stderr.write(str((sorted(codes), sorted(sys.modules.keys() & {HEAVY}))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "([0, 2], [])"
+
+
+def test_python_dash_m() -> None:
+    for words, code, out, err in (
+        (["version"], 0, f"{__version__}\n", ""),
+        (["trian"], 2, "", "metafusion: error: unknown mode 'trian', did you mean 'train'?\n"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "metafusion_yolo", *words], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (code, out, err)
+
+
+# The table against what it describes ----------------------------------------------------------------------------------
+def test_defaults_are_those_of_the_functions() -> None:
+    from metafusion_yolo.data.synthetic import write_dataset
+    from metafusion_yolo.demo import run_demo
+
+    assert cli.MODES["demo"].ours == {key: str(value) for key, value in signature_defaults(run_demo).items()}
+    synth = signature_defaults(write_dataset)
+    synth.pop("root")
+    assert cli.MODES["data synth"].ours == {"dst": "required", **{key: str(value) for key, value in synth.items()}}
+
+
+def test_choices_are_those_of_the_engine() -> None:
+    from metafusion_yolo.benchmark import FORMATS
+    from metafusion_yolo.engine.results import VIEWS
+    from metafusion_yolo.engine.validator import MODALITIES
+
+    assert sorted(cli.ACCEPTED["view"]) == sorted(VIEWS)
+    assert sorted(cli.ACCEPTED["modalities"]) == sorted(MODALITIES)
+    assert cli.MODES["benchmark"].ours["format"] == ",".join(FORMATS)
+
+
+def test_methods_of_the_model_exist() -> None:
+    from metafusion_yolo.model import MetaFusionYOLO
+
+    for name, mode in cli.MODES.items():
+        if mode.host:
+            method = getattr(MetaFusionYOLO, "fuse_images" if name == "fuse" else name)
+            parameters = inspect.signature(method).parameters
+            assert mode.ours.keys() <= parameters.keys() or "kwargs" in parameters
+
+
+def test_the_description_of_the_host_is_read_whole() -> None:
+    from ultralytics.cfg import DEFAULT_CFG_DICT
+
+    described = cli._host_arguments()
+    assert {key: default for key, (default, _) in described.items()} == {k: str(v) for k, v in DEFAULT_CFG_DICT.items()}
+    assert all(meaning for _, meaning in described.values())
+    shown = {key for mode in cli.MODES.values() for key in mode.host}
+    assert shown <= described.keys()

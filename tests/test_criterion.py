@@ -1,0 +1,119 @@
+"""The joint loss: which terms are summed with which gains, and what is logged."""
+
+import pytest
+import torch
+
+from metafusion_yolo.color import rgb_to_luminance
+from metafusion_yolo.config import Gains
+from metafusion_yolo.criterion import FusionDetectionLoss, fusion_terms
+from metafusion_yolo.losses import gradient_loss, intensity_loss, ssim_loss
+
+BATCH = 3
+DETECTION = torch.tensor([0.5, 0.25, 0.125])
+ITEMS = {"box_loss": DETECTION[0], "cls_loss": DETECTION[1], "dfl_loss": DETECTION[2]}
+
+
+class Detection:
+    """Stands for the host's criterion: the loss times the batch size, and its items."""
+
+    def __call__(self, preds, batch):
+        return preds * BATCH, dict(ITEMS)
+
+
+class ChangingDetection(Detection):
+    """Stands for the criterion of YOLO26, whose weights depend on the epoch."""
+
+    updates = 0
+
+    def update(self):
+        self.updates += 1
+
+
+def example(*, requires_grad: bool = False) -> dict:
+    generator = torch.Generator().manual_seed(0)
+    pair = torch.rand(BATCH, 4, 16, 24, generator=generator)
+    luminance = torch.rand(BATCH, 1, 16, 24, generator=generator).requires_grad_(requires_grad)
+    return {"img": pair, "fusion": {"luminance": luminance}}
+
+
+def expected_terms(batch: dict) -> list[torch.Tensor]:
+    images = batch["fusion"]["luminance"], rgb_to_luminance(batch["img"][:, :3]), batch["img"][:, 3:]
+    return [loss(*images) for loss in (ssim_loss, gradient_loss, intensity_loss)]
+
+
+def test_terms_have_short_names_and_are_unweighted() -> None:
+    batch = example()
+    terms = fusion_terms(batch["fusion"], batch["img"])
+    assert list(terms) == ["ssim_loss", "grad_loss", "int_loss"]
+    assert max(map(len, terms)) <= 10  # a column of the host's progress table has 11 characters
+    for term, expected in zip(terms.values(), expected_terms(batch), strict=True):
+        assert term.shape == ()
+        assert torch.equal(term, expected)
+        assert term > 0
+
+
+@pytest.mark.parametrize("gains", [Gains(), Gains(2.0, 3.0, 5.0, 7.0), Gains(0.0, 0.0, 1.0, 0.0)])
+def test_total_is_the_weighted_sum_times_the_batch_size(gains) -> None:
+    batch = example()
+    total, items = FusionDetectionLoss(Detection(), gains)(DETECTION, batch)
+    ssim, gradient, intensity = expected_terms(batch)
+    expected = BATCH * (
+        gains.ssim * ssim
+        + gains.gradient * gradient
+        + gains.intensity * intensity
+        + gains.detection * DETECTION.sum()  # the host's criterion has multiplied its own already
+    )
+    assert total.shape == (6,)
+    torch.testing.assert_close(total.sum(), expected)
+    assert list(items) == ["ssim_loss", "grad_loss", "int_loss", "box_loss", "cls_loss", "dfl_loss"]
+    for value, unweighted in zip(items.values(), [ssim, gradient, intensity, *DETECTION], strict=True):
+        torch.testing.assert_close(value, unweighted)
+
+
+@pytest.mark.parametrize("i", range(4))
+def test_gain_of_zero_switches_its_term_off(i) -> None:
+    values = [1.0, 1.0, 1.0, 1.0]
+    values[i] = 0.0
+    preds = DETECTION.clone().requires_grad_()
+    batch = example(requires_grad=True)
+    total, items = FusionDetectionLoss(Detection(), Gains(*values))(preds, batch)
+    off = total[3:] if i == 3 else total[i : i + 1]
+    assert torch.equal(off, torch.zeros_like(off))
+    assert (total != 0).sum() == 6 - len(off)
+    assert all(value > 0 for value in items.values())  # still logged
+    total.sum().backward()
+    assert torch.equal(preds.grad, torch.full_like(preds, BATCH * values[3]))
+
+
+def test_gradient_reaches_both_sides_and_items_are_detached() -> None:
+    preds = DETECTION.clone().requires_grad_()
+    batch = example(requires_grad=True)
+    total, items = FusionDetectionLoss(Detection(), Gains())(preds, batch)
+    total.sum().backward()
+    assert batch["fusion"]["luminance"].grad.abs().sum() > 0
+    assert preds.grad.abs().sum() > 0
+    assert not any(value.requires_grad for value in items.values())
+
+
+def test_fused_images_get_the_loss_of_the_host_as_it_is() -> None:
+    total, items = FusionDetectionLoss(Detection(), Gains(2.0, 3.0, 5.0, 7.0))(
+        DETECTION, {"img": torch.rand(3, 3, 8, 8)}
+    )
+    assert torch.equal(total, DETECTION * BATCH)
+    assert items == ITEMS
+
+
+def test_epochs_pass_through_to_a_detection_loss_that_counts_them() -> None:
+    loss = FusionDetectionLoss(ChangingDetection(), Gains())
+    assert loss.updates == 0
+    loss.updates = 4  # what the host does when it resumes
+    loss.update()  # and after each epoch
+    assert loss.updates == loss.detection.updates == 5
+
+
+def test_epochs_mean_nothing_to_other_detection_losses() -> None:
+    loss = FusionDetectionLoss(Detection(), Gains())
+    loss.updates = 4
+    loss.update()
+    assert loss.updates == 0
+    assert not hasattr(loss.detection, "updates")

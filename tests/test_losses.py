@@ -1,0 +1,287 @@
+"""Fusion losses against scikit-image, SciPy and naive loops in float64."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from skimage.metrics import structural_similarity
+
+from metafusion_yolo.losses import (
+    gradient_loss,
+    intensity_loss,
+    saliency_weighted_source,
+    sobel_magnitude,
+    ssim_loss,
+    ssim_map,
+)
+
+Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+LOSSES: tuple[Loss, ...] = (ssim_loss, gradient_loss, intensity_loss)
+NOTICEABLE = 1e-3  # contrasts up to a quarter of an 8-bit step count as none
+MARGIN = 5  # pixels from the centre of an SSIM window to its edge
+
+each_loss = pytest.mark.parametrize("loss", LOSSES)
+
+
+def random_images(
+    count: int = 3, *, seed: int = 0, size: tuple[int, int] = (16, 19), batch: int = 2
+) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(torch.rand(batch, 1, *size, dtype=torch.float64, generator=generator) for _ in range(count))
+
+
+def reference_ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """SSIM map (H, W) of two images (H, W), windows inside the image only."""
+    _, full = structural_similarity(
+        x, y, gaussian_weights=True, use_sample_covariance=False, sigma=1.5, data_range=1, full=True
+    )
+    return full[MARGIN:-MARGIN, MARGIN:-MARGIN]
+
+
+def reference_variance(x: np.ndarray) -> np.ndarray:
+    """Gaussian-windowed variance of an image (H, W) by a naive loop over the windows inside it."""
+    offsets = np.arange(-MARGIN, MARGIN + 1)
+    window = np.exp(-(offsets[:, None] ** 2 + offsets[None] ** 2) / (2 * 1.5**2))
+    window /= window.sum()
+    height, width = x.shape
+    variance = np.empty((height - 2 * MARGIN, width - 2 * MARGIN))
+    for row, column in np.ndindex(*variance.shape):
+        patch = x[row : row + 2 * MARGIN + 1, column : column + 2 * MARGIN + 1]
+        variance[row, column] = (window * (patch - (window * patch).sum()) ** 2).sum()
+    return variance
+
+
+def reference_sobel(x: np.ndarray) -> np.ndarray:
+    return ((np.abs(ndimage.sobel(x, axis=0)) + np.abs(ndimage.sobel(x, axis=1))) / 8)[1:-1, 1:-1]
+
+
+def without_noise(saliency: float, noise: float) -> float:
+    return saliency if saliency > noise else 0.0
+
+
+def reference_target(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
+    target = np.empty_like(visible)
+    for place in np.ndindex(*visible.shape):
+        s_v, s_i = (without_noise(abs(x[place] - x.mean()), NOTICEABLE) for x in (visible, infrared))
+        target[place] = (s_v * visible[place] + s_i * infrared[place]) / (s_v + s_i)
+    return target
+
+
+def reference_ssim_loss(fused: np.ndarray, visible: np.ndarray, infrared: np.ndarray) -> float:
+    var_v, var_i = reference_variance(visible), reference_variance(infrared)
+    share = var_v / (var_v + var_i)
+    return 1 - np.mean(share * reference_ssim(visible, fused) + (1 - share) * reference_ssim(infrared, fused))
+
+
+def reference_gradient_loss(fused: np.ndarray, visible: np.ndarray, infrared: np.ndarray) -> float:
+    sharper = np.maximum(reference_sobel(visible), reference_sobel(infrared))
+    return np.abs(reference_sobel(fused) - sharper).mean()
+
+
+def reference_intensity_loss(fused: np.ndarray, visible: np.ndarray, infrared: np.ndarray) -> float:
+    return np.abs(fused - reference_target(visible, infrared)).mean()
+
+
+@each_loss
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_shape_and_dtype(loss: Loss, dtype: torch.dtype) -> None:
+    value = loss(*(image.to(dtype) for image in random_images()))
+    assert value.shape == ()
+    assert value.dtype == torch.promote_types(dtype, torch.float32)
+    assert value > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_shape_and_dtype_of_maps(dtype: torch.dtype) -> None:
+    x, y = (image.to(dtype) for image in random_images(2))
+    for image, shape in (
+        (ssim_map(x, y), (2, 1, 6, 9)),
+        (ssim_map(x, y, window_size=7), (2, 1, 10, 13)),
+        (saliency_weighted_source(x, y), (2, 1, 16, 19)),
+    ):
+        assert image.shape == shape
+        assert image.dtype == torch.promote_types(dtype, torch.float32)
+    assert sobel_magnitude(x).shape == (2, 1, 14, 17)
+
+
+@each_loss
+def test_exceptions(loss: Loss) -> None:
+    fused, visible, infrared = random_images()
+    with pytest.raises(ValueError, match=r"infrared \(1, 1, 16, 19\) must have the shape of fused \(2, 1, 16, 19\)"):
+        loss(fused, visible, infrared[:1])
+    with pytest.raises(ValueError, match=r"visible must be one channel \(B, 1, H, W\), got \(2, 3, 16, 19\)"):
+        loss(fused, visible.repeat(1, 3, 1, 1), infrared)
+    with pytest.raises(ValueError, match=r"fused must be one channel \(B, 1, H, W\), got \(1, 16, 19\)"):
+        loss(fused[0], visible[0], infrared[0])
+    with pytest.raises(TypeError, match=r"infrared must be a floating-point tensor in \[0, 1\], got torch.uint8"):
+        loss(fused, visible, (infrared * 255).byte())
+    with pytest.raises(TypeError, match=r"visible must be a floating-point tensor in \[0, 1\], got float64"):
+        loss(fused, visible.numpy(), infrared)
+
+
+def test_exceptions_of_maps() -> None:
+    x, y = random_images(2, size=(16, 10))
+    with pytest.raises(ValueError, match="images must be at least 11 x 11 pixels, got 16 x 10"):
+        ssim_map(x, y)
+    with pytest.raises(ValueError, match="images must be at least 11 x 11 pixels, got 16 x 10"):
+        ssim_loss(x, y, y)
+    with pytest.raises(ValueError, match="images must be at least 3 x 3 pixels, got 16 x 2"):
+        gradient_loss(x[..., :2], y[..., :2], y[..., :2])
+    with pytest.raises(ValueError, match="window_size and sigma must be positive, got 7 and 0"):
+        ssim_map(x, y, window_size=7, sigma=0)
+    with pytest.raises(ValueError, match=r"infrared .* must have the shape of visible"):
+        saliency_weighted_source(x, y[:1])
+
+
+def test_ssim_map_matches_scikit_image() -> None:
+    x, y = random_images(2)
+    y = 0.7 * x + 0.3 * y
+    expected = [reference_ssim(a[0], b[0]) for a, b in zip(x.numpy(), y.numpy(), strict=True)]
+    np.testing.assert_allclose(ssim_map(x, y)[:, 0].numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(ssim_map(x.float(), y.float())[:, 0].numpy(), expected, atol=1e-4)
+
+
+def test_sobel_magnitude_matches_scipy() -> None:
+    (image,) = random_images(1, batch=1)
+    np.testing.assert_allclose(sobel_magnitude(image)[0, 0].numpy(), reference_sobel(image[0, 0].numpy()), atol=1e-14)
+
+
+def test_saliency_weighted_source_matches_the_loop() -> None:
+    visible, infrared = random_images(2, batch=1)
+    expected = reference_target(visible[0, 0].numpy(), infrared[0, 0].numpy())
+    np.testing.assert_allclose(saliency_weighted_source(visible, infrared)[0, 0].numpy(), expected, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("loss", "reference"),
+    [
+        (ssim_loss, reference_ssim_loss),
+        (gradient_loss, reference_gradient_loss),
+        (intensity_loss, reference_intensity_loss),
+    ],
+)
+def test_losses_match_their_references(loss: Loss, reference: Callable[..., float]) -> None:
+    for seed in range(3):
+        fused, visible, infrared = random_images(seed=seed, batch=1)
+        visible[..., :8] = 0.5 + 0.05 * visible[..., :8]  # the sources are not equally busy everywhere
+        fused = 0.5 * visible + 0.3 * infrared + 0.2 * fused
+        expected = reference(*(image[0, 0].numpy() for image in (fused, visible, infrared)))
+        assert expected > 0.01
+        assert loss(fused, visible, infrared).item() == pytest.approx(expected, abs=1e-12)
+        assert loss(fused.float(), visible.float(), infrared.float()).item() == pytest.approx(expected, abs=2e-5)
+
+
+@each_loss
+def test_identical_images_lose_nothing(loss: Loss) -> None:
+    (image,) = random_images(1)
+    for dtype in (torch.float32, torch.float64):
+        assert loss(*(image.to(dtype),) * 3).item() == pytest.approx(0, abs=1e-7)
+
+
+def test_known_values() -> None:
+    zeros, ones = torch.zeros(1, 1, 16, 16), torch.ones(1, 1, 16, 16)
+    ramp = torch.linspace(0, 1, 16).expand_as(zeros)
+    c1 = 0.01**2
+    assert ssim_loss(zeros, ones, ones).item() == pytest.approx(1 - c1 / (1 + c1), rel=1e-5)
+    assert ssim_map(1 - ramp, ramp).max() < 0  # opposite structure
+    assert gradient_loss(zeros, ramp, zeros).item() == pytest.approx(1 / 15, rel=1e-5)
+    assert gradient_loss(zeros, ramp, ramp.mT).item() == pytest.approx(1 / 15, rel=1e-5)  # the larger one, not the sum
+    assert gradient_loss(1 - ramp, ramp, ramp).item() == pytest.approx(0, abs=1e-6)  # magnitudes have no sign
+    assert intensity_loss(zeros, ones, ones).item() == 1
+
+
+def test_the_source_that_stands_out_sets_the_target() -> None:
+    visible, infrared = (torch.tensor(v).view(1, 1, 2, 2) for v in ([0.4, 0.6, 0.5, 0.5], [0.2, 0.2, 0.2, 0.6]))
+    expected = [(0.1 * 0.4 + 0.1 * 0.2) / 0.2, (0.1 * 0.6 + 0.1 * 0.2) / 0.2, 0.2, 0.6]
+    assert saliency_weighted_source(visible, infrared).flatten().tolist() == pytest.approx(expected, abs=1e-6)
+
+
+@each_loss
+def test_each_source_counts_and_neither_is_favoured(loss: Loss) -> None:
+    fused, visible, infrared = random_images()
+    value = loss(fused, visible, infrared).item()
+    assert value == pytest.approx(loss(fused, infrared, visible).item(), abs=1e-12)
+    assert value != pytest.approx(loss(fused, visible, 1 - infrared**2).item(), abs=1e-4)
+
+
+@each_loss
+def test_gradcheck(loss: Loss) -> None:
+    # Kinks, where a magnitude is 0 or two are equal, lie further from these points than the step of gradcheck.
+    fused, visible, infrared = random_images(size=(12, 13), batch=1, seed=1)
+    assert torch.autograd.gradcheck(lambda image: loss(image, visible, infrared), (fused.requires_grad_(),))
+
+
+@each_loss
+@pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
+def test_gradients_are_finite_at_the_kinks(loss: Loss, level: float) -> None:
+    flat = torch.full((1, 1, 16, 16), level)
+    (textured,) = (image.float() for image in random_images(1, size=(16, 16), batch=1))
+    for start, source in ((flat, flat), (flat, textured), (textured, textured)):
+        fused = start.clone().requires_grad_()
+        loss(fused, source, torch.zeros_like(flat)).backward()
+        assert fused.grad is not None
+        assert fused.grad.isfinite().all()
+
+
+@each_loss
+def test_batch_is_the_mean_of_its_images(loss: Loss) -> None:
+    images = random_images(batch=3)
+    images[1][1] = 0  # a blank source beside others that are not
+    singles = [loss(*(image[k : k + 1] for image in images)).item() for k in range(3)]
+    assert loss(*images).item() == pytest.approx(np.mean(singles), abs=1e-12)
+
+
+@each_loss
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("level", [0.0, 0.7])
+def test_blank_source_has_no_say(loss: Loss, dtype: torch.dtype, level: float) -> None:
+    fused, other = (image.to(dtype) for image in random_images(2, size=(32, 32)))
+    other = other / 2
+    other[..., :16] = other[..., 16:].mean((2, 3), keepdim=True)  # there neither source varies or stands out
+    blank = torch.full_like(other, level)
+    alone = loss(fused, other, other)
+    assert alone > 0.01
+    assert torch.equal(loss(fused, blank, other), loss(fused, other, blank))
+    assert loss(fused, blank, other).item() == pytest.approx(alone.item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.7])
+def test_blank_source_has_zero_weight(level: float) -> None:
+    (other,) = (image.float() for image in random_images(1))
+    other[0, 0, 0, :9] = other[0].mean()
+    blank = torch.full_like(other, level)
+    assert torch.equal(saliency_weighted_source(blank, other), other)
+    assert torch.equal(saliency_weighted_source(other, blank), other)
+
+
+def test_two_blank_sources_weigh_the_same() -> None:
+    zeros, ones = torch.zeros(1, 1, 16, 16), torch.ones(1, 1, 16, 16)
+    assert torch.equal(saliency_weighted_source(zeros, ones), torch.full_like(zeros, 0.5))
+    assert ssim_loss(ones, ones, zeros).item() == pytest.approx(0.5 * (1 - 1e-4 / (1 + 1e-4)), rel=1e-4)
+
+
+def test_target_is_not_differentiated_through() -> None:
+    fused, visible, infrared = (image.requires_grad_() for image in random_images())
+    assert not saliency_weighted_source(visible, infrared).requires_grad
+    intensity_loss(fused, visible, infrared).backward()
+    assert visible.grad is None
+    assert fused.grad is not None
+
+
+@each_loss
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_computes_in_single_precision(loss: Loss, dtype: torch.dtype) -> None:
+    images = [image.float() for image in random_images()]
+    expected = loss(*images)
+    with torch.autocast("cpu", dtype=dtype):
+        assert torch.equal(loss(*images), expected)
+        fused = images[0].to(dtype).requires_grad_()  # as a network under autocast returns it
+        value = loss(fused, *images[1:])
+    assert value.dtype == torch.float32
+    assert value.item() == pytest.approx(expected.item(), abs=5e-3)
+    value.backward()
+    assert fused.grad is not None
+    assert fused.grad.dtype == dtype
+    assert fused.grad.isfinite().all()
