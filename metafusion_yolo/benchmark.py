@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+from ultralytics.engine.exporter import export_formats
 from ultralytics.utils import LOGGER
+from ultralytics.utils.files import file_size
+
+from metafusion_yolo.config import nearest
 
 FORMATS = ("pt", "torchscript", "onnx")
 
@@ -22,16 +25,23 @@ def benchmark_formats(model: Any, data: str, formats: tuple[str, ...], **kwargs:
     Returns:
         A row a format: `format`, `size_mb`, `mAP50`, `mAP50-95`, and milliseconds a pair: `preprocess`, `inference`,
         `postprocess`.
+
+    Raises:
+        ValueError: For an unknown format.
     """
+    known = ["pt", *export_formats()["Argument"][1:]]
+    for name in formats:
+        if name not in known:
+            raise ValueError(f"unknown format '{name}', {nearest(name, known)}")
     rows = []
     for name in formats:
         file = model.ckpt_path if name == "pt" else model.export(format=name, **kwargs)
-        metrics = type(model)(file).val(data=data, rect=False, batch=1, plots=False, **kwargs)
+        metrics = type(model)(file).val(**{**kwargs, "data": data, "rect": False, "batch": 1, "plots": False})
         speed = {key: round(metrics.speed[key], 2) for key in ("preprocess", "inference", "postprocess")}
         rows.append(
             {
                 "format": name,
-                "size_mb": round(Path(file).stat().st_size / 1e6, 1),
+                "size_mb": round(file_size(file), 1),
                 "mAP50": round(float(metrics.box.map50), 4),
                 "mAP50-95": round(float(metrics.box.map), 4),
                 **speed,

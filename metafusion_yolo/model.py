@@ -20,6 +20,7 @@ from metafusion_yolo.engine.results import VIEWS, FusionResults
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.validator import FusionDetectionValidator
 from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
+from metafusion_yolo.resources import find_data_yaml
 
 
 class MetaFusionYOLO(Model):
@@ -77,6 +78,34 @@ class MetaFusionYOLO(Model):
                 "predictor": FusionDetectionPredictor,
             }
         }
+
+    def train(self, trainer: Any = None, **kwargs: Any) -> Any:
+        """Train on a paired data set.
+
+        Args:
+            trainer: Another trainer class.
+            **kwargs: The host's training arguments, `data=` and `epochs=` first of all.
+
+        Returns:
+            The host's detection metrics.
+
+        Raises:
+            ValueError: If there is no data set, or nothing to resume; the host would train on COCO instead.
+            PairError: If the data set does not pair up.
+        """
+        resume = kwargs.get("resume")
+        if resume is True and (self.ckpt or {}).get("epoch", -1) < 0:
+            raise ValueError(f"'{self.ckpt_path}' is a finished run; resume the last.pt of one that was cut off")
+        if not (kwargs.get("data") or kwargs.get("cfg") or resume):
+            raise ValueError("'data' is missing; give the YAML of a paired data set")
+        return super().train(trainer, **kwargs)
+
+    def _val_data(self) -> str:
+        """Return the data set of the checkpoint; the host would fall back on COCO."""
+        data = self.overrides.get("data")
+        if not data or not Path(find_data_yaml(data)).exists():
+            raise ValueError(f"'data' is missing and the checkpoint's own ({data}) is not here; give it as data=")
+        return str(data)
 
     def predict(
         self,
@@ -153,7 +182,7 @@ class MetaFusionYOLO(Model):
     def benchmark(
         self, data: str | None = None, format: str | list[str] | None = None, verbose: bool = False, **kwargs: Any
     ) -> list[dict[str, Any]]:
-        """Measure size, accuracy and speed of the checkpoint and of its exports.
+        """Measure size, accuracy and speed of the checkpoint and of its exports, one pair at a time.
 
         Args:
             data: Paired data set; None for the one of the checkpoint.
@@ -165,7 +194,7 @@ class MetaFusionYOLO(Model):
             A row a format, see :func:`metafusion_yolo.benchmark.benchmark_formats`.
         """
         self._check_is_pytorch_model()
-        formats = format.split(",") if isinstance(format, str) else format or FORMATS
+        formats = [name.strip() for name in format.split(",")] if isinstance(format, str) else format or FORMATS
         return benchmark_formats(self, data or self.overrides.get("data"), tuple(formats), verbose=verbose, **kwargs)
 
     def fuse_images(self, source: Any, infrared: Any = BY_RULE, **kwargs: Any) -> Iterator[Path]:
@@ -175,7 +204,12 @@ class MetaFusionYOLO(Model):
             source: As for :meth:`predict`.
             infrared: As for :meth:`predict`.
             **kwargs: The host's prediction arguments, `project=` and `name=` among them.
+
+        Raises:
+            TypeError: For an export, which gives boxes but not the fused image.
         """
+        if not isinstance(self.model, FusionDetectionModel):
+            raise TypeError(f"'{self.model_name}' is an export, which gives no fused image; use the .pt checkpoint")
         kwargs = {"name": "fuse", **kwargs, "save": False, "stream": True, "verbose": False}
         for result in self.predict(source, infrared=infrared, save_fused=True, **kwargs):
             if result.fused_path is not None:

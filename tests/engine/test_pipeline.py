@@ -222,3 +222,24 @@ def test_names_that_repeat_do_not_overwrite_each_other(run, model, tmp_path):
 def test_pairs_must_pair(run, model):
     with pytest.raises(PairError, match=r"lies in no folder named 'images'.*infrared="):
         model.predict(run.data.parent / "infrared" / "val", **LOW)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [({}, "'data' is missing"), ({"resume": True}, "is a finished run")])
+def test_training_never_falls_back_on_another_data_set(run, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MetaFusionYOLO(run.best).train(**arguments)
+
+
+def test_validation_never_falls_back_on_another_data_set(onnx):
+    with pytest.raises(ValueError, match="'data' is missing"):
+        MetaFusionYOLO(onnx).val()
+
+
+def test_an_export_cannot_write_fused_images(onnx, run):
+    with pytest.raises(TypeError, match=r"is an export, which gives no fused image; use the \.pt"):
+        next(MetaFusionYOLO(onnx).fuse_images(run.source))
+
+
+def test_benchmark_refuses_unknown_formats_first(run):
+    with pytest.raises(ValueError, match="unknown format 'onxx', did you mean 'onnx'"):
+        MetaFusionYOLO(run.best).benchmark(format="pt, onxx")
