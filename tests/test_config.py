@@ -168,13 +168,13 @@ def test_values_are_read_and_the_rest_stays() -> None:
     config = FusionConfig.from_dict(
         {
             "channels": 16,
-            "start": "auto",
+            "start": "visible",
             "gains": {"ssim": 2},
             "schedule": {"warmup": {"train": ["fusion", "head"], "joint": True}},
             "augment": {"infrared_gain": 0},
         }
     )
-    assert (config.channels, config.start) == (16, "auto")
+    assert (config.channels, config.start) == (16, "visible")
     assert config.gains == Gains(ssim=2.0)
     assert isinstance(config.gains.ssim, float)
     assert config.schedule.warmup == Phase("warmup", 0.2, ("fusion", "head"), joint=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import cv2
@@ -15,13 +16,16 @@ import numpy as np
 
 Colour = Sequence[float] | np.ndarray
 
+CIRCLE = np.stack([np.cos(np.arange(24) * np.pi / 12), np.sin(np.arange(24) * np.pi / 12)], 1)
 DAY = np.ones(3)
 NIGHT = np.array([0.13, 0.14, 0.19])  # light of the night sky, per channel, as a share of daylight
 LAMPLIGHT = np.array([0.78, 0.73, 0.62])  # light on an object that the visible camera sees at night
-SMOKE, GLARE = np.array([186, 184, 182], np.float32), np.array([255, 252, 240], np.float32)
+BLINDING = {"smoke": np.array([186.0, 184, 182], np.float32), "glare": np.array([255.0, 252, 240], np.float32)}
 SHIRTS = ((200, 45, 40), (40, 80, 190), (235, 235, 230), (235, 190, 50), (50, 150, 80), (225, 110, 40), (150, 70, 160))
+SKINS = ((225, 180, 150), (150, 105, 80), (95, 65, 50))
 TROUSERS = ((35, 40, 70), (25, 25, 28), (150, 125, 85), (65, 85, 125), (200, 195, 185))
 PAINTS = ((225, 225, 222), (180, 25, 30), (30, 70, 165), (235, 180, 30), (190, 196, 202), (35, 110, 75), (28, 28, 34))
+GLASS = ((60, 75, 90),)
 WALLS = ((150, 120, 100), (170, 160, 145), (125, 128, 135), (160, 95, 75), (190, 180, 155), (105, 110, 115))
 VERGES = ((95, 120, 70), (150, 140, 115), (135, 135, 132))
 
@@ -48,8 +52,7 @@ class Item:
 
     Attributes:
         parts: Its outlines, back to front.
-        x: Where it stands, image heights from the left.
-        foot: Its ground line, image heights from the top.
+        x, foot: Where it stands, image heights from the left and from the top.
         scale: Image heights per metre.
         category: 0 person, 1 car, -1 distractor.
         shown_in: "both", "visible" or "infrared".
@@ -66,7 +69,7 @@ class Item:
         """Return (N, 2) metres as image heights."""
         return np.asarray([self.x, self.foot] + points * [self.scale, -self.scale])
 
-    @property
+    @cached_property
     def box_xyxy(self) -> np.ndarray:
         """(4,) float64 extents of all parts, image heights."""
         points = self.place(np.concatenate([part.points for part in self.parts]))
@@ -91,30 +94,26 @@ class Canvas:
         dark: Whether it is night.
 
     Attributes:
+        size: Width and height, pixels.
         visible: (H, W, 3) uint8, RGB.
         infrared: (H, W) uint8, white-hot.
         light: Light on what is drawn next in the visible image, as a share of daylight.
     """
 
     def __init__(self, imgsz: int, dark: bool = False) -> None:
-        self.visible = np.zeros((imgsz * 4 // 5, imgsz, 3), np.uint8)
-        self.infrared = np.zeros((imgsz * 4 // 5, imgsz), np.uint8)
-        self.dark = dark
+        self.size, self.dark = (imgsz, imgsz * 4 // 5), dark
+        self.visible = np.zeros((*self.size[::-1], 3), np.uint8)
+        self.infrared = np.zeros(self.size[::-1], np.uint8)
         self.light = NIGHT if dark else DAY
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height, pixels."""
-        return self.infrared.shape[1], self.infrared.shape[0]
 
     def fill(self, points: np.ndarray, colour: Colour | None, temperature: float | None, glows: bool = False) -> None:
         """Fill an outline of (N, 2) image heights in each image for which there is a value."""
         pixels = np.round((points * self.size[1] - 0.5) * 16).astype(np.int32)  # 4 fractional bits
         if colour is not None:
-            level = (np.asarray(colour) * (DAY if glows else self.light)).clip(0, 255)
+            level = colour * (DAY if glows else self.light)
             cv2.fillPoly(self.visible, [pixels], level.tolist(), cv2.LINE_AA, 4)
         if temperature is not None:
-            cv2.fillPoly(self.infrared, [pixels], float(np.clip(temperature, 0, 255)), cv2.LINE_AA, 4)
+            cv2.fillPoly(self.infrared, [pixels], float(temperature), cv2.LINE_AA, 4)
 
     def draw(self, item: Item) -> None:
         """Draw an item into the images that show it."""
@@ -144,17 +143,16 @@ class Canvas:
 
 def clouds(rng: np.random.Generator, size: tuple[int, int], cells: int, octaves: int = 3) -> np.ndarray:
     """Return fractal noise, (H, W) float32 of zero mean and about unit deviation, for a size of (W, H) pixels."""
-    total = np.zeros(size[::-1], np.float32)
+    total = np.zeros((1, 1), np.float32)
     for octave in range(octaves):
         grid = rng.standard_normal((cells << octave, (cells << octave) * 5 // 4), dtype=np.float32)
-        total += cv2.resize(grid, size, interpolation=cv2.INTER_CUBIC) / 2**octave
-    return total
+        total = cv2.resize(total, grid.shape[::-1], interpolation=cv2.INTER_CUBIC) + grid / 2**octave
+    return np.asarray(cv2.resize(total, size, interpolation=cv2.INTER_CUBIC))
 
 
-def ellipse(x: float, y: float, rx: float, ry: float, arc: tuple[float, float] = (0, 2)) -> np.ndarray:
-    """Return an ellipse, or the segment of it between the two angles of an arc in units of π, as (24, 2) points."""
-    angle = np.pi * np.linspace(*arc, 24)
-    return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], 1)
+def ellipse(x: float, y: float, rx: float, ry: float) -> np.ndarray:
+    """Return the (24, 2) points of an ellipse, the upper half first."""
+    return np.array([x, y]) + CIRCLE * [rx, ry]
 
 
 def rectangle(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
@@ -170,18 +168,14 @@ def limb(x0: float, y0: float, x1: float, y1: float, width: float) -> np.ndarray
 
 def tinted(rng: np.random.Generator, palette: Sequence[Colour]) -> np.ndarray:
     """Draw a colour of a palette and vary it a little, (3,)."""
-    return np.clip(
-        np.asarray(palette[int(rng.integers(len(palette)))]) * rng.uniform(0.85, 1.1) + rng.normal(0, 6, 3), 0, 255
-    )
+    colour = np.asarray(palette[int(rng.integers(len(palette)))])
+    return np.asarray(colour * rng.uniform(0.85, 1.1) + rng.normal(0, 4, 3)).clip(0, 255)
 
 
 def person(rng: np.random.Generator) -> tuple[Part, ...]:
     """Draw an upright person: clothes of any colour; head and hands hot, torso warm, legs a little cooler."""
     shirt, trousers = tinted(rng, SHIRTS), tinted(rng, TROUSERS)
-    skin, hair = (
-        tinted(rng, ((225, 180, 150), (150, 105, 80), (95, 65, 50))),
-        tinted(rng, ((40, 30, 25), (120, 90, 55))),
-    )
+    skin, hair = tinted(rng, SKINS), tinted(rng, ((40, 30, 25), (120, 90, 55)))
     torso, stride, swing = rng.uniform(188, 208), rng.uniform(0.02, 0.26), rng.uniform(0.0, 0.14)
     parts = []
     for side in (-1, 1):
@@ -196,46 +190,42 @@ def person(rng: np.random.Generator) -> tuple[Part, ...]:
     chest = np.array([[-0.2, hem], [-0.26, 1.42], [-0.1, 1.5], [0.1, 1.5], [0.26, 1.42], [0.2, hem]])
     parts += [
         Part(chest, shirt, torso),
-        Part(chest[:3] * [1, 1] + [[0.06, 0], [0, 0], [0, 0]], shirt * 0.85, None),
+        Part(chest[:3], shirt * 0.85, None),
         Part(rectangle(-0.06, 1.45, 0.06, 1.56), skin * 0.9, 232),
         Part(ellipse(0, 1.63, 0.11, 0.14), skin, 244),
-        Part(ellipse(0, 1.66, 0.115, 0.12, (0, 1) if rng.random() < 0.6 else (-0.2, 1.2)), hair, 214),
+        Part(ellipse(0, 1.66, 0.115, 0.12)[: 13 if rng.random() < 0.6 else None], hair, 214),
     ]
     return shaped(parts, rng.uniform(0.85, 1.1), rng.uniform(0.92, 1.06))
 
 
 def car(rng: np.random.Generator) -> tuple[Part, ...]:
     """Draw a car from the front, from the rear or from one side: hot wheels and engine, cold windows."""
-    return car_from_side(rng) if rng.random() < 0.5 else car_from_end(rng, front=bool(rng.random() < 0.5))
+    return car_from_side(rng) if rng.random() < 0.5 else car_from_end(rng)
 
 
 def car_from_side(rng: np.random.Generator) -> tuple[Part, ...]:
     """Draw a car that crosses the view, about 4.2 m long."""
-    paint, body, glass = tinted(rng, PAINTS), rng.uniform(140, 160), tinted(rng, ((55, 70, 85),))
+    paint, body, glass = tinted(rng, PAINTS), rng.uniform(140, 160), tinted(rng, GLASS)
     roof = np.array([[-1.35, 0.8], [-0.85, 1.42], [0.55, 1.45], [1.15, 0.85]])
     hull = np.array([[-2.1, 0.3], [-2.1, 0.75], [-1.9, 0.88], [1.2, 0.9], [1.95, 0.75], [2.1, 0.55], [2.1, 0.3]])
     parts = [
         Part(rectangle(-1.9, 0.15, 1.9, 0.4), (18, 18, 20), body + 10),
         Part(roof, paint * 0.95, body - 10),
         Part(hull, paint, body),
-        Part(rectangle(-2.05, 0.3, 2.05, 0.42), paint * 0.6, body + 8),
         Part(np.array([[1.05, 0.42], [1.05, 0.86], [1.85, 0.74], [1.95, 0.42]]), None, 214),
         Part(np.array([[-1.15, 0.86], [-0.76, 1.34], [-0.2, 1.36], [-0.2, 0.88]]), glass, 62),
         Part(np.array([[-0.1, 0.88], [-0.1, 1.36], [0.5, 1.37], [0.95, 0.9]]), glass * 1.15, 62),
         Part(rectangle(1.88, 0.58, 2.09, 0.7), (255, 245, 200), None, True),
         Part(rectangle(-2.1, 0.6, -1.95, 0.74), (230, 30, 25), None, True),
     ]
-    for x in (-1.3, 1.3):
-        parts += [
-            Part(ellipse(x, 0.34, 0.34, 0.34), (22, 22, 24), 205),
-            Part(ellipse(x, 0.34, 0.17, 0.17), (150,) * 3, 240),
-        ]
+    wheel = ((0.34, 22, 205), (0.17, 150, 240))  # tyre, rim
+    parts += [Part(ellipse(x, 0.34, r, r), (grey,) * 3, heat) for x in (-1.3, 1.3) for r, grey, heat in wheel]
     return shaped(parts, rng.uniform(0.92, 1.06) * rng.choice([-1, 1]), rng.uniform(0.95, 1.15))
 
 
-def car_from_end(rng: np.random.Generator, front: bool) -> tuple[Part, ...]:
+def car_from_end(rng: np.random.Generator) -> tuple[Part, ...]:
     """Draw a car that drives along the view, about 1.8 m wide."""
-    paint, body, glass = tinted(rng, PAINTS), rng.uniform(140, 160), tinted(rng, ((60, 75, 90),))
+    paint, body, glass = tinted(rng, PAINTS), rng.uniform(140, 160), tinted(rng, GLASS)
     roof = np.array([[-0.8, 0.85], [-0.62, 1.42], [-0.5, 1.48], [0.5, 1.48], [0.62, 1.42], [0.8, 0.85]])
     hull = np.array([[-0.9, 0.3], [-0.9, 0.8], [-0.8, 0.92], [0.8, 0.92], [0.9, 0.8], [0.9, 0.3]])
     parts = [Part(rectangle(x - 0.13, 0, x + 0.13, 0.5), (20, 20, 22), 220) for x in (-0.72, 0.72)]
@@ -247,12 +237,10 @@ def car_from_end(rng: np.random.Generator, front: bool) -> tuple[Part, ...]:
         Part(rectangle(-0.88, 0.3, 0.88, 0.44), paint * 0.55, body + 8),
         Part(rectangle(-0.26, 0.46, 0.26, 0.57), (235, 232, 215), None),
     ]
-    if front:
-        parts.append(Part(rectangle(-0.48, 0.58, 0.48, 0.8), (35, 35, 38), 232))
-    else:
-        parts.append(Part(ellipse(0.5, 0.25, 0.09, 0.07), (60, 60, 60), 250))
-    lamp = (255, 248, 215) if front else (225, 30, 25)
-    parts += [Part(ellipse(x, 0.69, 0.15, 0.09), lamp, None, True) for x in (-0.7, 0.7)]
+    hot, lamp = rectangle(-0.48, 0.58, 0.48, 0.8), (255, 248, 215)  # grille and headlights
+    if rng.random() < 0.5:
+        hot, lamp = ellipse(0.5, 0.25, 0.09, 0.07), (225, 30, 25)  # exhaust and tail lights
+    parts += [Part(hot, (40,) * 3, 240), *(Part(ellipse(x, 0.69, 0.15, 0.09), lamp, None, True) for x in (-0.7, 0.7))]
     return shaped(parts, rng.uniform(0.94, 1.06), rng.uniform(0.95, 1.12))
 
 
@@ -271,19 +259,8 @@ def distractor(rng: np.random.Generator) -> tuple[Part, ...]:
             Part(rectangle(0.55, 4.38, 1.1, 4.56), (255, 240, 200), warm, True),
         ),
         (Part(rectangle(-0.04, 0, 0.04, 2.3), metal, 88), Part(ellipse(0, 2.3, 0.38, 0.38), paint, 80)),  # round sign
-        (  # warning sign
-            Part(rectangle(-0.04, 0, 0.04, 2.0), metal, 88),
-            Part(np.array([[-0.45, 1.9], [0, 2.65], [0.45, 1.9]]), (205, 40, 35), 80),
-            Part(np.array([[-0.28, 2.0], [0, 2.45], [0.28, 2.0]]), (240, 238, 225), 78),
-        ),
-        (
-            Part(rectangle(-0.3, 0, 0.3, 0.95), paint * 0.6, 96),
-            Part(rectangle(-0.34, 0.95, 0.34, 1.08), paint * 0.4, 92),
-        ),
-        (  # traffic cone
-            Part(np.array([[-0.28, 0], [-0.05, 0.75], [0.05, 0.75], [0.28, 0]]), (230, 100, 25), 100),
-            Part(np.array([[-0.18, 0.3], [-0.12, 0.48], [0.12, 0.48], [0.18, 0.3]]), (240, 238, 230), 100),
-        ),
+        (Part(rectangle(-0.3, 0, 0.3, 0.95), paint * 0.6, 96), Part(ellipse(0, 0.95, 0.35, 0.1), metal, 92)),  # bin
+        (Part(np.array([[-0.3, 0], [0, 0.85], [0.3, 0]]), (230, 100, 25), 100),),  # traffic cone
         (Part(ellipse(0, 0, 0.55, 0.13), (72, 72, 74), warm),),  # manhole cover
         (Part(rectangle(-0.4, 0, 0.4, 1.2), (128, 130, 128), warm),),  # switch box
         (Part(ellipse(0, 0.2, 0.9, 0.22), None, warm - 30),),  # warm patch of ground
@@ -296,7 +273,7 @@ def background(rng: np.random.Generator, canvas: Canvas, horizon: float, vanishi
     edge, heat = canvas.size[0] / canvas.size[1], rng.uniform(-8, 8) + (84 if canvas.dark else 104)
     sky, haze = tinted(rng, ((95, 145, 210), (150, 165, 180))), tinted(rng, ((205, 215, 225),))
     for row in np.linspace(0, 1, 24, endpoint=False):
-        canvas.fill(rectangle(0, row * horizon, edge, horizon + 0.02), sky + (haze - sky) * row, 22 + 36 * row)
+        canvas.fill(rectangle(0, row * horizon, edge, (row + 0.06) * horizon), sky + (haze - sky) * row, 22 + 36 * row)
     for _ in range(rng.integers(4, 9)):
         house(rng, canvas, rng.uniform(-0.1, edge), horizon)
     for _ in range(rng.integers(2, 7)):
@@ -317,11 +294,11 @@ def background(rng: np.random.Generator, canvas: Canvas, horizon: float, vanishi
 def house(rng: np.random.Generator, canvas: Canvas, x: float, foot: float) -> None:
     """Draw a house with windows, of which some are lit at night and some are warm."""
     columns, rows, step = int(rng.integers(2, 7)), int(rng.integers(2, 6)), rng.uniform(0.04, 0.055)
-    wall, glass, heat = tinted(rng, WALLS), tinted(rng, ((70, 85, 105),)), rng.uniform(76, 98)
+    wall, glass, heat = tinted(rng, WALLS), tinted(rng, GLASS), rng.uniform(76, 98)
     canvas.fill(rectangle(x, foot + 0.01, x + columns * step, foot - (rows + 0.4) * step), wall, heat)
     for column, row in np.ndindex(columns, rows):
         left, low, lit = x + (column + 0.28) * step, foot - (row + 0.35) * step, canvas.dark and rng.random() < 0.25
-        pane, warm = rectangle(left, low, left + 0.45 * step, low - 0.5 * step), rng.choice([-25, 55], p=[0.85, 0.15])
+        pane, warm = rectangle(left, low, left + 0.45 * step, low - 0.5 * step), 55 if rng.random() < 0.15 else -25
         canvas.fill(pane, (190, 160, 105) if lit else glass, heat + warm, lit)
 
 
@@ -331,15 +308,15 @@ def tree(rng: np.random.Generator, canvas: Canvas, x: float, foot: float) -> Non
     canvas.fill(limb(x, foot + 0.01, x, foot - 0.6 * size, 0.12 * size), (75, 60, 45), heat + 4)
     for shade in np.linspace(0.7, 1.25, 14):
         dx, dy = rng.normal(0, 0.28 * size, 2)
-        crown = ellipse(x + dx, foot - size + 0.6 * dy, 0.26 * size, 0.2 * size)
-        canvas.fill(crown, leaves * shade, heat + 8 * (shade - 1))
+        leaf = ellipse(x + dx, foot - size + 0.6 * dy, 0.26 * size, 0.2 * size)
+        canvas.fill(leaf, leaves * shade, heat + 8 * shade)
 
 
 def expose(rng: np.random.Generator, canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
     """Return the two images as their cameras record them: blurred, with noise, the infrared one softer and striped."""
     width = canvas.size[0]
     visible = cv2.GaussianBlur(canvas.visible, (0, 0), 0.35 + width / 1600).astype(np.float32)
-    visible += rng.standard_normal(visible.shape, np.float32) * (5.0 if canvas.dark else 3.0)
+    visible += rng.standard_normal((*visible.shape[:2], 1), np.float32) * (5.0 if canvas.dark else 3.0)
     infrared = cv2.GaussianBlur(canvas.infrared, (0, 0), 0.45 + width / 700).astype(np.float32)
     infrared += rng.standard_normal(infrared.shape, np.float32) * 3.0 + rng.standard_normal(width, np.float32) * 1.2
     return visible.round().clip(0, 255).astype(np.uint8), infrared.round().clip(0, 255).astype(np.uint8)

@@ -19,21 +19,8 @@ import cv2
 import numpy as np
 import yaml
 
-from metafusion_yolo.data.scene import (
-    DAY,
-    GLARE,
-    LAMPLIGHT,
-    SMOKE,
-    Blob,
-    Canvas,
-    Item,
-    background,
-    car,
-    clouds,
-    distractor,
-    expose,
-    person,
-)
+from metafusion_yolo.data import scene
+from metafusion_yolo.data.scene import BLINDING, Blob, Canvas, Item
 
 NAMES = {0: "person", 1: "car"}
 
@@ -45,10 +32,8 @@ GROUPS = {
     "glare": ("infrared", "visible", "both"),
 }
 CONDITIONS = tuple(GROUPS)
-BLINDING = {"smoke": SMOKE, "glare": GLARE}  # what covers the visible image
 INDEX = "shown_in.csv"
 SPLITS = ("train", "val")
-COLUMNS = ("split", "file", "box", "class", "shown_in", "condition")
 QUICK = 25_000_000  # pixels that render in about 2 s
 ASPECT = 1.25  # width over height
 MAX_COVERED = 0.15  # largest share of a box that another may cover, hence IoU <= 0.15 / 1.85 < 0.1
@@ -76,7 +61,7 @@ class SyntheticPair:
 
 
 @dataclass(frozen=True)
-class Scene:
+class Plan:
     """What there is to render, independent of the image size.
 
     Attributes:
@@ -85,7 +70,7 @@ class Scene:
         vanishing: Where the road meets the horizon, image heights from the left.
         objects: Persons and cars, far to near.
         distractors: What is not to be detected.
-        blinding: Where smoke, glare or the halos of lamps cover the visible image.
+        blinding: Where smoke or glare covers the visible image.
         seed: Seed of everything random that is left: background, textures, noise.
     """
 
@@ -120,25 +105,23 @@ def render_pair(seed: int, imgsz: int = 640, everything_visible: bool = False) -
     """
     if imgsz < 32:
         raise ValueError(f"imgsz must be at least 32 pixels, got {imgsz}")
-    if seed < 0:
-        raise ValueError(f"seed must not be negative, got {seed}")
-    scene = plan_scene(seed)
+    plan = plan_scene(seed)
     if everything_visible:
-        scene = replace(scene, objects=tuple(replace(item, shown_in="both") for item in scene.objects))
-    visible, infrared = draw_scene(scene, imgsz)
+        plan = replace(plan, objects=tuple(replace(item, shown_in="both") for item in plan.objects))
+    visible, infrared = draw_scene(plan, imgsz)
     height, width = infrared.shape
-    boxes = np.array([item.box_xyxy for item in scene.objects]) * height
+    boxes = np.array([item.box_xyxy for item in plan.objects]) * height
     return SyntheticPair(
         visible=visible,
         infrared=infrared,
         boxes_xyxy=boxes.clip(0, [width, height, width, height]).astype(np.float32),
-        classes=np.array([item.category for item in scene.objects], np.int64),
-        shown_in=tuple(item.shown_in for item in scene.objects),
-        condition=scene.condition,
+        classes=np.array([item.category for item in plan.objects], np.int64),
+        shown_in=tuple(item.shown_in for item in plan.objects),
+        condition=plan.condition,
     )
 
 
-def plan_scene(seed: int) -> Scene:
+def plan_scene(seed: int) -> Plan:
     """Decide what stands where, how large (the nearer, the larger and the lower), and which camera sees it."""
     rng = np.random.default_rng([seed, 0])
     condition = CONDITIONS[seed % len(CONDITIONS)]
@@ -146,24 +129,23 @@ def plan_scene(seed: int) -> Scene:
     camera = rng.uniform(2.0, 2.5)  # metres above the ground: what is `scale` large stands camera * scale below horizon
     objects: list[Item] = []
     count = int(rng.integers(2, 6))
-    for _ in range(60):
-        if len(objects) < count:
-            category = int(rng.random() < 0.45)
-            smallest, largest = (0.085, 0.2) if category else (0.075, 0.27)
-            scale = np.exp(rng.uniform(np.log(smallest), np.log(largest)))
-            parts = (person, car)[category](rng)
-            item = Item(parts, rng.uniform(0, ASPECT), horizon + camera * scale, scale, category)
-            objects += [item] if fits(item, objects) else []
+    while len(objects) < count:
+        category = int(rng.random() < 0.5)
+        smallest, largest = (0.085, 0.2) if category else (0.075, 0.27)
+        scale = np.exp(rng.uniform(np.log(smallest), np.log(largest)))
+        parts = (scene.person, scene.car)[category](rng)
+        tries = (Item(parts, x, horizon + camera * scale, scale, category) for x in rng.uniform(0, ASPECT, 8))
+        objects += [item for item in tries if fits(item, objects)][:1]
     groups, start = GROUPS[condition], int(rng.integers(12))
     objects = [replace(item, shown_in=groups[(start + i) % len(groups)]) for i, item in enumerate(objects)]
     distractors: list[Item] = []
-    for _ in range(rng.integers(3, 9)):
+    for _ in range(rng.integers(5, 13)):
         scale = rng.uniform(0.06, 0.16)
-        item = Item(distractor(rng), rng.uniform(0, ASPECT), horizon + camera * scale, scale)
+        item = Item(scene.distractor(rng), rng.uniform(0, ASPECT), horizon + camera * scale, scale)
         distractors += [item] if fits(item, [*objects, *distractors]) else []
     objects.sort(key=lambda item: item.foot)
     blinding = tuple(blinding_spots(rng, condition, objects, horizon))
-    return Scene(condition, horizon, vanishing, tuple(objects), tuple(distractors), blinding, seed)
+    return Plan(condition, horizon, vanishing, tuple(objects), tuple(distractors), blinding, seed)
 
 
 def fits(item: Item, others: list[Item]) -> bool:
@@ -171,17 +153,15 @@ def fits(item: Item, others: list[Item]) -> bool:
     box = item.box_xyxy
     if box.min() < 0.005 or box[2] > ASPECT - 0.005 or box[3] > 0.99:
         return False
-    for other in (other.box_xyxy for other in others):
-        sides = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
-        smaller = min(np.prod(box[2:] - box[:2]), np.prod(other[2:] - other[:2]))
-        if np.prod(sides.clip(0)) > MAX_COVERED * smaller:
-            return False
-    return True
+    boxes = np.array([other.box_xyxy for other in others]).reshape(-1, 4)
+    overlap = (np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])).clip(0).prod(1)
+    smaller = np.minimum((boxes[:, 2:] - boxes[:, :2]).prod(1), (box[2:] - box[:2]).prod())
+    return bool(np.all(overlap <= MAX_COVERED * smaller))
 
 
 def blinding_spots(rng: np.random.Generator, condition: str, objects: list[Item], horizon: float) -> Iterator[Blob]:
     """Yield where smoke or glare blinds the visible camera: over the objects it must hide, and elsewhere by chance."""
-    if condition not in {"smoke", "glare"}:
+    if condition not in BLINDING:
         return
     hidden = [item.box_xyxy for item in objects if item.shown_in == "infrared"]
     for x0, y0, x1, y1 in hidden:
@@ -192,52 +172,40 @@ def blinding_spots(rng: np.random.Generator, condition: str, objects: list[Item]
         yield Blob(rng.uniform(0, ASPECT), horizon + rng.uniform(-0.1, 0.3), rx, ry, 1.6)
 
 
-def draw_scene(scene: Scene, imgsz: int) -> tuple[np.ndarray, np.ndarray]:
-    """Render a scene.
+def draw_scene(plan: Plan, imgsz: int) -> tuple[np.ndarray, np.ndarray]:
+    """Render a plan, `imgsz` pixels wide, as a visible (H, W, 3) and an infrared (H, W) uint8 image.
 
-    Args:
-        scene: What to render.
-        imgsz: Width, pixels.
-
-    Returns:
-        The visible image (H, W, 3) and the infrared one (H, W), uint8. Every random draw is independent of the objects,
-        so that a scene without one of them differs by that object only.
+    Every random draw is independent of the objects: a plan without one of them differs by that object only.
     """
-    layout, texture, noise = (np.random.default_rng([scene.seed, stream]) for stream in (1, 2, 3))
-    canvas = Canvas(imgsz, dark=scene.condition == "night")
-    background(layout, canvas, scene.horizon, scene.vanishing)
-    for item in scene.distractors:
+    layout, texture, noise = (np.random.default_rng([plan.seed, stream]) for stream in (1, 2, 3))
+    canvas = Canvas(imgsz, dark=plan.condition == "night")
+    scene.background(layout, canvas, plan.horizon, plan.vanishing)
+    for item in plan.distractors:
         canvas.draw(item)
-    canvas.shade(illumination(scene), clouds(texture, canvas.size, 20, 4), clouds(texture, canvas.size, 20))
-    wisps = clouds(texture, canvas.size, 4)
-    smoke = BLINDING.get(scene.condition, DAY) + 7 * wisps[..., None]
-    if scene.condition in BLINDING:
-        canvas.veil(canvas.blobs(scene.blinding) * (1 + 0.15 * wisps), smoke)
-    canvas.light = LAMPLIGHT if canvas.dark else DAY
-    for item in scene.objects:
+    canvas.shade(illumination(plan), scene.clouds(texture, canvas.size, 20, 4), scene.clouds(texture, canvas.size, 20))
+    wisps = scene.clouds(texture, canvas.size, 4)
+    smoke = BLINDING.get(plan.condition, scene.DAY) + 7 * wisps[..., None]
+    if plan.condition in BLINDING:
+        canvas.veil(canvas.blobs(plan.blinding) * (1 + 0.15 * wisps), smoke)
+    canvas.light = scene.LAMPLIGHT if canvas.dark else scene.DAY
+    for item in plan.objects:
         canvas.draw(item)
-    if scene.condition in BLINDING:  # thin, and in front of the objects
+    if plan.condition in BLINDING:  # thin, and in front of the objects
         canvas.veil(0.12 + 0.06 * wisps, smoke)
-    return expose(noise, canvas)
+    return scene.expose(noise, canvas)
 
 
-def illumination(scene: Scene) -> list[Blob]:
+def illumination(plan: Plan) -> list[Blob]:
     """Return where the visible image is darker or brighter: shadows by day, at night light from lamps.
 
     An object that the visible camera does not see casts no shadow and stands in no light.
     """
-    spots = []
-    for item in scene.objects:
-        if item.shown_in != "infrared":
-            x0, y0, x1, y1 = item.box_xyxy
-            if scene.condition == "night":
-                spots.append(Blob((x0 + x1) / 2, y1, x1 - x0 + 0.1, 0.4 * (y1 - y0), 2.0))
-            else:
-                spots.append(Blob((x0 + x1) / 2, y1, 0.55 * (x1 - x0), 0.02 + 0.05 * (y1 - y0), -0.5))
-    if scene.condition == "night":
-        lamps = (item.box_xyxy for item in scene.distractors if item.box_xyxy[3] - item.box_xyxy[1] > 4 * item.scale)
-        spots += [Blob(x1, y1, 0.2, 0.06, 2.5) for _, _, x1, y1 in lamps]
-    return spots
+    seen = [item.box_xyxy for item in plan.objects if item.shown_in != "infrared"]
+    if plan.condition != "night":
+        return [Blob((x0 + x1) / 2, y1, 0.55 * (x1 - x0), 0.02 + 0.05 * (y1 - y0), -0.5) for x0, y0, x1, y1 in seen]
+    lamps = (item.box_xyxy for item in plan.distractors if any(part.glows for part in item.parts))
+    spots = [Blob((x0 + x1) / 2, y1, x1 - x0 + 0.1, 0.4 * (y1 - y0), 2.5) for x0, y0, x1, y1 in seen]
+    return spots + [Blob(x1, y1, 0.25, 0.08, 2.5) for _, _, x1, y1 in lamps]
 
 
 def write_dataset(
@@ -279,11 +247,11 @@ def write_dataset(
     clear(root)
     from ultralytics.utils.tqdm import TQDM
 
-    jobs = [(split, i) for split, count in (("train", train), ("val", val)) for i in range(count)]
+    jobs = [(split, i) for split, count in zip(SPLITS, (train, val), strict=True) for i in range(count)]
     quick = len(jobs) * imgsz**2 < QUICK
     with (root / INDEX).open("w", newline="") as file:
         index = csv.writer(file)
-        index.writerow(COLUMNS)
+        index.writerow(("split", "file", "box", "class", "shown_in", "condition"))
         for split, i in TQDM(jobs, desc=f"Rendering {root.name}", disable=True if quick else None):
             pair = render_pair(pair_seed(seed, split, i), imgsz, everything_visible)
             write_pair(root, f"{split}/{i:06d}", pair)
@@ -311,13 +279,10 @@ def clear(root: Path) -> None:
     if root.is_file() or (root.is_dir() and any(root.iterdir()) and not (root / INDEX).is_file()):
         raise ValueError(f"{root} holds something else than a synthetic data set: name a new or an empty folder")
     (root / "synthetic.yaml").unlink(missing_ok=True)  # written last: only a complete data set has it
-    for folder in ("images", "infrared", "labels"):
-        for split in SPLITS:
-            (root / folder / split).mkdir(parents=True, exist_ok=True)
-            for path in (root / folder / split).glob("[0-9]" * 6 + ".*"):
-                path.unlink()
-    for path in (root / "labels").glob("*.cache"):
-        path.unlink()
+    for folder in (root / kind / split for kind in ("images", "infrared", "labels") for split in SPLITS):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in (*folder.glob("[0-9]" * 6 + ".*"), *folder.parent.glob("*.cache")):
+            path.unlink()
 
 
 def write_pair(root: Path, stem: str, pair: SyntheticPair) -> None:

@@ -152,7 +152,7 @@ def test_validation_with_a_camera_off(run, model, tmp_path):
     both = cv2.imread(str(tmp_path / "both" / "val_batch0_pred.jpg")).astype(int)
 
     def colourfulness(image: np.ndarray) -> float:
-        return float(np.percentile(image.max(-1) - image.min(-1), 80))
+        return float((image.max(-1) - image.min(-1)).mean())
 
     assert colourfulness(infrared_only) < colourfulness(both)  # no chroma left without the visible camera
     with pytest.raises(ValueError, match="unknown modalities 'infra'"):

@@ -1,0 +1,142 @@
+"""What all tests share: small pair folders made on the spot, and the real data and weights where they are at hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+LEVELS = {0: 200, 1: 250}  # grey level of the objects of each class; the background stays below 100
+
+torch.set_num_threads(1)
+cv2.setNumThreads(1)
+
+
+@dataclass(frozen=True)
+class PairFolder:
+    """A data set of pairs whose infrared plane equals the red one, so that any shift between the two shows."""
+
+    root: Path
+    yaml: Path
+    visible: list[Path] = field(default_factory=list)
+    infrared: list[Path] = field(default_factory=list)
+
+    @property
+    def images(self) -> Path:
+        return self.root / "images" / "train"
+
+    @property
+    def data(self) -> dict:
+        return yaml.safe_load(self.yaml.read_text())
+
+
+def draw_visible(seed: int, height: int, width: int) -> tuple[np.ndarray, list[tuple[int, float, float, float, float]]]:
+    """Return an (H, W, 3) uint8 image of noise with one object of each class, and its labels (class, xywhn)."""
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 91, (height, width, 3), dtype=np.uint8)
+    labels = []
+    for cls, level in LEVELS.items():
+        w, h = rng.integers(width // 4, width // 3), rng.integers(height // 3, height // 2)
+        x = cls * (width // 2) + rng.integers(1, width // 2 - w)
+        y = rng.integers(1, height - h)
+        image[y : y + h, x : x + w] = level
+        labels.append((cls, (x + w / 2) / width, (y + h / 2) / height, w / width, h / height))
+    return image, labels
+
+
+def box_row(label: tuple) -> str:
+    return " ".join(map(str, label))
+
+
+def polygon_row(label: tuple) -> str:
+    cls, x, y, w, h = label
+    corners = [(x - w / 2, y - h / 2), (x + w / 2, y - h / 2), (x + w / 2, y + h / 2), (x - w / 2, y + h / 2)]
+    return " ".join(map(str, (cls, *np.ravel(corners))))
+
+
+@pytest.fixture
+def make_pair_folder(tmp_path) -> Callable[..., PairFolder]:
+    """Return the function that writes `count` pairs of PNG files with labels, and their YAML."""
+
+    def make(count: int = 4, sizes=((48, 64),), name: str = "pairs", polygons: bool = False, **description):
+        root = tmp_path / name
+        for part in ("images", "infrared", "labels"):
+            (root / part / "train").mkdir(parents=True)
+        visible, infrared = [], []
+        for i in range(count):
+            image, labels = draw_visible(i, *sizes[i % len(sizes)])
+            visible.append(root / "images" / "train" / f"{i}.png")
+            infrared.append(root / "infrared" / "train" / f"{i}.png")
+            cv2.imwrite(str(visible[-1]), image[..., ::-1])
+            cv2.imwrite(str(infrared[-1]), image[..., 0])
+            row = polygon_row if polygons else box_row
+            (root / "labels" / "train" / f"{i}.txt").write_text("\n".join(map(row, labels)) + "\n")
+        content = {"path": str(root), "train": "images/train", "val": "images/train", "names": {0: "person", 1: "car"}}
+        file = root / "data.yaml"
+        file.write_text(yaml.safe_dump({k: v for k, v in {**content, **description}.items() if v is not None}))
+        return PairFolder(root, file, visible, infrared)
+
+    return make
+
+
+@pytest.fixture
+def pair_folder(make_pair_folder) -> PairFolder:
+    """Four pairs of 64 x 48 pixels."""
+    return make_pair_folder()
+
+
+@pytest.fixture
+def truncate() -> Callable[[Path], Path]:
+    """Return the function that cuts a file in half."""
+
+    def cut(file: Path) -> Path:
+        content = file.read_bytes()
+        file.write_bytes(content[: len(content) // 2])
+        return file
+
+    return cut
+
+
+def linked(source: Path, target: Path) -> Path:
+    """Return a folder whose files are links to those of `source`, so that caches land here and not there."""
+    if not source.is_dir():
+        pytest.skip(f"no real pairs at '{source}'")
+    for folder, _, files in os.walk(source):
+        here = target / Path(folder).relative_to(source)
+        here.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            (here / file).symlink_to(Path(folder) / file)
+    return target
+
+
+@pytest.fixture
+def roadscene(tmp_path) -> Path:
+    """Folder of the labelled road pairs: `images`, `infrared`, `labels`, and `data.yaml`."""
+    root = linked(SHARED / "data" / "roadscene", tmp_path / "roadscene")
+    names = {0: "person", 1: "bicycle", 2: "car"}
+    description = {"path": str(root), "train": "images/train", "val": "images/val", "names": names}
+    (root / "data.yaml").write_text(yaml.safe_dump(description))
+    return root
+
+
+@pytest.fixture
+def tno(tmp_path) -> Path:
+    """Folder of the TNO pairs, many sizes, no labels: `images` and `infrared`."""
+    return linked(SHARED / "data" / "tno", tmp_path / "tno")
+
+
+@pytest.fixture
+def yolov8n() -> Path:
+    """Checkpoint of a stock YOLOv8n."""
+    weights = SHARED / "weights" / "yolov8n.pt"
+    if not weights.is_file():
+        pytest.skip(f"no stock weights at '{weights}'")
+    return weights
