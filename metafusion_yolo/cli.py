@@ -266,7 +266,6 @@ data synth: write a synthetic data set of complementary pairs
   ours  dst=required train=400 val=100 imgsz=640 seed=0 everything_visible=False
   e.g.  dst=datasets/synthetic train=400 val=100
 """
-RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo, "data synth": _synth}
 VIEWS, CAMERAS = ("fused", "visible", "infrared"), ("both", "visible", "infrared")
 ACCEPTED = {"infrared": (str, list, tuple, type(None)), "pretrained": (bool, str), "view": VIEWS, "modalities": CAMERAS}
 MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead

@@ -128,14 +128,16 @@ def plan_scene(seed: int) -> Plan:
     horizon, vanishing = rng.uniform(0.3, 0.42), rng.uniform(0.4, 0.85)
     camera = rng.uniform(2.0, 2.5)  # metres above the ground: what is `scale` large stands camera * scale below horizon
     objects: list[Item] = []
-    count = int(rng.integers(2, 6))
-    while len(objects) < count:
-        category = int(rng.random() < 0.5)
+    count = rng.integers(2, 6)
+    for _ in range(30):  # a crowded scene stays below the count
+        category = int(rng.random() < 0.52)
         smallest, largest = (0.085, 0.2) if category else (0.075, 0.27)
         scale = np.exp(rng.uniform(np.log(smallest), np.log(largest)))
         parts = (scene.person, scene.car)[category](rng)
         tries = (Item(parts, x, horizon + camera * scale, scale, category) for x in rng.uniform(0, ASPECT, 8))
         objects += [item for item in tries if fits(item, objects)][:1]
+        if len(objects) == count:
+            break
     groups, start = GROUPS[condition], int(rng.integers(12))
     objects = [replace(item, shown_in=groups[(start + i) % len(groups)]) for i, item in enumerate(objects)]
     distractors: list[Item] = []

@@ -1,0 +1,65 @@
+"""What the README shows works as pasted."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from metafusion_yolo import cli
+from metafusion_yolo.config import FusionConfig
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.split("#")[0].split("&& ")[-1].strip()
+    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if "metafusion " in line
+]
+
+
+@pytest.mark.slow
+def test_python_runs_as_pasted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"<!-- runs: python -->\n```python\n(.*?)```", README, re.DOTALL)
+    exec(compile(block, "README.md", "exec"), {})
+    assert list((tmp_path / "out").glob("*.png"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_valid(command, monkeypatch):
+    """Everything up to loading the model, which the paths of the README do not have."""
+    reached = []
+    monkeypatch.setattr(cli, "load_model", lambda path: reached.append(path) or _Anything())
+    monkeypatch.setattr("metafusion_yolo.data.synthetic.write_dataset", lambda *a, **k: Path("synthetic.yaml"))
+    monkeypatch.setattr("metafusion_yolo.demo.run_demo", lambda **k: None)
+    assert cli.main(shlex.split(command)[1:]) == 0
+
+
+class _Anything:
+    """A model whose every method accepts everything and yields nothing."""
+
+    def __getattr__(self, name):
+        return lambda *args, **kwargs: []
+
+
+def test_the_table_of_the_fusion_section_shows_the_defaults():
+    config = FusionConfig()
+    rows = dict(re.findall(r"^\| `([^`]+)`(?:[^|]*)\| ([^|]+) \|", README, re.MULTILINE))
+    gains, augment = config.gains, config.augment
+    assert rows["start"] == config.start
+    expected = [gains.ssim, gains.gradient, gains.intensity, gains.detection]
+    assert [float(x) for x in rows["gains: {ssim, gradient, intensity, detection}"].split(",")] == expected
+    expected = [augment.infrared_gain, augment.infrared_offset, augment.infrared_noise, augment.modality_dropout]
+    key = "augment: {infrared_gain, infrared_offset, infrared_noise, modality_dropout}"
+    assert [float(x) for x in rows[key].split(",")] == expected
+    fractions = [phase.fraction for phase in config.schedule.phases]
+    assert [float(x) for x in rows["schedule: {warmup, joint, finetune}"].split("/")] == fractions
+
+
+def test_linked_files_exist():
+    root = Path(__file__).parent.parent
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("http") or (root / target).exists(), target
