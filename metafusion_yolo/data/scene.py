@@ -20,7 +20,7 @@ CIRCLE = np.stack([np.cos(np.arange(24) * np.pi / 12), np.sin(np.arange(24) * np
 DAY = np.ones(3)
 NIGHT = np.array([0.13, 0.14, 0.19])  # light of the night sky, per channel, as a share of daylight
 LAMPLIGHT = np.array([0.78, 0.73, 0.62])  # light on an object that the visible camera sees at night
-BLINDING = {"smoke": np.array([186.0, 184, 182], np.float32), "glare": np.array([255.0, 252, 240], np.float32)}
+BLINDING = {"smoke": (186, 184, 182), "glare": (255, 252, 240)}
 SHIRTS = ((200, 45, 40), (40, 80, 190), (235, 235, 230), (235, 190, 50), (50, 150, 80), (225, 110, 40), (150, 70, 160))
 SKINS = ((225, 180, 150), (150, 105, 80), (95, 65, 50))
 TROUSERS = ((35, 40, 70), (25, 25, 28), (150, 125, 85), (65, 85, 125), (200, 195, 185))
@@ -95,8 +95,7 @@ class Canvas:
 
     Attributes:
         size: Width and height, pixels.
-        visible: (H, W, 3) uint8, RGB.
-        infrared: (H, W) uint8, white-hot.
+        visible, infrared: (H, W, 3) uint8, RGB, and (H, W) uint8, white-hot.
         light: Light on what is drawn next in the visible image, as a share of daylight.
     """
 
@@ -108,10 +107,9 @@ class Canvas:
 
     def fill(self, points: np.ndarray, colour: Colour | None, temperature: float | None, glows: bool = False) -> None:
         """Fill an outline of (N, 2) image heights in each image for which there is a value."""
-        pixels = np.round((points * self.size[1] - 0.5) * 16).astype(np.int32)  # 4 fractional bits
+        pixels = (points * (16 * self.size[1]) - 8).astype(np.int32)  # 4 fractional bits, from centre to centre
         if colour is not None:
-            level = colour * (DAY if glows else self.light)
-            cv2.fillPoly(self.visible, [pixels], level.tolist(), cv2.LINE_AA, 4)
+            cv2.fillPoly(self.visible, [pixels], (colour * (DAY if glows else self.light)).tolist(), cv2.LINE_AA, 4)
         if temperature is not None:
             cv2.fillPoly(self.infrared, [pixels], float(temperature), cv2.LINE_AA, 4)
 
@@ -132,13 +130,14 @@ class Canvas:
     def shade(self, spots: Iterable[Blob], visible_texture: np.ndarray, infrared_texture: np.ndarray) -> None:
         """Brighten the visible image by soft spots, and give both images a texture, (H, W) of unit deviation."""
         gain = (1 + self.blobs(spots)) * (1 + 0.05 * visible_texture)
-        self.visible = np.clip(self.visible * gain[..., None], 0, 255).astype(np.uint8)
-        self.infrared = np.clip(self.infrared + 3 * infrared_texture, 0, 255).astype(np.uint8)
+        self.visible = cv2.multiply(self.visible, cv2.merge([gain] * 3), dtype=cv2.CV_8U)
+        self.infrared = cv2.add(self.infrared, 3 * infrared_texture, dtype=cv2.CV_8U)
 
-    def veil(self, opacity: np.ndarray, colour: np.ndarray) -> None:
-        """Cover the visible image by a colour, (H, W, 3) in [0, 255], with an opacity of (H, W), clipped to [0, 1]."""
-        visible, opacity = self.visible.astype(np.float32), opacity.clip(0, 1)[..., None]
-        self.visible = np.clip(visible + (colour - visible) * opacity, 0, 255).astype(np.uint8)
+    def veil(self, opacity: np.ndarray, colour: Sequence[float], texture: np.ndarray) -> None:
+        """Cover the visible image by a textured colour with an opacity of (H, W), clipped to [0, 1]."""
+        opacity = opacity.clip(0, 1)
+        cover = cv2.add(cv2.merge([7 * texture] * 3), (*colour, 0), dtype=cv2.CV_8U)
+        self.visible = cv2.blendLinear(self.visible, cover, 1 - opacity, opacity)
 
 
 def clouds(rng: np.random.Generator, size: tuple[int, int], cells: int, octaves: int = 3) -> np.ndarray:
@@ -282,8 +281,7 @@ def background(rng: np.random.Generator, canvas: Canvas, horizon: float, vanishi
     canvas.fill(rectangle(0, horizon, edge, 1.01), verge, heat - 8)
     stripes = [(0.0, half + 0.09, 0.0, (170, 168, 160), heat), (0.0, half, 0.0, (asphalt,) * 3, heat + 12)]
     stripes += [(side * half, 0.015, 0.0, (225, 225, 220), heat + 8) for side in (-0.94, 0.94)]
-    for dash in range(9):  # equal steps along the road
-        stripes.append((0.0, 0.022, 1 / (1.22 + 0.5 * dash), (230, 228, 215), heat + 8))
+    stripes += [(0.0, 0.022, 1 / (1.22 + 0.5 * dash), (230, 228, 215), heat + 8) for dash in range(9)]
     for centre, reach, far, colour, temperature in stripes:
         near = 1.05 if far == 0 else 1 / (1 / far - 0.22)
         corners = [(centre + side * reach, depth) for side, depth in ((-1, near), (1, near), (1, far), (-1, far))]
@@ -314,9 +312,9 @@ def tree(rng: np.random.Generator, canvas: Canvas, x: float, foot: float) -> Non
 
 def expose(rng: np.random.Generator, canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
     """Return the two images as their cameras record them: blurred, with noise, the infrared one softer and striped."""
-    width = canvas.size[0]
-    visible = cv2.GaussianBlur(canvas.visible, (0, 0), 0.35 + width / 1600).astype(np.float32)
-    visible += rng.standard_normal((*visible.shape[:2], 1), np.float32) * (5.0 if canvas.dark else 3.0)
-    infrared = cv2.GaussianBlur(canvas.infrared, (0, 0), 0.45 + width / 700).astype(np.float32)
-    infrared += rng.standard_normal(infrared.shape, np.float32) * 3.0 + rng.standard_normal(width, np.float32) * 1.2
-    return visible.round().clip(0, 255).astype(np.uint8), infrared.round().clip(0, 255).astype(np.uint8)
+    width, height = canvas.size
+    noise, columns = rng.standard_normal((2, height, width), np.float32), rng.standard_normal(width, np.float32)
+    visible = cv2.GaussianBlur(canvas.visible, (0, 0), 0.35 + width / 1600)
+    visible = cv2.add(visible, cv2.merge([(5.0 if canvas.dark else 3.0) * noise[0]] * 3), dtype=cv2.CV_8U)
+    infrared = cv2.GaussianBlur(canvas.infrared, (0, 0), 0.45 + width / 700)
+    return visible, cv2.add(infrared, 3.0 * noise[1] + 1.2 * columns, dtype=cv2.CV_8U)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -23,7 +24,6 @@ from metafusion_yolo.data import scene
 from metafusion_yolo.data.scene import BLINDING, Blob, Canvas, Item
 
 NAMES = {0: "person", 1: "car"}
-
 # Groups of successive objects. Over the four conditions, each group gets a third of the objects.
 GROUPS = {
     "day": ("visible", "both"),
@@ -135,7 +135,7 @@ def plan_scene(seed: int) -> Plan:
         scale = np.exp(rng.uniform(np.log(smallest), np.log(largest)))
         parts = (scene.person, scene.car)[category](rng)
         tries = (Item(parts, x, horizon + camera * scale, scale, category) for x in rng.uniform(0, ASPECT, 8))
-        objects += [item for item in tries if fits(item, objects)][:1]
+        objects += [*islice((item for item in tries if fits(item, objects)), 1)]
         if len(objects) == count:
             break
     groups, start = GROUPS[condition], int(rng.integers(12))
@@ -186,14 +186,13 @@ def draw_scene(plan: Plan, imgsz: int) -> tuple[np.ndarray, np.ndarray]:
         canvas.draw(item)
     canvas.shade(illumination(plan), scene.clouds(texture, canvas.size, 20, 4), scene.clouds(texture, canvas.size, 20))
     wisps = scene.clouds(texture, canvas.size, 4)
-    smoke = BLINDING.get(plan.condition, scene.DAY) + 7 * wisps[..., None]
     if plan.condition in BLINDING:
-        canvas.veil(canvas.blobs(plan.blinding) * (1 + 0.15 * wisps), smoke)
+        canvas.veil(canvas.blobs(plan.blinding) * (1 + 0.15 * wisps), BLINDING[plan.condition], wisps)
     canvas.light = scene.LAMPLIGHT if canvas.dark else scene.DAY
     for item in plan.objects:
         canvas.draw(item)
     if plan.condition in BLINDING:  # thin, and in front of the objects
-        canvas.veil(0.12 + 0.06 * wisps, smoke)
+        canvas.veil(0.12 + 0.06 * wisps, BLINDING[plan.condition], wisps)
     return scene.expose(noise, canvas)
 
 
