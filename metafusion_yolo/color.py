@@ -30,7 +30,7 @@ def rgb_to_luminance(rgb: Tensor) -> Tensor:
     return 0.299 * rgb[:, 0:1] + 0.587 * rgb[:, 1:2] + 0.114 * rgb[:, 2:3]
 
 
-def replace_luminance(rgb: Tensor, luminance: Tensor) -> Tensor:
+def replace_luminance(rgb: Tensor, luminance: Tensor, current: Tensor | None = None) -> Tensor:
     """Give an image a new brightness and leave it its colours.
 
     `R' = R + (Y' - Y)`, likewise G and B, clamped to [0, 1]. Cb and Cr are multiples of B - Y and R - Y, so they keep
@@ -39,6 +39,7 @@ def replace_luminance(rgb: Tensor, luminance: Tensor) -> Tensor:
     Args:
         rgb: Image whose chroma is kept (B, 3, H, W), R, G, B in [0, 1].
         luminance: New luminance Y' (B, 1, H, W), [0, 1].
+        current: Luminance Y of `rgb` where it is known already; None to compute it.
 
     Returns:
         Image (B, 3, H, W), R, G, B in [0, 1].
@@ -56,7 +57,7 @@ def replace_luminance(rgb: Tensor, luminance: Tensor) -> Tensor:
         [0.75, 0.75, 0.75]
     """
     _check(luminance, "luminance", channels=1)
-    current = rgb_to_luminance(rgb)
+    current = rgb_to_luminance(rgb) if current is None else current
     if luminance.shape != current.shape:
         raise ValueError(f"luminance must have the size of rgb {tuple(rgb.shape)}, got {tuple(luminance.shape)}")
     return (rgb + (luminance - current)).clamp(0, 1)

@@ -74,7 +74,7 @@ class FusionResults(Results):
         luminance = rgb_to_luminance(rgb)
         weight = torch.from_numpy(self.fusion_weights[1:])[None]
         detail = self._at_image_size(self._fusion["detail"], self._fusion["detail"].shape[-2:])
-        fused = replace_luminance(rgb, (luminance + weight * (infrared - luminance) + detail).clamp(0, 1))
+        fused = replace_luminance(rgb, (luminance + weight * (infrared - luminance) + detail).clamp(0, 1), luminance)
         return (fused[0].permute(1, 2, 0) * 255).round().byte().numpy()
 
     def _at_image_size(self, plane: Tensor, network_size: torch.Size) -> Tensor:
@@ -111,9 +111,5 @@ class FusionResults(Results):
 
 
 def pack_fusion(output: dict[str, Tensor], i: int) -> dict[str, Tensor]:
-    """Return what :class:`FusionResults` needs of the i-th pair of a batch, small enough to keep many.
-
-    The weights were predicted at stride 4, so a quarter of the resolution keeps them whole.
-    """
-    weight = F.avg_pool2d(output["weights"][i, 1:2], 4)
-    return {"infrared_weight": weight.half().cpu(), "detail": output["detail"][i].half().cpu()}
+    """Return what :class:`FusionResults` needs of the i-th pair of a batch, small enough to keep many."""
+    return {"infrared_weight": output["weights"][i, 1:2].half().cpu(), "detail": output["detail"][i].half().cpu()}

@@ -66,4 +66,5 @@ class DetailBranch(nn.Module):
     def forward(self, luminance: Tensor, infrared: Tensor) -> Tensor:
         """Return the residual (B, 1, H, W) for two single-channel images of that size, in [-limit, limit]."""
         sources = self.unshuffle(torch.cat((luminance, infrared), 1))  # (B, 8, H/2, W/2)
-        return self.limit * self.shuffle(torch.tanh(self.residual(self.hidden(sources))))
+        residual = torch.tanh(self.residual(self.hidden(sources)))  # (B, 4, H/2, W/2)
+        return self.limit * self.shuffle(residual.contiguous())  # several times faster than from channels-last

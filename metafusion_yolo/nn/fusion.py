@@ -24,7 +24,8 @@ class FusionOutput(TypedDict):
     Attributes:
         fused: Fused image (B, 3, H, W), RGB, [0, 1].
         luminance: Its luminance before the chroma is added, (B, 1, H, W), [0, 1].
-        weights: Share of each camera (B, 2, H, W), `[:, 0:1]` visible, `[:, 1:2]` infrared, in [0, 1], sum 1.
+        weights: Share of each camera as predicted, at stride 4, (B, 2, H / 4, W / 4), `[:, 0:1]` visible, `[:, 1:2]`
+            infrared, in [0, 1], sum 1.
         detail: Residual added to the weighted luminance, (B, 1, H, W).
         meta_features: Meta-features at strides 16 and 32, each (B, C, H / stride, W / stride).
     """
@@ -75,11 +76,11 @@ class FusionNet(nn.Module):
         features = self.attention(query=features, context=meta_features[-1])
         stems = torch.cat((visible_stem, infrared_stem), 1)
         weights = self.weighting(features, stems, available=present(luminance, infrared))
-        weights = F.interpolate(weights, size=pair.shape[-2:], mode="bilinear", align_corners=False)
+        infrared_weight = F.interpolate(weights[:, 1:2], size=pair.shape[-2:], mode="bilinear", align_corners=False)
         detail = self.detail(luminance, infrared)
-        fused_luminance = (luminance + weights[:, 1:2] * (infrared - luminance) + detail).clamp(0, 1)
+        fused_luminance = (luminance + infrared_weight * (infrared - luminance) + detail).clamp(0, 1)
         return FusionOutput(
-            fused=replace_luminance(visible, fused_luminance),
+            fused=replace_luminance(visible, fused_luminance, current=luminance),
             luminance=fused_luminance,
             weights=weights,
             detail=detail,

@@ -135,6 +135,14 @@ class FusionDetectionModel(DetectionModel):
             preds = super()._predict_once(pair)
         return self.criterion(preds, batch)
 
+    def load(self, weights: Any, verbose: bool = True) -> None:
+        """Load a stock or a fused checkpoint, and its class names if this model has none of its own yet."""
+        super().load(weights, verbose)
+        source = weights.get("ema") or weights["model"] if isinstance(weights, dict) else weights
+        names = dict(getattr(source, "names", {}))
+        if self.names == {i: str(i) for i in range(len(names))}:
+            self.names = names
+
     def init_criterion(self) -> FusionDetectionLoss:
         """Put the fusion losses beside the host's criterion of this head."""
         return FusionDetectionLoss(super().init_criterion(), self.config.gains)

@@ -111,7 +111,7 @@ def extents(mask):
     return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
 
 
-@pytest.mark.parametrize("seed", range(0, 24, 2))
+@pytest.mark.parametrize("seed", range(0, 24, 3))
 def test_boxes_are_tight(seed):
     plan, pair = plan_scene(seed), render_pair(seed, 320)
     for item, box in zip(plan.objects, pair.boxes_xyxy, strict=True):

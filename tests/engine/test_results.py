@@ -10,7 +10,7 @@ NAMES = {0: "person", 1: "car"}
 
 
 def output(height: int, width: int, infrared_weight: float, detail: float = 0.0, batch: int = 1) -> dict:
-    weights = torch.full((batch, 2, height, width), 1 - infrared_weight)
+    weights = torch.full((batch, 2, height // 4, width // 4), 1 - infrared_weight)
     weights[:, 1] = infrared_weight
     return {"weights": weights, "detail": torch.full((batch, 1, height, width), detail)}
 
@@ -48,12 +48,12 @@ def test_detail_is_added(pair):
 def test_fused_has_the_size_of_the_visible_image_and_no_letterbox():
     pair = np.full((30, 90, 4), 100, np.uint8)  # letterboxed to 64 x 64 at the network
     weights = output(64, 64, 0.0)
-    weights["weights"][:, 1, 22:43] = 1.0
-    weights["weights"][:, 0, 22:43] = 0.0
+    weights["weights"][:, 1, 5:11] = 1.0  # rows 20 to 44 of the 64, of which 21 to 42 show the pair
+    weights["weights"][:, 0, 5:11] = 0.0
     result = FusionResults(pair, pack_fusion(weights, 0), path="7.jpg", names=NAMES, boxes=None)
     assert result.fused.shape == (30, 90, 3)
     assert result.fusion_weights.shape == (2, 30, 90)
-    assert result.fusion_weights[1, 8:-8].min() > 0.99
+    assert result.fusion_weights[1, 4:-4].min() > 0.99
     assert np.allclose(result.fusion_weights.sum(0), 1)
 
 

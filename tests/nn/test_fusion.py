@@ -62,14 +62,14 @@ def test_shapes_and_ranges(size, scale) -> None:
     assert set(output) == FusionOutput.__annotations__.keys()
     assert output["fused"].shape == (2, 3, height, width)
     assert output["luminance"].shape == output["detail"].shape == (2, 1, height, width)
-    assert output["weights"].shape == (2, 2, height, width)
+    assert output["weights"].shape == (2, 2, height // 4, width // 4)
     assert [f.shape for f in output["meta_features"]] == [
         (2, 48, height // stride, width // stride) for stride in (16, STRIDE)
     ]
     for name in ("fused", "luminance", "weights"):
         assert output[name].min() >= 0, name
         assert output[name].max() <= 1, name
-    torch.testing.assert_close(output["weights"].sum(1), torch.ones(2, height, width), atol=1e-6, rtol=0)
+    torch.testing.assert_close(output["weights"].sum(1), torch.ones(2, height // 4, width // 4), atol=1e-6, rtol=0)
     assert output["weights"].std() > 0.01  # the weights are maps, not constants
     assert output["detail"].std() > 0.01
     assert output["detail"].abs().max() <= 0.1
@@ -79,7 +79,8 @@ def test_fused_luminance_is_the_weighted_sum_plus_detail() -> None:
     pair = random_pair().double()
     output = random_net(0.1).double()(pair)
     luminance = rgb_to_luminance(pair[:, :3])
-    visible, infrared = output["weights"][:, 0:1], output["weights"][:, 1:2]
+    weights = torch.nn.functional.interpolate(output["weights"], pair.shape[-2:], mode="bilinear")
+    visible, infrared = weights[:, 0:1], weights[:, 1:2]
     expected = (visible * luminance + infrared * pair[:, 3:] + output["detail"]).clamp(0, 1)
     torch.testing.assert_close(output["luminance"], expected, atol=1e-12, rtol=0)
 
@@ -217,7 +218,7 @@ def test_featureless_pair_shows_no_frame() -> None:
     pair = torch.tensor([0.2, 0.4, 0.6, 0.7], dtype=torch.float64).view(1, 4, 1, 1).expand(1, 4, 64, 96)
     output = random_net(0.3).double()(pair)
     for name in ("weights", "fused"):
-        cells = output[name].unflatten(2, (32, 2)).unflatten(4, (48, 2))  # the detail works on cells of 2 x 2 pixels
+        cells = output[name].unflatten(2, (-1, 2)).unflatten(4, (-1, 2))  # the detail works on cells of 2 x 2 pixels
         torch.testing.assert_close(cells, cells[:, :, :1, :, :1].expand_as(cells))
 
 
@@ -230,7 +231,7 @@ def test_gradcheck() -> None:
 
     def fuse(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         output = net(pair.masked_scatter(mask, values))
-        return output["fused"][..., 11:16, 11:16], output["weights"][..., 4:24:8, 4:24:8], *output["meta_features"]
+        return output["fused"][..., 11:16, 11:16], output["weights"][..., 1:6:2, 1:6:2], *output["meta_features"]
 
     assert torch.autograd.gradcheck(fuse, values)
 
