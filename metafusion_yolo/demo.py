@@ -19,7 +19,7 @@ MODALITIES = {"both cameras": "both", "visible only": "visible", "infrared only"
 
 
 def run_demo(
-    epochs: int = 24,
+    epochs: int = 20,
     imgsz: int = 224,
     train: int = 160,
     val: int = 40,

@@ -16,6 +16,7 @@ import yaml
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 LEVELS = {0: 200, 1: 250}  # grey level of the objects of each class; the background stays below 100
 
+os.environ["OMP_NUM_THREADS"] = "1"  # two workers share the cores; more threads would stand in each other's way
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
 
