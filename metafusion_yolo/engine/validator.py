@@ -76,4 +76,5 @@ class FusionDetectionValidator(DetectionValidator):
         """Return the batch with fused images; with visible ones for exports, which do not give the fused image."""
         if self._front_end is None:
             return batch
-        return {**batch, "img": self._front_end(batch["img"].float())["fused"]}
+        pair = batch["img"].to(next(self._front_end.parameters()).dtype)
+        return {**batch, "img": self._front_end(pair)["fused"]}
