@@ -260,7 +260,7 @@ benchmark: compare size, accuracy and speed of the exports
   host  model=required data=model's imgsz=model's device
   e.g.  model=best.pt data=pairs.yaml format=pt,onnx
 demo: train, validate, predict and export on synthetic pairs, in minutes on a CPU
-  ours  epochs=20 imgsz=224 train=160 val=40 batch=8 seed=0 pretrained=False project=runs/demo name=demo exist_ok=False
+  ours  epochs=24 imgsz=160 train=160 val=40 batch=8 seed=0 pretrained=False project=runs/demo name=demo exist_ok=False
   e.g.
 data synth: write a synthetic data set of complementary pairs
   ours  dst=required train=400 val=100 imgsz=640 seed=0 everything_visible=False

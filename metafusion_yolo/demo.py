@@ -19,8 +19,8 @@ MODALITIES = {"both cameras": "both", "visible only": "visible", "infrared only"
 
 
 def run_demo(
-    epochs: int = 20,
-    imgsz: int = 224,
+    epochs: int = 24,
+    imgsz: int = 160,
     train: int = 160,
     val: int = 40,
     batch: int = 8,

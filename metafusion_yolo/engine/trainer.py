@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from copy import copy
 from typing import Any
@@ -32,12 +31,6 @@ class FusionDetectionTrainer(DetectionTrainer):
     """
 
     _phase: Phase | None = None
-
-    def _setup_train(self) -> None:
-        """Use every core on a CPU: the host keeps one back for loader workers, of which it then starts none."""
-        if self.device.type == "cpu":
-            torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
-        super()._setup_train()
 
     def get_dataset(self) -> dict[str, Any]:
         """Find data-set YAMLs of the package too, read the pairing rule, and say in one line what is wrong."""
