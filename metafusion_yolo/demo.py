@@ -120,12 +120,12 @@ def largest_differences(results: list[FusionResults], again: list[FusionResults]
 
 
 def most_telling(results: list[FusionResults]) -> FusionResults:
-    """Return the result whose objects lean most differently on the two cameras."""
+    """Return the result whose objects lean most differently on the two cameras, sure ones before unsure ones."""
 
     def spread(result: FusionResults) -> float:
         weights = infrared_weight(result)
         shares = [weights[int(y1) : int(y2) + 1, int(x1) : int(x2) + 1].mean() for x1, y1, x2, y2 in result.boxes.xyxy]
-        return float(np.ptp(shares)) * len(shares) if len(shares) > 1 else 0.0
+        return float(np.ptp(shares)) * float(result.boxes.conf.mean()) if len(shares) > 1 else 0.0
 
     return max(results, key=spread)
 

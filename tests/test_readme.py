@@ -39,10 +39,10 @@ def test_commands_are_valid(command, monkeypatch):
 
 
 class _Anything:
-    """A model whose every method accepts everything and yields nothing."""
+    """A model whose every method accepts everything and returns one path."""
 
     def __getattr__(self, name):
-        return lambda *args, **kwargs: []
+        return lambda *args, **kwargs: [Path("fused/7.png")]
 
 
 def test_the_table_of_the_fusion_section_shows_the_defaults():
