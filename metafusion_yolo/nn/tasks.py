@@ -140,7 +140,7 @@ class FusionDetectionModel(DetectionModel):
         super().load(weights, verbose)
         source = weights.get("ema") or weights["model"] if isinstance(weights, dict) else weights
         names = dict(getattr(source, "names", {}))
-        if self.names == {i: str(i) for i in range(len(names))}:
+        if getattr(self, "names", None) == {i: str(i) for i in range(len(names))}:
             self.names = names
 
     def init_criterion(self) -> FusionDetectionLoss:
