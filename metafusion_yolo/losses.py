@@ -12,9 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-NOTICEABLE = (
-    1e-3  # contrast in [0, 1], a quarter of an 8-bit step; no more than that is rounding noise, and counts as 0
-)
+NOTICEABLE = 1e-3  # a quarter of an 8-bit step: contrast up to this is rounding noise, and counts as 0
 
 
 def ssim_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:

@@ -83,9 +83,7 @@ def read_visible(file: str | Path) -> np.ndarray:
     Raises:
         PairError: If the file cannot be decoded.
     """
-    image = patches.imread(str(file), cv2.IMREAD_COLOR)
-    if image is None:
-        raise PairError(f"'{file}' cannot be read as an image; restore the file or remove the pair")
+    image = _decode(file, cv2.IMREAD_COLOR)
     if image.dtype != np.uint8:
         raise PairError(f"'{file}' holds {image.dtype} samples; save visible images with 8 or 16 bits a channel")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -97,13 +95,19 @@ def read_infrared(file: str | Path) -> np.ndarray:
     Raises:
         PairError: If the file cannot be decoded.
     """
-    image = patches.imread(str(file), cv2.IMREAD_ANYDEPTH)
-    if image is None:
-        raise PairError(f"'{file}' cannot be read as an image; restore the file or remove the pair")
+    image = _decode(file, cv2.IMREAD_ANYDEPTH)
     if image.shape[2] == 3:
         image = image.astype(np.float32) if image.dtype == np.float64 else image  # OpenCV converts no doubles
         return to_uint8(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
     return to_uint8(image[..., 0])
+
+
+def _decode(file: str | Path, flags: int) -> np.ndarray:
+    """Read a file as (H, W, C) by the host's reader, or raise."""
+    image = patches.imread(str(file), flags)
+    if image is None:
+        raise PairError(f"'{file}' cannot be read as an image; restore the file or remove the pair")
+    return image
 
 
 def stack_pair(visible: np.ndarray, infrared: np.ndarray | None, names: str = "the two images") -> np.ndarray:

@@ -40,8 +40,7 @@ class FusionDetectionPredictor(DetectionPredictor):
             fusion.register_forward_hook(self._keep_fusion)
 
     def _keep_fusion(self, module: torch.nn.Module, inputs: Any, output: Any) -> None:
-        if self._fusion is None:  # test-time augmentation calls again, on smaller and flipped pairs
-            self._fusion = output
+        self._fusion = output
 
     def setup_source(self, source: Any, stride: int | None = None) -> None:
         """Load pairs; the host sets up the rest."""

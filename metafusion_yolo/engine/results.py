@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,8 @@ class FusionResults(Results):
 
     Args:
         pair: (H, W, 4) uint8, R, G, B, IR.
-        fusion: `infrared_weight` and `detail` of the front-end as (1, h, w) at the network's size; None where the
-            model is an export that does not give them.
+        fusion: `infrared_weight` (1, h / 4, w / 4) and `detail` (1, h, w) of the front-end at the network's size; None
+            where the model is an export that does not give them.
         view: See above.
         **kwargs: As for the host's results.
     """
@@ -47,10 +48,10 @@ class FusionResults(Results):
         self._fusion = fusion
 
     def new(self) -> FusionResults:
-        """Return an empty result of the same pair."""
-        pair = np.dstack((self.orig_img[..., ::-1], self.infrared))
-        result = FusionResults(pair, self._fusion, self.view, path=self.path, names=self.names, speed=self.speed)
-        result.save_dir, result.fused_path = self.save_dir, self.fused_path
+        """Return an empty result of the same pair, which shares its images."""
+        result = copy(self)
+        for key in self._keys:
+            setattr(result, key, None)
         return result
 
     @cached_property
@@ -58,7 +59,7 @@ class FusionResults(Results):
         """Share of each camera at each pixel, (2, H, W) float32 in [0, 1], visible first; None for plain exports."""
         if self._fusion is None:
             return None
-        infrared = self._at_image_size(self._fusion["infrared_weight"], self._fusion["detail"].shape[-2:])[0, 0]
+        infrared = self._at_image_size(self._fusion, "infrared_weight")[0, 0]
         return torch.stack((1 - infrared, infrared)).numpy()
 
     @cached_property
@@ -73,13 +74,14 @@ class FusionResults(Results):
         infrared = torch.from_numpy(self.infrared)[None, None].float() / 255
         luminance = rgb_to_luminance(rgb)
         weight = torch.from_numpy(self.fusion_weights[1:])[None]
-        detail = self._at_image_size(self._fusion["detail"], self._fusion["detail"].shape[-2:])
+        detail = self._at_image_size(self._fusion, "detail")
         fused = replace_luminance(rgb, (luminance + weight * (infrared - luminance) + detail).clamp(0, 1), luminance)
         return (fused[0].permute(1, 2, 0) * 255).round().byte().numpy()
 
-    def _at_image_size(self, plane: Tensor, network_size: torch.Size) -> Tensor:
-        """Bring a plane (1, h, w) to the network's size, take the letterbox off, and resize it to (1, 1, H, W)."""
-        plane = F.interpolate(plane[None].float(), size=network_size, mode="bilinear", align_corners=False)
+    def _at_image_size(self, fusion: dict[str, Tensor], key: str) -> Tensor:
+        """Bring a plane to the network's size, take the letterbox off, and resize it to (1, 1, H, W)."""
+        network_size = fusion["detail"].shape[-2:]
+        plane = F.interpolate(fusion[key][None].float(), size=network_size, mode="bilinear", align_corners=False)
         return scale_masks(plane, self.orig_shape)
 
     def image(self, view: str) -> np.ndarray:
