@@ -8,7 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar, get_type_hints
 
-PARTS = ("fusion", "backbone", "head")
+from metafusion_yolo.schedule import Schedule
+
+METHODS = ("learned", "visible", "infrared", "average", "maximum", "false-colour")
+LEVELS = (16, 32)
+DISTANCES = ("cosine", "l1", "l2")
 STARTS = ("even", "visible", "infrared")
 
 T = TypeVar("T")
@@ -36,13 +40,17 @@ class Gains:
         ssim: Structural similarity to both sources, weighted by their local variance.
         gradient: Distance of the fused gradient to the stronger source gradient.
         intensity: Distance of the fused luminance to the saliency-weighted sources.
-        detection: The host's detection loss (class, box, distribution focal loss) as seen by the front-end.
+        detection: The host's detection loss (class, box, distribution focal loss).
+        meta: Distance of the predicted meta-features to the detector's backbone features.
+        look_ahead: What the fusion network would lose after a step towards the meta-features, see `meta: interval`.
     """
 
     ssim: float = 1.0
     gradient: float = 10.0
     intensity: float = 20.0
     detection: float = 1.0
+    meta: float = 1.0
+    look_ahead: float = 1.0
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -52,81 +60,35 @@ class Gains:
 
 
 @dataclass(frozen=True)
-class Phase:
-    """One stretch of training.
+class Meta:
+    """What the detector teaches the meta-features, and how.
 
     Attributes:
-        name: Its name, for logs; not a key of the section.
-        fraction: Share of all epochs, [0, 1].
-        train: Which parts learn: `fusion` (front-end), `backbone`, `head` (neck and head) of the detector.
-        joint: Whether the detection loss reaches the front-end. If not, the detector sees a detached fused image.
+        levels: Strides of the backbone features to predict, of 16 and 32.
+        distance: How far a prediction is from them: see :func:`~metafusion_yolo.losses.meta_loss`.
+        interval: Every how many batches the bilevel look-ahead is taken, 0 for never.
+        inner_lr: Step of the look-ahead on the fusion network.
+        first_order: Whether to leave second derivatives out of the look-ahead.
     """
 
-    name: str = field(metadata={"fixed": True})
-    fraction: float
-    train: tuple[str, ...]
-    joint: bool
+    levels: tuple[int, ...] = LEVELS
+    distance: str = "cosine"
+    interval: int = 0
+    inner_lr: float = 0.01
+    first_order: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.fraction <= 1:
-            raise ValueError(f"fusion: schedule: {self.name}: fraction must lie in [0, 1], not {self.fraction}")
-        if not self.train:
-            raise ValueError(f"fusion: schedule: {self.name}: 'train' is empty; name parts, {nearest('', PARTS)}")
-        for part in self.train:
-            if part not in PARTS:
-                raise ValueError(
-                    f"fusion: schedule: {self.name}: unknown part '{part}' in 'train', {nearest(part, PARTS)}"
-                )
-
-
-WARMUP = Phase("warmup", 0.2, ("fusion",), joint=False)
-JOINT = Phase("joint", 0.4, PARTS, joint=True)
-FINETUNE = Phase("finetune", 0.4, ("head",), joint=True)
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """The phases of training as fractions of its epochs, which add up to 1.
-
-    The paper trains fusion alone, then both, then the detector on the new images; the default fractions are its
-    10 / 20 / 20 of 50 epochs.
-
-    Source: Zhao et al., "MetaFusion", CVPR 2023 (mutual promotion); the one-model form is this project's.
-    """
-
-    warmup: Phase = WARMUP
-    joint: Phase = JOINT
-    finetune: Phase = FINETUNE
-
-    def __post_init__(self) -> None:
-        total = sum(phase.fraction for phase in self.phases)
-        if not math.isclose(total, 1.0, abs_tol=1e-6):
-            raise ValueError(f"fusion: schedule: the fractions must add up to 1, they add up to {total:g}")
-
-    @property
-    def phases(self) -> tuple[Phase, Phase, Phase]:
-        """The phases in order."""
-        return self.warmup, self.joint, self.finetune
-
-    def phase(self, epoch: int, epochs: int) -> Phase:
-        """Return the phase of an epoch.
-
-        Args:
-            epoch: Index of the epoch, counted from 0.
-            epochs: Number of epochs in all.
-
-        Example:
-            >>> [Schedule().phase(e, 5).name for e in range(5)]
-            ['warmup', 'joint', 'joint', 'finetune', 'finetune']
-            >>> Schedule().phase(0, 1).name
-            'joint'
-        """
-        end = 0.0
-        for phase in self.phases:
-            end += phase.fraction
-            if epoch < round(end * epochs):
-                return phase
-        return self.phases[-1]
+        for level in self.levels:
+            if level not in LEVELS:
+                raise ValueError(f"fusion: meta: levels: {level} is unknown, known: 16, 32")
+        if self.distance not in DISTANCES:
+            raise ValueError(
+                f"fusion: meta: distance: '{self.distance}' is unknown, {nearest(self.distance, DISTANCES)}"
+            )
+        if self.interval < 0:
+            raise ValueError(f"fusion: meta: interval must be a whole number >= 0, not {self.interval}")
+        if not math.isfinite(self.inner_lr) or self.inner_lr <= 0:
+            raise ValueError(f"fusion: meta: inner_lr must be a finite number > 0, not {self.inner_lr}")
 
 
 @dataclass(frozen=True)
@@ -154,25 +116,31 @@ class Augment:
 
 @dataclass(frozen=True)
 class FusionConfig:
-    """Architecture, loss gains, schedule and augmentation of the fusion front-end.
+    """Architecture, loss gains, teaching, schedule and augmentation of the fusion front-end.
 
     Attributes:
+        method: "learned", or one of the fixed rules of :class:`~metafusion_yolo.nn.rules.PixelRule`.
         channels: Width of the encoders at stride 8, even.
         meta_channels: Width of the meta-features.
         heads: Attention heads; divides `channels`.
         detail_channels: Width of the half-resolution detail branch.
+        attention: Whether meta-features are predicted and embedded by cross-attention.
         start: Which camera the weight maps favour before training.
         gains: See :class:`Gains`.
+        meta: See :class:`Meta`.
         schedule: See :class:`Schedule`.
         augment: See :class:`Augment`.
     """
 
+    method: str = "learned"
     channels: int = 32
     meta_channels: int = 48
     heads: int = 2
     detail_channels: int = 8
+    attention: bool = True
     start: str = "even"
     gains: Gains = field(default_factory=Gains)
+    meta: Meta = field(default_factory=Meta)
     schedule: Schedule = field(default_factory=Schedule)
     augment: Augment = field(default_factory=Augment)
 
@@ -184,8 +152,15 @@ class FusionConfig:
             raise ValueError(f"fusion: channels must be even (half of them at stride 4), not {self.channels}")
         if self.channels % self.heads:
             raise ValueError(f"fusion: channels ({self.channels}) must be a multiple of heads ({self.heads})")
-        if self.start not in STARTS:
-            raise ValueError(f"fusion: start: '{self.start}' is unknown, {nearest(self.start, STARTS)}")
+        for name, known in (("method", METHODS), ("start", STARTS)):
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(f"fusion: {name}: '{value}' is unknown, {nearest(value, known)}")
+
+    @property
+    def teaches(self) -> bool:
+        """Whether the detector teaches the meta-features."""
+        return bool(self.meta.levels) and (self.gains.meta > 0 or self.meta.interval > 0)
 
     @classmethod
     def from_dict(cls, section: Mapping[str, Any] | None) -> FusionConfig:
@@ -229,10 +204,10 @@ def _build(default: T, section: Mapping[str, Any] | None, where: str) -> T:
 
 def _cast(value: Any, kind: Any, where: str) -> Any:
     """Return a YAML value as the type of its field; whole numbers pass as floats, lists as tuples."""
-    if kind == tuple[str, ...]:
-        if isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
+    if kind == tuple[int, ...]:
+        if isinstance(value, (list, tuple)) and all(type(v) is int for v in value):
             return tuple(value)
-        raise TypeError(f"'{where}' must be a list of names, not {value!r}")
+        raise TypeError(f"'{where}' must be a list of whole numbers, not {value!r}")
     if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     if type(value) is kind:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from metafusion_yolo.color import rgb_to_luminance
 from metafusion_yolo.config import Gains
-from metafusion_yolo.losses import gradient_loss, intensity_loss, ssim_loss
+from metafusion_yolo.losses import gradient_loss, intensity_loss, meta_loss, ssim_loss
 from metafusion_yolo.nn.fusion import FusionOutput
 
 DetectionLoss = Callable[[Any, dict[str, Any]], tuple[Tensor, dict[str, Tensor]]]
@@ -32,33 +32,39 @@ def fusion_terms(output: FusionOutput, pair: Tensor) -> dict[str, Tensor]:
 
 
 class FusionDetectionLoss:
-    """`L = L_ssim + L_gradient + L_intensity + lambda · L_detection`, each term with its gain.
+    """`L = L_ssim + L_gradient + L_intensity + λ · L_detection + μ · L_meta`, each term with its gain.
 
     YOLOv8 is anchor-free and has no objectness term: detection is class, box and distribution focal loss.
 
     Args:
         detection: The host's criterion; `(preds, batch) -> (loss times batch size, named items)`.
         gains: Weights of the terms.
+        distance: That of :func:`~metafusion_yolo.losses.meta_loss`.
     """
 
-    def __init__(self, detection: DetectionLoss, gains: Gains) -> None:
+    def __init__(self, detection: DetectionLoss, gains: Gains, distance: str = "cosine") -> None:
         self.detection = detection
         self.gains = gains
+        self.distance = distance
 
     def __call__(self, preds: Any, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the weighted terms, times the batch size, and every term unweighted by name.
 
         Args:
             preds: Detector outputs.
-            batch: The host's batch; with `fusion` (a :class:`FusionOutput`) beside `img` (the pair). A batch without
-                `fusion` holds images that are fused already: the loss is the host's.
+            batch: The host's batch; with `fusion` (a :class:`FusionOutput`) beside `img` (the pair), and `taught` (backbone
+                features as predicted and as they are, by stride) where there is a teacher. A batch without `fusion`
+                holds images that are fused already: the loss is the host's.
         """
         detection, items = self.detection(preds, batch)
         if "fusion" not in batch:
             return detection, items
         pair = batch["img"]
         terms = fusion_terms(batch["fusion"], pair)
-        gains = (self.gains.ssim, self.gains.gradient, self.gains.intensity)
+        gains = [self.gains.ssim, self.gains.gradient, self.gains.intensity]
+        if "taught" in batch:
+            terms["meta_loss"] = meta_loss(*batch["taught"], self.distance)
+            gains.append(self.gains.meta)
         fusion = torch.stack([gain * term for gain, term in zip(gains, terms.values(), strict=True)]) * len(pair)
         total = torch.cat((fusion, self.gains.detection * detection))
         return total, {**{name: term.detach() for name, term in terms.items()}, **items}

@@ -1,11 +1,12 @@
 """Fusion losses: does the fused luminance keep the structure, the edges and the brightness of both sources?
 
-Every loss compares three single-channel images (B, 1, H, W) in [0, 1] and returns one scalar, the mean over batch and
-pixels, 0 for a perfect fusion. A source that is blank (constant over the whole image) has no say in any of them.
+Every fusion loss compares three single-channel images (B, 1, H, W) in [0, 1] and returns one scalar, the mean over batch
+and pixels, 0 for a perfect fusion. A source that is blank (constant over the whole image) has no say in any of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -111,6 +112,48 @@ def intensity_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
     """
     fused, visible, infrared = _check(fused=fused, visible=visible, infrared=infrared)
     return (fused - saliency_weighted_source(visible, infrared)).abs().mean()
+
+
+def meta_loss(predicted: Mapping[int, Tensor], target: Mapping[int, Tensor], distance: str = "cosine") -> Tensor:
+    """Ask the meta-features to say what the detector's backbone sees.
+
+    `L = mean d(p, t)` over levels and places, p and t the channels of a place. "cosine": `d = 1 - cos(p, t)`; "l1" and
+    "l2": mean absolute and squared difference to `(t - mean(t)) / std(t)`. No gradient reaches t.
+
+    Args:
+        predicted: Predicted backbone features by stride, (B, C, h, w).
+        target: The detector's by stride, like `predicted`; strides beyond its are left out.
+        distance: "cosine", "l1" or "l2".
+
+    Returns:
+        Scalar, 0 or more, "cosine" at most 2; float32 for half-precision features.
+
+    Raises:
+        ValueError: If there is no level, a shape differs, or the distance is unknown.
+
+    Source:
+        After the guide loss of Zhao et al., "MetaFusion", CVPR 2023. The normalisation is this project's: features of
+        different depths differ in scale.
+
+    Example:
+        >>> features = {16: torch.ones(1, 8, 4, 4)}
+        >>> meta_loss(features, {16: -features[16]}).item()
+        2.0
+    """
+    if not predicted or distance not in DISTANCES:
+        raise ValueError(f"expected at least one level and one of {', '.join(DISTANCES)}, got {distance!r}")
+    levels = {stride: (_single(p), _single(target[stride].detach())) for stride, p in predicted.items()}
+    for stride, (p, t) in levels.items():
+        if p.shape != t.shape:
+            raise ValueError(f"features at stride {stride} must be {tuple(t.shape)}, got {tuple(p.shape)}")
+    return torch.stack([DISTANCES[distance](p, t).mean() for p, t in levels.values()]).mean()
+
+
+DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "cosine": lambda p, t: 1 - F.cosine_similarity(p, t, dim=1),  # instance_norm below: over the channels of a place
+    "l1": lambda p, t: (p - F.instance_norm(t.flatten(2).mT).mT.view_as(t)).abs(),
+    "l2": lambda p, t: (p - F.instance_norm(t.flatten(2).mT).mT.view_as(t)).square(),
+}
 
 
 @torch.no_grad()
@@ -262,9 +305,12 @@ def _check(**images: Tensor) -> tuple[Tensor, ...]:
             raise ValueError(f"{name} must be one channel (B, 1, H, W), got {tuple(image.shape)}")
         if image.shape != first.shape:
             raise ValueError(f"{name} {tuple(image.shape)} must have the shape of {reference} {tuple(first.shape)}")
-    return tuple(
-        image.float() if image.dtype in (torch.float16, torch.bfloat16) else image for image in images.values()
-    )
+    return tuple(_single(image) for image in images.values())
+
+
+def _single(x: Tensor) -> Tensor:
+    """Return half-precision tensors in single precision, others as they are."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def _check_size(image: Tensor, least: int) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from metafusion_yolo.config import Augment, FusionConfig, Gains, Phase, Schedule
+from metafusion_yolo.config import Augment, FusionConfig, Gains
+from metafusion_yolo.schedule import Phase, Rates, Schedule
 
 MODEL_YAMLS = sorted((Path(__file__).parents[1] / "cfg" / "models").glob("*.yaml"))
 

@@ -15,7 +15,8 @@ LINES = 320
 
 # From the ground up: a module imports its own layer and those before it. A folder stands for what it holds.
 LAYERS = [
-    ["color", "config"],
+    ["color", "schedule"],
+    ["config"],
     ["resources"],
     ["losses", "metrics"],
     ["nn"],
@@ -30,8 +31,10 @@ LAYERS = [
     ["__main__", "__init__"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-TORCH_ONLY = {"color", "losses", "metrics", "nn", "nn.attention", "nn.blocks", "nn.fusion", "nn.meta"}
-WITHOUT_HOST = TORCH_ONLY | {"config", "resources", "criterion", "__init__"}
+TORCH_ONLY = {"color", "losses", "metrics"} | {
+    f"nn.{name}" for name in ("attention", "blocks", "fusion", "meta", "rules", "teaching")
+}
+WITHOUT_HOST = TORCH_ONLY | {"config", "schedule", "resources", "criterion", "__init__"}
 
 
 def module_name(file: Path) -> str:

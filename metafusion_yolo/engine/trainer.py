@@ -13,7 +13,7 @@ from ultralytics.utils import LOGGER, RANK, colorstr
 from ultralytics.utils.plotting import plot_images
 from ultralytics.utils.torch_utils import unwrap_model
 
-from metafusion_yolo.config import Phase
+from metafusion_yolo.schedule import PARTS, Phase
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
 from metafusion_yolo.data.pairs import parse_rule
 from metafusion_yolo.engine._host import INPUT_KEY, data_error, input_description
@@ -76,27 +76,43 @@ class FusionDetectionTrainer(DetectionTrainer):
         )
 
     # Phases ----------------------------------------------------------------------------------------------------------
+    def build_optimizer(self, model: nn.Module, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        """Split the host's parameter groups by part, so that each part has a learning rate of its own."""
+        optimizer = super().build_optimizer(model, *args, **kwargs)
+        part_of = {id(p): part for part, _, module in _modules(unwrap_model(model)) for p in module.parameters(False)}
+        groups = []
+        for group in optimizer.param_groups:
+            for part in PARTS:
+                parameters = [p for p in group["params"] if part_of[id(p)] == part]
+                if parameters:
+                    groups.append({**group, "params": parameters, "part": part, "host_lr": group["lr"]})
+        optimizer.param_groups[:] = groups
+        return optimizer
+
     def _model_train(self) -> None:
-        """Enter the phase of this epoch: freeze its frozen parts, batch norm included."""
+        """Enter the phase of this epoch: freeze its frozen parts, batch norm included, and set the learning rates."""
         super()._model_train()
         model = unwrap_model(self.model)
         phase = model.config.schedule.phase(self.epoch, self.epochs)
         model.joint = phase.joint
         for part, name, module in _modules(model):
-            learns = part in phase.train and not any(x in f"{name}." for x in self.freeze_layer_names)
+            learns = part in phase.lr.learning and not any(x in f"{name}." for x in self.freeze_layer_names)
             if not learns and isinstance(module, nn.BatchNorm2d):
                 module.eval()
             for key, parameter in module.named_parameters(recurse=False):
                 frozen = any(x in f"{name}.{key}" for x in self.freeze_layer_names)
-                parameter.requires_grad = part in phase.train and not frozen
+                parameter.requires_grad = part in phase.lr.learning and not frozen
+        for i, group in enumerate(self.optimizer.param_groups):
+            group["initial_lr"] = self.scheduler.base_lrs[i] = group["host_lr"] * getattr(phase.lr, group["part"])
+            group["lr"] = group["initial_lr"] * self.lf(self.epoch)
         if phase != self._phase:
             self._phase = phase
-            LOGGER.info(f"{colorstr('fusion:')} phase '{phase.name}', learning: {', '.join(phase.train)}")
+            LOGGER.info(f"{colorstr('fusion:')} phase '{phase.name}', learning: {', '.join(phase.lr.learning)}")
 
     def validate(self) -> tuple[dict[str, float] | None, float | None]:
         """Pick no best checkpoint while the detector has not met the fused images yet."""
         metrics, fitness = super().validate()
-        if self._phase is not None and not self._phase.joint:
+        if self._phase is not None and not self._phase.trains_detector:
             self.best_fitness = None
             fitness = 0.0 if metrics is not None else None
         return metrics, fitness
@@ -126,7 +142,7 @@ def _modules(model: FusionDetectionModel) -> Iterator[tuple[str, str, nn.Module]
     """Yield the part (`fusion`, `backbone`, `head`), name and module of everything in a model."""
     depth = len(model.yaml["backbone"])
     for name, module in model.named_modules():
-        if name.startswith("fusion"):
+        if name.startswith(("fusion", "teacher")):
             yield "fusion", name, module
         elif name.startswith("model."):
             yield ("backbone" if int(name.split(".")[1]) < depth else "head"), name, module

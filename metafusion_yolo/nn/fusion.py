@@ -27,14 +27,14 @@ class FusionOutput(TypedDict):
         weights: Share of each camera as predicted, at stride 4, (B, 2, H / 4, W / 4), `[:, 0:1]` visible, `[:, 1:2]`
             infrared, in [0, 1], sum 1.
         detail: Residual added to the weighted luminance, (B, 1, H, W).
-        meta_features: Meta-features at strides 16 and 32, each (B, C, H / stride, W / stride).
+        meta_features: Meta-features by stride, 16 and 32, each (B, C, H / stride, W / stride); empty without attention.
     """
 
     fused: Tensor
     luminance: Tensor
     weights: Tensor
     detail: Tensor
-    meta_features: tuple[Tensor, ...]
+    meta_features: dict[int, Tensor]
 
 
 class FusionNet(nn.Module):
@@ -49,15 +49,25 @@ class FusionNet(nn.Module):
         meta_channels: Width of the meta-features.
         heads: Attention heads.
         detail_channels: Width of the detail branch.
+        attention: Whether to predict meta-features and embed them by cross-attention.
     """
 
-    def __init__(self, channels: int = 32, meta_channels: int = 48, heads: int = 2, detail_channels: int = 8) -> None:
+    def __init__(
+        self,
+        channels: int = 32,
+        meta_channels: int = 48,
+        heads: int = 2,
+        detail_channels: int = 8,
+        attention: bool = True,
+    ) -> None:
         super().__init__()
         self.visible_encoder = Encoder(3, channels)
         self.infrared_encoder = Encoder(1, channels)
         self.mix = ConvAct(2 * channels, channels, kernel=1)
-        self.meta = MetaFeatureExtractor(channels, meta_channels)
-        self.attention = MetaFeatureCrossAttention(channels, meta_channels, heads)
+        if attention:
+            self.meta = MetaFeatureExtractor(channels, meta_channels)
+            self.attention = MetaFeatureCrossAttention(channels, meta_channels, heads)
+        self.embeds = attention
         self.weighting = WeightDecoder(channels)
         self.detail = DetailBranch(detail_channels)
 
@@ -72,8 +82,9 @@ class FusionNet(nn.Module):
         visible_stem, visible_features = self.visible_encoder(visible)
         infrared_stem, infrared_features = self.infrared_encoder(infrared)
         features = self.mix(torch.cat((visible_features, infrared_features), 1))
-        meta_features = self.meta(features)
-        features = self.attention(query=features, context=meta_features[-1])
+        meta_features = self.meta(features) if self.embeds else {}
+        if self.embeds:
+            features = self.attention(query=features, context=meta_features[STRIDE])
         stems = torch.cat((visible_stem, infrared_stem), 1)
         weights = self.weighting(features, stems, available=present(luminance, infrared))
         infrared_weight = F.interpolate(weights[:, 1:2], size=pair.shape[-2:], mode="bilinear", align_corners=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from metafusion_yolo.nn.blocks import ConvAct
@@ -25,14 +27,34 @@ class MetaFeatureExtractor(nn.Module):
         self.middle = ConvAct(channels, meta_channels, stride=2)
         self.coarse = ConvAct(meta_channels, meta_channels, stride=2)
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the meta-features of the fusion features.
+    def forward(self, features: Tensor) -> dict[int, Tensor]:
+        """Return the meta-features by stride, 16 and 32.
 
         Args:
-            features: (B, C, H, W).
+            features: Fusion features at stride 8 (B, C, H, W).
 
         Returns:
             (B, meta_channels, H / 2, W / 2) and (B, meta_channels, H / 4, W / 4).
         """
         middle = self.middle(features)
-        return middle, self.coarse(middle)
+        return {16: middle, 32: self.coarse(middle)}
+
+
+class MetaProjection(nn.ModuleDict):
+    """Project meta-features into the space of the detector's backbone features. Used in training only.
+
+    A linear map a level, so that the meta-features themselves must carry what the detector sees.
+
+    Source: this project, after the feature transform of MetaFusion, which goes the other way.
+
+    Args:
+        meta_channels: Channels of the meta-features.
+        target_channels: Channels of the backbone features by stride.
+    """
+
+    def __init__(self, meta_channels: int, target_channels: Mapping[int, int]) -> None:
+        super().__init__({str(s): nn.Conv2d(meta_channels, c, kernel_size=1) for s, c in target_channels.items()})
+
+    def forward(self, meta_features: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        """Return predicted backbone features by stride, each (B, target channels, H / stride, W / stride)."""
+        return {int(stride): project(meta_features[int(stride)]) for stride, project in self.items()}

@@ -5,12 +5,14 @@ The import path of :class:`FusionDetectionModel` is part of the checkpoint forma
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 from ultralytics.utils import LOGGER
 from ultralytics.utils.torch_utils import get_num_params
@@ -18,7 +20,10 @@ from ultralytics.utils.torch_utils import get_num_params
 from metafusion_yolo.config import FusionConfig, nearest
 from metafusion_yolo.criterion import FusionDetectionLoss
 from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.losses import meta_loss
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
+from metafusion_yolo.nn.rules import PixelRule
+from metafusion_yolo.nn.teaching import MetaTeacher, frozen_copy, look_ahead_loss, rows
 from metafusion_yolo.resources import find_model_yaml, split_scale
 
 HOST_KEYS = ("activation", "end2end", "reg_max")  # that a host YAML may leave out
@@ -93,11 +98,10 @@ class FusionDetectionModel(DetectionModel):
         super().__init__(cfg, ch=3, nc=nc, verbose=False)  # the host probes the strides before `fusion` exists
         self.yaml["channels"] = NUM_CHANNELS
         self.config = FusionConfig.from_dict(self.yaml.get("fusion"))
-        self.fusion = FusionNet(
-            self.config.channels, self.config.meta_channels, self.config.heads, self.config.detail_channels
-        )
-        self.fusion.weighting.favour(self.config.start)
+        self.fusion = build_fusion(self.config)
+        self.teacher = self._build_teacher()
         self.joint = True
+        self.batches = 0  # of training, to count the interval of the look-ahead
         if verbose:
             self.info()
 
@@ -105,11 +109,28 @@ class FusionDetectionModel(DetectionModel):
         """Fuse a batch of pairs (B, 4, H, W), R, G, B, IR in [0, 1]; `fuse` is the host's folding of batch norms."""
         return self.fusion(pair)
 
+    def _build_teacher(self) -> MetaTeacher | None:
+        """Build the teacher of the meta-features, unless there are none or nothing is to be taught."""
+        config = self.config
+        if config.method != "learned" or not config.attention or not config.teaches:
+            return None
+        return MetaTeacher(self.model, len(self.yaml["backbone"]), config.meta_channels, config.meta.levels)
+
     def _predict_once(self, x: Tensor, profile: bool = False, embed: list[int] | None = None) -> Any:
-        """Fuse a pair before the host's forward."""
-        if x.shape[1] == NUM_CHANNELS:
-            x = self._shown_to_detector(self.fuse_images(x))
-        return super()._predict_once(x, profile, embed)
+        """Fuse a pair before the host's forward, and hand on beside the detector's raw output what the loss needs.
+
+        The host's dictionary of raw predictions gets `fusion`, the :class:`FusionOutput`, and `backbone`, the features
+        of the backbone by stride if there is a teacher.
+        """
+        if x.shape[1] != NUM_CHANNELS:
+            return super()._predict_once(x, profile, embed)
+        output = self.fuse_images(x)
+        with self.teacher.listening(self.model) if self.teacher else nullcontext({}) as features:
+            preds = super()._predict_once(self._shown_to_detector(output), profile, embed)
+        raw = preds[1] if isinstance(preds, tuple) else preds
+        if isinstance(raw, dict):
+            raw.update(fusion=output, backbone=features)
+        return preds
 
     def _predict_augment(self, x: Tensor) -> Any:
         """Fuse a pair once and augment the fused image: a scaled pair has borders, where a blank camera has none."""
@@ -125,15 +146,50 @@ class FusionDetectionModel(DetectionModel):
         """Return the joint loss of a batch of pairs, or the host's of images that count as fused already."""
         if getattr(self, "criterion", None) is None:
             self.criterion = self.init_criterion()
-        pair = batch["img"]
-        if pair.shape[1] == NUM_CHANNELS:
-            output = self.fuse_images(pair)
-            batch = {**batch, "fusion": output}
-            if preds is None:
-                preds = super()._predict_once(self._shown_to_detector(output))
-        elif preds is None:
-            preds = super()._predict_once(pair)
-        return self.criterion(preds, batch)
+        if preds is None:
+            preds = self._predict_once(batch["img"])
+        raw = preds[1] if isinstance(preds, tuple) else preds
+        if "fusion" not in raw:
+            return self.criterion(preds, batch)
+        batch = {**batch, "fusion": raw.pop("fusion")}
+        features = raw.pop("backbone")
+        if self.teacher:
+            batch["taught"] = self.teacher(batch["fusion"]), features
+        total, items = self.criterion(preds, batch)
+        if self.teacher and self.training and self._looks_ahead(len(batch["img"])):
+            total = torch.cat((total, self._look_ahead(batch, features)[None]))
+        return total, items
+
+    def _looks_ahead(self, size: int) -> bool:
+        """Count a training batch, and tell whether its turn has come; a batch of one pair has no second half."""
+        interval = self.config.meta.interval
+        self.batches += 1
+        return interval > 0 and self.batches % interval == 0 and size > 1
+
+    def _look_ahead(self, batch: dict[str, Any], features: dict[int, Tensor]) -> Tensor:
+        """Return the weighted look-ahead: one half of the batch for the inner step, the other for the outer loss."""
+        size, meta = len(batch["img"]), self.config.meta
+        half = size // 2
+        test = rows(batch, half, size)
+        targets = {stride: x[:half] for stride, x in features.items()}
+        detector = frozen_copy(self, "model.")
+
+        def align(output: FusionOutput) -> Tensor:
+            return meta_loss(self.teacher(output), targets, meta.distance)  # type: ignore[misc]
+
+        def lose(output: FusionOutput) -> Tensor:
+            preds = functional_call(self, detector, (output["fused"],))
+            return self.criterion(preds, {**test, "fusion": output})[0].sum()
+
+        loss = look_ahead_loss(
+            self.fusion,
+            (batch["img"][:half], align),
+            (test["img"], lose),
+            self.teacher,
+            meta.inner_lr,
+            meta.first_order,
+        )
+        return self.config.gains.look_ahead * loss * (size / (size - half))
 
     def load(self, weights: Any, verbose: bool = True) -> None:
         """Load a stock or a fused checkpoint, and its class names if this model has none of its own yet."""
@@ -145,7 +201,7 @@ class FusionDetectionModel(DetectionModel):
 
     def init_criterion(self) -> FusionDetectionLoss:
         """Put the fusion losses beside the host's criterion of this head."""
-        return FusionDetectionLoss(super().init_criterion(), self.config.gains)
+        return FusionDetectionLoss(super().init_criterion(), self.config.gains, self.config.meta.distance)
 
     def info(self, detailed: bool = False, verbose: bool = True, imgsz: int | list[int] = 640) -> Any:
         """Log the host's summary, whose GFLOPs are the detector's, and the front-end's own."""
@@ -158,7 +214,18 @@ class FusionDetectionModel(DetectionModel):
         return summary
 
 
-def front_end_gflops(fusion: FusionNet, imgsz: int | list[int] = 640) -> float:
+def build_fusion(config: FusionConfig) -> FusionNet | PixelRule:
+    """Build the front-end of a configuration: a network, or a fixed rule without parameters."""
+    if config.method != "learned":
+        return PixelRule(config.method)
+    fusion = FusionNet(
+        config.channels, config.meta_channels, config.heads, config.detail_channels, attention=config.attention
+    )
+    fusion.weighting.favour(config.start)
+    return fusion
+
+
+def front_end_gflops(fusion: nn.Module, imgsz: int | list[int] = 640) -> float:
     """Return the GFLOPs (two per multiplication with addition) of the front-end for one pair.
 
     Args:
@@ -168,7 +235,7 @@ def front_end_gflops(fusion: FusionNet, imgsz: int | list[int] = 640) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     height, width = (imgsz, imgsz) if isinstance(imgsz, int) else (imgsz[0], imgsz[-1])
-    weight = next(fusion.parameters())
+    weight = next(fusion.parameters(), torch.zeros(0))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         fusion(weight.new_zeros(1, NUM_CHANNELS, height, width))
     return counter.get_total_flops() / 1e9

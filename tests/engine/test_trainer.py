@@ -7,7 +7,7 @@ import cv2
 import torch
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.config import FINETUNE, JOINT, WARMUP
+from metafusion_yolo.schedule import FINETUNE, JOINT, WARMUP
 from metafusion_yolo.engine._host import INPUT_KEY
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
 

@@ -1,0 +1,133 @@
+"""How the detector teaches the meta-features: what its backbone sees, and the look-ahead. Training only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
+from metafusion_yolo.nn.meta import MetaProjection
+
+GENERATOR = "meta."  # prefix of the parameters of a FusionNet that make the meta-features
+
+OutputLoss = Callable[[FusionOutput], Tensor]
+
+
+class MetaTeacher(nn.Module):
+    """Reads the backbone features of a detector, and projects meta-features into their space.
+
+    Args:
+        layers: Layers of the detector, backbone first.
+        depth: Number of layers of the backbone.
+        meta_channels: Channels of the meta-features.
+        levels: Strides to teach.
+    """
+
+    def __init__(self, layers: nn.Sequential, depth: int, meta_channels: int, levels: tuple[int, ...]) -> None:
+        super().__init__()
+        taps = backbone_taps(layers[:depth])
+        self.taps = {stride: taps[stride][0] for stride in levels}
+        self.projection = MetaProjection(meta_channels, {stride: taps[stride][1] for stride in levels})
+
+    def forward(self, output: FusionOutput) -> dict[int, Tensor]:
+        """Return the backbone features that the meta-features predict, by stride."""
+        return self.projection(output["meta_features"])
+
+    @contextmanager
+    def listening(self, layers: nn.Sequential) -> Iterator[dict[int, Tensor]]:
+        """Fill a dictionary, by stride, with what the backbone gives in a forward within this context."""
+        heard: dict[int, Tensor] = {}
+        handles = [
+            layers[i].register_forward_hook(lambda _, __, features, stride=stride: heard.update({stride: features}))
+            for stride, i in self.taps.items()
+        ]
+        try:
+            yield heard
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def backbone_taps(backbone: nn.Sequential, size: int = 64) -> dict[int, tuple[int, int]]:
+    """Return index and channels of the last layer of a backbone at each stride.
+
+    Args:
+        backbone: Layers that follow one another, from an image (B, 3, H, W).
+        size: Side of the image to probe with, in pixels.
+    """
+    taps, x = {}, next(backbone.parameters()).new_zeros(1, 3, size, size)
+    modes = [module.training for module in backbone]
+    backbone.eval()
+    with torch.no_grad():
+        for i, layer in enumerate(backbone):
+            x = layer(x)
+            taps[size // x.shape[-1]] = (i, x.shape[1])
+    for module, mode in zip(backbone, modes, strict=True):
+        module.train(mode)
+    return taps
+
+
+def look_ahead_loss(
+    fusion: FusionNet,
+    train: tuple[Tensor, OutputLoss],
+    test: tuple[Tensor, OutputLoss],
+    teacher: nn.Module,
+    lr: float,
+    first_order: bool = False,
+) -> Tensor:
+    """Return the loss of the fusion network after a step towards the meta-features, for the meta-features to lower.
+
+    Inner step, on a functional copy of the network: `θ' = θ - lr · ∇_θ L_align(θ, φ; train)`. Outer loss:
+    `L(θ', φ; test)`. φ are the parameters of the meta-feature extractor and of the teacher, θ all others of the
+    network. The result has a gradient with respect to φ only, the way through θ' included, so that it can be added to
+    any other loss: accumulation, loss scaling, weight averaging and the reduction over processes see an ordinary term.
+
+    Args:
+        fusion: The network, which stays as it is.
+        train: Pairs (B, 4, H, W) for the inner step, and the alignment loss of their output.
+        test: Pairs for the outer loss, and that loss of their output.
+        teacher: What the alignment loss learns with.
+        lr: Size of the inner step.
+        first_order: Take θ' as a constant: φ learns from what the meta-features do in the forward pass alone.
+
+    Returns:
+        Scalar.
+
+    Source:
+        Zhao et al., "MetaFusion", CVPR 2023, inner and outer update. There the detector's features enter the generator
+        and the update is a phase of its own, on other batches; here it is a term of the loss, on two halves of a batch.
+    """
+    parameters = dict(fusion.named_parameters())
+    generator = {name: p for name, p in parameters.items() if name.startswith(GENERATOR)}
+    network = {name: p.detach().requires_grad_() for name, p in parameters.items() if name not in generator}
+    with torch.autocast(train[0].device.type, enabled=False):  # half precision loses the small second derivatives
+        pairs, alignment = train
+        inner = alignment(functional_call(fusion, {**network, **generator}, (pairs,)))
+        steps = torch.autograd.grad(inner, [*network.values()], create_graph=not first_order, allow_unused=True)
+        ahead = {name: p if g is None else p - lr * g for (name, p), g in zip(network.items(), steps, strict=True)}
+        pairs, loss = test
+        outer = loss(functional_call(fusion, {**ahead, **generator}, (pairs,)))
+    taught = [p for p in (*generator.values(), *teacher.parameters()) if p.requires_grad]
+    gradients = torch.autograd.grad(outer, taught, allow_unused=True)
+    linear = [(p * g).sum() for p, g in zip(taught, gradients, strict=True) if g is not None]
+    surrogate = torch.stack(linear).sum()  # has the gradient of the outer loss, and keeps no graph
+    return outer.detach() + surrogate - surrogate.detach()
+
+
+def frozen_copy(model: nn.Module, prefix: str) -> dict[str, Tensor]:
+    """Return the parameters and buffers under a prefix, detached and copied where a forward would change them."""
+    parameters = {name: p.detach() for name, p in model.named_parameters() if name.startswith(prefix)}
+    buffers = {name: b.clone() for name, b in model.named_buffers() if name.startswith(prefix)}
+    return {**parameters, **buffers}
+
+
+def rows(batch: Mapping[str, Any], start: int, stop: int) -> dict[str, Any]:
+    """Return images `start` to `stop` of the host's batch, with their boxes."""
+    inside = (batch["batch_idx"] >= start) & (batch["batch_idx"] < stop)
+    boxes = {key: batch[key][inside] for key in ("cls", "bboxes")}
+    return {"img": batch["img"][start:stop], "batch_idx": batch["batch_idx"][inside] - start, **boxes}
