@@ -124,6 +124,8 @@ class FusionConfig:
         meta_channels: Width of the meta-features.
         heads: Attention heads; divides `channels`.
         detail_channels: Width of the half-resolution detail branch.
+        restoration: Local contrast given back to an even blend before training, as a share of the fine structure.
+        tint: How strongly an object warmer than its surroundings is tinted red before training.
         attention: Whether meta-features are predicted and embedded by cross-attention.
         start: Which camera the weight maps favour before training.
         gains: See :class:`Gains`.
@@ -137,6 +139,8 @@ class FusionConfig:
     meta_channels: int = 48
     heads: int = 2
     detail_channels: int = 8
+    restoration: float = 0.5
+    tint: float = 0.25
     attention: bool = True
     start: str = "even"
     gains: Gains = field(default_factory=Gains)
@@ -152,6 +156,9 @@ class FusionConfig:
             raise ValueError(f"fusion: channels must be even (half of them at stride 4), not {self.channels}")
         if self.channels % self.heads:
             raise ValueError(f"fusion: channels ({self.channels}) must be a multiple of heads ({self.heads})")
+        for name in ("restoration", "tint"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"fusion: {name} must lie in [0, 1], not {getattr(self, name)}")
         for name, known in (("method", METHODS), ("start", STARTS)):
             value = getattr(self, name)
             if value not in known:

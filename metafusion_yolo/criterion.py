@@ -52,9 +52,9 @@ class FusionDetectionLoss:
 
         Args:
             preds: Detector outputs.
-            batch: The host's batch; with `fusion` (a :class:`FusionOutput`) beside `img` (the pair), and `taught` (backbone
-                features as predicted and as they are, by stride) where there is a teacher. A batch without `fusion`
-                holds images that are fused already: the loss is the host's.
+            batch: The host's batch; with `fusion` (a :class:`FusionOutput`) beside `img` (the pair), and `taught`
+                (backbone features as predicted and as they are, by stride) where there is a teacher. A batch without
+                `fusion` holds images that are fused already: the loss is the host's.
         """
         detection, items = self.detection(preds, batch)
         if "fusion" not in batch:
@@ -63,7 +63,8 @@ class FusionDetectionLoss:
         terms = fusion_terms(batch["fusion"], pair)
         gains = [self.gains.ssim, self.gains.gradient, self.gains.intensity]
         if "taught" in batch:
-            terms["meta_loss"] = meta_loss(*batch["taught"], self.distance)
+            predicted, target = batch["taught"]
+            terms["meta_loss"] = meta_loss(predicted, target, self.distance)
             gains.append(self.gains.meta)
         fusion = torch.stack([gain * term for gain, term in zip(gains, terms.values(), strict=True)]) * len(pair)
         total = torch.cat((fusion, self.gains.detection * detection))

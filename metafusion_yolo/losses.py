@@ -1,7 +1,7 @@
 """Fusion losses: does the fused luminance keep the structure, the edges and the brightness of both sources?
 
-Every fusion loss compares three single-channel images (B, 1, H, W) in [0, 1] and returns one scalar, the mean over batch
-and pixels, 0 for a perfect fusion. A source that is blank (constant over the whole image) has no say in any of them.
+Every fusion loss compares three single-channel images (B, 1, H, W) in [0, 1] and returns one scalar, the mean over
+batch and pixels, 0 for a perfect fusion. A source that is blank (constant over the whole image) has no say in any.
 """
 
 from __future__ import annotations

@@ -1,19 +1,22 @@
-"""The `fusion:` section: what is refused, with which words, and which epoch is in which phase."""
+"""The `fusion:` section: what is read from it, and what is refused with which words."""
 
 from dataclasses import FrozenInstanceError, asdict
-from itertools import groupby
 from pathlib import Path
 
 import pytest
 import yaml
 
-from metafusion_yolo.config import Augment, FusionConfig, Gains
+from metafusion_yolo.config import DISTANCES, METHODS, STARTS, Augment, FusionConfig, Gains, Meta
+from metafusion_yolo.losses import DISTANCES as FORMULAS
 from metafusion_yolo.schedule import Phase, Rates, Schedule
 
 MODEL_YAMLS = sorted((Path(__file__).parents[1] / "cfg" / "models").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("section", [None, {}, {"gains": None}, {"schedule": {"warmup": None}}])
+@pytest.mark.parametrize(
+    "section",
+    [None, {}, {"gains": None}, {"meta": None}, {"schedule": {"warmup": None}}, {"schedule": {"joint": {"lr": {}}}}],
+)
 def test_empty_sections_are_the_defaults(section) -> None:
     assert FusionConfig.from_dict(section) == FusionConfig()
 
@@ -32,13 +35,27 @@ def test_empty_sections_are_the_defaults(section) -> None:
             {"augment": {"infrared_nose": 0}},
             "unknown key 'infrared_nose' in 'fusion: augment', did you mean 'infrared_noise'?",
         ),
+        ({"gains": {"lookahead": 1}}, "unknown key 'lookahead' in 'fusion: gains', did you mean 'look_ahead'?"),
+        ({"meta": {"intervall": 4}}, "unknown key 'intervall' in 'fusion: meta', did you mean 'interval'?"),
+        (
+            {"schedule": {"joint": {"lr": {"bacbone": 1}}}},
+            "unknown key 'bacbone' in 'fusion: schedule: joint: lr', did you mean 'backbone'?",
+        ),
         (
             {"gains": {"zzz": 0}},
-            "unknown key 'zzz' in 'fusion: gains', known: detection, gradient, intensity, ssim",
+            "unknown key 'zzz' in 'fusion: gains', known: detection, gradient, intensity, look_ahead, meta, ssim",
+        ),
+        (
+            {"meta": {"zzz": 0}},
+            "unknown key 'zzz' in 'fusion: meta', known: distance, first_order, inner_lr, interval, levels",
         ),
         (
             {"schedule": {"warmup": {"name": "first"}}},
-            "unknown key 'name' in 'fusion: schedule: warmup', known: fraction, joint, train",
+            "unknown key 'name' in 'fusion: schedule: warmup', known: fraction, joint, lr",
+        ),
+        (
+            {"schedule": {"warmup": {"train": ["fusion"]}}},
+            "unknown key 'train' in 'fusion: schedule: warmup', ",
         ),
         ({1: 2}, "unknown key '1' in 'fusion', known: "),
     ],
@@ -65,14 +82,22 @@ def test_unknown_keys_are_refused_with_the_closest_name(section, message) -> Non
         ({"gains": {"ssim": "1e-3"}}, "'fusion: gains: ssim' must be of type float, not '1e-3'"),
         ({"gains": {"ssim": None}}, "'fusion: gains: ssim' must be of type float, not None"),
         ({"schedule": {"joint": {"joint": 1}}}, "'fusion: schedule: joint: joint' must be of type bool, not 1"),
+        ({"schedule": {"joint": {"lr": 0.1}}}, "'fusion: schedule: joint: lr' must be a mapping"),
         (
-            {"schedule": {"joint": {"train": "fusion"}}},
-            "'fusion: schedule: joint: train' must be a list of names, not 'fusion'",
+            {"schedule": {"joint": {"lr": {"head": False}}}},
+            "'fusion: schedule: joint: lr: head' must be of type float, not False",
         ),
-        (
-            {"schedule": {"joint": {"train": ["fusion", 1]}}},
-            r"'fusion: schedule: joint: train' must be a list of names, not \['fusion', 1\]",
-        ),
+        ({"method": None}, "'fusion: method' must be of type str, not None"),
+        ({"attention": 1}, "'fusion: attention' must be of type bool, not 1"),
+        ({"meta": [16, 32]}, "'fusion: meta' must be a mapping"),
+        ({"meta": {"levels": 16}}, "'fusion: meta: levels' must be a list of whole numbers, not 16"),
+        ({"meta": {"levels": [16, 32.0]}}, r"'fusion: meta: levels' must be a list of whole numbers, not \[16, 32.0\]"),
+        ({"meta": {"levels": [True]}}, r"'fusion: meta: levels' must be a list of whole numbers, not \[True\]"),
+        ({"meta": {"distance": 1}}, "'fusion: meta: distance' must be of type str, not 1"),
+        ({"meta": {"interval": 4.0}}, "'fusion: meta: interval' must be of type int, not 4.0"),
+        ({"meta": {"interval": True}}, "'fusion: meta: interval' must be of type int, not True"),
+        ({"meta": {"inner_lr": "1e-2"}}, "'fusion: meta: inner_lr' must be of type float, not '1e-2'"),
+        ({"meta": {"first_order": 0}}, "'fusion: meta: first_order' must be of type bool, not 0"),
     ],
 )
 def test_wrong_types_are_refused(section, message) -> None:
@@ -80,7 +105,7 @@ def test_wrong_types_are_refused(section, message) -> None:
         FusionConfig.from_dict(section)
 
 
-@pytest.mark.parametrize("name", ["ssim", "gradient", "intensity", "detection"])
+@pytest.mark.parametrize("name", ["ssim", "gradient", "intensity", "detection", "meta", "look_ahead"])
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_gains_are_finite_and_not_negative(name, value) -> None:
     with pytest.raises(ValueError, match=f"fusion: gains: {name} must be a finite number >= 0, not {value}"):
@@ -102,9 +127,10 @@ def test_augmentation_is_a_share(name, value) -> None:
         ({"meta_channels": -1}, "fusion: meta_channels must be a whole number >= 1, not -1"),
         ({"heads": 0}, "fusion: heads must be a whole number >= 1, not 0"),
         ({"detail_channels": 0}, "fusion: detail_channels must be a whole number >= 1, not 0"),
-        ({"heads": 3}, r"fusion: channels \(32\) must be a multiple of heads \(3\)"),
+        ({"channels": 32, "heads": 3}, r"fusion: channels \(32\) must be a multiple of heads \(3\)"),
         ({"channels": 33, "heads": 3}, r"fusion: channels must be even \(half of them at stride 4\), not 33"),
         ({"start": "infared"}, r"fusion: start: 'infared' is unknown, did you mean 'infrared'\?"),
+        ({"method": "maximun"}, r"fusion: method: 'maximun' is unknown, did you mean 'maximum'\?"),
     ],
 )
 def test_architectures_that_cannot_be_built_are_refused(section, message) -> None:
@@ -113,56 +139,56 @@ def test_architectures_that_cannot_be_built_are_refused(section, message) -> Non
 
 
 @pytest.mark.parametrize(
-    ("fractions", "message"),
+    ("section", "message"),
     [
-        ((0.2, 0.4, 0.3), "the fractions must add up to 1, they add up to 0.9"),
-        ((0.5, 0.5, 0.5), "the fractions must add up to 1, they add up to 1.5"),
-        ((-0.2, 0.6, 0.6), r"warmup: fraction must lie in \[0, 1\], not -0.2"),
-        ((0.0, 0.0, float("nan")), r"finetune: fraction must lie in \[0, 1\], not nan"),
+        ({"levels": [8, 16]}, "levels: 8 is unknown, known: 16, 32"),
+        ({"distance": "cosin"}, r"distance: 'cosin' is unknown, did you mean 'cosine'\?"),
+        ({"interval": -1}, "interval must be a whole number >= 0, not -1"),
+        ({"inner_lr": 0}, "inner_lr must be a finite number > 0, not 0.0"),
+        ({"inner_lr": float("nan")}, "inner_lr must be a finite number > 0, not nan"),
+        ({"inner_lr": float("inf")}, "inner_lr must be a finite number > 0, not inf"),
     ],
 )
-def test_fractions_must_divide_all_epochs(fractions, message) -> None:
-    with pytest.raises(ValueError, match=message):
-        FusionConfig.from_dict({"schedule": schedule_section(fractions)})
+def test_teaching_that_cannot_be_done_is_refused(section, message) -> None:
+    with pytest.raises(ValueError, match=f"fusion: meta: {message}"):
+        FusionConfig.from_dict({"meta": section})
 
 
-def test_unknown_and_missing_parts_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"warmup: unknown part 'backbne' in 'train', did you mean 'backbone'\?"):
-        FusionConfig.from_dict({"schedule": {"warmup": {"train": ["fusion", "backbne"]}}})
-    with pytest.raises(ValueError, match="warmup: 'train' is empty; name parts, known: backbone, fusion, head"):
-        FusionConfig.from_dict({"schedule": {"warmup": {"train": []}}})
+def test_every_distance_has_a_formula() -> None:
+    assert set(DISTANCES) == set(FORMULAS)
 
 
 @pytest.mark.parametrize(
-    ("epochs", "lengths"),
+    ("levels", "gain", "interval", "teaches"),
+    [([16], 0.5, 0, True), ([32], 0, 4, True), ([16, 32], 0, 0, False), ([], 1, 4, False)],
+)
+def test_the_detector_teaches_if_there_is_a_level_and_a_term(levels, gain, interval, teaches) -> None:
+    section = {"gains": {"meta": gain}, "meta": {"levels": levels, "interval": interval}}
+    assert FusionConfig.from_dict(section).teaches is teaches
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
     [
-        (1, {"joint": 1}),
-        (2, {"joint": 1, "finetune": 1}),
-        (3, {"warmup": 1, "joint": 1, "finetune": 1}),
-        (5, {"warmup": 1, "joint": 2, "finetune": 2}),
-        (10, {"warmup": 2, "joint": 4, "finetune": 4}),
-        (50, {"warmup": 10, "joint": 20, "finetune": 20}),
-        (300, {"warmup": 60, "joint": 120, "finetune": 120}),
+        ({"warmup": {"fraction": 0.9}}, "the fractions must add up to 1"),
+        ({"warmup": {"fraction": 2}}, r"warmup: fraction must lie in \[0, 1\], not 2.0"),
+        ({"joint": {"lr": {"head": -1}}}, "lr: head must be a finite number >= 0, not -1.0"),
+        (
+            {"warmup": {"fraction": 0.2, "lr": {"fusion": 0, "backbone": 0, "head": 0}}},
+            "warmup: nothing learns; give a part of 'lr' a rate above 0",
+        ),
     ],
 )
-def test_default_phases(epochs, lengths) -> None:
-    assert phase_lengths(Schedule(), epochs) == list(lengths.items())
+def test_schedules_that_cannot_be_kept_are_refused(section, message) -> None:
+    with pytest.raises(ValueError, match=f"fusion: schedule: {message}"):
+        FusionConfig.from_dict({"schedule": section})
 
 
-@pytest.mark.parametrize("epochs", [1, 2, 3, 5, 10, 50, 300])
 @pytest.mark.parametrize(
-    "fractions", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (0.1, 0.2, 0.7), (0.7, 0.2, 0.1), (0.3, 0.7, 0), (0.5, 0, 0.5)]
+    ("name", "value"), [*(("method", method) for method in METHODS), *(("start", start) for start in STARTS)]
 )
-def test_phases_keep_order_and_fractions(epochs, fractions) -> None:
-    schedule = FusionConfig.from_dict({"schedule": schedule_section(fractions)}).schedule
-    runs = phase_lengths(schedule, epochs)
-    names = [name for name, _ in runs]
-    assert names == [name for name in ("warmup", "joint", "finetune") if name in names]
-    lengths = dict(runs)
-    assert sum(lengths.values()) == epochs
-    for phase in schedule.phases:
-        assert abs(lengths.get(phase.name, 0) - phase.fraction * epochs) <= 1
-        assert phase.fraction > 0 or phase.name not in lengths
+def test_known_words_are_read(name, value) -> None:
+    assert getattr(FusionConfig.from_dict({name: value}), name) == value
 
 
 def test_values_are_read_and_the_rest_stays() -> None:
@@ -170,15 +196,18 @@ def test_values_are_read_and_the_rest_stays() -> None:
         {
             "channels": 16,
             "start": "visible",
+            "attention": False,
             "gains": {"ssim": 2},
-            "schedule": {"warmup": {"train": ["fusion", "head"], "joint": True}},
+            "meta": {"levels": [32], "inner_lr": 1},
+            "schedule": {"warmup": {"lr": {"fusion": 2, "backbone": 0, "head": 0.5}, "joint": True}},
             "augment": {"infrared_gain": 0},
         }
     )
-    assert (config.channels, config.start) == (16, "visible")
+    assert (config.channels, config.start, config.attention) == (16, "visible", False)
     assert config.gains == Gains(ssim=2.0)
     assert isinstance(config.gains.ssim, float)
-    assert config.schedule.warmup == Phase("warmup", 0.2, ("fusion", "head"), joint=True)
+    assert config.meta == Meta(levels=(32,), inner_lr=1.0)
+    assert config.schedule.warmup == Phase("warmup", Schedule().warmup.fraction, Rates(2.0, 0.0, 0.5), joint=True)
     assert config.schedule.joint == Schedule().joint
     assert config.augment == Augment(infrared_gain=0.0)
     assert FusionConfig() == FusionConfig.from_dict({})  # the defaults did not move
@@ -186,7 +215,14 @@ def test_values_are_read_and_the_rest_stays() -> None:
 
 def test_configuration_is_frozen() -> None:
     config = FusionConfig()
-    for section, name in ((config, "channels"), (config.gains, "ssim"), (config.schedule.warmup, "fraction")):
+    phase = config.schedule.warmup
+    for section, name in (
+        (config, "channels"),
+        (config.gains, "ssim"),
+        (config.meta, "interval"),
+        (phase, "fraction"),
+        (phase.lr, "head"),
+    ):
         with pytest.raises(FrozenInstanceError):
             setattr(section, name, 1)
 
@@ -209,21 +245,10 @@ def test_shipped_sections_explain_every_number(path) -> None:
     assert bare == []
 
 
-def schedule_section(fractions) -> dict:
-    return {
-        name: {"fraction": f} for name, f in zip(("warmup", "joint", "finetune"), map(float, fractions), strict=True)
-    }
-
-
-def phase_lengths(schedule: Schedule, epochs: int) -> list[tuple[str, int]]:
-    names = [schedule.phase(epoch, epochs).name for epoch in range(epochs)]
-    return [(name, len(list(run))) for name, run in groupby(names)]
-
-
 def as_section(config: FusionConfig) -> dict:
-    """Return a configuration as it stands in a YAML: lists for tuples, and no names, which are the keys."""
+    """Return a configuration as it stands in a YAML: lists for tuples, and no names of phases, which are the keys."""
     section = asdict(config)
+    section["meta"]["levels"] = list(section["meta"]["levels"])
     for phase in section["schedule"].values():
         del phase["name"]
-        phase["train"] = list(phase["train"])
     return section

@@ -6,7 +6,7 @@ import torch
 from metafusion_yolo.color import rgb_to_luminance
 from metafusion_yolo.config import Gains
 from metafusion_yolo.criterion import FusionDetectionLoss, fusion_terms
-from metafusion_yolo.losses import gradient_loss, intensity_loss, ssim_loss
+from metafusion_yolo.losses import gradient_loss, intensity_loss, meta_loss, ssim_loss
 
 BATCH = 3
 DETECTION = torch.tensor([0.5, 0.25, 0.125])
@@ -34,6 +34,16 @@ def example(*, requires_grad: bool = False) -> dict:
     pair = torch.rand(BATCH, 4, 16, 24, generator=generator)
     luminance = torch.rand(BATCH, 1, 16, 24, generator=generator).requires_grad_(requires_grad)
     return {"img": pair, "fusion": {"luminance": luminance}}
+
+
+def taught(*, requires_grad: bool = False) -> dict:
+    """Return a batch with predicted meta-features and the backbone features they are to match."""
+    generator = torch.Generator().manual_seed(1)
+    predicted, target = (
+        {stride: torch.randn(BATCH, 5, 2, 3, generator=generator).requires_grad_(requires_grad) for stride in (16, 32)}
+        for _ in range(2)
+    )
+    return {**example(requires_grad=requires_grad), "taught": (predicted, target)}
 
 
 def expected_terms(batch: dict) -> list[torch.Tensor]:
@@ -101,6 +111,35 @@ def test_fused_images_get_the_loss_of_the_host_as_it_is() -> None:
     )
     assert torch.equal(total, DETECTION * BATCH)
     assert items == ITEMS
+
+
+@pytest.mark.parametrize("distance", ["cosine", "l1", "l2"])
+@pytest.mark.parametrize("gain", [1.0, 3.0, 0.0])
+def test_meta_term_is_weighted_and_logged_unweighted(gain, distance) -> None:
+    batch, gains = taught(), Gains(meta=gain)
+    expected = meta_loss(*batch["taught"], distance)
+    total, items = FusionDetectionLoss(Detection(), gains, distance)(DETECTION, batch)
+    plain, _ = FusionDetectionLoss(Detection(), gains, distance)(DETECTION, example())
+    assert list(items) == ["ssim_loss", "grad_loss", "int_loss", "meta_loss", "box_loss", "cls_loss", "dfl_loss"]
+    assert torch.equal(items["meta_loss"], expected)
+    assert not items["meta_loss"].requires_grad
+    torch.testing.assert_close(total[3], BATCH * gain * expected)
+    assert torch.equal(total[[0, 1, 2, 4, 5, 6]], plain)  # and nothing else changes
+
+
+def test_meta_term_is_absent_where_nothing_is_taught() -> None:
+    total, items = FusionDetectionLoss(Detection(), Gains(meta=3.0))(DETECTION, example())
+    assert "meta_loss" not in items
+    assert total.shape == (6,)
+
+
+def test_meta_term_teaches_the_prediction_only() -> None:
+    batch = taught(requires_grad=True)
+    total, _ = FusionDetectionLoss(Detection(), Gains())(DETECTION, batch)
+    total.sum().backward()
+    predicted, target = batch["taught"]
+    assert all(features.grad.any() for features in predicted.values())
+    assert all(features.grad is None for features in target.values())
 
 
 def test_epochs_pass_through_to_a_detection_loss_that_counts_them() -> None:

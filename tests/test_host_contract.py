@@ -27,7 +27,7 @@ HOOKS = {
     "FusionDetectionModel": "__init__ _predict_augment _predict_once info init_criterion load loss",
     "FusionDetectionPredictor": "construct_results inference postprocess pre_transform setup_model setup_source",
     "FusionDetectionTrainer": (
-        "_model_train build_dataset get_dataset get_model get_validator plot_training_samples validate"
+        "_model_train build_dataset build_optimizer get_dataset get_model get_validator plot_training_samples validate"
     ),
     "FusionDetectionValidator": (
         "__call__ __init__ build_dataset init_metrics plot_predictions plot_val_samples preprocess"

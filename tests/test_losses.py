@@ -1,6 +1,6 @@
 """Fusion losses against scikit-image, SciPy and naive loops in float64."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -9,8 +9,10 @@ from scipy import ndimage
 from skimage.metrics import structural_similarity
 
 from metafusion_yolo.losses import (
+    DISTANCES,
     gradient_loss,
     intensity_loss,
+    meta_loss,
     saliency_weighted_source,
     sobel_magnitude,
     ssim_loss,
@@ -18,11 +20,13 @@ from metafusion_yolo.losses import (
 )
 
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+Features = dict[int, torch.Tensor]
 LOSSES: tuple[Loss, ...] = (ssim_loss, gradient_loss, intensity_loss)
 NOTICEABLE = 1e-3  # contrasts up to a quarter of an 8-bit step count as none
 MARGIN = 5  # pixels from the centre of an SSIM window to its edge
 
 each_loss = pytest.mark.parametrize("loss", LOSSES)
+each_distance = pytest.mark.parametrize("distance", DISTANCES)
 
 
 def random_images(
@@ -285,3 +289,122 @@ def test_autocast_computes_in_single_precision(loss: Loss, dtype: torch.dtype) -
     assert fused.grad is not None
     assert fused.grad.dtype == dtype
     assert fused.grad.isfinite().all()
+
+
+# Meta-features -------------------------------------------------------------------------------------------------------
+CHANNELS = {16: 5, 32: 7}  # by stride
+
+
+def random_features(seed: int, dtype: torch.dtype = torch.float64, levels: Sequence[int] = (16, 32)) -> Features:
+    """Return features of two images of 64 x 96 pixels by stride."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = {stride: (2, CHANNELS[stride], 64 // stride, 96 // stride) for stride in levels}
+    return {s: torch.randn(shape, dtype=torch.float64, generator=generator).to(dtype) for s, shape in shapes.items()}
+
+
+def reference_distance(distance: str, predicted: np.ndarray, target: np.ndarray) -> float:
+    """Mean distance of two feature maps (C, h, w), place by place."""
+    distances = []
+    for row, column in np.ndindex(*predicted.shape[1:]):
+        p, t = predicted[:, row, column], target[:, row, column]
+        normal = (t - t.mean()) / np.sqrt(((t - t.mean()) ** 2).mean() + 1e-5)
+        distances.append(
+            {
+                "cosine": 1 - (p * t).sum() / np.sqrt((p**2).sum() * (t**2).sum()),
+                "l1": np.abs(p - normal).mean(),
+                "l2": ((p - normal) ** 2).mean(),
+            }[distance]
+        )
+    return np.mean(distances)
+
+
+@each_distance
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_shape_and_dtype_of_meta_loss(distance: str, dtype: torch.dtype) -> None:
+    value = meta_loss(random_features(0, dtype), random_features(1, dtype), distance)
+    assert value.shape == ()
+    assert value.dtype == torch.promote_types(dtype, torch.float32)
+    assert value > 0
+
+
+def test_exceptions_of_meta_loss() -> None:
+    predicted, target = random_features(0), random_features(1)
+    with pytest.raises(ValueError, match=r"features at stride 32 must be \(2, 7, 2, 3\), got \(2, 7, 1, 3\)"):
+        meta_loss({**predicted, 32: predicted[32][..., :1, :]}, target)
+    with pytest.raises(ValueError, match="expected at least one level and one of cosine, l1, l2, got 'cosin'"):
+        meta_loss(predicted, target, "cosin")
+    with pytest.raises(ValueError, match="expected at least one level"):
+        meta_loss({}, target)
+
+
+@each_distance
+def test_meta_loss_matches_the_loop(distance: str) -> None:
+    for seed in range(3):
+        predicted, target = random_features(seed, levels=[16]), random_features(seed + 10, levels=[16])
+        target[16] = 3 * target[16] + 1  # backbone features are neither centred nor of unit size
+        maps = zip(predicted[16].numpy(), target[16].numpy(), strict=True)
+        expected = np.mean([reference_distance(distance, p, t) for p, t in maps])
+        assert meta_loss(predicted, target, distance).item() == pytest.approx(expected, abs=1e-12)
+        singles = ({16: features[16].float()} for features in (predicted, target))
+        assert meta_loss(*singles, distance).item() == pytest.approx(expected, abs=1e-5)
+
+
+@each_distance
+def test_levels_count_the_same_and_those_not_predicted_do_not(distance: str) -> None:
+    predicted, target = random_features(0), random_features(1)
+    singles = [meta_loss({stride: predicted[stride]}, target, distance).item() for stride in (16, 32)]
+    assert meta_loss(predicted, target, distance).item() == pytest.approx(np.mean(singles), abs=1e-12)
+    assert singles[0] != pytest.approx(singles[1], abs=1e-3)
+
+
+def test_known_values_of_meta_loss() -> None:
+    target = torch.tensor([1.0, 3.0]).view(1, 2, 1, 1)  # -1 and 1 when normalised
+    same, across = {16: 5 * target}, {16: torch.tensor([-3.0, 1.0]).view(1, 2, 1, 1)}
+    assert meta_loss(same, {16: target}).item() == pytest.approx(0, abs=1e-6)  # lengths do not matter
+    assert meta_loss(across, {16: target}).item() == pytest.approx(1, abs=1e-6)
+    assert meta_loss({16: -target}, {16: target}).item() == pytest.approx(2, abs=1e-6)
+    zeros = {16: torch.zeros_like(target)}
+    assert meta_loss(zeros, {16: target}, "l1").item() == pytest.approx(1, abs=1e-4)
+    assert meta_loss({16: 2 + zeros[16]}, {16: target}, "l1").item() == pytest.approx((3 + 1) / 2, abs=1e-4)
+    assert meta_loss({16: 2 + zeros[16]}, {16: target}, "l2").item() == pytest.approx((9 + 1) / 2, abs=1e-4)
+
+
+@pytest.mark.parametrize("distance", ["l1", "l2"])
+def test_scale_of_the_backbone_does_not_matter(distance: str) -> None:
+    predicted, target = random_features(0), random_features(1)
+    scaled = {stride: 100 * features - 20 for stride, features in target.items()}
+    value = meta_loss(predicted, scaled, distance).item()
+    assert value == pytest.approx(meta_loss(predicted, target, distance).item(), rel=1e-3)
+
+
+@each_distance
+def test_layout_in_memory_does_not_matter(distance: str) -> None:
+    predicted, target = random_features(0), random_features(1)
+    other = {stride: t.contiguous(memory_format=torch.channels_last) for stride, t in target.items()}
+    torch.testing.assert_close(meta_loss(predicted, other, distance), meta_loss(predicted, target, distance))
+
+
+@each_distance
+def test_gradcheck_of_meta_loss(distance: str) -> None:
+    target = random_features(1, levels=[16])
+    predicted = random_features(0, levels=[16])[16].requires_grad_()
+    assert torch.autograd.gradcheck(lambda p: meta_loss({16: p}, target, distance), (predicted,))
+    if distance != "l1":  # piecewise linear
+        assert torch.autograd.gradgradcheck(lambda p: meta_loss({16: p}, target, distance), (predicted,))
+
+
+@each_distance
+def test_no_gradient_reaches_the_detector(distance: str) -> None:
+    predicted = {stride: features.requires_grad_() for stride, features in random_features(0).items()}
+    target = {stride: features.requires_grad_() for stride, features in random_features(1).items()}
+    meta_loss(predicted, target, distance).backward()
+    assert all(features.grad is None for features in target.values())
+    assert all(features.grad is not None and features.grad.any() for features in predicted.values())
+
+
+@each_distance
+def test_autocast_computes_the_meta_loss_in_single_precision(distance: str) -> None:
+    predicted, target = random_features(0, torch.float32), random_features(1, torch.float32)
+    expected = meta_loss(predicted, target, distance)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(meta_loss(predicted, target, distance), expected)

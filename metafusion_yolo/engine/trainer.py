@@ -13,7 +13,6 @@ from ultralytics.utils import LOGGER, RANK, colorstr
 from ultralytics.utils.plotting import plot_images
 from ultralytics.utils.torch_utils import unwrap_model
 
-from metafusion_yolo.schedule import PARTS, Phase
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
 from metafusion_yolo.data.pairs import parse_rule
 from metafusion_yolo.engine._host import INPUT_KEY, data_error, input_description
@@ -22,6 +21,7 @@ from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.resources import find_data_yaml
+from metafusion_yolo.schedule import PARTS, Phase
 
 
 class FusionDetectionTrainer(DetectionTrainer):
@@ -102,6 +102,11 @@ class FusionDetectionTrainer(DetectionTrainer):
             for key, parameter in module.named_parameters(recurse=False):
                 frozen = any(x in f"{name}.{key}" for x in self.freeze_layer_names)
                 parameter.requires_grad = part in phase.lr.learning and not frozen
+        if not any(parameter.requires_grad for parameter in model.parameters()):  # a fixed rule under a warm-up, say
+            raise ValueError(
+                f"nothing learns in phase '{phase.name}'; give it a fraction of 0 under 'fusion: schedule:', or a rate "
+                f"above 0 to a part that has parameters and is not frozen"
+            )
         for i, group in enumerate(self.optimizer.param_groups):
             group["initial_lr"] = self.scheduler.base_lrs[i] = group["host_lr"] * getattr(phase.lr, group["part"])
             group["lr"] = group["initial_lr"] * self.lf(self.epoch)
@@ -112,7 +117,9 @@ class FusionDetectionTrainer(DetectionTrainer):
     def validate(self) -> tuple[dict[str, float] | None, float | None]:
         """Pick no best checkpoint while the detector has not met the fused images yet."""
         metrics, fitness = super().validate()
-        if self._phase is not None and not self._phase.trains_detector:
+        schedule = unwrap_model(self.model).config.schedule
+        phases = [schedule.phase(epoch, self.epochs) for epoch in range(self.epoch + 1)]
+        if not any(phase.trains_detector for phase in phases):
             self.best_fitness = None
             fitness = 0.0 if metrics is not None else None
         return metrics, fitness
@@ -142,7 +149,7 @@ def _modules(model: FusionDetectionModel) -> Iterator[tuple[str, str, nn.Module]
     """Yield the part (`fusion`, `backbone`, `head`), name and module of everything in a model."""
     depth = len(model.yaml["backbone"])
     for name, module in model.named_modules():
-        if name.startswith(("fusion", "teacher")):
-            yield "fusion", name, module
-        elif name.startswith("model."):
+        if name.startswith("model."):
             yield ("backbone" if int(name.split(".")[1]) < depth else "head"), name, module
+        elif name not in ("", "model"):
+            yield "fusion", name, module

@@ -76,5 +76,5 @@ class FusionDetectionValidator(DetectionValidator):
         """Return the batch with fused images; with visible ones for exports, which do not give the fused image."""
         if self._front_end is None:
             return batch
-        pair = batch["img"].to(next(self._front_end.parameters()).dtype)
+        pair = batch["img"].to(next(self._front_end.parameters(), batch["img"]).dtype)  # a fixed rule has no parameters
         return {**batch, "img": self._front_end(pair)["fused"]}

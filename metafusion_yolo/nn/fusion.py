@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from metafusion_yolo.color import replace_luminance, rgb_to_luminance
+from metafusion_yolo.color import replace_luminance, rgb_to_luminance, warm
 from metafusion_yolo.config import nearest
 from metafusion_yolo.nn.attention import MetaFeatureCrossAttention
-from metafusion_yolo.nn.blocks import ConvAct, DetailBranch, Encoder
+from metafusion_yolo.nn.blocks import ContrastRestoration, ConvAct, DetailBranch, Encoder, ThermalTint
 from metafusion_yolo.nn.meta import MetaFeatureExtractor
 
 STRIDE = 32  # the coarsest meta-features; height and width must be multiples of it
@@ -26,7 +26,8 @@ class FusionOutput(TypedDict):
         luminance: Its luminance before the chroma is added, (B, 1, H, W), [0, 1].
         weights: Share of each camera as predicted, at stride 4, (B, 2, H / 4, W / 4), `[:, 0:1]` visible, `[:, 1:2]`
             infrared, in [0, 1], sum 1.
-        detail: Residual added to the weighted luminance, (B, 1, H, W).
+        detail: Added to the weighted luminance: restored contrast and the detail branch, (B, 1, H, W).
+        warmth: How far the colour is shifted from blue to red at stride 4, (B, 1, H / 4, W / 4).
         meta_features: Meta-features by stride, 16 and 32, each (B, C, H / stride, W / stride); empty without attention.
     """
 
@@ -34,14 +35,16 @@ class FusionOutput(TypedDict):
     luminance: Tensor
     weights: Tensor
     detail: Tensor
+    warmth: Tensor
     meta_features: dict[int, Tensor]
 
 
 class FusionNet(nn.Module):
     """Fuse a pair into one image that a person can look at and a detector can read.
 
-    `fused luminance = w_visible · luminance + w_infrared · infrared + detail`, chroma of the visible image kept.
-    The weights are predicted at stride 4 and upsampled; the detail term is a thin branch at half resolution.
+    `fused luminance = w_visible · luminance + w_infrared · infrared + detail`, with the chroma of the visible image,
+    tinted where an object is warmer or colder than what is around it. The weights are predicted at stride 4 and
+    upsampled; the detail term restores local contrast that blending takes, and adds what a thin branch has learned.
     A camera whose plane is constant counts as absent: its weight is exactly 0.
 
     Args:
@@ -50,6 +53,8 @@ class FusionNet(nn.Module):
         heads: Attention heads.
         detail_channels: Width of the detail branch.
         attention: Whether to predict meta-features and embed them by cross-attention.
+        restoration: Strength of the contrast restoration before training.
+        tint: Strength of the thermal tint before training.
     """
 
     def __init__(
@@ -59,6 +64,8 @@ class FusionNet(nn.Module):
         heads: int = 2,
         detail_channels: int = 8,
         attention: bool = True,
+        restoration: float = 0.5,
+        tint: float = 0.25,
     ) -> None:
         super().__init__()
         self.visible_encoder = Encoder(3, channels)
@@ -69,7 +76,9 @@ class FusionNet(nn.Module):
             self.attention = MetaFeatureCrossAttention(channels, meta_channels, heads)
         self.embeds = attention
         self.weighting = WeightDecoder(channels)
+        self.restoration = ContrastRestoration(restoration)
         self.detail = DetailBranch(detail_channels)
+        self.tint = ThermalTint(tint)
 
     def forward(self, pair: Tensor) -> FusionOutput:
         """Fuse a batch of pairs.
@@ -88,13 +97,16 @@ class FusionNet(nn.Module):
         stems = torch.cat((visible_stem, infrared_stem), 1)
         weights = self.weighting(features, stems, available=present(luminance, infrared))
         infrared_weight = F.interpolate(weights[:, 1:2], size=pair.shape[-2:], mode="bilinear", align_corners=False)
-        detail = self.detail(luminance, infrared)
-        fused_luminance = (luminance + infrared_weight * (infrared - luminance) + detail).clamp(0, 1)
+        blend = luminance + infrared_weight * (infrared - luminance)
+        detail = self.restoration(blend, infrared_weight) + self.detail(luminance, infrared)
+        fused_luminance = (blend + detail).clamp(0, 1)
+        warmth = self.tint(luminance, infrared, weights[:, 1:2])
         return FusionOutput(
-            fused=replace_luminance(visible, fused_luminance, current=luminance),
+            fused=warm(replace_luminance(visible, fused_luminance, current=luminance), warmth),
             luminance=fused_luminance,
             weights=weights,
             detail=detail,
+            warmth=warmth,
             meta_features=meta_features,
         )
 

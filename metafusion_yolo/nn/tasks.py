@@ -5,7 +5,7 @@ The import path of :class:`FusionDetectionModel` is part of the checkpoint forma
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from ultralytics.utils.torch_utils import get_num_params
 
 from metafusion_yolo.config import FusionConfig, nearest
 from metafusion_yolo.criterion import FusionDetectionLoss
-from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.losses import meta_loss
+from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
 from metafusion_yolo.nn.rules import PixelRule
 from metafusion_yolo.nn.teaching import MetaTeacher, frozen_copy, look_ahead_loss, rows
@@ -125,9 +125,12 @@ class FusionDetectionModel(DetectionModel):
         if x.shape[1] != NUM_CHANNELS:
             return super()._predict_once(x, profile, embed)
         output = self.fuse_images(x)
-        with self.teacher.listening(self.model) if self.teacher else nullcontext({}) as features:
+        hearing: AbstractContextManager[dict[int, Tensor]] = nullcontext({})
+        if self.teacher:
+            hearing = self.teacher.listening(self.model)
+        with hearing as features:
             preds = super()._predict_once(self._shown_to_detector(output), profile, embed)
-        raw = preds[1] if isinstance(preds, tuple) else preds
+        raw = preds[-1] if isinstance(preds, tuple) else preds  # embeddings are a tuple too, of one or more tensors
         if isinstance(raw, dict):
             raw.update(fusion=output, backbone=features)
         return preds
@@ -151,22 +154,25 @@ class FusionDetectionModel(DetectionModel):
         raw = preds[1] if isinstance(preds, tuple) else preds
         if "fusion" not in raw:
             return self.criterion(preds, batch)
-        batch = {**batch, "fusion": raw.pop("fusion")}
-        features = raw.pop("backbone")
+        batch = {**batch, "fusion": raw["fusion"]}
         if self.teacher:
-            batch["taught"] = self.teacher(batch["fusion"]), features
+            batch["taught"] = self.teacher(batch["fusion"]), raw["backbone"]
         total, items = self.criterion(preds, batch)
         if self.teacher and self.training and self._looks_ahead(len(batch["img"])):
-            total = torch.cat((total, self._look_ahead(batch, features)[None]))
+            total = torch.cat((total, self._look_ahead(self.teacher, batch, raw["backbone"])[None]))
         return total, items
 
     def _looks_ahead(self, size: int) -> bool:
-        """Count a training batch, and tell whether its turn has come; a batch of one pair has no second half."""
+        """Count a training batch, and tell whether its turn has come.
+
+        A batch of one pair has no second half, and a frozen front-end nothing to learn from it.
+        """
         interval = self.config.meta.interval
         self.batches += 1
-        return interval > 0 and self.batches % interval == 0 and size > 1
+        learns = any(p.requires_grad for p in self.fusion.parameters())
+        return learns and interval > 0 and self.batches % interval == 0 and size > 1
 
-    def _look_ahead(self, batch: dict[str, Any], features: dict[int, Tensor]) -> Tensor:
+    def _look_ahead(self, teacher: MetaTeacher, batch: dict[str, Any], features: dict[int, Tensor]) -> Tensor:
         """Return the weighted look-ahead: one half of the batch for the inner step, the other for the outer loss."""
         size, meta = len(batch["img"]), self.config.meta
         half = size // 2
@@ -175,17 +181,17 @@ class FusionDetectionModel(DetectionModel):
         detector = frozen_copy(self, "model.")
 
         def align(output: FusionOutput) -> Tensor:
-            return meta_loss(self.teacher(output), targets, meta.distance)  # type: ignore[misc]
+            return meta_loss(teacher(output), targets, meta.distance)
 
         def lose(output: FusionOutput) -> Tensor:
-            preds = functional_call(self, detector, (output["fused"],))
+            preds = functional_call(self, detector, (self._shown_to_detector(output),))
             return self.criterion(preds, {**test, "fusion": output})[0].sum()
 
         loss = look_ahead_loss(
             self.fusion,
             (batch["img"][:half], align),
             (test["img"], lose),
-            self.teacher,
+            teacher,
             meta.inner_lr,
             meta.first_order,
         )
@@ -219,7 +225,13 @@ def build_fusion(config: FusionConfig) -> FusionNet | PixelRule:
     if config.method != "learned":
         return PixelRule(config.method)
     fusion = FusionNet(
-        config.channels, config.meta_channels, config.heads, config.detail_channels, attention=config.attention
+        config.channels,
+        config.meta_channels,
+        config.heads,
+        config.detail_channels,
+        attention=config.attention,
+        restoration=config.restoration,
+        tint=config.tint,
     )
     fusion.weighting.favour(config.start)
     return fusion

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
+from metafusion_yolo.nn.fusion import FusionOutput
 from metafusion_yolo.nn.meta import MetaProjection
 
 GENERATOR = "meta."  # prefix of the parameters of a FusionNet that make the meta-features
@@ -61,19 +61,19 @@ def backbone_taps(backbone: nn.Sequential, size: int = 64) -> dict[int, tuple[in
         size: Side of the image to probe with, in pixels.
     """
     taps, x = {}, next(backbone.parameters()).new_zeros(1, 3, size, size)
-    modes = [module.training for module in backbone]
+    modes = {module: module.training for module in backbone.modules()}
     backbone.eval()
     with torch.no_grad():
         for i, layer in enumerate(backbone):
             x = layer(x)
             taps[size // x.shape[-1]] = (i, x.shape[1])
-    for module, mode in zip(backbone, modes, strict=True):
-        module.train(mode)
+    for module, mode in modes.items():
+        module.training = mode
     return taps
 
 
 def look_ahead_loss(
-    fusion: FusionNet,
+    fusion: nn.Module,
     train: tuple[Tensor, OutputLoss],
     test: tuple[Tensor, OutputLoss],
     teacher: nn.Module,
@@ -88,7 +88,7 @@ def look_ahead_loss(
     any other loss: accumulation, loss scaling, weight averaging and the reduction over processes see an ordinary term.
 
     Args:
-        fusion: The network, which stays as it is.
+        fusion: The network, a :class:`~metafusion_yolo.nn.fusion.FusionNet`, which stays as it is.
         train: Pairs (B, 4, H, W) for the inner step, and the alignment loss of their output.
         test: Pairs for the outer loss, and that loss of their output.
         teacher: What the alignment loss learns with.
@@ -112,8 +112,8 @@ def look_ahead_loss(
         ahead = {name: p if g is None else p - lr * g for (name, p), g in zip(network.items(), steps, strict=True)}
         pairs, loss = test
         outer = loss(functional_call(fusion, {**ahead, **generator}, (pairs,)))
-    taught = [p for p in (*generator.values(), *teacher.parameters()) if p.requires_grad]
-    gradients = torch.autograd.grad(outer, taught, allow_unused=True)
+        taught = [p for p in (*generator.values(), *teacher.parameters()) if p.requires_grad]
+        gradients = torch.autograd.grad(outer, taught, allow_unused=True)
     linear = [(p * g).sum() for p, g in zip(taught, gradients, strict=True) if g is not None]
     surrogate = torch.stack(linear).sum()  # has the gradient of the outer loss, and keeps no graph
     return outer.detach() + surrogate - surrogate.detach()

@@ -33,7 +33,9 @@ def random_net(scale: float = 0.3, **sizes: int) -> FusionNet:
 
 
 def flat(output: FusionOutput) -> tuple[torch.Tensor, ...]:
-    return output["fused"], output["luminance"], output["weights"], output["detail"], *output["meta_features"]
+    return tuple(output[name] for name in ("fused", "luminance", "weights", "detail", "warmth")) + tuple(
+        output["meta_features"].values()
+    )
 
 
 class Outputs(nn.Module):
@@ -63,16 +65,18 @@ def test_shapes_and_ranges(size, scale) -> None:
     assert output["fused"].shape == (2, 3, height, width)
     assert output["luminance"].shape == output["detail"].shape == (2, 1, height, width)
     assert output["weights"].shape == (2, 2, height // 4, width // 4)
-    assert [f.shape for f in output["meta_features"]] == [
-        (2, 48, height // stride, width // stride) for stride in (16, STRIDE)
-    ]
+    assert output["warmth"].shape == (2, 1, height // 4, width // 4)
+    assert {stride: f.shape for stride, f in output["meta_features"].items()} == {
+        stride: (2, 48, height // stride, width // stride) for stride in (16, STRIDE)
+    }
     for name in ("fused", "luminance", "weights"):
         assert output[name].min() >= 0, name
         assert output[name].max() <= 1, name
     torch.testing.assert_close(output["weights"].sum(1), torch.ones(2, height // 4, width // 4), atol=1e-6, rtol=0)
     assert output["weights"].std() > 0.01  # the weights are maps, not constants
-    assert output["detail"].std() > 0.01
-    assert output["detail"].abs().max() <= 0.1
+    assert output["detail"].std() > 0.003
+    assert output["detail"].abs().max() <= 0.1 + 0.3  # the branch, and what the restoration adds to these pairs
+    assert output["warmth"].abs().max() <= 0.5
 
 
 def test_fused_luminance_is_the_weighted_sum_plus_detail() -> None:
@@ -85,9 +89,11 @@ def test_fused_luminance_is_the_weighted_sum_plus_detail() -> None:
     torch.testing.assert_close(output["luminance"], expected, atol=1e-12, rtol=0)
 
 
-def test_chroma_of_the_visible_image_is_kept() -> None:
+def test_chroma_of_the_visible_image_is_kept_without_tint() -> None:
     pair = 0.35 + 0.3 * random_pair().double()
-    fused = random_net(0.05).double()(pair)["fused"]
+    net = random_net(0.05).double()
+    nn.init.zeros_(net.tint.strength)
+    fused = net(pair)["fused"]
     inside = ((fused > 0) & (fused < 1)).all(1, keepdim=True)
     assert inside.float().mean() > 0.9
     for channel in (0, 2):  # Cr and Cb are multiples of R - Y and B - Y
@@ -95,6 +101,17 @@ def test_chroma_of_the_visible_image_is_kept() -> None:
         after = fused[:, channel : channel + 1] - rgb_to_luminance(fused)
         torch.testing.assert_close(after[inside], before[inside], atol=1e-12, rtol=0)
     assert (rgb_to_luminance(fused) - rgb_to_luminance(pair[:, :3])).abs().mean() > 0.01
+
+
+def test_tint_leaves_the_luminance_alone_and_has_no_cast() -> None:
+    pair = 0.35 + 0.3 * random_pair().double()
+    output = random_net(0.05).double()(pair)
+    inside = ((output["fused"] > 0) & (output["fused"] < 1)).all(1, keepdim=True)
+    torch.testing.assert_close(
+        rgb_to_luminance(output["fused"])[inside], output["luminance"][inside], atol=1e-12, rtol=0
+    )
+    assert output["warmth"].abs().mean() > 0.005
+    assert output["warmth"].mean().abs() < 0.002
 
 
 @pytest.mark.parametrize("size", SIZES[:2])
@@ -173,13 +190,15 @@ def test_favour_refuses_what_it_cannot_do() -> None:
     assert torch.equal(decoder.logits.bias, torch.zeros(2))
 
 
-def test_untrained_net_about_averages_the_cameras() -> None:
+def test_untrained_net_about_averages_the_cameras_and_restores_contrast() -> None:
     pair = random_pair()
-    output = untrained_net()(pair)
-    expected = (rgb_to_luminance(pair[:, :3]) + pair[:, 3:]) / 2
+    net = untrained_net()
+    output = net(pair)
+    average = (rgb_to_luminance(pair[:, :3]) + pair[:, 3:]) / 2
+    expected = (average + net.restoration(average, torch.full_like(average, 0.5))).clamp(0, 1)
     torch.testing.assert_close(output["luminance"], expected, atol=0.1, rtol=0)
     assert (output["luminance"] - expected).abs().mean() < 0.02
-    assert torch.equal(output["detail"], torch.zeros_like(output["detail"]))
+    assert output["luminance"].std() > 1.3 * average.std()
 
 
 def test_untrained_attention_leaves_the_features_alone() -> None:
@@ -194,7 +213,24 @@ def test_attention_looks_at_the_coarsest_meta_features() -> None:
     net, seen = random_net(), []
     net.attention.register_forward_hook(lambda module, args, kwargs, out: seen.append(kwargs), with_kwargs=True)
     output = net(random_pair())
-    assert torch.equal(seen[0]["context"], output["meta_features"][1])
+    assert torch.equal(seen[0]["context"], output["meta_features"][STRIDE])
+
+
+def test_without_attention_there_are_no_meta_features() -> None:
+    net = untrained_net(attention=False)
+    output = net(random_pair())
+    assert output["meta_features"] == {}
+    rest = {name for name in untrained_net().state_dict() if not name.startswith(("meta.", "attention."))}
+    assert net.state_dict().keys() == rest
+
+
+def test_untrained_attention_changes_nothing() -> None:
+    net, plain = untrained_net(), untrained_net(attention=False)
+    plain.load_state_dict({name: value for name, value in net.state_dict().items() if name in plain.state_dict()})
+    with torch.no_grad():
+        embedded, without = net(random_pair()), plain(random_pair())
+    for name in ("fused", "luminance", "weights", "detail"):
+        assert torch.equal(embedded[name], without[name]), name
 
 
 def test_gradient_reaches_every_parameter() -> None:
@@ -217,9 +253,9 @@ def test_untrained_net_can_start_to_learn() -> None:
 def test_featureless_pair_shows_no_frame() -> None:
     pair = torch.tensor([0.2, 0.4, 0.6, 0.7], dtype=torch.float64).view(1, 4, 1, 1).expand(1, 4, 64, 96)
     output = random_net(0.3).double()(pair)
-    for name in ("weights", "fused"):
-        cells = output[name].unflatten(2, (-1, 2)).unflatten(4, (-1, 2))  # the detail works on cells of 2 x 2 pixels
-        torch.testing.assert_close(cells, cells[:, :, :1, :, :1].expand_as(cells))
+    assert output["detail"].abs().max() > 0.001
+    for name in ("weights", "detail", "fused"):
+        torch.testing.assert_close(output[name], output[name][..., :1, :1].expand_as(output[name]))
 
 
 def test_gradcheck() -> None:
@@ -231,7 +267,8 @@ def test_gradcheck() -> None:
 
     def fuse(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         output = net(pair.masked_scatter(mask, values))
-        return output["fused"][..., 11:16, 11:16], output["weights"][..., 1:6:2, 1:6:2], *output["meta_features"]
+        middle, coarse = output["meta_features"].values()
+        return output["fused"][..., 11:16, 11:16], output["weights"][..., 1:6:2, 1:6:2], middle, coarse
 
     assert torch.autograd.gradcheck(fuse, values)
 

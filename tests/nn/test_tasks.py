@@ -6,54 +6,21 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from torch import nn
 from ultralytics.cfg import get_cfg
 from ultralytics.nn.tasks import DetectionModel, load_checkpoint, parse_model, yaml_model_load
 from ultralytics.utils.loss import E2ELoss, v8DetectionLoss
 
-from metafusion_yolo.config import FusionConfig
+from metafusion_yolo.config import METHODS, FusionConfig
+from metafusion_yolo.nn.rules import PixelRule
 from metafusion_yolo.nn.tasks import FusionDetectionModel, front_end_gflops, load_model_yaml
+
+from .conftest import fused_model, labelled, random_pair, write_yaml
 
 FAMILIES = ["yolov8", "yolo11", "yolo26"]
 ROOT = Path(__file__).parents[2]
 WEIGHTS = ROOT.parent / "shared" / "weights" / "yolov8n.pt"
-FUSION_TERMS = ["ssim_loss", "grad_loss", "int_loss"]
-
-
-def random_pair(height: int = 64, width: int = 96, batch: int = 2) -> torch.Tensor:
-    return torch.rand(batch, 4, height, width, generator=torch.Generator().manual_seed(0))
-
-
-def labelled(images: torch.Tensor) -> dict:
-    return {
-        "img": images,
-        "cls": torch.tensor([[0.0], [1.0], [2.0]]),
-        "bboxes": torch.tensor([[0.5, 0.5, 0.6, 0.4], [0.3, 0.4, 0.3, 0.5], [0.7, 0.6, 0.4, 0.4]]),
-        "batch_idx": torch.tensor([0.0, 0.0, 1.0]),
-    }
-
-
-def settled(model: FusionDetectionModel, seed: int = 0) -> FusionDetectionModel:
-    """Give batch norms, class scores and zero-initialised layers spread values, as if the model had been trained."""
-    generator = torch.Generator().manual_seed(seed)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1, generator=generator)
-            module.running_var.uniform_(0.5, 1.5, generator=generator)
-    with torch.no_grad():
-        for branch in [*model.model[-1].cv3, *getattr(model.model[-1], "one2one_cv3", [])]:
-            branch[-1].bias.zero_()  # the host starts near a score of 0
-        for layer in (model.fusion.attention.to_out, model.fusion.weighting.logits, model.fusion.detail.residual):
-            layer.weight.normal_(0, 0.1, generator=generator)
-    return model
-
-
-def fused_model(family: str = "yolov8", scale: str = "n") -> FusionDetectionModel:
-    torch.manual_seed(0)
-    model = settled(FusionDetectionModel(f"metafusion-{family}{scale}.yaml", verbose=False))
-    model.args = get_cfg()
-    return model
+FUSION_TERMS = ["ssim_loss", "grad_loss", "int_loss", "meta_loss"]
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -87,12 +54,6 @@ def pretrained() -> DetectionModel:
     if not WEIGHTS.is_file():
         pytest.skip(f"no checkpoint at {WEIGHTS}")
     return load_checkpoint(WEIGHTS)[0]
-
-
-def write_yaml(folder: Path, name: str = "metafusion-yolov8.yaml", **content) -> Path:
-    path = folder / name
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
-    return path
 
 
 # Model YAMLs ---------------------------------------------------------------------------------------------------------
@@ -189,18 +150,20 @@ def test_keys_of_the_detector_are_those_of_the_host(shared, stock) -> None:
     state = shared.state_dict()
     own = {key: value.shape for key, value in state.items() if key.startswith("model.")}
     assert own == {key: value.shape for key, value in stock.state_dict().items()}
-    assert all(key.startswith("fusion.") for key in state.keys() - own.keys())
+    assert all(key.startswith(("fusion.", "teacher.")) for key in state.keys() - own.keys())
     assert torch.equal(shared.stride, stock.stride)
 
 
 def test_all_keys_of_a_stock_checkpoint_load(pretrained) -> None:
-    model = FusionDetectionModel("metafusion-yolov8n.yaml", verbose=False)
-    front_end = deepcopy(model.fusion.state_dict())
+    model = fused_model()
+    before = deepcopy(model.state_dict())
     model.load(pretrained, verbose=False)
     expected, state = pretrained.float().state_dict(), model.state_dict()
     assert len(expected) == 355
     assert [key for key, value in expected.items() if not torch.equal(state[key], value)] == []
-    assert all(torch.equal(state[f"fusion.{key}"], value) for key, value in front_end.items())
+    rest = state.keys() - expected.keys()
+    assert any(key.startswith("teacher.") for key in rest)
+    assert all(torch.equal(state[key], before[key]) for key in rest)
 
 
 def test_stock_checkpoint_gives_its_own_boxes(pretrained) -> None:
@@ -209,6 +172,12 @@ def test_stock_checkpoint_gives_its_own_boxes(pretrained) -> None:
     images = random_pair()[:, :3]
     with torch.no_grad():
         assert torch.equal(model.eval()(images)[0], pretrained.eval()(images)[0])
+
+
+def test_state_of_the_host_lacks_only_what_is_ours(shared, stock) -> None:
+    missing, unexpected = deepcopy(shared).load_state_dict(stock.state_dict(), strict=False)
+    assert unexpected == []
+    assert {key.partition(".")[0] for key in missing} == {"fusion", "teacher"}
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
@@ -233,13 +202,30 @@ def test_pair_gives_what_the_detector_says_about_its_fused_image(shared, stock) 
     pair = random_pair()
     with torch.no_grad():
         fused = shared.fuse_images(pair)["fused"]
-        outputs = leaves(shared(pair)), leaves(stock(fused))
+        (boxes, raw), host = shared(pair), leaves(stock(fused))
+    own = leaves((boxes, {key: value for key, value in raw.items() if key not in ("fusion", "backbone")}))
     assert not torch.allclose(fused, pair[:, :3], atol=0.01)
-    assert all(torch.equal(own, host) for own, host in zip(*outputs, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(own, host, strict=True))
 
 
-def test_embeddings_of_a_pair_are_those_of_its_fused_image(shared, stock) -> None:
-    pair = random_pair()
+@pytest.mark.parametrize("training", [True, False])
+def test_raw_predictions_carry_what_the_loss_needs(training, shared, stock) -> None:
+    model, pair = deepcopy(shared).train(training), random_pair()
+    with torch.no_grad():
+        outputs = model(pair), deepcopy(stock).train(training)(pair[:, :3])
+    raw, host = (preds if training else preds[1] for preds in outputs)
+    assert raw.keys() == host.keys() | {"fusion", "backbone"}
+    assert torch.equal(raw["fusion"]["fused"], shared.fuse_images(pair)["fused"])
+    assert {stride: f.shape for stride, f in raw["backbone"].items()} == {16: (2, 128, 4, 6), 32: (2, 256, 2, 3)}
+    with torch.no_grad():
+        fused = model(pair[:, :3])
+    assert (fused if training else fused[1]).keys() == host.keys()  # nothing was fused
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_embeddings_of_a_pair_are_those_of_its_fused_image(batch, shared, stock) -> None:
+    pair = random_pair(batch=batch)
     with torch.no_grad():
         own = shared.predict(pair, embed=[9])
         host = stock.predict(shared.fuse_images(pair)["fused"], embed=[9])
@@ -252,10 +238,10 @@ def test_one_step_reaches_front_end_and_detector(model) -> None:
     last = "l1_loss" if model.yaml.get("reg_max") == 1 else "dfl_loss"
     assert list(items) == [*FUSION_TERMS, "box_loss", "cls_loss", last]
     assert max(map(len, items)) <= 10
-    assert total.shape == (6,)
+    assert total.shape == (7,)
     assert all(value > 0 for value in items.values())
     total.sum().backward()
-    for part in (model.fusion, model.model[0], model.model[-1]):
+    for part in (model.fusion, model.fusion.meta, model.teacher, model.model[0], model.model[-1]):
         assert any(p.grad is not None and p.grad.abs().max() > 0 for p in part.parameters())
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
 
@@ -267,7 +253,7 @@ def test_detection_loss_reaches_the_front_end_in_joint_phases_only(model, joint,
     batch = labelled(random_pair())
     preds = model(batch["img"]) if separate else None  # the host's way when it compiles the model
     total, _ = model.loss(batch, preds)
-    total[3:].sum().backward()
+    total[len(FUSION_TERMS) :].sum().backward()
     fusion = sum(float(p.grad.abs().sum()) for p in model.fusion.parameters() if p.grad is not None)
     detector = sum(float(p.grad.abs().sum()) for p in model.model.parameters() if p.grad is not None)
     assert detector > 0
@@ -278,30 +264,29 @@ def test_detection_loss_reaches_the_front_end_in_joint_phases_only(model, joint,
 def test_fusion_losses_reach_the_front_end_in_all_phases(model, joint) -> None:
     model.joint = joint
     total, _ = model.loss(labelled(random_pair()))
-    total[:3].sum().backward()
+    total[: len(FUSION_TERMS)].sum().backward()
     assert sum(float(p.grad.abs().sum()) for p in model.fusion.parameters() if p.grad is not None) > 0
     assert all(p.grad is None or not p.grad.any() for p in model.model.parameters())
 
 
 def test_loss_is_the_same_with_predictions_at_hand(shared) -> None:
     batch = labelled(random_pair())
+    model, preds = deepcopy(shared), shared(batch["img"])
     with torch.no_grad():
-        own = deepcopy(shared).loss(batch)
-        given = deepcopy(shared).loss(batch, shared(batch["img"]))  # the host's way when it validates
-    assert torch.equal(own[0], given[0])
-    assert own[1] == given[1]
+        own = model.loss(batch)
+        for _ in range(2):  # the predictions are not used up
+            given = model.loss(batch, preds)  # the host's way when it validates
+            assert torch.equal(own[0], given[0])
+            assert own[1] == given[1]
+    assert list(own[1])[: len(FUSION_TERMS)] == FUSION_TERMS
 
 
-def test_gains_of_the_section_weight_the_loss(tmp_path) -> None:
-    totals = []
-    for gains in ((1, 1, 1, 1), (2, 0, 3, 0.5)):
-        fusion = {"gains": dict(zip(("ssim", "gradient", "intensity", "detection"), gains, strict=True))}
-        torch.manual_seed(0)
-        path = write_yaml(tmp_path, detector="yolov8.yaml", fusion=fusion)
-        model = FusionDetectionModel(path, verbose=False)
-        model.args = get_cfg()
+def test_gains_of_the_section_weight_the_loss() -> None:
+    names, totals = ("ssim", "gradient", "intensity", "meta", "detection"), []
+    for gains in ((1, 1, 1, 1, 1), (2, 0, 3, 4, 0.5)):
+        model = fused_model(gains=dict(zip(names, gains, strict=True)))
         totals.append(model.loss(labelled(random_pair()))[0])
-    torch.testing.assert_close(totals[1], totals[0] * torch.tensor([2, 0, 3, 0.5, 0.5, 0.5]))
+    torch.testing.assert_close(totals[1], totals[0] * torch.tensor([2, 0, 3, 4, 0.5, 0.5, 0.5]))
 
 
 def test_batch_without_boxes(model) -> None:
@@ -343,6 +328,22 @@ def test_two_headed_detector_can_do_without_nms() -> None:
         boxes = model(random_pair())[0]
     assert boxes.shape == (2, 126, 6)  # x1, y1, x2, y2, score, class of 96 + 24 + 6 places
     assert model.loss(labelled(random_pair()))[0].isfinite().all()
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "learned"])
+def test_detectors_train_on_fixed_rules(method, stock, family) -> None:
+    model = fused_model(family, method=method).train()
+    assert isinstance(model.fusion, PixelRule)
+    assert model.teacher is None
+    assert {name.partition(".")[0] for name, _ in model.named_parameters()} == {"model"}
+    batch = labelled(random_pair())
+    total, items = model.loss(batch)
+    assert "meta_loss" not in items
+    host, _ = deepcopy(model).loss({**batch, "img": model.fuse_images(batch["img"])["fused"]})
+    assert torch.equal(total[3:], host)
+    total.sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+    assert model.model[0].conv.weight.grad.any()
 
 
 # What the host does to models ----------------------------------------------------------------------------------------

@@ -1,0 +1,137 @@
+"""Detectors of pairs that are no image fusion: a wider stem, two backbones, two detectors. Baselines only."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from ultralytics.nn.tasks import DetectionModel
+
+from metafusion_yolo.config import FusionConfig
+from metafusion_yolo.engine._host import INPUT_KEY, input_description
+from metafusion_yolo.engine.trainer import FusionDetectionTrainer
+from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.nn.tasks import load_model_yaml
+from metafusion_yolo.nn.teaching import backbone_taps
+
+CONFIG = FusionConfig.from_dict(
+    {
+        "method": "average",
+        "augment": {"modality_dropout": 0.0},
+        "schedule": {"warmup": {"fraction": 0.0}, "joint": {"fraction": 1.0}, "finetune": {"fraction": 0.0}},
+    }
+)
+
+
+class EarlyFusionModel(DetectionModel):
+    """A stock detector whose first convolution reads R, G, B and IR.
+
+    The kernels of a checkpoint are kept for R, G and B; IR starts with their mean, and all are scaled by 3/4, so that
+    a grey pair gives what a grey image gave.
+    """
+
+    config = CONFIG
+    joint = True
+
+    def __init__(self, cfg: dict[str, Any], nc: int, verbose: bool = False) -> None:
+        super().__init__(cfg, ch=NUM_CHANNELS, nc=nc, verbose=verbose)
+
+    def load(self, weights: Any, verbose: bool = True) -> None:
+        """Widen the stem of the checkpoint."""
+        super().load(weights, verbose)
+        with torch.no_grad():
+            stem = self.model[0].conv.weight
+            stem[:, 3] = stem[:, :3].mean(1)
+            stem *= 3 / 4
+
+
+class MidFusionModel(DetectionModel):
+    """A detector with a backbone for each camera, joined at strides 8, 16 and 32 by concatenation.
+
+    A 1x1 convolution takes the joined features back to the channels that neck and head expect. It starts as their
+    mean, so that the pretrained neck begins on features it knows; both backbones start from the same checkpoint.
+    """
+
+    config = CONFIG
+    joint = True
+
+    def __init__(self, cfg: dict[str, Any], nc: int, verbose: bool = False) -> None:
+        super().__init__(cfg, ch=3, nc=nc, verbose=verbose)
+        self.depth = len(self.yaml["backbone"])
+        self.infrared_backbone = deepcopy(self.model[: self.depth])
+        levels = [taps for stride, taps in backbone_taps(self.model[: self.depth]).items() if stride >= 8]
+        self.joins = nn.ModuleDict({str(i): nn.Conv2d(2 * c, c, kernel_size=1) for i, c in levels})
+        for join in self.joins.values():
+            eye = torch.eye(join.out_channels)[:, :, None, None]
+            join.weight.data.copy_(torch.cat((eye, eye), 1) / 2)
+            nn.init.zeros_(join.bias)
+
+    def load(self, weights: Any, verbose: bool = True) -> None:
+        """Start both backbones from the checkpoint."""
+        super().load(weights, verbose)
+        self.infrared_backbone.load_state_dict(self.model[: self.depth].state_dict())
+
+    def _predict_once(self, x: Tensor, profile: bool = False, embed: list[int] | None = None) -> Any:
+        """Run both backbones, join them, and go on with neck and head."""
+        if x.shape[1] != NUM_CHANNELS:
+            return super()._predict_once(x, profile, embed)
+        visible, infrared = x[:, :3], x[:, 3:].expand(-1, 3, -1, -1)
+        saved: list[Tensor | None] = []
+        for i, layer in enumerate(self.model[: self.depth]):
+            visible, infrared = layer(visible), self.infrared_backbone[i](infrared)
+            joined = self.joins[str(i)](torch.cat((visible, infrared), 1)) if str(i) in self.joins else None
+            saved.append(joined if i in self.save else None)
+        x = joined
+        for layer in self.model[self.depth :]:
+            if layer.f != -1:
+                x = saved[layer.f] if isinstance(layer.f, int) else [x if j == -1 else saved[j] for j in layer.f]
+            x = layer(x)
+            saved.append(x if layer.i in self.save else None)
+        return x
+
+
+class LateFusionModel(nn.Module):
+    """Two single-camera detectors, whose boxes go through one non-maximum suppression together."""
+
+    def __init__(self, visible: nn.Module, infrared: nn.Module) -> None:
+        super().__init__()
+        self.visible, self.infrared = visible, infrared
+        self.names, self.stride, self.yaml = visible.names, visible.stride, visible.yaml
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Return the decoded boxes of both, (B, 4 + classes, 2 N)."""
+        return torch.cat([model(x)[0] for model in (self.visible, self.infrared)], 2)
+
+    def fuse(self, verbose: bool = True) -> LateFusionModel:
+        """Fold batch norms, as the host asks before inference."""
+        self.visible.fuse(verbose=False)
+        self.infrared.fuse(verbose=False)
+        return self
+
+
+class BaselineTrainer(FusionDetectionTrainer):
+    """Trains one of the above on the paired data of a fused detector, by the losses of the host alone."""
+
+    model_class: type[DetectionModel]
+
+    def get_model(self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True) -> nn.Module:
+        """Build the detector that the fused one's YAML names, and load a stock checkpoint."""
+        model = self.set_model_names_for_load(self.model_class(load_model_yaml(cfg), nc=self.data["nc"]))
+        if weights:
+            model.load(weights, verbose)
+        model.yaml[INPUT_KEY] = input_description(self.data["infrared"])
+        return model
+
+
+class EarlyFusionTrainer(BaselineTrainer):
+    """Trains :class:`EarlyFusionModel`."""
+
+    model_class = EarlyFusionModel
+
+
+class MidFusionTrainer(BaselineTrainer):
+    """Trains :class:`MidFusionModel`."""
+
+    model_class = MidFusionModel

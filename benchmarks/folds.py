@@ -1,0 +1,61 @@
+"""Folds of whole blocks of neighbouring frames: frames of one drive look alike, and must not be on both sides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+
+def blocks_of(images: Sequence[Path], gap: int = 60) -> list[list[Path]]:
+    """Group images whose frame numbers (the last digits of their names) follow each other closely.
+
+    Args:
+        images: Paths of the visible images.
+        gap: Largest distance of frame numbers within a block.
+    """
+    numbered = sorted((int((re.findall(r"\d+", image.stem) or ["0"])[-1]), image) for image in images)
+    blocks: list[list[Path]] = []
+    last = None
+    for number, image in numbered:
+        if last is None or number - last > gap:
+            blocks.append([])
+        blocks[-1].append(image)
+        last = number
+    return blocks
+
+
+def counts(image: Path, classes: Sequence[int]) -> np.ndarray:
+    """Return 1 and the boxes of each class of an image, (1 + classes,)."""
+    parts = ["labels" if part == "images" else part for part in image.parts]
+    label = Path(*parts).with_suffix(".txt")
+    found = [int(line.split()[0]) for line in label.read_text().splitlines() if line.strip()] if label.exists() else []
+    return np.array([1, *(found.count(c) for c in classes)])
+
+
+def folds_of(images: Sequence[Path], number: int, classes: Sequence[int], gap: int = 60) -> list[list[Path]]:
+    """Deal blocks into folds so that images and boxes of each class are spread as evenly as the blocks allow.
+
+    The largest block first, each to the fold whose sum of squared shares it raises least.
+
+    Args:
+        images: Paths of the visible images, with labels beside them in the host's layout.
+        number: How many folds.
+        classes: Classes to spread.
+        gap: See :func:`blocks_of`.
+
+    Returns:
+        The images of each fold, sorted.
+    """
+    total = np.maximum(sum(counts(image, classes) for image in images), 1)
+    load = np.zeros((number, len(total)))
+    folds: list[list[Path]] = [[] for _ in range(number)]
+    sized = [(sum(counts(image, classes) for image in block), block) for block in blocks_of(images, gap)]
+    for count, block in sorted(sized, key=lambda item: (-item[0][1:].sum(), item[1])):
+        rise = (((load + count) / total) ** 2 - (load / total) ** 2).sum(1)
+        best = int(rise.argmin())
+        load[best] += count
+        folds[best] += block
+    return [sorted(fold) for fold in folds]

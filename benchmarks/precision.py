@@ -1,0 +1,65 @@
+"""Average precision pooled over folds, with bootstrap intervals over images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ultralytics.utils.metrics import ap_per_class
+
+Image = dict[str, np.ndarray]  # tp (N, 10), conf (N,), pred_cls (N,), target_cls (K,) of one image
+EMPTY = {"tp": np.zeros((0, 10), bool), "conf": np.zeros(0), "pred_cls": np.zeros(0), "target_cls": np.zeros(0)}
+MEASURES = ("mAP50", "mAP50-95")
+
+
+def average_precision(images: Sequence[Image], classes: dict[int, str]) -> dict[str, float]:
+    """Return AP50 by class name, their mean and the mean AP50-95, in percent, of detections pooled over images.
+
+    The precision is the host's. A class without a box in these images counts as 0.
+    """
+    pooled = {key: np.concatenate([image[key] for image in images]) for key in EMPTY}
+    results = ap_per_class(pooled["tp"], pooled["conf"], pooled["pred_cls"], pooled["target_cls"])
+    by_class = dict(zip(results[6].tolist(), results[5], strict=True))
+    chosen = {name: 100 * by_class.get(c, np.zeros(10)) for c, name in classes.items()}
+    mean = np.mean([*chosen.values()], 0)
+    return {**{name: ap[0] for name, ap in chosen.items()}, "mAP50": mean[0], "mAP50-95": mean.mean()}
+
+
+def resampled(
+    images: Sequence[Sequence[Image]], classes: dict[int, str], resamples: int, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Return every measure under resampling of the images, each (resamples,).
+
+    Args:
+        images: The evaluations of each image, one a seed of the training; they are drawn together.
+        classes: Name of each class that counts.
+        resamples: How often to draw as many images as there are, with replacement.
+        seed: The same seed draws the same images, so that rows can be subtracted from one another.
+    """
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(len(images), size=(resamples, len(images)))
+    values = [average_precision([e for i in draw for e in images[i]], classes) for draw in draws]
+    return {measure: np.array([v[measure] for v in values]) for measure in (*classes.values(), *MEASURES)}
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """Return the central 95 % of resampled values."""
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def with_missing(
+    both: Sequence[Image], visible: Sequence[Image], infrared: Sequence[Image], share: float, seed: int = 0
+) -> list[Image]:
+    """Return the evaluation of each image when a share of the pairs lacks a camera, the two in turn.
+
+    Args:
+        both: Evaluations with both cameras, one an image.
+        visible: With the visible camera alone.
+        infrared: With the infrared camera alone.
+        share: Of the pairs, [0, 1].
+        seed: Which pairs.
+    """
+    order = np.random.default_rng(seed).permutation(len(both))
+    left = {int(i): (visible, infrared)[n % 2] for n, i in enumerate(order[: round(share * len(both))])}
+    return [left.get(i, both)[i] for i in range(len(both))]

@@ -1,0 +1,115 @@
+"""What does teaching cost in training? Time of an optimizer step, joint losses alone against teaching and look-ahead.
+
+All variants run in one process on the same batch, alternating; medians, and ratios to the joint losses alone. The
+look-ahead is taken every `interval` batches: its ratio is the mean over one such stretch.
+
+    python benchmarks/step_time.py --imgsz 384 --batch 8 --threads 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import ultralytics
+from ultralytics.cfg import get_cfg
+
+from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "joint losses": {"gains": {"meta": 0.0}, "meta": {"interval": 0}},
+    "teaching": {"gains": {"meta": 1.0}, "meta": {"interval": 0}},
+    "look-ahead, first order": {"gains": {"meta": 1.0}, "meta": {"interval": 1, "first_order": True}},
+    "look-ahead": {"gains": {"meta": 1.0}, "meta": {"interval": 1}},
+}
+
+
+class Training:
+    """A model in training on one batch, ready to take steps.
+
+    Args:
+        section: Changes to the `fusion:` section.
+        batch: The host's batch.
+        device: Where to train.
+    """
+
+    def __init__(self, section: dict[str, Any], batch: dict[str, torch.Tensor], device: torch.device) -> None:
+        shipped = load_model_yaml("metafusion-yolov8n.yaml")
+        shipped["fusion"] = {**shipped["fusion"], **section}
+        self.model = FusionDetectionModel(shipped, nc=3, verbose=False).to(device).train()
+        self.model.args = get_cfg()
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-5)
+        self.batch = batch
+
+    def step(self) -> float:
+        """Take one step; return its time in milliseconds."""
+        synchronize(self.batch["img"].device)
+        start = time.perf_counter()
+        loss, _ = self.model.loss(self.batch)
+        loss.sum().backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        synchronize(self.batch["img"].device)
+        return (time.perf_counter() - start) * 1e3
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for a GPU."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--imgsz", type=int, default=384)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--interval", type=int, default=4, help="batches from one look-ahead to the next")
+    parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--json", type=Path, help="file to write")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    device, boxes = torch.device(args.device), 6
+    batch = {
+        "img": torch.rand(args.batch, 4, args.imgsz, args.imgsz),
+        "cls": torch.zeros(args.batch * boxes, 1),
+        "bboxes": torch.rand(args.batch * boxes, 4) * 0.3 + 0.3,
+        "batch_idx": torch.arange(args.batch).repeat_interleave(boxes).float(),
+    }
+    batch = {key: value.to(device) for key, value in batch.items()}
+    trainings = {name: Training(section, batch, device) for name, section in VARIANTS.items()}
+    times: dict[str, list[float]] = {name: [] for name in trainings}
+    for i in range(args.runs + 2):
+        for name, training in trainings.items():
+            elapsed = training.step()
+            if i >= 2:
+                times[name].append(elapsed)
+    base = times["joint losses"]
+    print(
+        f"torch {torch.__version__}, ultralytics {ultralytics.__version__}, {platform.machine()}, {args.device}, ",
+        end="",
+    )
+    print(f"{args.threads} threads, batch {args.batch}, {args.imgsz} px, {args.runs} steps each")
+    print(f"| step | median ms | ratio | ratio at interval {args.interval} |\n|---|---|---|---|")
+    rows = {}
+    for name, values in times.items():
+        ratio = statistics.median(v / b for v, b in zip(values, base, strict=True))
+        without = statistics.median(v / b for v, b in zip(times["teaching"], base, strict=True))
+        mean = (ratio + (args.interval - 1) * without) / args.interval if "look-ahead" in name else ratio
+        rows[name] = {"ms": statistics.median(values), "ratio": ratio, "ratio_at_interval": mean}
+        print(f"| {name} | {rows[name]['ms']:.0f} | {ratio:.2f} | {mean:.2f} |")
+    if args.json:
+        args.json.write_text(json.dumps({"setting": vars(args) | {"json": str(args.json)}, "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
