@@ -77,7 +77,7 @@ def train_and_evaluate(setting: Any, run: Any) -> dict[str, Any]:
         pair = (run.file.with_name(run.file.name.replace("late", camera, 1)).stem for camera in ("visible", "infrared"))
         model: nn.Module = LateFusionModel(*(load_checkpoint(last(folder.with_name(name)))[0] for name in pair))
     else:
-        (folder / "metafusion-yolov8n.yaml").write_text(yaml.safe_dump(model_yaml(row.fusion)))
+        (folder / "metafusion-yolov8n.yaml").write_text(yaml.safe_dump(model_yaml(row.model, row.fusion)))
         args = {
             **host,
             "model": str(folder / "metafusion-yolov8n.yaml"),
@@ -111,9 +111,9 @@ def evaluate(model: nn.Module, host: dict[str, Any], view: str) -> dict[str, Any
     return validator.recorded
 
 
-def model_yaml(changes: dict[str, Any]) -> dict[str, Any]:
-    """Return the shipped model YAML with changes to its `fusion:` section."""
-    shipped = yaml.safe_load(find_model_yaml("metafusion-yolov8n.yaml").read_text())
+def model_yaml(name: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return a shipped model YAML with changes to its `fusion:` section."""
+    shipped = yaml.safe_load(find_model_yaml(name).read_text())
     return {**shipped, "fusion": merged(shipped["fusion"], changes)}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 
 def rgb_to_luminance(rgb: Tensor) -> Tensor:
@@ -62,38 +61,6 @@ def replace_luminance(rgb: Tensor, luminance: Tensor, current: Tensor | None = N
     if luminance.shape != current.shape:
         raise ValueError(f"luminance must have the size of rgb {tuple(rgb.shape)}, got {tuple(luminance.shape)}")
     return (rgb + (luminance - current)).clamp(0, 1)
-
-
-def warm(rgb: Tensor, warmth: Tensor) -> Tensor:
-    """Shift the colours of an image from blue towards red and leave it its brightness.
-
-    `R' = R + t`, `B' = B - t`, and G such that the luminance stays; clamped to [0, 1].
-
-    Args:
-        rgb: Image (B, 3, H, W), R, G, B in [0, 1].
-        warmth: Shift t (B, 1, h, w), negative towards blue; another size is resized to that of the image.
-
-    Returns:
-        Image (B, 3, H, W), R, G, B in [0, 1].
-
-    Raises:
-        TypeError: If an image is not of a floating-point type.
-        ValueError: If `rgb` is not (B, 3, H, W), or `warmth` is not one channel.
-
-    Source:
-        This project.
-
-    Example:
-        >>> grey = torch.full((1, 3, 1, 1), 0.5)
-        >>> [round(x, 3) for x in warm(grey, torch.full((1, 1, 1, 1), 0.1)).flatten().tolist()]
-        [0.6, 0.468, 0.4]
-    """
-    _check(rgb, "rgb", channels=3)
-    _check(warmth, "warmth", channels=1)
-    shift = torch.cat((warmth, (0.114 - 0.299) / 0.587 * warmth, -warmth), 1)
-    if shift.shape[-2:] != rgb.shape[-2:]:
-        shift = F.interpolate(shift, size=rgb.shape[-2:], mode="bilinear", align_corners=False)
-    return (rgb + shift).clamp(0, 1)
 
 
 def _check(image: Tensor, name: str, channels: int) -> None:

@@ -13,7 +13,6 @@ from metafusion_yolo.schedule import Schedule
 METHODS = ("learned", "visible", "infrared", "average", "maximum", "false-colour")
 LEVELS = (16, 32)
 DISTANCES = ("cosine", "l1", "l2")
-STARTS = ("even", "visible", "infrared")
 
 T = TypeVar("T")
 
@@ -47,7 +46,7 @@ class Gains:
 
     ssim: float = 1.0
     gradient: float = 10.0
-    intensity: float = 20.0
+    intensity: float = 1.0
     detection: float = 1.0
     meta: float = 1.0
     look_ahead: float = 1.0
@@ -105,7 +104,7 @@ class Augment:
     infrared_gain: float = 0.3
     infrared_offset: float = 0.1
     infrared_noise: float = 0.02
-    modality_dropout: float = 0.1
+    modality_dropout: float = 0.2
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -124,10 +123,8 @@ class FusionConfig:
         meta_channels: Width of the meta-features.
         heads: Attention heads; divides `channels`.
         detail_channels: Width of the half-resolution detail branch.
-        restoration: Local contrast given back to an even blend before training, as a share of the fine structure.
-        tint: How strongly an object warmer than its surroundings is tinted red before training.
         attention: Whether meta-features are predicted and embedded by cross-attention.
-        start: Which camera the weight maps favour before training.
+        start: Share of the infrared camera in the weight maps before training, in (0, 1).
         gains: See :class:`Gains`.
         meta: See :class:`Meta`.
         schedule: See :class:`Schedule`.
@@ -139,10 +136,8 @@ class FusionConfig:
     meta_channels: int = 48
     heads: int = 2
     detail_channels: int = 8
-    restoration: float = 0.5
-    tint: float = 0.25
     attention: bool = True
-    start: str = "even"
+    start: float = 0.7
     gains: Gains = field(default_factory=Gains)
     meta: Meta = field(default_factory=Meta)
     schedule: Schedule = field(default_factory=Schedule)
@@ -156,13 +151,10 @@ class FusionConfig:
             raise ValueError(f"fusion: channels must be even (half of them at stride 4), not {self.channels}")
         if self.channels % self.heads:
             raise ValueError(f"fusion: channels ({self.channels}) must be a multiple of heads ({self.heads})")
-        for name in ("restoration", "tint"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"fusion: {name} must lie in [0, 1], not {getattr(self, name)}")
-        for name, known in (("method", METHODS), ("start", STARTS)):
-            value = getattr(self, name)
-            if value not in known:
-                raise ValueError(f"fusion: {name}: '{value}' is unknown, {nearest(value, known)}")
+        if not 0 < self.start < 1:
+            raise ValueError(f"fusion: start must lie in (0, 1), not {self.start}")
+        if self.method not in METHODS:
+            raise ValueError(f"fusion: method: '{self.method}' is unknown, {nearest(self.method, METHODS)}")
 
     @property
     def teaches(self) -> bool:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from metafusion_yolo.color import replace_luminance, rgb_to_luminance, warm
+from metafusion_yolo.color import replace_luminance, rgb_to_luminance
 
 WEIGHTS = np.array([0.299, 0.587, 0.114])
 RGB_TO_YCBCR = np.stack(
@@ -108,30 +108,3 @@ def test_export_needs_plain_arithmetic_only() -> None:
     operators = {str(node.target).split(".")[1] for node in program.graph.nodes if node.op == "call_function"}
     assert operators == {"slice", "mul", "add", "sub", "clamp"}
     assert torch.equal(program.module()(*images), replace_luminance(*images))
-
-
-def test_warmth_shifts_red_and_blue_and_keeps_the_luminance() -> None:
-    rgb, warmth = 0.4 + 0.2 * random_image(3), 0.2 * (random_image(1, seed=1) - 0.5)  # nothing clips
-    warmed = warm(rgb, warmth)
-    np.testing.assert_allclose((warmed - rgb)[:, 0:1].numpy(), warmth.numpy(), atol=1e-15)
-    np.testing.assert_allclose((warmed - rgb)[:, 2:3].numpy(), -warmth.numpy(), atol=1e-15)
-    np.testing.assert_allclose(ycbcr(warmed)[:, 0:1], ycbcr(rgb)[:, 0:1], atol=1e-15)
-    assert torch.equal(warm(rgb.float(), torch.zeros(2, 1, 5, 7)), rgb.float())
-
-
-def test_warmth_may_be_coarser_than_the_image() -> None:
-    rgb = random_image(3, size=(8, 12))
-    warmth = torch.full((2, 1, 2, 3), 0.1, dtype=torch.float64)
-    torch.testing.assert_close(warm(rgb, warmth), warm(rgb, torch.full((2, 1, 8, 12), 0.1, dtype=torch.float64)))
-
-
-def test_warmth_stays_in_range_and_checks_its_input() -> None:
-    rgb = random_image(3)
-    for level in (-2.0, 2.0):
-        warmed = warm(rgb, torch.full_like(rgb[:, :1], level))
-        assert warmed.min() >= 0
-        assert warmed.max() <= 1
-    with pytest.raises(ValueError, match=r"rgb must be \(B, 3, H, W\)"):
-        warm(random_image(4), random_image(1))
-    with pytest.raises(ValueError, match=r"warmth must be \(B, 1, H, W\), got \(2, 3, 5, 7\)"):
-        warm(rgb, rgb)

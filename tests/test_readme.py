@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 from metafusion_yolo import cli
 from metafusion_yolo.config import FusionConfig
@@ -48,10 +49,14 @@ class _Anything:
 def test_the_table_of_the_fusion_section_shows_the_defaults():
     config = FusionConfig()
     rows = dict(re.findall(r"^\| `([^`]+)`(?:[^|]*)\| ([^|]+) \|", README, re.MULTILINE))
-    gains, augment = config.gains, config.augment
-    assert rows["start"] == config.start
-    expected = [gains.ssim, gains.gradient, gains.intensity, gains.detection]
-    assert [float(x) for x in rows["gains: {ssim, gradient, intensity, detection}"].split(",")] == expected
+    gains, meta, augment = config.gains, config.meta, config.augment
+    assert rows["method"] == config.method
+    assert rows["attention"] == str(config.attention).lower()
+    assert float(rows["start"]) == config.start
+    expected = [gains.ssim, gains.gradient, gains.intensity, gains.detection, gains.meta]
+    assert [float(x) for x in rows["gains: {ssim, gradient, intensity, detection, meta}"].split(",")] == expected
+    shown = yaml.safe_load(f"[{rows['meta: {levels, distance, interval, inner_lr, first_order}']}]")
+    assert shown == [list(meta.levels), meta.distance, meta.interval, meta.inner_lr, meta.first_order]
     expected = [augment.infrared_gain, augment.infrared_offset, augment.infrared_noise, augment.modality_dropout]
     key = "augment: {infrared_gain, infrared_offset, infrared_noise, modality_dropout}"
     assert [float(x) for x in rows[key].split(",")] == expected

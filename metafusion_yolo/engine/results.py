@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from ultralytics.engine.results import Results
 from ultralytics.utils.ops import scale_masks
 
-from metafusion_yolo.color import replace_luminance, rgb_to_luminance, warm
+from metafusion_yolo.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.config import nearest
 
 VIEWS = ("fused", "visible", "infrared")
@@ -32,8 +32,8 @@ class FusionResults(Results):
 
     Args:
         pair: (H, W, 4) uint8, R, G, B, IR.
-        fusion: `infrared_weight` and `warmth` (1, h / 4, w / 4) and `detail` (1, h, w) of the front-end, h and w those
-            of the network; None where the model is an export that does not give them.
+        fusion: `infrared_weight` (1, h / 4, w / 4) and `detail` (1, h, w) of the front-end at the network's size; None
+            where the model is an export that does not give them.
         view: See above.
         **kwargs: As for the host's results.
     """
@@ -66,7 +66,7 @@ class FusionResults(Results):
     def fused(self) -> np.ndarray | None:
         """Fused image (H, W, 3) uint8, RGB, in the size of the visible image; None for exports without it.
 
-        It is composed at the native size from weights, detail and warmth, so it is as sharp as the sources.
+        It is composed at the native size from the weights and the detail term, so it is as sharp as the sources.
         """
         if self._fusion is None or self.fusion_weights is None:
             return None
@@ -76,7 +76,6 @@ class FusionResults(Results):
         weight = torch.from_numpy(self.fusion_weights[1:])[None]
         detail = self._at_image_size(self._fusion, "detail")
         fused = replace_luminance(rgb, (luminance + weight * (infrared - luminance) + detail).clamp(0, 1), luminance)
-        fused = warm(fused, self._at_image_size(self._fusion, "warmth"))
         return (fused[0].permute(1, 2, 0) * 255).round().byte().numpy()
 
     def _at_image_size(self, fusion: dict[str, Tensor], key: str) -> Tensor:
@@ -115,9 +114,4 @@ class FusionResults(Results):
 
 def pack_fusion(output: dict[str, Tensor], i: int) -> dict[str, Tensor]:
     """Return what :class:`FusionResults` needs of the i-th pair of a batch, small enough to keep many."""
-    planes = {
-        "infrared_weight": output["weights"][i, 1:2],
-        "detail": output["detail"][i],
-        "warmth": output["warmth"][i],
-    }
-    return {name: plane.half().cpu() for name, plane in planes.items()}
+    return {"infrared_weight": output["weights"][i, 1:2].half().cpu(), "detail": output["detail"][i].half().cpu()}

@@ -72,65 +72,6 @@ class DetailBranch(nn.Module):
         return self.limit * without_grid(residual)
 
 
-class ContrastRestoration(nn.Module):
-    """Give back local contrast that blending took: what shows in one camera alone is halved by an even blend.
-
-    An unsharp mask of the blend, strongest where the blend is even and 0 where one camera stands alone.
-
-    Source: this project. Unsharp masking raised what a frozen detector reads from an even blend, and not what it reads
-    from either camera, see docs/experiments.md.
-
-    Args:
-        strength: Share of the fine structure that is added to an even blend before training; learned from there.
-        scale: Size in pixels below which structure is fine.
-    """
-
-    def __init__(self, strength: float, scale: int = 8) -> None:
-        super().__init__()
-        self.strength = nn.Parameter(torch.tensor(strength))
-        self.scale = scale
-
-    def forward(self, blend: Tensor, infrared_weight: Tensor) -> Tensor:
-        """Return what to add to a blend (B, 1, H, W) made with the weight (B, 1, H, W); H, W multiples of the scale."""
-        coarse = F.avg_pool2d(blend, self.scale)
-        coarse = F.interpolate(coarse, size=blend.shape[-2:], mode="bilinear", align_corners=False)
-        evenness = 4 * infrared_weight * (1 - infrared_weight)
-        return self.strength * evenness * (blend - coarse)
-
-
-class ThermalTint(nn.Module):
-    """Say in the colour what is warm: chroma has room for what one luminance cannot hold.
-
-    The infrared image minus the luminance, relative to its surroundings, so that no large area takes a cast; strongest
-    where the blend is even and 0 where one camera stands alone.
-
-    Source: this project. It raised what a frozen detector reads from a blend, see docs/experiments.md.
-
-    Args:
-        strength: Factor on the difference before training; learned from there.
-        surroundings: Side of the surroundings in cells of stride 4.
-    """
-
-    def __init__(self, strength: float, surroundings: int = 8) -> None:
-        super().__init__()
-        self.strength = nn.Parameter(torch.tensor(strength))
-        self.surroundings = surroundings
-
-    def forward(self, luminance: Tensor, infrared: Tensor, infrared_weight: Tensor) -> Tensor:
-        """Return the warmth (B, 1, H / 4, W / 4).
-
-        Args:
-            luminance: Of the visible image (B, 1, H, W), H and W multiples of 4 times the surroundings.
-            infrared: Infrared image (B, 1, H, W).
-            infrared_weight: Share of the infrared camera (B, 1, H / 4, W / 4).
-        """
-        difference = F.avg_pool2d(infrared - luminance, 4)
-        around = F.avg_pool2d(difference, self.surroundings)
-        around = F.interpolate(around, size=difference.shape[-2:], mode="bilinear", align_corners=False)
-        evenness = 4 * infrared_weight * (1 - infrared_weight)
-        return self.strength * evenness * (difference - around)
-
-
 def without_grid(image: Tensor) -> Tensor:
     """Smooth an image (B, 1, H, W) by the weights 1, 2, 1 in both directions: the 2 x 2 pattern of pixel shuffle goes.
 

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from metafusion_yolo.color import replace_luminance, rgb_to_luminance, warm
-from metafusion_yolo.config import nearest
+from metafusion_yolo.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.nn.attention import MetaFeatureCrossAttention
-from metafusion_yolo.nn.blocks import ContrastRestoration, ConvAct, DetailBranch, Encoder, ThermalTint
+from metafusion_yolo.nn.blocks import ConvAct, DetailBranch, Encoder
 from metafusion_yolo.nn.meta import MetaFeatureExtractor
 
 STRIDE = 32  # the coarsest meta-features; height and width must be multiples of it
@@ -26,8 +25,7 @@ class FusionOutput(TypedDict):
         luminance: Its luminance before the chroma is added, (B, 1, H, W), [0, 1].
         weights: Share of each camera as predicted, at stride 4, (B, 2, H / 4, W / 4), `[:, 0:1]` visible, `[:, 1:2]`
             infrared, in [0, 1], sum 1.
-        detail: Added to the weighted luminance: restored contrast and the detail branch, (B, 1, H, W).
-        warmth: How far the colour is shifted from blue to red at stride 4, (B, 1, H / 4, W / 4).
+        detail: Added to the weighted luminance, (B, 1, H, W).
         meta_features: Meta-features by stride, 16 and 32, each (B, C, H / stride, W / stride); empty without attention.
     """
 
@@ -35,17 +33,15 @@ class FusionOutput(TypedDict):
     luminance: Tensor
     weights: Tensor
     detail: Tensor
-    warmth: Tensor
     meta_features: dict[int, Tensor]
 
 
 class FusionNet(nn.Module):
     """Fuse a pair into one image that a person can look at and a detector can read.
 
-    `fused luminance = w_visible · luminance + w_infrared · infrared + detail`, with the chroma of the visible image,
-    tinted where an object is warmer or colder than what is around it. The weights are predicted at stride 4 and
-    upsampled; the detail term restores local contrast that blending takes, and adds what a thin branch has learned.
-    A camera whose plane is constant counts as absent: its weight is exactly 0.
+    `fused luminance = w_visible · luminance + w_infrared · infrared + detail`, with the chroma of the visible image.
+    The weights are predicted at stride 4 and upsampled; a thin branch adds the detail that blending takes. A camera
+    whose plane is constant counts as absent: its weight is exactly 0.
 
     Args:
         channels: Width of the encoders at stride 8.
@@ -53,8 +49,7 @@ class FusionNet(nn.Module):
         heads: Attention heads.
         detail_channels: Width of the detail branch.
         attention: Whether to predict meta-features and embed them by cross-attention.
-        restoration: Strength of the contrast restoration before training.
-        tint: Strength of the thermal tint before training.
+        start: Share of the infrared camera before training, in (0, 1).
     """
 
     def __init__(
@@ -64,8 +59,7 @@ class FusionNet(nn.Module):
         heads: int = 2,
         detail_channels: int = 8,
         attention: bool = True,
-        restoration: float = 0.5,
-        tint: float = 0.25,
+        start: float = 0.7,
     ) -> None:
         super().__init__()
         self.visible_encoder = Encoder(3, channels)
@@ -75,10 +69,8 @@ class FusionNet(nn.Module):
             self.meta = MetaFeatureExtractor(channels, meta_channels)
             self.attention = MetaFeatureCrossAttention(channels, meta_channels, heads)
         self.embeds = attention
-        self.weighting = WeightDecoder(channels)
-        self.restoration = ContrastRestoration(restoration)
+        self.weighting = WeightDecoder(channels, start)
         self.detail = DetailBranch(detail_channels)
-        self.tint = ThermalTint(tint)
 
     def forward(self, pair: Tensor) -> FusionOutput:
         """Fuse a batch of pairs.
@@ -97,16 +89,13 @@ class FusionNet(nn.Module):
         stems = torch.cat((visible_stem, infrared_stem), 1)
         weights = self.weighting(features, stems, available=present(luminance, infrared))
         infrared_weight = F.interpolate(weights[:, 1:2], size=pair.shape[-2:], mode="bilinear", align_corners=False)
-        blend = luminance + infrared_weight * (infrared - luminance)
-        detail = self.restoration(blend, infrared_weight) + self.detail(luminance, infrared)
-        fused_luminance = (blend + detail).clamp(0, 1)
-        warmth = self.tint(luminance, infrared, weights[:, 1:2])
+        detail = self.detail(luminance, infrared)
+        fused_luminance = (luminance + infrared_weight * (infrared - luminance) + detail).clamp(0, 1)
         return FusionOutput(
-            fused=warm(replace_luminance(visible, fused_luminance, current=luminance), warmth),
+            fused=replace_luminance(visible, fused_luminance, current=luminance),
             luminance=fused_luminance,
             weights=weights,
             detail=detail,
-            warmth=warmth,
             meta_features=meta_features,
         )
 
@@ -119,37 +108,21 @@ class WeightDecoder(nn.Module):
 
     Args:
         channels: Channels of the fusion features at stride 8, and of both stems together at stride 4.
+        infrared_share: Share of the infrared camera before training, in (0, 1).
     """
 
     SHARPNESS = 8.0
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, infrared_share: float) -> None:
         super().__init__()
         self.reduce = ConvAct(channels, channels // 2)
         self.lateral = nn.Conv2d(channels, channels // 2, kernel_size=1)
         self.act = nn.SiLU(inplace=True)
         self.logits = nn.Conv2d(channels // 2, 2, kernel_size=3, padding=1, padding_mode="replicate")
-        nn.init.normal_(self.logits.weight, std=0.01)  # near even, yet not so even that the features learn late
-        self.favour("even")
-
-    def favour(self, camera: str, share: float = 0.9) -> None:
-        """Let the untrained weights give a camera a share of the image.
-
-        Args:
-            camera: "visible", "infrared", or "even" for half and half.
-            share: Its share, in (0, 1).
-
-        Raises:
-            ValueError: For an unknown camera or a share outside (0, 1).
-        """
-        if not 0 < share < 1:
-            raise ValueError(f"share must lie in (0, 1), not {share}")
-        odds = math.log(share / (1 - share)) / self.SHARPNESS
-        starts = {"even": (0.0, 0.0), "visible": (odds, 0.0), "infrared": (0.0, odds)}
-        if camera not in starts:
-            raise ValueError(f"unknown camera '{camera}', {nearest(camera, starts)}")
+        nn.init.normal_(self.logits.weight, std=0.01)  # near uniform, yet not so much that the features learn late
+        odds = math.log(infrared_share / (1 - infrared_share)) / self.SHARPNESS
         with torch.no_grad():
-            self.logits.bias.copy_(torch.tensor(starts[camera]))  # type: ignore[union-attr]
+            self.logits.bias.copy_(torch.tensor([-odds / 2, odds / 2]))  # type: ignore[union-attr]
 
     def forward(self, features: Tensor, stems: Tensor, available: Tensor) -> Tensor:
         """Return the weights (B, 2, H, W), sum 1.

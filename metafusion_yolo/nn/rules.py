@@ -44,6 +44,5 @@ class PixelRule(nn.Module):
             luminance=rgb_to_luminance(fused),
             weights=F.avg_pool2d(torch.cat((1 - infrared_weight, infrared_weight), 1), 4),
             detail=torch.zeros_like(luminance),
-            warmth=torch.zeros_like(luminance[..., ::4, ::4]),
             meta_features={},
         )

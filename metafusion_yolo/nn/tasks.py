@@ -224,17 +224,14 @@ def build_fusion(config: FusionConfig) -> FusionNet | PixelRule:
     """Build the front-end of a configuration: a network, or a fixed rule without parameters."""
     if config.method != "learned":
         return PixelRule(config.method)
-    fusion = FusionNet(
+    return FusionNet(
         config.channels,
         config.meta_channels,
         config.heads,
         config.detail_channels,
         attention=config.attention,
-        restoration=config.restoration,
-        tint=config.tint,
+        start=config.start,
     )
-    fusion.weighting.favour(config.start)
-    return fusion
 
 
 def front_end_gflops(fusion: nn.Module, imgsz: int | list[int] = 640) -> float:

@@ -9,13 +9,10 @@ from metafusion_yolo.engine.results import VIEWS, FusionResults, pack_fusion
 NAMES = {0: "person", 1: "car"}
 
 
-def output(
-    height: int, width: int, infrared_weight: float, detail: float = 0.0, batch: int = 1, warmth: float = 0.0
-) -> dict:
+def output(height: int, width: int, infrared_weight: float, detail: float = 0.0, batch: int = 1) -> dict:
     weights = torch.full((batch, 2, height // 4, width // 4), 1 - infrared_weight)
     weights[:, 1] = infrared_weight
-    shift = torch.full((batch, 1, height // 4, width // 4), warmth)
-    return {"weights": weights, "detail": torch.full((batch, 1, height, width), detail), "warmth": shift}
+    return {"weights": weights, "detail": torch.full((batch, 1, height, width), detail)}
 
 
 def make(pair: np.ndarray, infrared_weight: float | None = 0.5, detail: float = 0.0, **kwargs) -> FusionResults:
@@ -46,13 +43,6 @@ def test_full_weight_shows_one_camera(pair):
 def test_detail_is_added(pair):
     grey = np.full((48, 64, 4), 100, np.uint8)
     assert np.abs(make(grey, 0.3, detail=0.1).fused.astype(int) - round(100 + 25.5)).max() <= 1
-
-
-def test_warmth_is_added(pair):
-    grey = np.full((48, 64, 4), 100, np.uint8)
-    fusion = pack_fusion(output(64, 64, 0.5, warmth=0.1), 0)
-    fused = FusionResults(grey, fusion, path="7.jpg", names=NAMES, boxes=None).fused
-    assert np.abs(fused.astype(int) - [126, 92, 74]).max() <= 1
 
 
 def test_fused_has_the_size_of_the_visible_image_and_no_letterbox():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from metafusion_yolo.nn.blocks import ContrastRestoration, ConvAct, DetailBranch, Encoder, ThermalTint, without_grid
+from metafusion_yolo.nn.blocks import ConvAct, DetailBranch, Encoder, without_grid
 from metafusion_yolo.nn.fusion import FusionNet
 
 
@@ -141,44 +141,3 @@ def test_gradcheck() -> None:
 def test_nothing_normalises_brightness_away() -> None:
     spatial = (nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm)
     assert [name for name, module in FusionNet().named_modules() if isinstance(module, spatial)] == []
-
-
-def naive_surroundings(image: np.ndarray, side: int) -> np.ndarray:
-    """Average cells of side x side, then interpolate between the centres of the cells; flat beyond the outer ones."""
-    height, width = image.shape
-    cells = image.reshape(height // side, side, width // side, side).mean((1, 3))
-    rows, columns = ((np.arange(n) + 0.5) / side - 0.5 for n in image.shape)
-    centres = [np.arange(n) for n in cells.shape]
-    along = np.array([np.interp(columns, centres[1], row) for row in cells])
-    return np.array([np.interp(rows, centres[0], column) for column in along.T]).T
-
-
-def test_restoration_is_an_unsharp_mask_of_the_blend() -> None:
-    blend, weight = random_image(1, 1, 32, 48), random_image(1, 1, 32, 48, seed=1)
-    image, share = blend[0, 0].numpy(), weight[0, 0].numpy()
-    expected = 0.5 * 4 * share * (1 - share) * (image - naive_surroundings(image, 8))
-    restored = ContrastRestoration(0.5).double()(blend, weight)
-    np.testing.assert_allclose(restored[0, 0].detach().numpy(), expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("weight", [0.0, 1.0])
-def test_nothing_is_added_to_one_camera_alone(weight) -> None:
-    luminance, infrared = random_image(2, 1, 64, 64), random_image(2, 1, 64, 64, seed=1)
-    shares = torch.full_like(luminance, weight)
-    assert ContrastRestoration(0.5).double()(luminance, shares).abs().max() == 0
-    assert ThermalTint(0.25).double()(luminance, infrared, shares[..., ::4, ::4]).abs().max() == 0
-
-
-def test_tint_shows_what_is_warmer_than_its_surroundings() -> None:
-    luminance, infrared = random_image(1, 1, 64, 96), random_image(1, 1, 64, 96, seed=1)
-    weight = random_image(1, 1, 16, 24, seed=2)
-    difference = (infrared - luminance)[0, 0].numpy().reshape(16, 4, 24, 4).mean((1, 3))
-    share = weight[0, 0].numpy()
-    expected = 0.25 * 4 * share * (1 - share) * (difference - naive_surroundings(difference, 8))
-    warmth = ThermalTint(0.25).double()(luminance, infrared, weight)
-    np.testing.assert_allclose(warmth[0, 0].detach().numpy(), expected, atol=1e-12)
-    warm = torch.full((1, 1, 64, 64), 0.4)
-    warm[..., 24:40, 24:40] = 0.8
-    tint = ThermalTint(0.25)(torch.full_like(warm, 0.4), warm, torch.full((1, 1, 16, 16), 0.5))
-    assert tint[..., 8, 8] > 0.05
-    assert -0.02 < tint[..., 0, 0] < 0  # colder than what is around it

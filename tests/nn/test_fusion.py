@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from metafusion_yolo.color import rgb_to_luminance
-from metafusion_yolo.nn.fusion import STRIDE, FusionNet, FusionOutput, WeightDecoder, present
+from metafusion_yolo.nn.fusion import STRIDE, FusionNet, FusionOutput, present
 
 SIZES = [(64, 64), (64, 96), (320, 256)]
 
@@ -18,12 +18,12 @@ def random_pair(height: int = 64, width: int = 96, batch: int = 2, *, seed: int 
     return torch.rand(batch, 4, height, width, generator=torch.Generator().manual_seed(seed))
 
 
-def untrained_net(**sizes: int) -> FusionNet:
+def untrained_net(**sizes: float) -> FusionNet:
     torch.manual_seed(0)
     return FusionNet(**sizes)
 
 
-def random_net(scale: float = 0.3, **sizes: int) -> FusionNet:
+def random_net(scale: float = 0.3, **sizes: float) -> FusionNet:
     """Return a front-end whose zero-initialised layers are random, as after some training."""
     net = untrained_net(**sizes)
     for layer in (net.attention.to_out, net.weighting.logits, net.detail.residual):
@@ -33,7 +33,7 @@ def random_net(scale: float = 0.3, **sizes: int) -> FusionNet:
 
 
 def flat(output: FusionOutput) -> tuple[torch.Tensor, ...]:
-    return tuple(output[name] for name in ("fused", "luminance", "weights", "detail", "warmth")) + tuple(
+    return tuple(output[name] for name in ("fused", "luminance", "weights", "detail")) + tuple(
         output["meta_features"].values()
     )
 
@@ -65,7 +65,6 @@ def test_shapes_and_ranges(size, scale) -> None:
     assert output["fused"].shape == (2, 3, height, width)
     assert output["luminance"].shape == output["detail"].shape == (2, 1, height, width)
     assert output["weights"].shape == (2, 2, height // 4, width // 4)
-    assert output["warmth"].shape == (2, 1, height // 4, width // 4)
     assert {stride: f.shape for stride, f in output["meta_features"].items()} == {
         stride: (2, 48, height // stride, width // stride) for stride in (16, STRIDE)
     }
@@ -75,8 +74,7 @@ def test_shapes_and_ranges(size, scale) -> None:
     torch.testing.assert_close(output["weights"].sum(1), torch.ones(2, height // 4, width // 4), atol=1e-6, rtol=0)
     assert output["weights"].std() > 0.01  # the weights are maps, not constants
     assert output["detail"].std() > 0.003
-    assert output["detail"].abs().max() <= 0.1 + 0.3  # the branch, and what the restoration adds to these pairs
-    assert output["warmth"].abs().max() <= 0.5
+    assert output["detail"].abs().max() <= 0.1
 
 
 def test_fused_luminance_is_the_weighted_sum_plus_detail() -> None:
@@ -89,10 +87,9 @@ def test_fused_luminance_is_the_weighted_sum_plus_detail() -> None:
     torch.testing.assert_close(output["luminance"], expected, atol=1e-12, rtol=0)
 
 
-def test_chroma_of_the_visible_image_is_kept_without_tint() -> None:
+def test_chroma_of_the_visible_image_is_kept() -> None:
     pair = 0.35 + 0.3 * random_pair().double()
     net = random_net(0.05).double()
-    nn.init.zeros_(net.tint.strength)
     fused = net(pair)["fused"]
     inside = ((fused > 0) & (fused < 1)).all(1, keepdim=True)
     assert inside.float().mean() > 0.9
@@ -101,17 +98,6 @@ def test_chroma_of_the_visible_image_is_kept_without_tint() -> None:
         after = fused[:, channel : channel + 1] - rgb_to_luminance(fused)
         torch.testing.assert_close(after[inside], before[inside], atol=1e-12, rtol=0)
     assert (rgb_to_luminance(fused) - rgb_to_luminance(pair[:, :3])).abs().mean() > 0.01
-
-
-def test_tint_leaves_the_luminance_alone_and_has_no_cast() -> None:
-    pair = 0.35 + 0.3 * random_pair().double()
-    output = random_net(0.05).double()(pair)
-    inside = ((output["fused"] > 0) & (output["fused"] < 1)).all(1, keepdim=True)
-    torch.testing.assert_close(
-        rgb_to_luminance(output["fused"])[inside], output["luminance"][inside], atol=1e-12, rtol=0
-    )
-    assert output["warmth"].abs().mean() > 0.005
-    assert output["warmth"].mean().abs() < 0.002
 
 
 @pytest.mark.parametrize("size", SIZES[:2])
@@ -157,48 +143,23 @@ def test_present_means_more_than_rounding_noise(step, expected) -> None:
     assert present(torch.rand(2, 1, 32, 32), images).tolist() == [[[[1.0]], [[expected]]], [[[1.0]], [[0.0]]]]
 
 
-@pytest.mark.parametrize(
-    ("camera", "share", "visible"),
-    [
-        ("even", 0.9, 0.5),
-        ("visible", 0.9, 0.9),
-        ("infrared", 0.9, 0.1),
-        ("visible", 0.25, 0.25),
-        ("infrared", 0.7, 0.3),
-    ],
-)
-def test_untrained_weights_favour_a_camera(camera, share, visible) -> None:
-    net = untrained_net()
-    net.weighting.favour("visible", 0.6)  # each call starts afresh
-    net.weighting.favour(camera, share)
-    weights = net(random_pair())["weights"][:, 0]
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.7, 0.9])
+def test_untrained_weights_give_infrared_its_share(share) -> None:
+    net = untrained_net(start=share)
+    weights = net(random_pair())["weights"][:, 1]
     assert weights.std() > 0  # the maps differ a little from the start, so that the features can learn
-    assert weights.mean().item() == pytest.approx(visible, abs=0.05)
-    torch.testing.assert_close(weights, torch.full_like(weights, visible), atol=0.1, rtol=0)
+    torch.testing.assert_close(weights, torch.full_like(weights, share), atol=0.1, rtol=0)
     nn.init.zeros_(net.weighting.logits.weight)
-    weights = net(random_pair())["weights"][:, 0]
-    torch.testing.assert_close(weights, torch.full_like(weights, visible), atol=1e-6, rtol=0)
+    weights = net(random_pair())["weights"][:, 1]
+    torch.testing.assert_close(weights, torch.full_like(weights, share), atol=1e-6, rtol=0)
 
 
-def test_favour_refuses_what_it_cannot_do() -> None:
-    decoder = WeightDecoder(8)
-    with pytest.raises(ValueError, match=r"unknown camera 'infared', did you mean 'infrared'\?"):
-        decoder.favour("infared")
-    for share in (0.0, 1.0, float("nan")):
-        with pytest.raises(ValueError, match=rf"share must lie in \(0, 1\), not {share}"):
-            decoder.favour("visible", share)
-    assert torch.equal(decoder.logits.bias, torch.zeros(2))
-
-
-def test_untrained_net_about_averages_the_cameras_and_restores_contrast() -> None:
+def test_untrained_net_about_averages_the_cameras_by_their_share() -> None:
     pair = random_pair()
-    net = untrained_net()
-    output = net(pair)
-    average = (rgb_to_luminance(pair[:, :3]) + pair[:, 3:]) / 2
-    expected = (average + net.restoration(average, torch.full_like(average, 0.5))).clamp(0, 1)
+    output = untrained_net(start=0.7)(pair)
+    expected = 0.3 * rgb_to_luminance(pair[:, :3]) + 0.7 * pair[:, 3:]
     torch.testing.assert_close(output["luminance"], expected, atol=0.1, rtol=0)
     assert (output["luminance"] - expected).abs().mean() < 0.02
-    assert output["luminance"].std() > 1.3 * average.std()
 
 
 def test_untrained_attention_leaves_the_features_alone() -> None:

@@ -1,0 +1,88 @@
+"""The accuracy table on tiny pairs: every kind of row, resumed, and refused where settings would mix."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from ultralytics import YOLO
+
+ROWS = ("visible", "infrared", "early", "mid", "late", "default")
+
+
+@pytest.fixture
+def go(pair_folder, tmp_path, monkeypatch):
+    """Return the function that runs the script on the pairs; it returns the folder of the results."""
+    stock = tmp_path / "stock.pt"
+    model = YOLO("yolov8n.yaml")
+    model.save(stock)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / "benchmarks"))
+
+    def run(*arguments: str) -> Path:
+        import accuracy
+
+        out = tmp_path / "out"
+        shared = ["--data", str(pair_folder.yaml), "--pretrained", str(stock), "--out", str(out), "--resamples", "20"]
+        tiny = ["--folds", "0", "--classes", "0", "1", "--epochs", "1", "--imgsz", "64", "--batch", "4", "--jobs", "2"]
+        monkeypatch.setattr(sys, "argv", ["accuracy.py", *shared, *tiny, *arguments])
+        accuracy.main()
+        return out
+
+    return run
+
+
+@pytest.mark.slow
+def test_every_kind_of_row_is_trained_once_and_tabled(go, capsys) -> None:
+    out = go("--rows", *ROWS)
+    results = {row: out / f"{row}-fold0-seed0.json" for row in ROWS}
+    assert all(file.is_file() for file in results.values())
+    assert "[6/6]" in capsys.readouterr().out
+    written = {row: file.stat().st_mtime_ns for row, file in results.items()}
+    results["late"].unlink()
+    go("--rows", *ROWS)
+    printed = capsys.readouterr().out
+    assert "[1/1] late-fold0-seed0: mAP50" in printed
+    assert all(file.stat().st_mtime_ns == written[row] for row, file in results.items() if row != "late")
+    table = json.loads((out / "accuracy.json").read_text())["rows"]
+    views = [f"default, {view}" for view in ("visible", "infrared", "shift-16", "25% missing", "100% missing")]
+    for key in (*ROWS, *views):
+        low, high = table[key]["mAP50"]["interval"]
+        assert 0 <= low <= high <= 100
+        assert table[key]["images"] == 4
+        assert f"| {key} |" in printed
+    assert "minus late" in table["default"]
+
+
+def test_without_results_there_is_no_table(go, capsys) -> None:
+    go("--table")
+    assert capsys.readouterr().out == "no results yet\n"
+
+
+def test_two_settings_do_not_share_a_folder(go) -> None:
+    go("--table")
+    with pytest.raises(SystemExit, match=r"results of another setting \(epochs 1 -> 3\); give another --out"):
+        go("--table", "--epochs", "3")
+
+
+def test_the_rows_are_model_yamls_that_load() -> None:
+    from rows import ROWS
+    from training import model_yaml
+
+    from metafusion_yolo.config import FusionConfig
+
+    configs = {name: FusionConfig.from_dict(model_yaml(row.model, row.fusion)["fusion"]) for name, row in ROWS.items()}
+    assert {configs[name].method for name in ("visible", "infrared", "average", "maximum")} == {
+        "visible",
+        "infrared",
+        "average",
+        "maximum",
+    }
+    assert not configs["separate"].schedule.joint.joint
+    assert not configs["cascade"].attention
+    assert not configs["cascade"].teaches
+    assert configs["attention"].attention
+    assert not configs["attention"].teaches
+    assert configs["teaching"].teaches
+    assert configs["bilevel"].meta.interval > 0
+    assert configs["default"] == FusionConfig()
