@@ -38,6 +38,7 @@ class Setting:
     imgsz: int
     batch: int
     nbs: int
+    lr0: float | None
     folds: int
     classes: tuple[int, ...]
     device: str | None
@@ -71,9 +72,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--classes", type=int, nargs="+", default=[0, 2], help="classes that count")
     parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--imgsz", type=int, default=384)
+    parser.add_argument("--imgsz", type=int, default=512)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--nbs", type=int, default=8, help="nominal batch of an optimizer step, the host's argument")
+    parser.add_argument("--lr0", type=float, help="learning rate of AdamW; default: what the host chooses")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time")
     parser.add_argument("--device", help="as for the host; default: a GPU if there is one")
     parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")

@@ -88,10 +88,16 @@ def train_and_evaluate(setting: Any, run: Any) -> dict[str, Any]:
             "val": False,
             "cache": "ram",
             "name": "train",
+            **optimizer(setting.lr0),
         }
         TRAINERS[row.baseline](overrides=args).train()
         model = load_checkpoint(last(folder))[0]
     return {view: evaluate(model, host, view) for view in row.views}
+
+
+def optimizer(lr0: float | None) -> dict[str, Any]:
+    """Return the host's automatic optimizer of a short training at another learning rate, or leave all to the host."""
+    return {"optimizer": "AdamW", "lr0": lr0, "momentum": 0.9, "warmup_bias_lr": 0.0} if lr0 else {}
 
 
 def last(folder: Path) -> str:

@@ -159,7 +159,8 @@ class FusionConfig:
     @property
     def teaches(self) -> bool:
         """Whether the detector teaches the meta-features."""
-        return bool(self.meta.levels) and (self.gains.meta > 0 or self.meta.interval > 0)
+        looks_ahead = self.meta.interval > 0 and self.gains.look_ahead > 0
+        return bool(self.meta.levels) and (self.gains.meta > 0 or looks_ahead)
 
     @classmethod
     def from_dict(cls, section: Mapping[str, Any] | None) -> FusionConfig:

@@ -169,8 +169,9 @@ class FusionDetectionModel(DetectionModel):
         """
         interval = self.config.meta.interval
         self.batches += 1
-        learns = any(p.requires_grad for p in self.fusion.parameters())
-        return learns and interval > 0 and self.batches % interval == 0 and size > 1
+        if interval == 0 or self.config.gains.look_ahead == 0 or size < 2:
+            return False
+        return self.batches % interval == 0 and any(p.requires_grad for p in self.fusion.parameters())
 
     def _look_ahead(self, teacher: MetaTeacher, batch: dict[str, Any], features: dict[int, Tensor]) -> Tensor:
         """Return the weighted look-ahead: one half of the batch for the inner step, the other for the outer loss."""

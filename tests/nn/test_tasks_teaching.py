@@ -71,6 +71,7 @@ def is_taught(name: str) -> bool:
     [
         ({"gains": {"meta": 0.5}, "meta": {"interval": 0}}, True),
         ({"gains": {"meta": 0.0}, "meta": {"interval": 4}}, True),
+        ({"gains": {"meta": 0.0, "look_ahead": 0.0}, "meta": {"interval": 4}}, False),
         ({"gains": {"meta": 0.0}, "meta": {"interval": 0}}, False),
         ({"gains": {"meta": 1.0}, "meta": {"levels": []}}, False),
         ({"attention": False, "meta": {"interval": 1}}, False),
@@ -120,6 +121,12 @@ def test_looks_ahead_every_interval_in_training(model) -> None:
 
 def test_never_looks_ahead_without_an_interval(model) -> None:
     model = with_interval(model, 0)
+    assert [len(model.loss(batch())[0]) for _ in range(2)] == [7, 7]
+
+
+def test_never_looks_ahead_for_a_gain_of_0(model) -> None:
+    model = with_interval(model, 1)
+    model.config = replace(model.config, gains=replace(model.config.gains, look_ahead=0.0))
     assert [len(model.loss(batch())[0]) for _ in range(2)] == [7, 7]
 
 
