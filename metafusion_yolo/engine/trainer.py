@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.nn.tasks import load_checkpoint
 from ultralytics.utils import LOGGER, RANK, colorstr
 from ultralytics.utils.plotting import plot_images
 from ultralytics.utils.torch_utils import unwrap_model
@@ -48,6 +49,8 @@ class FusionDetectionTrainer(DetectionTrainer):
         self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True
     ) -> FusionDetectionModel:
         """Build the fused detector, load a stock or a fused checkpoint, and note what its input looks like."""
+        if self.args.distill_model:
+            check_teacher(self.args.distill_model)
         model = FusionDetectionModel(cfg, nc=self.data["nc"], ch=NUM_CHANNELS, verbose=verbose and RANK == -1)
         model = self.set_model_names_for_load(model)
         if weights:
@@ -57,7 +60,7 @@ class FusionDetectionTrainer(DetectionTrainer):
 
     def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> PairedYOLODataset:
         """Build a paired data set."""
-        model = unwrap_model(self.model)
+        model = _unwrap(self.model)
         return build_paired_dataset(
             self.args,
             img_path,
@@ -79,7 +82,8 @@ class FusionDetectionTrainer(DetectionTrainer):
     def build_optimizer(self, model: nn.Module, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
         """Split the host's parameter groups by part, so that each part has a learning rate of its own."""
         optimizer = super().build_optimizer(model, *args, **kwargs)
-        part_of = {id(p): part for part, _, module in _modules(unwrap_model(model)) for p in module.parameters(False)}
+        parts = {id(p): part for part, _, module in _modules(_unwrap(model)) for p in module.parameters(False)}
+        part_of = {id(p): parts.get(id(p), "head") for p in model.parameters()}  # a distilling model's projector too
         groups = []
         for group in optimizer.param_groups:
             for part in PARTS:
@@ -92,7 +96,7 @@ class FusionDetectionTrainer(DetectionTrainer):
     def _model_train(self) -> None:
         """Enter the phase of this epoch: freeze its frozen parts, batch norm included, and set the learning rates."""
         super()._model_train()
-        model = unwrap_model(self.model)
+        model = _unwrap(self.model)
         phase = model.config.schedule.phase(self.epoch, self.epochs)
         model.joint = phase.joint
         for part, name, module in _modules(model):
@@ -117,7 +121,7 @@ class FusionDetectionTrainer(DetectionTrainer):
     def validate(self) -> tuple[dict[str, float] | None, float | None]:
         """Pick no best checkpoint while the detector has not met the fused images yet."""
         metrics, fitness = super().validate()
-        schedule = unwrap_model(self.model).config.schedule
+        schedule = _unwrap(self.model).config.schedule
         phases = [schedule.phase(epoch, self.epochs) for epoch in range(self.epoch + 1)]
         if not any(phase.trains_detector for phase in phases):
             self.best_fitness = None
@@ -129,7 +133,7 @@ class FusionDetectionTrainer(DetectionTrainer):
         """Plot visible, infrared and fused image of each sample side by side, the boxes on the fused one."""
         pair = batch["img"]
         with torch.no_grad():
-            fused = unwrap_model(self.model).fuse_images(pair)["fused"]
+            fused = _unwrap(self.model).fuse_images(pair)["fused"]
         panels = torch.cat((pair[:, :3], pair[:, 3:].expand(-1, 3, -1, -1), fused), 3).cpu()  # (B, 3, H, 3W)
         boxes = batch["bboxes"].clone().cpu()
         boxes[:, 0] = (boxes[:, 0] + 2) / 3
@@ -143,6 +147,26 @@ class FusionDetectionTrainer(DetectionTrainer):
             on_plot=self.on_plot,
             max_subplots=9,
         )
+
+
+def check_teacher(checkpoint: str) -> None:
+    """Refuse a `distill_model` that cannot read pairs; the host would give it a new, untrained stem without a word.
+
+    Raises:
+        ValueError: If the checkpoint is not of a model that reads four channels.
+    """
+    channels = load_checkpoint(checkpoint)[0].yaml.get("channels", 3)
+    if channels != NUM_CHANNELS:
+        raise ValueError(
+            f"distill_model: '{checkpoint}' reads images of {channels} channels, not pairs; give the checkpoint of a "
+            f"detector on pairs, such as one trained with model=metafusion-yolov8m.yaml"
+        )
+
+
+def _unwrap(model: nn.Module) -> FusionDetectionModel:
+    """Return the fused detector in the host's wrappers, those for several processes, compilation and distillation."""
+    model = unwrap_model(model)
+    return cast(FusionDetectionModel, getattr(model, "student_model", model))
 
 
 def _modules(model: FusionDetectionModel) -> Iterator[tuple[str, str, nn.Module]]:

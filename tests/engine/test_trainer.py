@@ -8,6 +8,7 @@ import cv2
 import pytest
 import torch
 import yaml
+from ultralytics import YOLO
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.engine._host import INPUT_KEY
@@ -238,6 +239,27 @@ def count_terms(model: FusionDetectionModel, terms: list[int]) -> None:
             terms.append(len(output[0]))
 
     model.register_forward_hook(note)
+
+
+def test_one_fused_detector_can_be_distilled_into_another(run, tiny_data, tmp_path):
+    """By the host's `distill_model`, which wraps the student."""
+    trainer = trainer_for(tiny_data, tmp_path, epochs=3, fusion={"schedule": PHASES}, distill_model=str(run.best))
+    seen = []
+    trainer.add_callback("on_train_epoch_end", lambda t: seen.append((t._phase.name, t.model.student_model.joint)))
+    trainer.train()
+    assert seen == [("warmup", False), ("joint", True), ("finetune", True)]
+    assert {group["part"] for group in trainer.optimizer.param_groups} == {"fusion", "backbone", "head"}
+    assert all(float(row["train/dis_loss"]) > 0 for row in results(trainer.save_dir))
+    student = MetaFusionYOLO(trainer.last).model
+    assert isinstance(student, FusionDetectionModel)
+    assert student.state_dict().keys() == trainer.model.student_model.state_dict().keys()
+
+
+def test_a_stock_detector_is_no_teacher(tiny_data, tmp_path):
+    stock = tmp_path / "stock.pt"
+    YOLO("yolov8n.yaml").save(stock)
+    with pytest.raises(ValueError, match=r"stock\.pt' reads images of 3 channels, not pairs; give"):
+        trainer_for(tiny_data, tmp_path, epochs=1, distill_model=str(stock)).train()
 
 
 def test_detectors_train_on_a_fixed_rule(tiny_data, tmp_path):
