@@ -116,7 +116,7 @@ def remember(setting: Setting, out: Path) -> None:
 def train_missing(setting: Setting, runs: list[Run], jobs: int) -> None:
     """Do every run that has no result yet, and say after each how long the rest will take."""
     todo = [run for run in runs if not run.file.exists()]
-    waiting = [run for run in todo if ROWS[run.row].baseline == "late"]  # needs the checkpoints of two others
+    waiting = [run for run in todo if ROWS[run.row].needs]
     start, done = time.monotonic(), 0
     for batch in ([run for run in todo if run not in waiting], waiting):
         with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:

@@ -59,6 +59,7 @@ class MidFusionModel(DetectionModel):
 
     def __init__(self, cfg: dict[str, Any], nc: int, verbose: bool = False) -> None:
         super().__init__(cfg, ch=3, nc=nc, verbose=verbose)
+        self.yaml["channels"] = NUM_CHANNELS
         self.depth = len(self.yaml["backbone"])
         self.infrared_backbone = deepcopy(self.model[: self.depth])
         levels = [taps for stride, taps in backbone_taps(self.model[: self.depth]).items() if stride >= 8]

@@ -33,6 +33,8 @@ class Row:
         fusion: Changes to the `fusion:` section of the model YAML.
         model: The model YAML.
         baseline: "early" or "mid" for a detector without image fusion, "late" for the two single-camera rows together.
+        needs: Rows whose checkpoints of the same fold and seed it needs: what "late" joins, or else the teacher whose
+            features are distilled into it.
         views: Evaluations: cameras that are on, or "shift-n" for an infrared image n pixels to the right.
     """
 
@@ -40,6 +42,7 @@ class Row:
     fusion: dict[str, Any] = field(default_factory=dict)
     model: str = "metafusion-yolov8n.yaml"
     baseline: str = ""
+    needs: tuple[str, ...] = ()
     views: tuple[str, ...] = (BOTH,)
 
 
@@ -56,7 +59,7 @@ ROWS = {
     "early": Row("stock YOLOv8n, 4-channel stem", baseline="early"),
     "false-colour": Row("stock YOLOv8n on (luminance, mean, infrared)", rule("false-colour")),
     "mid": Row("two backbones, joined per level", baseline="mid"),
-    "late": Row("both single-camera detectors, one NMS", baseline="late"),
+    "late": Row("both single-camera detectors, one NMS", baseline="late", needs=("visible", "infrared")),
     "separate": Row("fusion losses first, detector after", model="metafusion-separate-yolov8n.yaml"),
     "cascade": Row("joint losses, no embedding", model=CASCADE),
     "attention": Row("cascade + cross-attention", ATTENTION, CASCADE),
@@ -64,6 +67,7 @@ ROWS = {
     "bilevel": Row("cascade + cross-attention + meta teaching + bilevel", BILEVEL, CASCADE),
     "schedule": Row("cascade + three-phase schedule", {"schedule": PHASES}, CASCADE),
     "all": Row("cross-attention, teaching, bilevel, schedule", {**BILEVEL, "schedule": PHASES}, CASCADE),
+    "distilled": Row("cascade + cross-attention, distilled from mid-fusion", ATTENTION, CASCADE, needs=("mid",)),
     "default": Row("the shipped configuration", views=(BOTH, VISIBLE, INFRARED, *(f"shift-{n}" for n in SHIFTS))),
 }
 BEST_OF = ("visible", "infrared", "average", "maximum", "early", "false-colour", "mid")

@@ -73,9 +73,9 @@ def train_and_evaluate(setting: Any, run: Any) -> dict[str, Any]:
         "project": str(folder),
         "exist_ok": True,
     }
+    needed = [last(folder.with_name(run.file.stem.replace(run.row, name, 1))) for name in row.needs]
     if row.baseline == "late":
-        pair = (run.file.with_name(run.file.name.replace("late", camera, 1)).stem for camera in ("visible", "infrared"))
-        model: nn.Module = LateFusionModel(*(load_checkpoint(last(folder.with_name(name)))[0] for name in pair))
+        model: nn.Module = LateFusionModel(*(load_checkpoint(file)[0] for file in needed))
     else:
         (folder / "metafusion-yolov8n.yaml").write_text(yaml.safe_dump(model_yaml(row.model, row.fusion)))
         args = {
@@ -89,6 +89,7 @@ def train_and_evaluate(setting: Any, run: Any) -> dict[str, Any]:
             "cache": "ram",
             "name": "train",
             **optimizer(setting.lr0),
+            **({"distill_model": needed[0]} if needed else {}),
         }
         TRAINERS[row.baseline](overrides=args).train()
         model = load_checkpoint(last(folder))[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ultralytics import YOLO
 
-ROWS = ("visible", "infrared", "early", "mid", "late", "default")
+ROWS = ("visible", "infrared", "early", "mid", "late", "distilled", "default")
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_every_kind_of_row_is_trained_once_and_tabled(go, capsys) -> None:
     out = go("--rows", *ROWS)
     results = {row: out / f"{row}-fold0-seed0.json" for row in ROWS}
     assert all(file.is_file() for file in results.values())
-    assert "[6/6]" in capsys.readouterr().out
+    assert "[7/7]" in capsys.readouterr().out
     written = {row: file.stat().st_mtime_ns for row, file in results.items()}
     results["late"].unlink()
     go("--rows", *ROWS)
