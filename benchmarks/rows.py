@@ -19,6 +19,7 @@ CASCADE = "metafusion-cascade-yolov8n.yaml"
 ATTENTION = {"attention": True}
 TEACHING = {**ATTENTION, "gains": {"meta": 1.0}}
 BILEVEL = {**TEACHING, "meta": {"interval": 4}}
+UNDROPPED = {"augment": {"modality_dropout": 0.0}}
 
 BOTH, VISIBLE, INFRARED = "both", "visible", "infrared"
 SHIFTS = (2, 4, 8, 16)
@@ -48,7 +49,7 @@ class Row:
 
 def rule(method: str) -> dict[str, Any]:
     """Return the section of a fixed fusion rule: stock detector, host's loss, no camera ever blanked."""
-    return {"method": method, "schedule": FLAT, "gains": {"meta": 0.0}, "augment": {"modality_dropout": 0.0}}
+    return {"method": method, "schedule": FLAT, "gains": {"meta": 0.0}, **UNDROPPED}
 
 
 ROWS = {
@@ -67,6 +68,7 @@ ROWS = {
     "bilevel": Row("cascade + cross-attention + meta teaching + bilevel", BILEVEL, CASCADE),
     "schedule": Row("cascade + three-phase schedule", {"schedule": PHASES}, CASCADE),
     "all": Row("cross-attention, teaching, bilevel, schedule", {**BILEVEL, "schedule": PHASES}, CASCADE),
+    "undropped": Row("cascade + cross-attention, no camera ever blanked", {**ATTENTION, **UNDROPPED}, CASCADE),
     "distilled": Row("cascade + cross-attention, distilled from mid-fusion", ATTENTION, CASCADE, needs=("mid",)),
     "default": Row("the shipped configuration", views=(BOTH, VISIBLE, INFRARED, *(f"shift-{n}" for n in SHIFTS))),
 }
