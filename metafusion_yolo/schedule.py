@@ -100,6 +100,7 @@ class Schedule:
             epochs: Number of epochs in all.
 
         Example:
+            >>> from dataclasses import replace
             >>> half = Schedule(warmup=replace(WARMUP, fraction=0.5), joint=replace(JOINT, fraction=0.5))
             >>> [half.phase(e, 4).name for e in range(4)]
             ['warmup', 'warmup', 'joint', 'joint']
