@@ -122,7 +122,7 @@ class BaselineTrainer(FusionDetectionTrainer):
         model = self.set_model_names_for_load(self.model_class(load_model_yaml(cfg), nc=self.data["nc"]))
         if weights:
             model.load(weights, verbose)
-        model.yaml[INPUT_KEY] = input_description(self.data["infrared"])
+        model.yaml[INPUT_KEY] = input_description(self._rig)
         return model
 
 

@@ -22,7 +22,7 @@ BILEVEL = {**TEACHING, "meta": {"interval": 4}}
 UNDROPPED = {"augment": {"modality_dropout": 0.0}}
 
 BOTH, VISIBLE, INFRARED = "both", "visible", "infrared"
-SHIFTS = (2, 4, 8, 16)
+SHIFTED = tuple(f"shift-{n}" for n in (2, 4, 8, 16))
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,15 @@ ROWS = {
     "late": Row("both single-camera detectors, one NMS", baseline="late", needs=("visible", "infrared")),
     "separate": Row("fusion losses first, detector after", model="metafusion-separate-yolov8n.yaml"),
     "cascade": Row("joint losses, no embedding", model=CASCADE),
-    "attention": Row("cascade + cross-attention", ATTENTION, CASCADE),
+    "default": Row("cascade + cross-attention: the shipped configuration", views=(BOTH, VISIBLE, INFRARED, *SHIFTED)),
     "teaching": Row("cascade + cross-attention + meta teaching", TEACHING, CASCADE),
     "bilevel": Row("cascade + cross-attention + meta teaching + bilevel", BILEVEL, CASCADE),
     "schedule": Row("cascade + three-phase schedule", {"schedule": PHASES}, CASCADE),
     "all": Row("cross-attention, teaching, bilevel, schedule", {**BILEVEL, "schedule": PHASES}, CASCADE),
     "undropped": Row("cascade + cross-attention, no camera ever blanked", {**ATTENTION, **UNDROPPED}, CASCADE),
+    "shifted": Row(
+        "default, infrared shifted in training", {"augment": {"infrared_shift": 0.016}}, views=(BOTH, *SHIFTED)
+    ),
     "distilled": Row("cascade + cross-attention, distilled from mid-fusion", ATTENTION, CASCADE, needs=("mid",)),
-    "default": Row("the shipped configuration", views=(BOTH, VISIBLE, INFRARED, *(f"shift-{n}" for n in SHIFTS))),
 }
 BEST_OF = ("visible", "infrared", "average", "maximum", "early", "false-colour", "mid")

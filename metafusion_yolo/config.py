@@ -48,7 +48,7 @@ class Gains:
     gradient: float = 10.0
     intensity: float = 1.0
     detection: float = 1.0
-    meta: float = 1.0
+    meta: float = 0.0
     look_ahead: float = 1.0
 
     def __post_init__(self) -> None:
@@ -92,18 +92,20 @@ class Meta:
 
 @dataclass(frozen=True)
 class Augment:
-    """Photometric augmentation of the infrared plane and modality drop-out. The visible image follows `hsv_*`.
+    """Photometric augmentation and shift of the infrared plane, and modality drop-out. The visible image follows `hsv_*`.
 
     Attributes:
         infrared_gain: Half-width of the contrast factor around 1.
         infrared_offset: Half-width of the brightness offset, as a share of the range.
         infrared_noise: Largest standard deviation of additive Gaussian noise, as a share of the range.
+        infrared_shift: Largest shift of the infrared plane each way, as a share of the longer side of the image.
         modality_dropout: Probability that one camera, drawn evenly, is blanked.
     """
 
     infrared_gain: float = 0.3
     infrared_offset: float = 0.1
     infrared_noise: float = 0.02
+    infrared_shift: float = 0.0
     modality_dropout: float = 0.2
 
     def __post_init__(self) -> None:

@@ -43,6 +43,31 @@ class PairedPhotometric:
         return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
 
 
+class InfraredShift:
+    """Move the infrared plane against the visible ones, as two cameras do that are not quite registered.
+
+    The labels stay: boxes are those of the visible image.
+
+    Args:
+        share: Largest shift each way, as a share of the longer side.
+    """
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def __call__(self, labels: dict[str, Any]) -> dict[str, Any]:
+        """Shift plane 3 of `labels["img"]` (H, W, 4) uint8 by whole pixels; the border is repeated."""
+        pair = labels["img"]
+        reach = round(self.share * max(pair.shape[:2]))
+        if reach:
+            dx, dy = random.randint(-reach, reach), random.randint(-reach, reach)
+            padded = np.pad(pair[..., 3], reach, mode="edge")
+            height, width = pair.shape[:2]
+            moved = padded[reach - dy : reach - dy + height, reach - dx : reach - dx + width]
+            labels["img"] = np.dstack((pair[..., :3], moved))
+        return labels
+
+
 class ModalityDropout:
     """Blank one camera now and then, so that the detector learns to live with a dead one.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import zlib
@@ -17,9 +18,10 @@ from ultralytics.data.utils import get_hash, get_split_fraction
 from ultralytics.utils import LOGGER, NUM_THREADS, TQDM, colorstr
 
 from metafusion_yolo.config import Augment
-from metafusion_yolo.data.augment import ModalityDropout, PairedPhotometric
+from metafusion_yolo.data.augment import InfraredShift, ModalityDropout, PairedPhotometric
 from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners, parse_rule
-from metafusion_yolo.data.reading import check_pair, read_pair
+from metafusion_yolo.data.reading import PairReader
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.nn import NUM_CHANNELS
 
 WARNINGS_SHOWN = 5
@@ -29,8 +31,9 @@ class PairedYOLODataset(YOLODataset):
     """A YOLO data set whose images are (H, W, 4) uint8, R, G, B, IR, so that every geometric transform moves both.
 
     Args:
-        data: The data-set dictionary; `infrared` is the pairing rule.
-        photometric: Photometric augmentation and drop-out of the infrared camera.
+        data: The data-set dictionary; `infrared`, `thermal` and `registration` say how the two cameras go together.
+        photometric: Augmentation and drop-out of the infrared camera.
+        off: Camera to blank, "visible" or "infrared"; empty for none.
         **kwargs: As for the host's data set.
 
     Raises:
@@ -39,8 +42,11 @@ class PairedYOLODataset(YOLODataset):
 
     fraction: float  # as the host sets it; an int is a number of pairs
 
-    def __init__(self, *args: Any, data: dict[str, Any], photometric: Augment | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, data: dict[str, Any], photometric: Augment | None = None, off: str = "", **kwargs: Any
+    ) -> None:
         self.photometric = photometric or Augment()
+        self.reader = PairReader(Rig.from_yaml(data, data.get("yaml_file", "the data-set YAML")), off)
         self.partners: dict[str, str] = {}
         super().__init__(*args, data={**data, "channels": NUM_CHANNELS}, **kwargs)
 
@@ -65,13 +71,14 @@ class PairedYOLODataset(YOLODataset):
 
     def get_cache_hash(self) -> str:
         """Make the label cache depend on the infrared files too."""
-        return get_hash([super().get_cache_hash(), *(self.partners[f] for f in self.im_files)])
+        registered = str(self.reader.rig.registration)  # decides whether sizes may differ
+        return get_hash([super().get_cache_hash(), registered, *(self.partners[f] for f in self.im_files)])
 
     def cache_labels(self, path: Path = Path("./labels.cache")) -> dict[str, Any]:
         """Decode every pair once before its labels are read."""
         problems, warnings = [], []
         with ThreadPool(NUM_THREADS) as pool:
-            checks = pool.imap(lambda f: check_pair(f, self.partners[f]), self.im_files)
+            checks = pool.imap(lambda f: self.reader.check(f, self.partners[f]), self.im_files)
             for problem, warning in TQDM(checks, desc=f"{self.prefix}Checking pairs...", total=len(self.im_files)):
                 problems += [problem] if problem else []
                 warnings += [warning] if warning else []
@@ -102,7 +109,7 @@ class PairedYOLODataset(YOLODataset):
         """Read a pair from the disk cache if it is in use, else from its two files."""
         if self.cache == "disk" and self.npy_files[i].exists():
             return np.load(self.npy_files[i])
-        return read_pair(self.im_files[i], self.partners[self.im_files[i]])
+        return self.reader.read(self.im_files[i], self.partners[self.im_files[i]])
 
     def _target_size(self, original: tuple[int, int], rect_mode: bool, resize_short: bool) -> tuple[int, int]:
         """Return the (height, width) to which the host would resize."""
@@ -127,8 +134,9 @@ class PairedYOLODataset(YOLODataset):
 
     # Caching ---------------------------------------------------------------------------------------------------------
     def cache_images(self) -> None:
-        """Cache pairs beside, not over, the host's cache of visible images; another partner is another file."""
-        partners = [zlib.crc32(self.partners[f].encode()) for f in self.im_files]
+        """Cache pairs beside, not over, the host's cache of visible images; another partner or rig is another file."""
+        how = json.dumps([self.reader.rig.to_yaml(), self.reader.off])
+        partners = [zlib.crc32((self.partners[f] + how).encode()) for f in self.im_files]
         self.npy_files = [
             Path(f).with_suffix(f".{p:08x}.pair.npy") for f, p in zip(self.im_files, partners, strict=True)
         ]
@@ -142,7 +150,7 @@ class PairedYOLODataset(YOLODataset):
         part = cached.with_suffix(f".{os.getpid()}.part")
         try:
             with part.open("wb") as file:
-                np.save(file, read_pair(*sources), allow_pickle=False)
+                np.save(file, self.reader.read(*sources), allow_pickle=False)
             part.replace(cached)
         except OSError as error:
             part.unlink(missing_ok=True)
@@ -155,6 +163,7 @@ class PairedYOLODataset(YOLODataset):
         transforms = super().build_transforms(hyp)
         if self.augment:
             hsv = RandomHSV(hyp.hsv_h, hyp.hsv_s, hyp.hsv_v)
+            transforms.insert(-1, InfraredShift(self.photometric.infrared_shift))
             transforms.insert(-1, PairedPhotometric(hsv, self.photometric))
             transforms.insert(-1, ModalityDropout(self.photometric.modality_dropout))
         return transforms
@@ -169,6 +178,7 @@ def build_paired_dataset(
     stride: int,
     rect: bool = False,
     photometric: Augment | None = None,
+    off: str = "",
 ) -> PairedYOLODataset:
     """Build a paired data set from the host's arguments, as the host builds its own.
 
@@ -180,7 +190,8 @@ def build_paired_dataset(
         mode: "train" augments.
         stride: Largest stride of the model.
         rect: Whether to use rectangular batches even if the arguments do not say so.
-        photometric: Photometric augmentation of the infrared camera.
+        photometric: Augmentation and drop-out of the infrared camera.
+        off: Camera to blank, "visible" or "infrared"; empty for none.
     """
     training = mode == "train"
     return PairedYOLODataset(
@@ -200,4 +211,5 @@ def build_paired_dataset(
         data=data,
         fraction=get_split_fraction(args.fraction, "train" if training else args.split),
         photometric=photometric,
+        off=off,
     )

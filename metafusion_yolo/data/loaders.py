@@ -14,19 +14,20 @@ from ultralytics.data.loaders import LoadImagesAndVideos, SourceTypes
 from ultralytics.data.utils import VID_FORMATS
 
 from metafusion_yolo.data.memory import describe
-from metafusion_yolo.data.pairs import PairError, PairingRule
-from metafusion_yolo.data.reading import check_image, read_infrared, read_visible, stack_pair
+from metafusion_yolo.data.pairs import PairError
+from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_visible
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import BY_RULE, PairedSource, file_pairs, is_path, memory_pairs, tensor_pairs
 
 Batch = tuple[list[str], list[np.ndarray], list[str]]
 
 
-def load_pairs(source: PairedSource, rule: PairingRule, batch: int = 1, vid_stride: int = 1) -> Any:
+def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int = 1) -> Any:
     """Return a loader of pairs that the host's predictor can iterate, or a checked tensor.
 
     Args:
         source: What to predict on.
-        rule: Pairing rule for paths given without their infrared partner.
+        rig: How the cameras go together; its pairing rule is for paths given without their infrared partner.
         batch: Pairs a batch.
         vid_stride: Read every n-th frame of videos.
 
@@ -39,11 +40,11 @@ def load_pairs(source: PairedSource, rule: PairingRule, batch: int = 1, vid_stri
     if isinstance(visible, torch.Tensor):
         return tensor_pairs(visible, infrared)
     if is_path(visible) and Path(visible).suffix[1:].lower() in VID_FORMATS:
-        return LoadVideoPair(visible, infrared, vid_stride)
+        return LoadVideoPair(visible, infrared, PairReader(rig), vid_stride)
     of_files = infrared is None or infrared is BY_RULE or is_path(infrared)
     if of_files and (is_path(visible) or (isinstance(visible, list) and visible and all(map(is_path, visible)))):
-        return LoadPairs(file_pairs(visible, infrared, rule), batch)
-    return LoadPairs(memory_pairs(visible, infrared, rule), batch, from_img=True)
+        return LoadPairs(file_pairs(visible, infrared, rig.pairing), PairReader(rig), batch)
+    return LoadPairs(memory_pairs(visible, infrared, rig.pairing), PairReader(rig), batch, from_img=True)
 
 
 class LoadPairs(LoadImagesAndVideos):
@@ -51,12 +52,16 @@ class LoadPairs(LoadImagesAndVideos):
 
     Args:
         pairs: `(visible, infrared)`, each a path, an array or None (infrared only).
+        reader: Reads and stacks them.
         batch: Pairs a batch.
         from_img: Whether the pairs are in memory rather than files.
     """
 
-    def __init__(self, pairs: list[tuple[Any, Any]], batch: int = 1, from_img: bool = False) -> None:
+    def __init__(
+        self, pairs: list[tuple[Any, Any]], reader: PairReader, batch: int = 1, from_img: bool = False
+    ) -> None:
         self.pairs = pairs
+        self.reader = reader
         self.bs = batch
         self.count = 0
         self.mode = "image"
@@ -80,10 +85,12 @@ class LoadPairs(LoadImagesAndVideos):
             name = f"image{self.count - 1}.jpg" if in_memory else visible
             names.append(name)
             lines.append("" if in_memory else f"pair {self.count}/{self.nf} {name}: ")
-            sources = f"'{name}' and '{infrared}'" if isinstance(infrared, str) else f"the images of pair '{name}'"
+            limits = partner = None
+            if isinstance(infrared, str):
+                partner, limits = infrared, self.reader.limits_of(infrared)
+                infrared = _checked(infrared, read_counts)
             visible = visible if in_memory else _checked(visible, read_visible)
-            infrared = _checked(infrared, read_infrared) if isinstance(infrared, str) else infrared
-            pairs.append(stack_pair(visible, infrared, sources))
+            pairs.append(self.reader.stack(visible, infrared, name, partner, limits))
         return names, pairs, lines
 
 

@@ -9,8 +9,6 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from metafusion_yolo.data.thermal import to_uint8
-
 PIL_GREY = {"L", "F", "I", "I;16", "I;16L", "I;16B", "I;16N"}  # modes whose samples are intensities or counts
 
 
@@ -37,11 +35,10 @@ def as_visible(image: Any) -> str | np.ndarray:
 
 
 def as_infrared(image: Any) -> str | np.ndarray | None:
-    """Return the path of an infrared image (or None) as it is, an image in memory as (H, W) uint8.
+    """Return the path of an infrared image (or None) as it is, an image in memory as (H, W) in its own depth.
 
     Args:
-        image: Path, None, PIL image, or array: (H, W) or (H, W, 1) of any number type, see
-            :func:`~metafusion_yolo.data.thermal.to_uint8`, or (H, W, 3) uint8 in B, G, R.
+        image: Path, None, PIL image, or array: (H, W) or (H, W, 1) of any number type, or (H, W, 3) uint8 in B, G, R.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -53,12 +50,12 @@ def as_infrared(image: Any) -> str | np.ndarray | None:
         return _existing(image)
     if isinstance(image, Image.Image):
         upright = ImageOps.exif_transpose(image)
-        return to_uint8(np.asarray(upright if upright.mode in PIL_GREY else upright.convert("L")))
+        return np.asarray(upright if upright.mode in PIL_GREY else upright.convert("L"))
     if isinstance(image, np.ndarray) and image.dtype.kind in "uif" and image.size:
         if image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8:
             return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
-            return to_uint8(image.reshape(image.shape[:2]))
+            return image.reshape(image.shape[:2])
     raise TypeError(f"an infrared image must be a path, PIL image or (H, W) array, not {describe(image)}")
 
 

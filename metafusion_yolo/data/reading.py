@@ -1,4 +1,4 @@
-"""How the two images of a pair are checked, read and stacked."""
+"""How the two images of a pair are checked, read, registered and stacked."""
 
 from __future__ import annotations
 
@@ -11,29 +11,137 @@ from PIL import ExifTags, Image
 from ultralytics.utils import patches
 
 from metafusion_yolo.data.pairs import PairError
-from metafusion_yolo.data.thermal import to_uint8
+from metafusion_yolo.data.rig import Rig, Size
+from metafusion_yolo.data.thermal import Limits
 
 ASPECT_TOLERANCE = 0.02  # largest relative difference of the two aspect ratios that a resize may bridge
 OPENCV_FIRST = {".tif", ".tiff", ".jp2", ".dng", ".avif", ".heic", ".heif"}  # Pillow does not know every kind of these
+SEQUENCE_SAMPLE = 32  # images of a sequence that its limits are taken from
 
 # The host's own `Image.open` answers a file that is no image by installing a package.
-_open_image = getattr(patches, "_image_open", Image.open)
+open_image = getattr(patches, "_image_open", Image.open)
 
 
-def check_pair(visible: str, infrared: str) -> tuple[str, str]:
-    """Decode both files of a pair and compare their sizes.
+class PairReader:
+    """Reads pairs as their cameras ask for: normalised, registered, stacked.
+
+    Args:
+        rig: How the two cameras go together.
+        off: Camera to blank, "visible" or "infrared"; empty for none.
+    """
+
+    def __init__(self, rig: Rig | None = None, off: str = "") -> None:
+        self.rig = rig or Rig()
+        self.off = off
+        self._limits: dict[Path, Limits | None] = {}
+
+    def read(self, visible: str | Path, infrared: str | Path | None) -> np.ndarray:
+        """Read two files as one (H, W, 4) uint8 array, R, G, B, IR, in the size of the visible image.
+
+        Raises:
+            PairError: If a file cannot be decoded, or the two shapes differ.
+        """
+        image = read_visible(visible)
+        if infrared is None:
+            return self.stack(image, None)
+        return self.stack(image, read_counts(infrared), visible, infrared, self.limits_of(infrared))
+
+    def limits_of(self, infrared: str | Path) -> Limits | None:
+        """Return the counts that become black and white in the sequence (folder) of a file, None if each has its own."""
+        folder = Path(infrared).parent
+        if self.rig.thermal.scope == "sequence" and folder not in self._limits:
+            files = self._sequence(Path(infrared))
+            step = max(1, len(files) // SEQUENCE_SAMPLE)
+            self._limits[folder] = self.rig.thermal.limits_of(read_counts(file) for file in files[::step])
+        return self._limits.get(folder)
+
+    def _sequence(self, infrared: Path) -> list[Path]:
+        """Return the infrared files in the folder of one, which a pairing by substitution lets visible ones share."""
+        part = "" if isinstance(self.rig.pairing, str) else self.rig.pairing["to"]
+        files = infrared.parent.glob(f"*{infrared.suffix}")
+        return sorted(file for file in files if part in file.as_posix())
+
+    def stack(
+        self,
+        visible: np.ndarray,
+        counts: np.ndarray | None,
+        file: str | Path | None = None,
+        infrared_name: str | Path | None = None,
+        limits: Limits | None = None,
+    ) -> np.ndarray:
+        """Stack a visible (H, W, 3) RGB uint8 image and an infrared (h, w) one of any depth to one (H, W, 4) array.
+
+        Args:
+            visible: The visible image; its size is the size of the pair.
+            counts: The infrared image, brought over the visible one; None leaves the plane blank.
+            file: What to call the visible image in an error; its folder selects the registration of a sequence.
+            infrared_name: What to call the infrared one.
+            limits: Counts that become black and white, None for those of the image.
+
+        Raises:
+            PairError: If there is no registration and the aspect ratios differ by more than 2 %.
+        """
+        if self.off == "visible":
+            visible = np.zeros_like(visible)
+        if counts is None or self.off == "infrared":
+            return _planes(visible, np.zeros(visible.shape[:2], np.uint8))
+        grey = self.rig.thermal.to_uint8(counts, limits)
+        sizes = visible.shape[1::-1], grey.shape[1::-1]
+        homography = self.rig.registration and self.rig.registration.homography(file, *sizes)
+        if homography is not None:
+            return _planes(visible, look_through(visible, grey, homography))
+        if sizes[0] != sizes[1]:
+            names = (
+                "the two images" if file is None else f"'{file}' and '{infrared_name}'" if infrared_name else str(file)
+            )
+            if problem := compare_sizes(*sizes, names)[0]:
+                raise PairError(problem)
+            grey = cv2.resize(grey, sizes[0], interpolation=cv2.INTER_LINEAR)
+        return _planes(visible, grey)
+
+    def check(self, visible: str, infrared: str) -> tuple[str, str]:
+        """Decode both files of a pair and compare their sizes, which may differ if they are registered.
+
+        Returns:
+            A problem that makes the pair unusable, and a warning; empty where there is none.
+        """
+        try:
+            sizes = check_image(visible, read_visible), check_image(infrared, read_counts)
+        except PairError as error:
+            return str(error), ""
+        registration = self.rig.registration
+        if registration and registration.homography(visible, *sizes) is not None:
+            return "", ""
+        return compare_sizes(*sizes, f"'{visible}' and '{infrared}'")
+
+
+def look_through(visible: np.ndarray, infrared: np.ndarray, homography: np.ndarray) -> np.ndarray:
+    """Bring an infrared image over the visible one; outside its view the visible luminance stands in.
+
+    A flat border there would be an edge that no object has. Even grey, the mean of the infrared image, stands in if
+    the visible image shows nothing either.
+
+    Args:
+        visible: (H, W, 3) uint8, R, G, B.
+        infrared: (h, w) uint8.
+        homography: (3, 3), from infrared to visible pixels.
 
     Returns:
-        A problem that makes the pair unusable, and a warning; empty where there is none.
+        (H, W) uint8.
     """
-    try:
-        shapes = check_image(visible, read_visible), check_image(infrared, read_infrared)
-    except PairError as error:
-        return str(error), ""
-    return compare_sizes(*shapes, f"'{visible}' and '{infrared}'")
+    size = visible.shape[1::-1]
+    if infrared.size and infrared.min() == infrared.max():
+        return np.full(visible.shape[:2], infrared.flat[0], np.uint8)  # a camera that shows nothing
+    if visible.min() == visible.max():
+        outside = np.full(visible.shape[:2], round(float(infrared.mean())), np.uint8)
+    else:
+        outside = cv2.cvtColor(visible, cv2.COLOR_RGB2GRAY)
+    return cv2.warpPerspective(
+        infrared, homography, size, dst=outside, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT
+    )
 
 
-def check_image(file: str, read: Callable[[str], np.ndarray]) -> tuple[int, int]:
+def check_image(file: str, read: Callable[[str], np.ndarray]) -> Size:
     """Decode all of a file, of which some versions of OpenCV return half without a word.
 
     Args:
@@ -41,39 +149,53 @@ def check_image(file: str, read: Callable[[str], np.ndarray]) -> tuple[int, int]
         read: Its reader, asked about the formats that Pillow may not know.
 
     Returns:
-        Height and width of the upright image.
+        Width and height of the upright image.
 
     Raises:
         PairError: If the file is missing, empty, truncated or no image.
     """
-    path = Path(file)
-    if not path.is_file():
-        raise PairError(f"'{file}' does not exist; restore the file or take it off the list")
-    if not path.stat().st_size:
-        raise PairError(f"'{file}' is empty (0 bytes); restore the file or remove the pair")
-    if path.suffix.lower() in OPENCV_FIRST:
+    suffix = _existing(file).suffix.lower()
+    if suffix in OPENCV_FIRST or suffix == ".npy":
         height, width = read(file).shape[:2]
-        return height, width
+        return width, height
     try:
-        with _open_image(file) as image:
-            width, height = image.size
-            turned = image.getexif().get(ExifTags.Base.Orientation) in {5, 6, 7, 8}
+        with open_image(file) as image:
+            size = _upright(image)
             image.draft("L", (1, 1))  # an eighth of a JPEG takes all of its bytes, but less time
             image.load()
     except Exception as error:  # decoders raise whatever they like on broken files
-        reason = str(error).replace(f" '{file}'", "")
-        raise PairError(f"'{file}' cannot be read ({reason}); restore the file or remove the pair") from error
-    return (width, height) if turned else (height, width)
+        raise _unreadable(file, error) from error
+    return size
 
 
-def compare_sizes(visible: tuple[int, int], infrared: tuple[int, int], names: str) -> tuple[str, str]:
-    """Return a problem and a warning about the (height, width) of two images, empty where there is none."""
+def image_size(file: str | Path) -> Size:
+    """Return the width and height of an upright image from the head of its file.
+
+    Raises:
+        PairError: If the file is missing, empty or no image.
+    """
+    suffix = _existing(file).suffix.lower()
+    try:
+        if suffix == ".npy":
+            height, width = np.load(file, mmap_mode="r", allow_pickle=False).shape[:2]
+            return width, height
+        with open_image(file) as image:
+            return _upright(image)
+    except Exception as error:  # as above
+        if suffix in OPENCV_FIRST:
+            height, width = _decode(file, cv2.IMREAD_ANYDEPTH).shape[:2]
+            return width, height
+        raise _unreadable(file, error) from error
+
+
+def compare_sizes(visible: Size, infrared: Size, names: str) -> tuple[str, str]:
+    """Return a problem and a warning about the (width, height) of two images, empty where there is none."""
     if visible == infrared:
         return "", ""
-    (h, w), (ih, iw) = visible, infrared
+    (w, h), (iw, ih) = visible, infrared
     sizes = f"{names} have different sizes ({w}x{h} and {iw}x{ih})"
     if abs(w / h - iw / ih) / (w / h) > ASPECT_TOLERANCE:
-        return f"{sizes} and shapes; crop or register them to the same field of view", ""
+        return f"{sizes} and shapes; register them (metafusion data register), or crop them to the same view", ""
     return "", f"{sizes}; the infrared image is resized"
 
 
@@ -89,17 +211,36 @@ def read_visible(file: str | Path) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def read_infrared(file: str | Path) -> np.ndarray:
-    """Read an infrared image as (H, W) uint8, upright; see :func:`to_uint8` for deeper files.
+def read_counts(file: str | Path) -> np.ndarray:
+    """Read an infrared image as (H, W), upright, in the depth of its file; colours become their luminance.
+
+    Args:
+        file: An image, or an array of numbers in a `.npy` file.
 
     Raises:
         PairError: If the file cannot be decoded.
     """
+    if Path(file).suffix.lower() == ".npy":
+        return _array(file)
     image = _decode(file, cv2.IMREAD_ANYDEPTH)
     if image.shape[2] == 3:
         image = image.astype(np.float32) if image.dtype == np.float64 else image  # OpenCV converts no doubles
-        return to_uint8(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
-    return to_uint8(image[..., 0])
+        return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    return image[..., 0]
+
+
+def _array(file: str | Path) -> np.ndarray:
+    """Read an (H, W) or (H, W, 1) array of numbers."""
+    _existing(file)
+    try:
+        array = np.load(file, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise _unreadable(file, error) from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "uif" or not array.size or array.ndim not in (2, 3):
+        raise PairError(f"'{file}' holds no image; save an (H, W) array of numbers by numpy.save")
+    if array.ndim == 3 and array.shape[2] != 1:
+        raise PairError(f"'{file}' holds an array {array.shape}; save one plane, (H, W), by numpy.save")
+    return np.ascontiguousarray(array.reshape(array.shape[:2]).astype(array.dtype.newbyteorder("=")))
 
 
 def _decode(file: str | Path, flags: int) -> np.ndarray:
@@ -110,33 +251,27 @@ def _decode(file: str | Path, flags: int) -> np.ndarray:
     return image
 
 
-def stack_pair(visible: np.ndarray, infrared: np.ndarray | None, names: str = "the two images") -> np.ndarray:
-    """Stack a visible (H, W, 3) RGB and an infrared (h, w) image, both uint8, to one (H, W, 4) array.
-
-    Args:
-        visible: The visible image; its size is the size of the pair.
-        infrared: The infrared image, resized if its shape agrees; None leaves the plane blank.
-        names: What to call the images in an error.
-
-    Raises:
-        PairError: If the aspect ratios differ by more than 2 %.
-    """
-    height, width = visible.shape[:2]
-    if infrared is None:
-        infrared = np.zeros((height, width), np.uint8)
-    elif infrared.shape != (height, width):
-        problem, _ = compare_sizes((height, width), (infrared.shape[0], infrared.shape[1]), names)
-        if problem:
-            raise PairError(problem)
-        infrared = cv2.resize(infrared, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.dstack((visible, infrared))
+def _planes(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
+    """Return (H, W, 3) and (H, W) as one (H, W, 4) array, several times faster than `np.dstack`."""
+    return cv2.merge([*cv2.split(visible), np.ascontiguousarray(infrared)])
 
 
-def read_pair(visible: str | Path, infrared: str | Path | None) -> np.ndarray:
-    """Read two files as one (H, W, 4) uint8 array, R, G, B, IR, in the size of the visible image.
+def _upright(image: Image.Image) -> Size:
+    """Return the width and height of an image once it is turned as its camera was held."""
+    width, height = image.size
+    turned = image.getexif().get(ExifTags.Base.Orientation) in {5, 6, 7, 8}
+    return (height, width) if turned else (width, height)
 
-    Raises:
-        PairError: If a file cannot be decoded, or the two shapes differ.
-    """
-    names = f"'{visible}' and '{infrared}'"
-    return stack_pair(read_visible(visible), None if infrared is None else read_infrared(infrared), names)
+
+def _existing(file: str | Path) -> Path:
+    path = Path(file)
+    if not path.is_file():
+        raise PairError(f"'{file}' does not exist; restore the file or take it off the list")
+    if not path.stat().st_size:
+        raise PairError(f"'{file}' is empty (0 bytes); restore the file or remove the pair")
+    return path
+
+
+def _unreadable(file: str | Path, error: Exception) -> PairError:
+    reason = " ".join(str(error).replace(f" '{file}'", "").split())
+    return PairError(f"'{file}' cannot be read ({reason}); restore the file or remove the pair")

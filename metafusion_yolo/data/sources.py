@@ -20,6 +20,7 @@ from metafusion_yolo.data.pairs import (
     expected_by_rule,
     find_partners,
 )
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.nn import NUM_CHANNELS
 
 
@@ -44,12 +45,14 @@ class PairedSource:
             for the rule of the checkpoint.
         save_fused: Whether the fused images are to be written.
         view: What the detections are to be drawn on.
+        rig: How the cameras go together; None for what the checkpoint remembers.
     """
 
     visible: Any
     infrared: Any = BY_RULE
     save_fused: bool = False
     view: str = "fused"
+    rig: Rig | None = None
 
 
 def is_path(item: Any) -> bool:

@@ -2,38 +2,160 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import cv2
 import numpy as np
 
-PERCENTILES = (0.1, 99.9)  # of an image's counts; outside them lie dead pixels and sun glints
+from metafusion_yolo.config import nearest
+
+NORMALIZATIONS = ("percentile", "minmax", "fixed", "clahe")
+SCOPES = ("image", "sequence")
+PERCENTILES = (0.1, 99.9)  # of the counts; outside them lie dead pixels and sun glints
+CLAHE = {"clipLimit": 2.0, "tileGridSize": (8, 8)}
+FULL = 65535.0  # range in which CLAHE sees the counts, so that none of their levels is lost before it
+
+Limits = tuple[float, float]
 
 
-def to_uint8(infrared: np.ndarray) -> np.ndarray:
-    """Stretch an infrared image over the 8-bit range, so that a narrow 14-bit signal keeps its levels.
+@dataclass(frozen=True)
+class Thermal:
+    """How the counts of an infrared image become 8-bit grey: the `thermal:` section of a data-set YAML.
 
-    8-bit images pass unchanged. Other images are stretched linearly between their percentiles 0.1 and 99.9, or between
-    minimum and maximum where the percentiles coincide; dropping the low byte instead would leave a typical 16-bit scene
-    a handful of grey levels.
+    Attributes:
+        normalize: "percentile" stretches deep images between their percentiles 0.1 and 99.9 and leaves 8-bit ones as
+            they are; "minmax" stretches between the extremes; "fixed" between the counts of `range`; "clahe" equalizes
+            the histogram locally, after percentiles.
+        range: Counts that become black and white, for "fixed" only.
+        invert: Whether the camera shows hot as dark (black-hot), so that grey is turned round.
+        scope: Whether the limits are those of each "image", or of the whole "sequence": a folder, or a video.
 
-    Args:
-        infrared: (H, W), any integer or floating-point type, hot is bright.
-
-    Returns:
-        (H, W) uint8, 0 to 255. A constant image becomes 0; values that are not finite count as the coldest.
-
-    Example:
-        >>> to_uint8(np.array([[7000, 7100], [7200, 7244]], dtype=np.uint16)).tolist()
-        [[0, 104], [209, 255]]
+    Raises:
+        ValueError: For a value out of its range.
     """
-    if infrared.dtype == np.uint8:
-        return infrared
-    counts = infrared.astype(np.float64)
-    finite = np.isfinite(counts)
-    if not finite.any():
-        return np.zeros(infrared.shape, np.uint8)
-    low, high = np.percentile(counts[finite], PERCENTILES)
-    if high <= low:  # one small hot target before an even background
-        low, high = counts[finite].min(), counts[finite].max()
-    counts = np.where(finite, counts, low)
-    if high <= low:
-        return np.zeros(infrared.shape, np.uint8)
-    return np.clip((counts - low) / (high - low) * 255 + 0.5, 0, 255).astype(np.uint8)
+
+    normalize: str = "percentile"
+    range: Limits | None = None
+    invert: bool = False
+    scope: str = "image"
+
+    def __post_init__(self) -> None:
+        for name, known in (("normalize", NORMALIZATIONS), ("scope", SCOPES)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"thermal: {name}: '{getattr(self, name)}' is unknown, {nearest(getattr(self, name), known)}"
+                )
+        if not isinstance(self.invert, bool):
+            raise ValueError(f"thermal: invert must be true or false, not {self.invert!r}")
+        if (self.normalize == "fixed") != (self.range is not None):
+            raise ValueError("thermal: range: [low, high] goes with normalize: fixed, and with nothing else")
+        if self.range is not None and not self.range[0] < self.range[1]:
+            raise ValueError(f"thermal: range must be [low, high] with low < high, not {list(self.range)}")
+
+    @classmethod
+    def from_yaml(cls, section: Any, where: str = "the data-set YAML") -> Thermal:
+        """Read the `thermal:` section, None for the defaults.
+
+        Raises:
+            ValueError: For an unknown key or a wrong value, in one line.
+
+        Example:
+            >>> Thermal.from_yaml({"normalize": "fixed", "range": [7000, 9000]}).range
+            (7000.0, 9000.0)
+        """
+        if section is None:
+            return cls()
+        known = [f.name for f in fields(cls)]
+        if not isinstance(section, Mapping):
+            raise ValueError(f"'thermal: {section!r}' in {where} must be a mapping; keys: {', '.join(known)}")
+        for key in section:
+            if key not in known:
+                raise ValueError(f"unknown key '{key}' under 'thermal:' in {where}, {nearest(key, known)}")
+        values = dict(section)
+        if values.get("range") is not None:
+            values["range"] = _limits(values["range"], where)
+        try:
+            return cls(**values)
+        except ValueError as error:
+            raise ValueError(f"{error} (in {where})") from None
+
+    def to_yaml(self) -> dict[str, Any]:
+        """Return the section that :meth:`from_yaml` reads."""
+        return {**asdict(self), "range": None if self.range is None else list(self.range)}
+
+    def limits(self, counts: np.ndarray) -> Limits:
+        """Return the counts that become black and white.
+
+        Args:
+            counts: Of any shape and number type; values that are not finite do not count.
+
+        Returns:
+            Low and high; equal if the counts are all the same, or none is finite.
+        """
+        if self.range is not None:
+            return self.range
+        if counts.dtype == np.uint8 and self.normalize == "percentile":
+            return 0.0, 255.0
+        finite = counts[np.isfinite(counts)] if counts.dtype.kind == "f" else counts.ravel()
+        if not finite.size:
+            return 0.0, 0.0
+        low, high = (finite.min(), finite.max()) if self.normalize == "minmax" else np.percentile(finite, PERCENTILES)
+        if high <= low:  # one small hot target before an even background
+            low, high = finite.min(), finite.max()
+        return float(low), float(high)
+
+    def limits_of(self, images: Iterable[np.ndarray]) -> Limits | None:
+        """Return the limits of a sequence from some of its images, None if every image has its own."""
+        if self.scope == "image":
+            return None
+        samples = [image[::3, ::3] for image in images]  # a ninth of the pixels gives the same percentiles
+        same = len({sample.dtype for sample in samples}) == 1
+        pooled = [sample.ravel() if same else sample.ravel().astype(np.float64) for sample in samples]
+        return self.limits(np.concatenate(pooled)) if pooled else None
+
+    def to_uint8(self, counts: np.ndarray, limits: Limits | None = None) -> np.ndarray:
+        """Stretch an infrared image over the 8-bit range, so that a narrow 14-bit signal keeps its levels.
+
+        Args:
+            counts: (H, W), any integer or floating-point type.
+            limits: Counts that become black and white; None for those of the image.
+
+        Returns:
+            (H, W) uint8, 0 to 255, hot is bright. A constant image becomes 0, as from a camera that shows nothing;
+            values that are not finite count as the lowest.
+
+        Example:
+            >>> Thermal().to_uint8(np.array([[7000, 7100], [7200, 7244]], dtype=np.uint16)).tolist()
+            [[0, 104], [209, 255]]
+        """
+        low, high = limits or self.limits(counts)
+        if counts.dtype == np.uint8 and (low, high) == (0, 255) and self.normalize != "clahe":
+            return self._turned(counts)
+        if high <= low:
+            return np.zeros(counts.shape, np.uint8)
+        top = FULL if self.normalize == "clahe" else 255.0
+        values = counts.astype(np.float64)
+        np.nan_to_num(values, copy=False, nan=low, posinf=low, neginf=low)
+        stretched = np.clip((values - low) * (top / (high - low)) + 0.5, 0, top)
+        if self.normalize == "clahe":
+            grey = cv2.createCLAHE(**CLAHE).apply(stretched.astype(np.uint16)) >> 8
+            return self._turned(grey.astype(np.uint8))
+        return self._turned(stretched.astype(np.uint8))
+
+    def _turned(self, grey: np.ndarray) -> np.ndarray:
+        """Return the image with hot as bright; what is constant stays, or becomes, a blank plane."""
+        if not self.invert:
+            return grey
+        return np.zeros_like(grey) if grey.size and grey.min() == grey.max() else 255 - grey
+
+
+def _limits(value: Any, where: str) -> Limits:
+    """Return a `range:` as two floats."""
+    if isinstance(value, (list, tuple)) and len(value) == 2 and all(type(v) in (int, float) for v in value):
+        low, high = map(float, value)
+        if math.isfinite(low) and math.isfinite(high):
+            return low, high
+    raise ValueError(f"thermal: range must be [low, high], two numbers, not {value!r} (in {where})")

@@ -12,7 +12,7 @@ from torch import nn
 from ultralytics.nn.tasks import load_checkpoint
 from ultralytics.utils.torch_utils import unwrap_model
 
-from metafusion_yolo.data.pairs import DEFAULT_FOLDER, PairingRule
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.fusion import FusionNet
 from metafusion_yolo.nn.tasks import FusionDetectionModel
@@ -21,9 +21,9 @@ INPUT_KEY = "pair_input"  # of a checkpoint's model YAML and of an export's meta
 ORDER = "R,G,B,IR"
 
 
-def input_description(rule: PairingRule) -> dict[str, Any]:
+def input_description(rig: Rig) -> dict[str, Any]:
     """Return what a checkpoint or an export remembers about its input."""
-    return {"channels": NUM_CHANNELS, "order": ORDER, "range": [0, 1], "infrared": rule}
+    return {"channels": NUM_CHANNELS, "order": ORDER, "range": [0, 1], **rig.to_yaml()}
 
 
 def native_model(backend: Any) -> nn.Module | None:
@@ -39,8 +39,8 @@ def front_end(backend: Any) -> FusionNet | None:
     return getattr(native_model(backend), "fusion", None)
 
 
-def pairing_rule(backend: Any) -> PairingRule:
-    """Return the pairing rule that a model or backend was trained with.
+def rig_of(backend: Any) -> Rig:
+    """Return the cameras that a model or backend was trained with.
 
     Raises:
         TypeError: If it reads something other than pairs.
@@ -56,7 +56,7 @@ def pairing_rule(backend: Any) -> PairingRule:
     else:
         description = getattr(backend, "metadata", {}).get(INPUT_KEY, {})
         description = ast.literal_eval(description) if isinstance(description, str) else description
-    return description.get("infrared", DEFAULT_FOLDER)
+    return Rig.from_yaml(description, "the model")
 
 
 def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str, Any]]:

@@ -7,15 +7,15 @@ from typing import Any
 from ultralytics.engine.exporter import Exporter
 
 from metafusion_yolo import __version__
-from metafusion_yolo.engine._host import INPUT_KEY, input_description, pairing_rule
+from metafusion_yolo.engine._host import INPUT_KEY, input_description, rig_of
 
 
 class FusionDetectionExporter(Exporter):
     """The host's exporter for models that read pairs (B, 4, H, W), R, G, B, IR in [0, 1]."""
 
     def __call__(self, model: Any) -> str:
-        """Export the model; its pairing rule goes into the metadata."""
-        self._input = input_description(pairing_rule(model))
+        """Export the model; how its cameras go together is put into the metadata."""
+        self._input = input_description(rig_of(model))
         return super().__call__(model)
 
     def run_callbacks(self, event: str) -> None:

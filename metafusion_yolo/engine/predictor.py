@@ -15,7 +15,7 @@ from ultralytics.utils import ops
 from metafusion_yolo.data.augment import PLANES
 from metafusion_yolo.data.loaders import load_pairs
 from metafusion_yolo.data.sources import PairedSource
-from metafusion_yolo.engine._host import front_end, pairing_rule
+from metafusion_yolo.engine._host import front_end, rig_of
 from metafusion_yolo.engine.results import FusionResults, pack_fusion
 
 
@@ -34,7 +34,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         """Listen to the front-end, whose output would otherwise stay inside the model."""
         super().setup_model(model, verbose)
         self._fusion: Any = None
-        self._rule = pairing_rule(self.model)
+        self._rig = rig_of(self.model)
         fusion = front_end(self.model)
         if fusion is not None:
             fusion.register_forward_hook(self._keep_fusion)
@@ -46,7 +46,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         """Load pairs; the host sets up the rest."""
         source = source if isinstance(source, PairedSource) else PairedSource(source)
         self.save_fused, self.view = source.save_fused, source.view
-        super().setup_source(load_pairs(source, self._rule, self.args.batch, self.args.vid_stride), stride)
+        super().setup_source(load_pairs(source, source.rig or self._rig, self.args.batch, self.args.vid_stride), stride)
         if self.save_fused:
             (self.save_dir / "fused").mkdir(parents=True, exist_ok=True)
             self._written: Counter[str] = Counter()

@@ -15,7 +15,7 @@ from ultralytics.utils.plotting import plot_images
 from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
-from metafusion_yolo.data.pairs import parse_rule
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine._host import INPUT_KEY, data_error, input_description
 from metafusion_yolo.engine.validator import FusionDetectionValidator
 from metafusion_yolo.nn import NUM_CHANNELS
@@ -34,7 +34,7 @@ class FusionDetectionTrainer(DetectionTrainer):
     _phase: Phase | None = None
 
     def get_dataset(self) -> dict[str, Any]:
-        """Find data-set YAMLs of the package too, read the pairing rule, and say in one line what is wrong."""
+        """Find data-set YAMLs of the package too, check what it says of the cameras, and say in one line what is wrong."""
         if self.args.data:
             self.args.data = find_data_yaml(self.args.data)
         try:
@@ -42,7 +42,7 @@ class FusionDetectionTrainer(DetectionTrainer):
         except RuntimeError as error:
             raise data_error(error, self.args.data) from error
         data["channels"] = NUM_CHANNELS
-        data["infrared"] = parse_rule(data.get("infrared"), self.args.data)
+        self._rig = Rig.from_yaml(data, self.args.data)
         return data
 
     def get_model(
@@ -55,7 +55,7 @@ class FusionDetectionTrainer(DetectionTrainer):
         model = self.set_model_names_for_load(model)
         if weights:
             model.load(weights)
-        model.yaml[INPUT_KEY] = input_description(self.data["infrared"])
+        model.yaml[INPUT_KEY] = input_description(self._rig)
         return model
 
     def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> PairedYOLODataset:
