@@ -177,7 +177,8 @@ def _explain(mode: Mode) -> str:
     text = f"metafusion {mode.name}: {mode.summary}\n\nUsage: metafusion {mode.name}{usage} [key=value ...]\n"
     stock = _host_arguments()
     for title, shown in (("Arguments", mode.ours), ("Most used arguments of the host (all: yolo cfg)", mode.host)):
-        rows = [(k, default or stock[k][0], MEANINGS.get(k) or stock[k][1]) for k, default in shown.items()]
+        known = MEANINGS | {key.removeprefix(f"{mode.name} "): meaning for key, meaning in MEANINGS.items()}
+        rows = [(k, default or stock[k][0], known.get(k) or stock[k][1]) for k, default in shown.items()]
         text += f"\n{title}:\n{_columns(rows)}\n" if rows else ""
     return f"{text}\nExamples:" + "".join(f"\n  metafusion {mode.name} {line}".rstrip() for line in mode.examples)
 
@@ -229,7 +230,16 @@ def _synth(dst: str, **args: Any) -> None:
     _say(f"Train:     metafusion train data={shlex.quote(str(path))} imgsz={args.get('imgsz', 640)} epochs=50")
 
 
-RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo, "data synth": _synth}
+def _convert(**args: Any) -> None:
+    from metafusion_yolo.data.convert import convert
+
+    report = convert(**args)
+    _say(f"{report}\n\nData set:  {report.yaml}")
+    _say(f"Train:     metafusion train data={shlex.quote(str(report.yaml))} epochs=50")
+
+
+RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo}
+RUNS |= {"data synth": _synth, "data convert": _convert}
 TABLE = """
 train: train the fusion front-end and the detector together
   host  model=metafusion-yolov8n.yaml data=required epochs imgsz batch device pretrained resume project name exist_ok
@@ -265,14 +275,24 @@ demo: train, validate, predict and export on synthetic pairs, in minutes on a CP
 data synth: write a synthetic data set of complementary pairs
   ours  dst=required train=400 val=100 imgsz=640 seed=0 everything_visible=False
   e.g.  dst=datasets/synthetic train=400 val=100
+data convert: bring a published data set, or your own pairs, to the layout of this tool
+  ours  format=required src=required dst=required labels=- copy=False
+  e.g.  format=llvip src=downloads/LLVIP dst=datasets/llvip
+  e.g.  format=drone-vehicle src=downloads/DroneVehicle dst=datasets/drone-vehicle labels=union
 """
 VIEWS, CAMERAS = ("fused", "visible", "infrared"), ("both", "visible", "infrared")
+LABELS = ("visible", "infrared", "union")
 ACCEPTED = {"infrared": (str, list, tuple, type(None)), "pretrained": (bool, str), "view": VIEWS, "modalities": CAMERAS}
+ACCEPTED |= {"labels": LABELS}
 MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
     "save_fused": "save the fused images too",
     "view": f"what to draw on: {', '.join(VIEWS)}",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
+    "data convert format": "llvip, m3fd, flir-aligned, kaist, drone-vehicle, vedai, msrs, voc, coco or yolo",
+    "src": "root folder of the data set as published",
+    "labels": "visible, infrared or union, where the cameras are labelled separately; left out: as is usual",
+    "copy": "copy the images instead of linking them",
     "train": "pairs to train with",
     "val": "pairs to validate with",
     "dst": "new or empty folder, or an earlier data set to replace",
