@@ -86,6 +86,8 @@ def groups(thumbnails: np.ndarray, duplicate: float = DUPLICATE, neighbour: floa
         >>> groups(np.stack([a, b, a]))
         [[0, 2], [1]]
     """
+    if not len(thumbnails):
+        return []
     parent = list(range(len(thumbnails)))
 
     def root(i: int) -> int:
