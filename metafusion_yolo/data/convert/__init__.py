@@ -98,7 +98,7 @@ def _prepare(listing: Listing, labels: str | None, usual: str, name: str) -> tup
     if labels and not separate:
         raise ValueError(f"labels={labels}, but '{name}' is labelled once for both cameras here; leave labels= out")
     chosen = (labels or usual) if separate else SHARED
-    notes = [f"labels: {chosen}"] if separate else []
+    notes = [f"labels: {chosen} (of visible, infrared and union)"] if separate else []
     if any(pair.split == "" for pair in listing.pairs):
         there = [pair for pair in listing.pairs if pair.visible.is_file() and pair.infrared.is_file()]
         rest = [pair for pair in listing.pairs if not (pair.visible.is_file() and pair.infrared.is_file())]

@@ -11,6 +11,7 @@ from metafusion_yolo.data.convert.layout import Box, spelling
 Remark = Callable[[str], None]
 SAME = 0.5  # IoU from which a visible and an infrared box of one class are one object
 MIN_SIDE = 1.0  # pixels
+ROUNDING = 0.5  # pixels that a box may stick out by without a word
 
 
 def to_labels(
@@ -44,7 +45,7 @@ def to_labels(
         if (cut[2:] - cut[:2]).min() < MIN_SIDE:
             remark("box outside the image")
             continue
-        if not np.array_equal(cut, published):
+        if np.abs(cut - published).max() > ROUNDING:
             remark("box cut to the image (kept)")
         rows.append((number, *(cut / [width, height, width, height])))
     return np.array(rows, np.float64).reshape(-1, 5)

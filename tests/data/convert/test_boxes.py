@@ -25,6 +25,11 @@ def test_spelling_of_a_class_does_not_matter(name) -> None:
     assert convert(Box(name, (0, 0, 100, 50)))[0] == [[1, 0, 0, 1, 1]]
 
 
+def test_rounding_errors_at_the_edge_are_not_worth_a_word() -> None:
+    assert convert(Box("car", (-0.4, 10, 50, 50.4))) == ([[0, 0, 0.2, 0.5, 1]], [])
+    assert convert(Box("car", (-0.6, 10, 50, 50)))[1] == ["box cut to the image (kept)"]
+
+
 def test_a_border_is_cut_off_before_the_edge_is() -> None:
     assert convert(Box("car", (15, 15, 130, 35)), border=20) == ([[0, 0, 0, 1, 0.3]], ["box cut to the image (kept)"])
 

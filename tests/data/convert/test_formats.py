@@ -123,7 +123,7 @@ def test_drone_vehicle_leaves_out_what_is_no_object(make, tmp_path) -> None:
 def test_drone_vehicle_has_labels_of_either_camera(make, tmp_path, labels, expected) -> None:
     report = convert("drone-vehicle", make("drone-vehicle"), tmp_path / "dst", labels=labels)
     assert labels_of(tmp_path / "dst")["train/00001"] == expected
-    assert f"labels: {labels}" in report.notes
+    assert f"labels: {labels} (of visible, infrared and union)" in report.notes
 
 
 def test_drone_vehicle_loses_its_border(make, tmp_path) -> None:
