@@ -94,11 +94,20 @@ def split_lists(src: Path) -> dict[str, str]:
 
 
 def read_classes(src: Path) -> list[str]:
-    """Return the class names that a `classes.txt`, or the `names` of a YAML, in a folder list; empty without."""
+    """Return the class names that a `classes.txt`, or the `names` of a YAML, in a folder list; empty without.
+
+    Raises:
+        ValueError: If the YAML cannot be read.
+    """
     if (file := src / "classes.txt").is_file():
         return read_list(file)
     for file in sorted((*src.glob("*.yaml"), *src.glob("*.yml"))):
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"'{file}' cannot be read as YAML; correct it, or put the class names in classes.txt"
+            ) from error
         if names := content.get("names") if isinstance(content, dict) else None:
             return [str(names[key]) for key in sorted(names)] if isinstance(names, dict) else list(map(str, names))
     return []

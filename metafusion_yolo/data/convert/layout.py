@@ -164,4 +164,4 @@ def side_by_side(visible: Path, infrared: Path) -> list[tuple[str, Path, Path]]:
 
 def read_list(file: Path) -> list[str]:
     """Return the lines of a list of a published split that hold something."""
-    return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    return [line.strip() for line in file.read_text("utf-8-sig", "replace").splitlines() if line.strip()]

@@ -16,6 +16,7 @@ from metafusion_yolo.data.similarity import SIDE, groups, thumbnail
 
 SHARE = 0.2  # of the pairs, to validate with
 SLACK = 1.25  # how much more a scene may make of it
+LONG = 200  # pairs from which a progress bar shows
 
 
 def split_by_scene(pairs: list[Pair]) -> tuple[list[Pair], str]:
@@ -35,9 +36,8 @@ def split_by_scene(pairs: list[Pair]) -> tuple[list[Pair], str]:
     """
     pairs = sorted(pairs, key=lambda pair: pair.name)
     with ThreadPool(NUM_THREADS) as pool:
-        shown = TQDM(
-            pool.imap(_thumbnails, pairs), total=len(pairs), desc="Looking for scenes", disable=len(pairs) < 200
-        )
+        work = pool.imap(_thumbnails, pairs)
+        shown = TQDM(work, total=len(pairs), desc="Looking for scenes", disable=len(pairs) < LONG or None)
         scenes = groups(np.stack(list(shown))) if pairs else []
     splits = share_out([len(scene) for scene in scenes])
     if VAL not in splits:

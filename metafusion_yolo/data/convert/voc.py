@@ -44,7 +44,7 @@ def read_xml(file: Path) -> list[Box]:
         root = ElementTree.parse(file).getroot()
     except FileNotFoundError as error:
         raise LabelError("label file is missing") from error
-    except (ElementTree.ParseError, OSError, ValueError) as error:
+    except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:
         raise LabelError("XML that cannot be read") from error
     return [Box((item.findtext("name") or "").strip(), _corners(item)) for item in root.iter("object")]
 

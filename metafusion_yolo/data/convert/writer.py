@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 import yaml
-from ultralytics.utils import NUM_THREADS
+from ultralytics.utils import NUM_THREADS, patches
 from ultralytics.utils.tqdm import TQDM
 
 from metafusion_yolo.data.convert.boxes import to_labels, to_rows, union
@@ -74,7 +74,9 @@ def write_pairs(root: Path, layout: Format, listing: Listing, labels: str, copy:
     pool = ThreadPoolExecutor(NUM_THREADS)
     try:
         results = pool.map(work, listing.pairs)
-        for done in TQDM(results, total=len(listing.pairs), desc="Converting", disable=len(listing.pairs) < LONG):
+        for done in TQDM(
+            results, total=len(listing.pairs), desc="Converting", disable=len(listing.pairs) < LONG or None
+        ):
             for reason in done.remarks:
                 report.remarks.add(reason, str(done.pair.visible))
             if done.labels is not None:
@@ -133,7 +135,7 @@ def _write_pair(
         target = _target(root, folder, pair, file.suffix)
         if not edge:
             place(file, target, copy)
-        elif not cv2.imwrite(str(target), cut[camera], [cv2.IMWRITE_JPEG_QUALITY, QUALITY]):
+        elif not patches.imwrite(str(target), cut[camera], [cv2.IMWRITE_JPEG_QUALITY, QUALITY]):
             raise OSError(f"cannot write {target}")
     _target(root, "labels", pair, ".txt").write_text(to_rows(merged), encoding="utf-8")
     return Written(pair, merged, remarks)
@@ -152,7 +154,7 @@ def cut_image(file: Path, edge: int) -> np.ndarray:
     Raises:
         PairError: If it cannot be read.
     """
-    image = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    image = patches.imread(str(file), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise PairError(f"'{file}' cannot be read as an image; restore the file")
     return image[edge:-edge, edge:-edge]

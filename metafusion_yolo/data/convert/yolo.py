@@ -26,7 +26,7 @@ def read_rows(file: Path, image: Path, classes: tuple[str, ...]) -> list[Box]:
         return []
     width, height = image_size(image)
     boxes = []
-    for row in file.read_text(encoding="utf-8-sig").splitlines():
+    for row in file.read_text("utf-8-sig", "replace").splitlines():
         if not row.strip():
             continue
         try:

@@ -337,6 +337,23 @@ def test_yolo_rows_in_another_form(make, tmp_path, rows, reason) -> None:
     assert report.remarks.counts == {f"pair without labels: {reason}": 1}
 
 
+def test_a_yaml_that_is_none(make, tmp_path) -> None:
+    src = make("yolo")
+    text(src / "data.yaml", "names: [person")
+    with pytest.raises(ValueError, match=r"data\.yaml' cannot be read as YAML; correct it, or put the class names in"):
+        convert("yolo", src, tmp_path / "dst")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b'<?xml version="1.0" encoding="nonsense"?><annotation/>'])
+def test_labels_in_an_encoding_of_their_own_are_left_out(make, tmp_path, content) -> None:
+    for name, file in (("llvip", "Annotations/010001.xml"), ("kaist", "annotations/set00/V000/I00001.txt")):
+        src = make(name)
+        (src / file).write_bytes(content)
+        report = convert(name, src, tmp_path / f"dst-{name}")
+        assert any(reason.startswith("pair without labels: ") for reason in report.remarks.counts)
+        shutil.rmtree(src)
+
+
 @pytest.mark.parametrize(
     "content", ["[]", "{", '{"images": []}', '{"images": [{"id": 1}], "annotations": [], "categories": []}']
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL.PngImagePlugin import PngImageFile
 
 from metafusion_yolo.data.convert import convert, writer
 from metafusion_yolo.data.pairs import PairError
@@ -212,6 +213,13 @@ def test_where_links_are_refused_files_are_copied(src, dst, monkeypatch) -> None
     convert("llvip", src, dst)
     assert not image.samefile(src / "visible/train/010001.jpg")
     assert image.read_bytes() == (src / "visible/train/010001.jpg").read_bytes()
+
+
+def test_of_a_png_only_the_head_is_read(tmp_path, monkeypatch) -> None:
+    """Pillow decodes all of a PNG to look for an orientation behind its pixels: a minute for a thousand images."""
+    MINIATURES["vedai"].write(tmp_path / "src")
+    monkeypatch.setattr(PngImageFile, "load", lambda self: pytest.fail("decoded"))
+    assert convert("vedai", tmp_path / "src", tmp_path / "dst").pairs == {"train": 2, "test": 1}
 
 
 def test_a_border_needs_an_image(tmp_path) -> None:
