@@ -45,7 +45,8 @@ def convert(format: str, src: str | Path, dst: str | Path, labels: str | None = 
     ```
 
     It is written beside dst and moved there at the end, so that an interrupted run leaves nothing. A second run with
-    the same arguments and unchanged files does nothing; a run over an earlier conversion replaces it.
+    the same arguments and unchanged files does nothing; a run over an earlier conversion replaces it, unless anything
+    in it was changed by hand.
 
     Args:
         format: A key of :data:`FORMATS`.
@@ -60,7 +61,7 @@ def convert(format: str, src: str | Path, dst: str | Path, labels: str | None = 
 
     Raises:
         FileNotFoundError: If src is not there or not in the layout, naming the folder or file that was expected.
-        ValueError: For an unknown format or labels, for a dst that holds something else, or if nothing is left.
+        ValueError: For an unknown format or labels, a dst that holds something else or was changed, or if nothing is left.
     """
     if format not in FORMATS:
         raise ValueError(f"unknown format '{format}', {nearest(format, FORMATS)}")
@@ -71,10 +72,10 @@ def convert(format: str, src: str | Path, dst: str | Path, labels: str | None = 
         raise FileNotFoundError(f"no folder '{src}'; src= must name the root folder of the data set")
     if src == dst or src in dst.parents or dst in src.parents:
         raise ValueError(f"dst={dst} and src={src} must not lie in one another; name a folder elsewhere")
-    request = {"format": format, "src": str(src), "labels": labels, "copy": copy, "digest": digest(src)}
-    request["version"] = __version__
+    request = {"format": format, "src": str(src), "labels": labels, "copy": copy}
+    request |= {"digest": digest(src), "version": __version__}
     record = earlier_record(dst)
-    if record and record["request"] == request and record["digest"] == digest(dst):
+    if record and record["request"] == request:
         return Report.from_dict(record["report"], dst / record["yaml"])
     new = dst.with_name(f".{dst.name}.partial")
     shutil.rmtree(new, ignore_errors=True)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -73,10 +73,8 @@ def write_pairs(root: Path, layout: Format, listing: Listing, labels: str, copy:
     work = partial(_write_pair, root, layout.border, numbers, labels, copy)
     pool = ThreadPoolExecutor(NUM_THREADS)
     try:
-        results = pool.map(work, listing.pairs)
-        for done in TQDM(
-            results, total=len(listing.pairs), desc="Converting", disable=len(listing.pairs) < LONG or None
-        ):
+        count, results = len(listing.pairs), pool.map(work, listing.pairs)
+        for done in TQDM(results, total=count, desc="Converting", disable=count < LONG or None):
             for reason in done.remarks:
                 report.remarks.add(reason, str(done.pair.visible))
             if done.labels is not None:
@@ -93,7 +91,7 @@ def write_pairs(root: Path, layout: Format, listing: Listing, labels: str, copy:
     return report
 
 
-def check_splits(splits: Any) -> None:
+def check_splits(splits: Collection[str]) -> None:
     """Make sure that there is something to train and to validate with.
 
     Raises:
@@ -187,7 +185,8 @@ def earlier_record(dst: Path) -> dict[str, Any] | None:
     """Return what an earlier conversion recorded in a folder, None for a new or an empty one.
 
     Raises:
-        ValueError: If the folder holds anything that is not of a conversion.
+        ValueError: If the folder holds anything that is not of a conversion, or was changed since: a label corrected
+            by hand, a registration in the YAML.
     """
     if dst.is_file():
         raise ValueError(f"dst={dst} is a file; name a new or an empty folder")
@@ -199,6 +198,10 @@ def earlier_record(dst: Path) -> dict[str, Any] | None:
     if others or not record:
         first = (others or entries)[0]
         raise ValueError(f"dst={dst} holds something else than a conversion, '{first}'; name a new or an empty folder")
+    if record.get("digest") != digest(dst):
+        raise ValueError(
+            f"dst={dst} was changed since its conversion, which would be lost; delete it or name another one"
+        )
     return record
 
 
@@ -222,5 +225,10 @@ def replace_folder(new: Path, dst: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
     if dst.exists():
         dst.rename(old)
-    new.rename(dst)
+    try:
+        new.rename(dst)
+    except BaseException:
+        if old.exists():
+            old.rename(dst)
+        raise
     shutil.rmtree(old, ignore_errors=True)
