@@ -61,7 +61,7 @@ def convert(format: str, src: str | Path, dst: str | Path, labels: str | None = 
 
     Raises:
         FileNotFoundError: If src is not there or not in the layout, naming the folder or file that was expected.
-        ValueError: For an unknown format or labels, a dst that holds something else or was changed, or if nothing is left.
+        ValueError: For unknown format or labels, a dst that holds something else or was changed, or if nothing is left.
     """
     if format not in FORMATS:
         raise ValueError(f"unknown format '{format}', {nearest(format, FORMATS)}")
@@ -73,7 +73,7 @@ def convert(format: str, src: str | Path, dst: str | Path, labels: str | None = 
     if src == dst or src in dst.parents or dst in src.parents:
         raise ValueError(f"dst={dst} and src={src} must not lie in one another; name a folder elsewhere")
     request = {"format": format, "src": str(src), "labels": labels, "copy": copy}
-    request |= {"digest": digest(src), "version": __version__}
+    request |= {"digest": digest(src, follow=True), "version": __version__}
     record = earlier_record(dst)
     if record and record["request"] == request:
         return Report.from_dict(record["report"], dst / record["yaml"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -137,16 +138,24 @@ def require_file(name: str, *folders: Path, layout: str) -> Path:
     return found
 
 
-def images_by_name(folder: Path) -> dict[str, Path]:
+def images_by_name(folder: Path, arrays: bool = False) -> dict[str, Path]:
     """Return the images below a folder by their path in it without suffix, in the order of the names.
 
+    Args:
+        folder: Where to look; links to folders are followed.
+        arrays: Whether `.npy` files count, where there is no image of that name; caches of a data set never do.
+
     Raises:
-        ValueError: If two differ in their suffix only.
+        ValueError: If two images differ in their suffix only.
     """
+    files = [Path(path, name) for path, _, names in os.walk(folder, followlinks=True) for name in names]
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix[1:].lower() in IMG_FORMATS and not path.name.startswith("."):
+    for suffixes in (IMG_FORMATS, {"npy"} if arrays else set()):
+        images = dict(found)
+        for path in sorted(file for file in files if file.suffix[1:].lower() in suffixes):
             name = path.relative_to(folder).with_suffix("").as_posix()
+            if path.name.startswith(".") or name in images or path.name.endswith(".pair.npy"):
+                continue
             if name in found:
                 raise ValueError(f"'{found[name]}' and '{path}' differ in their suffix only; keep one of them")
             found[name] = path
@@ -155,7 +164,7 @@ def images_by_name(folder: Path) -> dict[str, Path]:
 
 def side_by_side(visible: Path, infrared: Path) -> list[tuple[str, Path, Path]]:
     """Return name, visible and infrared file of all images of two folders; one of the two may not exist."""
-    first, second = images_by_name(visible), images_by_name(infrared)
+    first, second = images_by_name(visible), images_by_name(infrared, arrays=True)
     return [
         (name, first.get(name, visible / name), second.get(name, infrared / name))
         for name in sorted({**first, **second})

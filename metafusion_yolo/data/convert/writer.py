@@ -38,6 +38,7 @@ from metafusion_yolo.data.reading import image_size
 
 RECORD = "conversion.json"  # tells a folder that a conversion made from any other, and what it was made of
 FOLDERS = ("images", "infrared", "labels")
+CACHES = (".cache", ".pair.npy")  # of labels and of pairs, beside the files of a data set that was trained with
 QUALITY = 95  # of cut JPEG files
 LONG = 500  # pairs from which a progress bar shows
 
@@ -205,18 +206,23 @@ def earlier_record(dst: Path) -> dict[str, Any] | None:
     return record
 
 
-def digest(root: Path) -> str:
-    """Return a fingerprint of the names, sizes and times of all files below a folder, but for the host's caches."""
+def digest(root: Path, follow: bool = False) -> str:
+    """Return a fingerprint of the names, sizes and times of all files below a folder, but for caches.
+
+    Args:
+        root: The folder.
+        follow: Whether links stand for what they point to.
+    """
     rows = []
-    for path in _files(root):
-        status = path.lstat()
+    for path in _files(root, follow):
+        status = path.stat() if follow and path.exists() else path.lstat()
         rows.append(f"{path.relative_to(root).as_posix()} {status.st_size} {status.st_mtime_ns}")
     return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
 
 
-def _files(root: Path) -> Iterator[Path]:
-    for folder, _, names in os.walk(root):
-        yield from (Path(folder, name) for name in names if not name.endswith(".cache") and name != RECORD)
+def _files(root: Path, follow: bool) -> Iterator[Path]:
+    for folder, _, names in os.walk(root, followlinks=follow):
+        yield from (Path(folder, name) for name in names if not name.endswith(CACHES) and name != RECORD)
 
 
 def replace_folder(new: Path, dst: Path) -> None:

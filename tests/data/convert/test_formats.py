@@ -212,6 +212,22 @@ def test_voc_by_folders_with_classes_in_an_order_of_ones_own(tmp_path) -> None:
     assert labels_of(tmp_path / "dst")["val/seq 1/x"] == [f"0 {MIDDLE_ROW}", f"1 {CORNER_ROW}"]
 
 
+def test_infrared_arrays_are_images_where_there_is_no_other(make, tmp_path) -> None:
+    src = make("voc")
+    (src / "infrared" / "c.png").unlink()
+    for file in (
+        src / "infrared/c.npy",
+        src / "infrared/ö.npy",
+        src / "infrared/c.1234abcd.pair.npy",
+        src / "visible/c.npy",
+    ):
+        np.save(file, np.arange(48 * 64, dtype=np.uint16).reshape(48, 64))
+    report = convert("voc", src, tmp_path / "dst")
+    assert (report.pairs, report.remarks.counts) == ({"train": 2, "val": 1}, {})
+    files = sorted(file.name for file in (tmp_path / "dst/infrared").rglob("*.*"))
+    assert files == ["a b.png", "c.npy", "ö.png"]
+
+
 def test_voc_pairs_on_no_list_are_reported(make, tmp_path) -> None:
     src = make("voc")
     text(src / "ImageSets/Main/train.txt", "a b")

@@ -50,6 +50,7 @@ def test_a_second_run_changes_nothing_and_says_so(tmp_path, name, copy) -> None:
 def test_caches_of_the_host_are_no_change(src, dst) -> None:
     convert("llvip", src, dst)
     (dst / "labels" / "train.cache").write_bytes(b"cache")
+    (dst / "images" / "train" / "010001.0123abcd.pair.npy").write_bytes(b"cache")
     assert convert("llvip", src, dst).unchanged
 
 
@@ -90,6 +91,16 @@ def test_what_was_changed_by_hand_is_kept(src, dst, change) -> None:
         ):
             convert("llvip", src, dst, copy=copy)
     assert state(dst) == before
+
+
+def test_folders_of_the_source_may_be_links(src, dst, tmp_path) -> None:
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    for name in ("visible", "infrared", "Annotations"):
+        (linked / name).symlink_to(src / name)
+    assert convert("llvip", linked, dst).pairs == {"train": 2, "test": 1}
+    voc(src / "Annotations" / "010002.xml", voc_object("person", (8, 6, 24, 18)))
+    assert convert("llvip", linked, dst).boxes["person"]["train"] == 3
 
 
 def test_other_options_replace_an_earlier_conversion(src, dst) -> None:
