@@ -383,6 +383,12 @@ def test_overview(capsys, line) -> None:
     check_layout(text)
 
 
+def test_the_meaning_of_an_argument_may_differ_by_mode(capsys) -> None:
+    for name, meaning in (("data convert", "llvip, m3fd, flir-aligned"), ("export", "onnx, torchscript")):
+        run(f"{name} help")
+        assert re.search(rf"^  format +\S+ +{meaning}", capsys.readouterr().out, re.MULTILINE)
+
+
 @pytest.mark.parametrize("name", cli.MODES)
 def test_help_of_a_mode(capsys, name) -> None:
     mode = cli.MODES[name]
