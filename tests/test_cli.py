@@ -1,6 +1,7 @@
 """The command line: what reaches the model, what the help says, and that every mistake costs one line."""
 
 import inspect
+import re
 import shlex
 import subprocess
 import sys
