@@ -44,10 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after `metafusion`; None for those of the process.
 
     Returns:
-        0; 2 for a mistake of the user, explained on stderr; 130 if interrupted. METAFUSION_DEBUG=1 lets errors through.
+        0; 1 if a check found what must be repaired; 2 for a mistake of the user, explained on stderr; 130 if
+        interrupted. METAFUSION_DEBUG=1 lets errors through.
     """
     try:
-        _dispatch(list(sys.argv[1:] if argv is None else argv))
+        return _dispatch(list(sys.argv[1:] if argv is None else argv))
     except (Exception, KeyboardInterrupt) as error:
         refused = isinstance(error, (RuntimeError, AssertionError)) and REFUSALS.search(str(error))
         expected = refused or isinstance(error, (KeyboardInterrupt, *FAULTS))
@@ -56,10 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         interrupted = isinstance(error, KeyboardInterrupt)
         sys.stderr.write(f"metafusion: {'interrupted' if interrupted else f'error: {_message(error)}'}\n")
         return 130 if interrupted else 2
-    return 0
 
 
-def _dispatch(words: list[str]) -> None:
+def _dispatch(words: list[str]) -> int:
+    """Do what the words say and return the exit code."""
     if words and words[0] in HELP:
         words = [*words[1:], "help"] if words[1:] else []  # `help train` is `train help`
     if not words:
@@ -75,10 +76,14 @@ def _dispatch(words: list[str]) -> None:
         return _say(_explain(mode))
     args = _check(mode, _parse(mode, rest))
     if not mode.host:
-        return mode.run(**args)
+        return mode.run(**args) or 0
     model = load_model(args.pop("model", None) or "metafusion-yolov8n.yaml")
     method = getattr(model, "fuse_images" if name == "fuse" else name)
-    return mode.run(method, **args) if mode.run else method(**args)
+    if mode.run:
+        mode.run(method, **args)
+    else:
+        method(**args)
+    return 0
 
 
 def load_model(path: Any) -> Any:
@@ -195,8 +200,9 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join("  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
-def _say(text: str) -> None:
+def _say(text: str) -> int:
     sys.stdout.write(f"{text}\n")
+    return 0
 
 
 def _stream(method: Callable[..., Any], **args: Any) -> None:
@@ -229,7 +235,22 @@ def _synth(dst: str, **args: Any) -> None:
     _say(f"Train:     metafusion train data={shlex.quote(str(path))} imgsz={args.get('imgsz', 640)} epochs=50")
 
 
-RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo, "data synth": _synth}
+def _check_data(
+    data: str, project: str = "runs/data", name: str = "check", exist_ok: bool = False, report: str = ""
+) -> int:
+    from ultralytics.utils.files import increment_path
+
+    from metafusion_yolo.data.check import check_dataset, write_page
+
+    result = check_dataset(data)
+    folder = None if report else increment_path(Path(project).absolute() / name, exist_ok=exist_ok)
+    path = write_page(result, report or f"{folder}/report.html")
+    _say(f"{result.summary()}\nReport: {path}")
+    return 1 if result.errors else 0
+
+
+RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo}
+RUNS |= {"data synth": _synth, "data check": _check_data}
 TABLE = """
 train: train the fusion front-end and the detector together
   host  model=metafusion-yolov8n.yaml data=required epochs imgsz batch device pretrained resume project name exist_ok
@@ -265,6 +286,9 @@ demo: train, validate, predict and export on synthetic pairs, in minutes on a CP
 data synth: write a synthetic data set of complementary pairs
   ours  dst=required train=400 val=100 imgsz=640 seed=0 everything_visible=False
   e.g.  dst=datasets/synthetic train=400 val=100
+data check: find what is wrong with a data set of pairs, and write report.html; exit code 1 if it must be repaired
+  ours  data=required project=runs/data name=check exist_ok=False report=project/name/report.html
+  e.g.  data=pairs.yaml
 """
 VIEWS, CAMERAS = ("fused", "visible", "infrared"), ("both", "visible", "infrared")
 ACCEPTED = {"infrared": (str, list, tuple, type(None)), "pretrained": (bool, str), "view": VIEWS, "modalities": CAMERAS}
@@ -276,6 +300,7 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "train": "pairs to train with",
     "val": "pairs to validate with",
     "dst": "new or empty folder, or an earlier data set to replace",
+    "report": "HTML file to write instead of one in project/name",
     "everything_visible": "show every object to both cameras",
     "model": "checkpoint (.pt), export (.onnx, ...) or model YAML",
     "data": "data-set YAML: path, train, val, names, infrared",
