@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -52,6 +53,7 @@ def check_dataset(data: str | Path) -> Report:
         *find_misregistration(sequences),
         *find_polarity_flips(sequences),
         *find_black_hot(sequences, source.names),
+        *_mixed_depth(measured),
         *_unused_classes(measured, source),
     ]
     return Report(source, pairs, measured, sequences, group_cases(cases), time.monotonic() - started)
@@ -68,6 +70,17 @@ def _inspect(pairs: Sequence[PairFiles], source: Source) -> tuple[list[Measureme
             measured += [measurements] if measurements else []
             cases += found
     return measured, cases
+
+
+def _mixed_depth(measured: Sequence[Measurements]) -> list[Case]:
+    """Return a case for each infrared image that has not the depth of most."""
+    depths = Counter(pair.infrared.depth for pair in measured)
+    usual = depths.most_common(1)[0][0] if depths else ""
+    return [
+        Case("mixed-depth", pair.files.infrared, f"{pair.infrared.depth}, most are {usual}", pair.files.both)
+        for pair in measured
+        if pair.infrared.depth != usual
+    ]
 
 
 def _unused_classes(measured: Sequence[Measurements], source: Source) -> list[Case]:

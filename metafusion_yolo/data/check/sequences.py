@@ -21,9 +21,10 @@ from metafusion_yolo.data.check.images import Measurements
 SHORTEST = 5  # pairs, clear shifts or boxes from which a sequence is judged
 MISREGISTERED = 0.02  # shift, of the width
 SCATTERED = 1 / 3  # share of clear shifts beyond it that is too much, whatever their median
+TELLING = 0.25  # contrast of a box, in standard deviations of its image, from which it counts as bright or dark
 BOXES = 0.7  # share of boxes of one sign that decides for a sequence
 LAYOUT = 0.75  # share of images of one sign that decides for a sequence
-LAYOUT_ALONE = 0.9  # the same, where no boxes speak
+LAYOUT_ALONE = 0.9  # the same, where boxes say nothing
 PERSONS = {"person", "people", "pedestrian", "human"}
 BLACK_HOT = 20  # boxes of persons from which a whole data set is judged
 RUNNING_NUMBER = re.compile(r"\d+\D*$")
@@ -108,16 +109,16 @@ def find_polarity_flips(sequences: Sequence[PairSequence]) -> Iterator[Case]:
     boxes, layout = box_signs(sequences), layout_signs(sequences)
     verdicts = {}
     for i in range(len(sequences)):
-        if i in boxes:
-            verdict, seen = _vote(boxes[i], BOXES), _vote(layout.get(i), LAYOUT)
-            verdicts[i] = 0 if seen == -verdict else verdict
+        by_boxes, by_layout = _vote(boxes.get(i), BOXES), _vote(layout.get(i), LAYOUT)
+        if by_boxes:
+            verdicts[i] = 0 if by_layout == -by_boxes else by_boxes
         else:
             verdicts[i] = _vote(layout.get(i), LAYOUT_ALONE)
     majority = sum(verdict * len(sequences[i].pairs) for i, verdict in verdicts.items())
     usual = [i for i, verdict in verdicts.items() if verdict * majority > 0]
     for i, verdict in verdicts.items():
         if usual and verdict * majority < 0:
-            witness = "labelled objects and layout" if i in boxes else "layout of the images"
+            witness = "labelled objects" if _vote(boxes.get(i), BOXES) else "layout of the images"
             detail = f"against '{sequences[usual[0]].name}' and {len(usual) - 1} more sequences, by the {witness}"
             pair, other = sequences[i].pairs[0], sequences[usual[0]].pairs[0]
             yield Case("polarity-flip", sequences[i].name, detail, pair.files.both, other.files.both)
@@ -142,8 +143,8 @@ def box_signs(sequences: Sequence[PairSequence]) -> dict[int, np.ndarray]:
 
 def _signs_of_class(sequence: PairSequence, cls: int) -> np.ndarray:
     contrasts = [pair.box_contrasts[pair.labels.classes == cls] for pair in sequence.pairs]
-    joined = np.concatenate(contrasts) if contrasts else np.zeros(0)
-    return joined[np.isfinite(joined)] > 0
+    joined = np.concatenate([np.zeros(0), *contrasts])
+    return joined[np.abs(joined) >= TELLING] > 0  # NaN is no contrast
 
 
 def layout_signs(sequences: Sequence[PairSequence]) -> dict[int, np.ndarray]:
