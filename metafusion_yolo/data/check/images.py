@@ -21,7 +21,7 @@ from metafusion_yolo.data.rig import Size
 
 THUMBNAIL = 32  # pixels of the square by which pairs are compared
 BLANK = 1.0  # grey levels of standard deviation below which an image shows nothing
-GREY, COLOURED = 1.0, 3.0  # mean difference of the largest and smallest of R, G, B: below, above
+GREY, COLOURED = 1.0, 2.0  # mean difference of the largest and smallest of R, G, B: below, above
 SAME = 0.99  # correlation of brightness above which both cameras hold one picture
 FEW_LEVELS = 24  # distinct counts
 COARSE = 16  # least common step of the counts of a deep image that has been 8-bit before

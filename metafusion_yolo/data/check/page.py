@@ -17,9 +17,8 @@ from metafusion_yolo.data.check.report import Report
 from metafusion_yolo.data.check.sequences import (
     MISREGISTERED,
     PairSequence,
-    box_signs,
     describe_shift,
-    layout_signs,
+    polarity_signs,
 )
 from metafusion_yolo.data.check.thumbnails import can_be_shown, picture_case
 from metafusion_yolo.data.reading import PairReader
@@ -144,7 +143,7 @@ def _size(size: tuple[int, int]) -> str:
 
 def _depth(depth: str, levels: int) -> str:
     """Return the type of the samples, and how many bits the levels in use would need."""
-    return f"{depth}, {int(np.ceil(np.log2(levels)))} bits of levels used" if levels > 1 else depth
+    return f"{depth}, {int(np.ceil(np.log2(levels)))} bits used" if levels > 1 else depth
 
 
 def _ranked(values: Sequence[str], shown: int = 6) -> list[tuple[str, int]]:
@@ -156,7 +155,7 @@ def _ranked(values: Sequence[str], shown: int = 6) -> list[tuple[str, int]]:
 
 def _sequences(report: Report) -> list[tuple[str, int, str, str, str]]:
     """Return the rows of the table of sequences."""
-    boxes, layout = box_signs(report.sequences), layout_signs(report.sequences)
+    boxes, layout = polarity_signs(report.sequences)
     return [
         (report.short(s.name), len(s.pairs), _median(s), _share(boxes.get(i)), _share(layout.get(i)))
         for i, s in enumerate(report.sequences[:SEQUENCES])

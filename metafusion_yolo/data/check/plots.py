@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 
 WIDTH, HEIGHT = 360, 190  # units of the drawing; about pixels on a phone
-LEFT, RIGHT, TOP, BOTTOM = 34, 10, 8, 34  # margins for the scales
+LEFT, RIGHT, TOP, BOTTOM = 34, 16, 8, 34  # margins for the scales
 
 
 def histogram(series: Mapping[str, Sequence[float]], edges: Sequence[float], label: str) -> str:

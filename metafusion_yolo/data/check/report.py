@@ -80,8 +80,8 @@ class Report:
         return text.replace(f"{self.source.path.as_posix()}/", "")
 
     def _examples(self, finding: Finding) -> str:
-        shown = [
-            self.short(case.file) + (f" ({self.short_text(case.detail)})" if case.detail else "")
-            for case in finding.cases[:EXAMPLES]
-        ]
-        return ", ".join(shown) + (", ..." if finding.count > EXAMPLES else "")
+        """Return the first files of a finding, with the detail of the very first."""
+        first, *others = (self.short(case.file) for case in finding.cases[:EXAMPLES])
+        detail = self.short_text(finding.cases[0].detail)
+        named = [f"{first} ({detail})" if detail else first, *others]
+        return ", ".join(named) + (", ..." if finding.count > EXAMPLES else "")

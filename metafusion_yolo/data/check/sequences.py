@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,7 +106,7 @@ def find_polarity_flips(sequences: Sequence[PairSequence]) -> Iterator[Case]:
     Two witnesses: whether labelled objects are brighter or darker than what is around them, and whether the layout of
     the images (a cold sky above a warm road) is that of the others or its negative. If they disagree, nothing is said.
     """
-    boxes, layout = box_signs(sequences), layout_signs(sequences)
+    boxes, layout = polarity_signs(sequences)
     verdicts = {}
     for i in range(len(sequences)):
         by_boxes, by_layout = _vote(boxes.get(i), BOXES), _vote(layout.get(i), LAYOUT)
@@ -119,16 +119,27 @@ def find_polarity_flips(sequences: Sequence[PairSequence]) -> Iterator[Case]:
     for i, verdict in verdicts.items():
         if usual and verdict * majority < 0:
             witness = "labelled objects" if _vote(boxes.get(i), BOXES) else "layout of the images"
-            detail = f"against '{sequences[usual[0]].name}' and {len(usual) - 1} more sequences, by the {witness}"
+            detail = f"unlike '{sequences[usual[0]].name}', by the {witness}"
             pair, other = sequences[i].pairs[0], sequences[usual[0]].pairs[0]
             yield Case("polarity-flip", sequences[i].name, detail, pair.files.both, other.files.both)
+
+
+def polarity_signs(sequences: Sequence[PairSequence]) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+    """Return both witnesses, by index of a sequence, turned so that they agree as far as they can.
+
+    Returns:
+        See :func:`box_signs` and :func:`layout_signs`; the usual polarity is True.
+    """
+    boxes, layout = box_signs(sequences), layout_signs(sequences)
+    layout = _turned(layout, [1.0] * len(layout))
+    return _turned(boxes, [_balance(layout[i]) if i in layout else 1.0 for i in boxes]), layout
 
 
 def box_signs(sequences: Sequence[PairSequence]) -> dict[int, np.ndarray]:
     """Return, by index of a sequence, for each box of the most telling class whether it is brighter than around it.
 
     Returns:
-        (K,) bool each, for sequences with enough boxes; turned so that most are True over all sequences.
+        (K,) bool each, for sequences with enough boxes.
     """
     best: dict[int, np.ndarray] = {}
     most = 0.0
@@ -138,7 +149,7 @@ def box_signs(sequences: Sequence[PairSequence]) -> dict[int, np.ndarray]:
         telling = sum(abs(s.mean() - 0.5) * len(s) for s in signs.values())
         if telling > most:
             best, most = signs, telling
-    return _turned(best)
+    return best
 
 
 def _signs_of_class(sequence: PairSequence, cls: int) -> np.ndarray:
@@ -154,7 +165,7 @@ def layout_signs(sequences: Sequence[PairSequence]) -> dict[int, np.ndarray]:
     the same, whether images are inverted or not.
 
     Returns:
-        (N,) bool each, for sequences that are long enough; turned so that most are True over all sequences.
+        (N,) bool each, for sequences that are long enough.
     """
     views = {i: [p.infrared for p in s.pairs if not p.infrared.blank] for i, s in enumerate(sequences)}
     views = {i: v for i, v in views.items() if len(v) >= SHORTEST}
@@ -163,13 +174,18 @@ def layout_signs(sequences: Sequence[PairSequence]) -> dict[int, np.ndarray]:
     vectors = {i: unit_vectors(v) for i, v in views.items()}
     together = sum(v.T @ v for v in vectors.values())
     direction = np.linalg.eigh(together)[1][:, -1]
-    return _turned({i: v @ direction > 0 for i, v in vectors.items()})
+    return {i: v @ direction > 0 for i, v in vectors.items()}
 
 
-def _turned(signs: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
-    """Return signs of which the most are True."""
-    balance = sum(2 * int(s.sum()) - len(s) for s in signs.values())
-    return {i: s if balance >= 0 else ~s for i, s in signs.items()}
+def _turned(signs: dict[int, np.ndarray], weights: Iterable[float]) -> dict[int, np.ndarray]:
+    """Return the signs, or else their contrary, so that most are True, by the weight of their sequences."""
+    total = sum(len(s) * _balance(s) * weight for s, weight in zip(signs.values(), weights, strict=True))
+    return signs if total >= 0 else {i: ~s for i, s in signs.items()}
+
+
+def _balance(signs: np.ndarray) -> float:
+    """Return the share of True less that of False."""
+    return 2 * float(signs.mean()) - 1
 
 
 def _vote(signs: np.ndarray | None, share: float) -> int:
