@@ -235,18 +235,12 @@ def _synth(dst: str, **args: Any) -> None:
     _say(f"Train:     metafusion train data={shlex.quote(str(path))} imgsz={args.get('imgsz', 640)} epochs=50")
 
 
-def _check_data(
-    data: str, project: str = "runs/data", name: str = "check", exist_ok: bool = False, report: str = ""
-) -> int:
-    from ultralytics.utils.files import increment_path
+def _check_data(**args: Any) -> int:
+    from metafusion_yolo.data.check import run_check
 
-    from metafusion_yolo.data.check import check_dataset, write_page
-
-    result = check_dataset(data)
-    folder = None if report else increment_path(Path(project).absolute() / name, exist_ok=exist_ok)
-    path = write_page(result, report or f"{folder}/report.html")
-    _say(f"{result.summary()}\nReport: {path}")
-    return 1 if result.errors else 0
+    report, path = run_check(**args)
+    _say(f"{report.summary()}\nReport: {path}")
+    return 1 if report.errors else 0
 
 
 RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo}

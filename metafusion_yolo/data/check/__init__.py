@@ -10,6 +10,7 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 from ultralytics.utils import TQDM
+from ultralytics.utils.files import increment_path
 
 from metafusion_yolo.data.check.duplicates import find_copies, find_near_duplicates
 from metafusion_yolo.data.check.files import PairFiles, Source, list_pairs, read_source
@@ -25,7 +26,39 @@ from metafusion_yolo.data.check.sequences import (
 )
 from metafusion_yolo.data.reading import PairReader
 
-__all__ = ["Report", "check_dataset", "write_page"]
+__all__ = ["Report", "check_dataset", "run_check", "write_page"]
+
+
+def run_check(
+    data: str | Path,
+    project: str | Path = "runs/data",
+    name: str = "check",
+    exist_ok: bool = False,
+    report: str | Path | None = None,
+) -> tuple[Report, Path]:
+    """Check a data set and write the report: `metafusion data check`.
+
+    Args:
+        data: The data-set YAML.
+        project: Folder of the runs.
+        name: Name of this run.
+        exist_ok: Whether to write into an existing run's folder.
+        report: HTML file to write instead of `project/name/report.html`.
+
+    Returns:
+        The report and the path of its HTML.
+
+    Raises:
+        FileNotFoundError: As :func:`check_dataset`.
+        ValueError: As :func:`check_dataset`, or if `report` is a folder.
+    """
+    if report and Path(report).is_dir():
+        raise ValueError(
+            f"report={report} is a folder; name a file in it, such as report={Path(report) / 'report.html'}"
+        )
+    result = check_dataset(data)
+    file = report or increment_path(Path(project).absolute() / name, exist_ok=exist_ok) / "report.html"
+    return result, write_page(result, file)
 
 
 def check_dataset(data: str | Path) -> Report:
