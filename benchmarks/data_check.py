@@ -1,9 +1,9 @@
 """How long does `metafusion data check` take? Pairs per second, and the time for 10,000 pairs of 640 x 512.
 
 Renders some distinct pairs as JPEG files, gives them many names by hard links, checks the whole, prints the time, and
-writes JSON. The files are decoded and measured again under each name, and every pair of one split is compared with every
-one of the other, so links cost what files would, except that they come from the cache of the disk. Beside other work,
-look at the processor time: two free cores need half of it.
+writes JSON. The files are decoded and measured again under each name, and every pair of one split is compared with all
+of the other, so links cost what files would, except that they come from the cache of the disk. Beside other work, look
+at the processor time: two free cores need half of it.
 
     python benchmarks/data_check.py --pairs 2000
 """

@@ -10,7 +10,7 @@ import numpy as np
 from metafusion_yolo.data.check.findings import Case
 from metafusion_yolo.data.check.images import Measurements, View
 
-NEAR = 0.95  # correlation of the thumbnails of either camera above which two pairs show one scene
+NEAR = 0.87  # correlation of the thumbnails of either camera above which two pairs show one scene
 BLOCK = 1024  # pairs compared with all others in one matrix product
 
 Pairs = Sequence[Measurements]
@@ -58,10 +58,12 @@ def find_near_duplicates(pairs: Pairs) -> Iterator[Case]:
                 better = value > score
                 best[better], score[better] = nearest[better] + start + offset, value[better]
             offset += len(by_split[earlier])
-        for i in sorted(np.flatnonzero(best >= 0), key=lambda i: -score[i]):
+        for i in np.flatnonzero(best >= 0):
             pair, twin = by_split[later][i], others[best[i]]
             if pair.visible.digest != twin.visible.digest and pair.infrared.digest != twin.infrared.digest:
-                yield _case("near-duplicate", pair, twin, f"correlation {score[i]:.3f} with '{twin.files.visible}'")
+                yield _case(
+                    "near-duplicate", pair, twin, f"correlation {score[i]:.3f} with '{twin.files.visible}'", score[i]
+                )
 
 
 def unit_vectors(views: Sequence[View]) -> np.ndarray:
@@ -93,6 +95,8 @@ def _copies(pairs: Pairs, camera: Callable[[Measurements], View]) -> dict[int, i
     return copies
 
 
-def _case(kind: str, pair: Measurements, twin: Measurements, detail: str, infrared: bool = False) -> Case:
+def _case(
+    kind: str, pair: Measurements, twin: Measurements, detail: str, weight: float = 0.0, infrared: bool = False
+) -> Case:
     file = pair.files.infrared if infrared else pair.files.visible
-    return Case(kind, file, detail, pair.files.both, twin.files.both)
+    return Case(kind, file, detail, pair.files.both, twin.files.both, weight=float(weight))

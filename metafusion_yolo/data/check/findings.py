@@ -94,6 +94,7 @@ class Case:
         pair: Visible and infrared image to show; either may be empty.
         twin: A second pair to show beside the first.
         boxes_xywhn: Boxes to draw, normalised.
+        weight: How bad it is among its kind; the worst come first.
     """
 
     kind: str
@@ -102,6 +103,7 @@ class Case:
     pair: tuple[str, str] = ("", "")
     twin: tuple[str, str] = ("", "")
     boxes_xywhn: tuple[tuple[float, ...], ...] = ()
+    weight: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -127,4 +129,6 @@ def group_cases(cases: Iterable[Case]) -> list[Finding]:
     by_kind: dict[str, list[Case]] = {name: [] for name in KINDS}
     for case in cases:
         by_kind[case.kind].append(case)
-    return [Finding(KINDS[name], found) for name, found in by_kind.items() if found]
+    return [
+        Finding(KINDS[name], sorted(found, key=lambda case: -case.weight)) for name, found in by_kind.items() if found
+    ]

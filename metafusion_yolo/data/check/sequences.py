@@ -87,7 +87,7 @@ def find_misregistration(sequences: Sequence[PairSequence]) -> Iterator[Case]:
             continue
         clear = [pair for pair in sequence.pairs if pair.shift and pair.shift.clear]
         typical = min(zip(clear, lengths, strict=True), key=lambda entry: abs(entry[1] - float(np.median(lengths))))[0]
-        yield Case("misregistered", sequence.name, detail, typical.files.both)
+        yield Case("misregistered", sequence.name, detail, typical.files.both, weight=float(np.median(lengths)))
 
 
 def describe_shift(x: float, y: float) -> str:

@@ -38,6 +38,18 @@ def test_shifted_road_pairs_are_found_and_measured(roadscene, x, y):
     np.testing.assert_allclose(shifts["images/val/FLIR_"], (0, 0), atol=0.005)
 
 
+def test_neighbouring_frames_in_another_split_are_found(roadscene):
+    with (roadscene / "data.yaml").open("a") as file:
+        file.write("test: images/unlabelled\n")  # 106 frames of the same drives, two of them beside labelled ones
+    report = check_dataset(roadscene / "data.yaml")
+    near = next(finding for finding in report.findings if finding.kind.name == "near-duplicate")
+    twins = {report.short(case.pair[0]): report.short(case.twin[0]) for case in near.cases}
+    assert twins == {
+        "images/unlabelled/FLIR_06128.jpg": "images/val/FLIR_06099.jpg",
+        "images/unlabelled/FLIR_07119.jpg": "images/train/FLIR_07125.jpg",
+    }
+
+
 def inverted(pair: Measurements) -> Measurements:
     infrared = replace(pair.infrared, thumbnail=255 - pair.infrared.thumbnail)
     return replace(pair, infrared=infrared, box_contrasts=-pair.box_contrasts)
