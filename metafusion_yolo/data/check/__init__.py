@@ -53,9 +53,9 @@ def run_check(
         ValueError: As :func:`check_dataset`, or if `report` is a folder.
     """
     if report and Path(report).is_dir():
-        raise ValueError(
-            f"report={report} is a folder; name a file in it, such as report={Path(report) / 'report.html'}"
-        )
+        raise ValueError(f"report={report} is a folder; name a file in it, such as {Path(report) / 'report.html'}")
+    if report:
+        Path(report).parent.mkdir(parents=True, exist_ok=True)  # fails before the work if it must
     result = check_dataset(data)
     file = report or increment_path(Path(project).absolute() / name, exist_ok=exist_ok) / "report.html"
     return result, write_page(result, file)

@@ -71,6 +71,8 @@ def read_source(data: str | Path) -> Source:
         ValueError: If it is incomplete or wrong; the host raises a SyntaxError or TypeError for some of that.
     """
     file = find_data_yaml(data)
+    if Path(file).is_dir():
+        raise ValueError(f"data={data} is a folder; name the data-set YAML, such as {Path(file) / 'data.yaml'}")
     content: dict[str, Any] = check_det_dataset(file, autodownload=False)
     images = {}
     for split in SPLITS:

@@ -121,6 +121,11 @@ def test_the_report_must_be_a_file(dataset):
         run_check(dataset / "synthetic.yaml", report=dataset)
 
 
+def test_a_folder_is_no_yaml(dataset):
+    with pytest.raises(ValueError, match="is a folder; name the data-set YAML"):
+        check_dataset(dataset)
+
+
 def test_nothing_is_written_but_the_report(dataset):
     before = {file: file.stat().st_mtime_ns for file in dataset.rglob("*")}
     _, path = run_check(dataset / "synthetic.yaml", project=dataset.parent / "runs")
