@@ -48,7 +48,7 @@ KINDS = {
             ("split-leak", "the same image in two splits", "keep it in one split only: it makes validation too easy"),
         ),
         "warning": (
-            ("misregistered", "the cameras do not line up", "metafusion data register data=..."),
+            ("misregistered", "the cameras do not line up", "register them: metafusion data register"),
             ("polarity-flip", "hot is bright in some sequences and dark in others", "invert the images of one side"),
             ("near-duplicate", "nearly the same pair in two splits", "split by scene, not at random"),
             ("exact-duplicate", "the same visible image several times in a split", "remove the copies"),

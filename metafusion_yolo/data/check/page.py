@@ -165,8 +165,8 @@ def _sequences(report: Report) -> list[tuple[str, int, str, str, str]]:
 def _median(sequence: PairSequence) -> str:
     median = sequence.median_shift
     if median is None:
-        return f"unclear ({len(sequence.clear_shifts)} pairs)"
-    return f"{describe_shift(*median)} ({len(sequence.clear_shifts)} pairs)"
+        return f"unclear ({len(sequence.clear_shifts)} clear)"
+    return f"{describe_shift(*median)} ({len(sequence.clear_shifts)} clear)"
 
 
 def _share(signs: np.ndarray | None) -> str:
