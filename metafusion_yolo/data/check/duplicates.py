@@ -18,7 +18,7 @@ Pairs = Sequence[Measurements]
 
 def find_copies(pairs: Pairs) -> Iterator[Case]:
     """Yield a case for each image whose very bytes occurred before, in another split or the same."""
-    visible, infrared = _copies(pairs, lambda pair: pair.visible), _copies(pairs, lambda pair: pair.infrared)
+    visible, infrared = (_copies(pairs, camera) for camera in CAMERAS)
     for copy, first in visible.items():
         kind = "exact-duplicate" if pairs[copy].files.split == pairs[first].files.split else "split-leak"
         yield _case(kind, pairs[copy], pairs[first], f"a copy of '{pairs[first].files.visible}'")
@@ -34,36 +34,37 @@ def find_near_duplicates(pairs: Pairs) -> Iterator[Case]:
 
     All are compared with all, as matrix products in single precision: 10,000 pairs take seconds.
     """
-    shown = [pair for pair in pairs if not (pair.visible.blank or pair.infrared.blank)]
     by_split: dict[str, list[Measurements]] = defaultdict(list)
-    for pair in shown:
-        by_split[pair.files.split].append(pair)
-    splits = [*by_split]
-    vectors = {
-        split: tuple(unit_vectors([camera(pair) for pair in members]) for camera in CAMERAS)
-        for split, members in by_split.items()
-    }
-    for j, later in enumerate(splits):
-        best, score = np.full(len(by_split[later]), -1), np.full(len(by_split[later]), NEAR)
-        others = [pair for earlier in splits[:j] for pair in by_split[earlier]]
-        offset = 0
-        for earlier in splits[:j]:
-            for start in range(0, len(by_split[earlier]), BLOCK):
-                products = [
-                    vectors[later][c] @ vectors[earlier][c][start : start + BLOCK].T for c in range(len(CAMERAS))
-                ]
-                alike = np.minimum(*products)
-                nearest = alike.argmax(1)
-                value = alike[np.arange(len(alike)), nearest]
-                better = value > score
-                best[better], score[better] = nearest[better] + start + offset, value[better]
-            offset += len(by_split[earlier])
-        for i in np.flatnonzero(best >= 0):
-            pair, twin = by_split[later][i], others[best[i]]
-            if pair.visible.digest != twin.visible.digest and pair.infrared.digest != twin.infrared.digest:
-                yield _case(
-                    "near-duplicate", pair, twin, f"correlation {score[i]:.3f} with '{twin.files.visible}'", score[i]
-                )
+    for pair in pairs:
+        if not (pair.visible.blank or pair.infrared.blank):
+            by_split[pair.files.split].append(pair)
+    earlier: list[Measurements] = []
+    for members in by_split.values():
+        nearest, scores = _nearest(members, earlier)
+        for pair, k, score in zip(members, nearest, scores, strict=True):
+            if score > NEAR and not _copied(pair, earlier[k]):
+                detail = f"correlation {score:.3f} with '{earlier[k].files.visible}'"
+                yield _case("near-duplicate", pair, earlier[k], detail, float(score))
+        earlier += members
+
+
+def _nearest(pairs: Pairs, others: Pairs) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each pair the index of the most similar other, and the correlation of the less similar camera."""
+    nearest, scores = np.zeros(len(pairs), np.int64), np.zeros(len(pairs))
+    mine = [unit_vectors([camera(pair) for pair in pairs]) for camera in CAMERAS]
+    for start in range(0, len(others), BLOCK):
+        block = [unit_vectors([camera(pair) for pair in others[start : start + BLOCK]]) for camera in CAMERAS]
+        alike = np.minimum(mine[0] @ block[0].T, mine[1] @ block[1].T)
+        best = alike.argmax(1)
+        value = alike[np.arange(len(alike)), best]
+        better = value > scores
+        nearest[better], scores[better] = best[better] + start, value[better]
+    return nearest, scores
+
+
+def _copied(pair: Measurements, other: Measurements) -> bool:
+    """Tell whether a pair has a file of another: then it has been found as a copy."""
+    return any(camera(pair).digest == camera(other).digest for camera in CAMERAS)
 
 
 def unit_vectors(views: Sequence[View]) -> np.ndarray:
@@ -99,4 +100,4 @@ def _case(
     kind: str, pair: Measurements, twin: Measurements, detail: str, weight: float = 0.0, infrared: bool = False
 ) -> Case:
     file = pair.files.infrared if infrared else pair.files.visible
-    return Case(kind, file, detail, pair.files.both, twin.files.both, weight=float(weight))
+    return Case(kind, file, detail, pair.files.both, twin.files.both, weight=weight)
