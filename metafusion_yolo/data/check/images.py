@@ -113,8 +113,8 @@ def inspect_pair(files: PairFiles, reader: PairReader, class_count: int) -> tupl
             cases.append(Case("shape-mismatch" if problem else "size-difference", files.visible, detail, files.both))
     try:
         measured = _measure(files, reader, labels, homography)
-    except PairError as error:  # what Pillow can read, and OpenCV cannot
-        return None, [*cases, Case("unreadable", files.visible, str(error), files.both)]
+    except (PairError, cv2.error) as error:  # what Pillow can read, and OpenCV cannot
+        return None, [*cases, Case("unreadable", files.visible, " ".join(str(error).split()), files.both)]
     return measured, cases + [Case(kind, file, detail, files.both) for kind, file, detail in _judge(measured)]
 
 
