@@ -71,8 +71,16 @@ def _convert(**args: Any) -> None:
     say(f"Train:     metafusion train data={shlex.quote(str(report.yaml))} epochs=50")
 
 
+def _check_data(**args: Any) -> int:
+    from metafusion_yolo.data.check import run_check
+
+    report, path = run_check(**args)
+    say(f"{report.summary()}\nReport: {path}")
+    return 1 if report.errors else 0
+
+
 RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo}
-RUNS |= {"data synth": _synth, "data convert": _convert}
+RUNS |= {"data synth": _synth, "data convert": _convert, "data check": _check_data}
 TABLE = """
 train: train the fusion front-end and the detector together
   host  model=metafusion-yolov8n.yaml data=required epochs imgsz batch device pretrained resume project name exist_ok
@@ -112,6 +120,9 @@ data convert: bring a published data set, or your own pairs, to the layout of th
   ours  format=required src=required dst=required labels=- copy=False
   e.g.  format=llvip src=downloads/LLVIP dst=datasets/llvip
   e.g.  format=drone-vehicle src=downloads/DroneVehicle dst=datasets/drone-vehicle labels=union
+data check: find what is wrong with a data set of pairs, and write report.html; exit code 1 if it must be repaired
+  ours  data=required project=runs/data name=check exist_ok=False report=project/name/report.html
+  e.g.  data=pairs.yaml
 """
 VIEWS, CAMERAS = ("fused", "visible", "infrared"), ("both", "visible", "infrared")
 LABELS = ("visible", "infrared", "union")
@@ -129,6 +140,7 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "train": "pairs to train with",
     "val": "pairs to validate with",
     "dst": "new or empty folder, or an earlier data set to replace",
+    "report": "HTML file to write instead of one in project/name",
     "everything_visible": "show every object to both cameras",
     "model": "checkpoint (.pt), export (.onnx, ...) or model YAML",
     "data": "data-set YAML: path, train, val, names, infrared",

@@ -8,6 +8,7 @@ import sys
 import weakref
 from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -15,7 +16,7 @@ import yaml
 from metafusion_yolo import __version__, cli
 from tests.data.convert.miniatures import MINIATURES
 
-MODES = "benchmark, data convert, data synth, demo, export, fuse, help, predict, track, train, val, version"
+MODES = "benchmark, data check, data convert, data synth, demo, export, fuse, help, predict, track, train, val, version"
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
 
 
@@ -241,6 +242,29 @@ def test_data_convert(tmp_path, capsys) -> None:
     assert error_line(capsys) == f"no folder '{tmp_path}/nowhere'; src= must name the root folder of the data set"
 
 
+def test_data_check(pair_folder, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    others = tmp_path / "others"
+    for part in ("images", "infrared", "labels"):  # four pairs: three to train with, one to validate with
+        (pair_folder.root / part / "val").mkdir()
+        for file in (pair_folder.root / part / "train").glob("3.*"):
+            file.rename(pair_folder.root / part / "val" / file.name)
+    data = pair_folder.root / "split.yaml"
+    data.write_text(yaml.safe_dump({**pair_folder.data, "val": "images/val"}))
+
+    assert run(f"data check data={data}") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2:] == ["nothing found", f"Report: {tmp_path}/runs/data/check/report.html"]
+    assert run(f"data check data={data} project={others} name=mine exist_ok=True") == 0
+    assert run(f"data check data={data} project={others} name=mine") == 0
+    assert sorted(path.parent.name for path in others.rglob("report.html")) == ["mine", "mine-2"]
+
+    pair_folder.infrared[0].write_bytes(b"")
+    assert run(f"data check data={data} report={tmp_path}/new/folder/a.html") == 1
+    assert "1 error: repair the errors before training" in capsys.readouterr().out
+    assert "cannot be read" in (tmp_path / "new/folder/a.html").read_text()
+
+
 # Mistakes -------------------------------------------------------------------------------------------------------------
 MISTAKES = {
     "trian": "unknown mode 'trian', did you mean 'train'?",
@@ -279,6 +303,8 @@ MISTAKES = {
     "fuse model=a": "missing argument 'source' for 'fuse', expected source=...",
     "benchmark": "missing argument 'model' for 'benchmark', expected model=...",
     "data synth": "missing argument 'dst' for 'data synth', expected dst=...",
+    "data check": "missing argument 'data' for 'data check', expected data=...",
+    "data check data=nothing-here.yaml": "'nothing-here.yaml' does not exist",
     "train data=a epochs=abc": "'epochs=abc' is of invalid type str. 'epochs' must be an int (i.e. 'epochs=8')",
     "train data=a epochs=0": "'epochs=0' is an invalid value. 'epochs' must be >= 1.",
     "train data=a imgsz=abc": (
@@ -421,6 +447,8 @@ def test_examples_work(model, monkeypatch, mode) -> None:
     monkeypatch.setattr("metafusion_yolo.demo.run_demo", lambda **_: None)
     monkeypatch.setattr("metafusion_yolo.data.synthetic.write_dataset", lambda **_: Path("synthetic.yaml"))
     monkeypatch.setattr("metafusion_yolo.data.convert.convert", lambda **_: Namespace(yaml=Path("llvip.yaml")))
+    clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")
+    monkeypatch.setattr("metafusion_yolo.data.check.run_check", lambda **_: (clean, Path("report.html")))
     model.answer = [Path("fused/1.png")]
     assert mode.examples
     for example in mode.examples:
@@ -457,9 +485,12 @@ def test_python_dash_m() -> None:
 
 # The table against what it describes ----------------------------------------------------------------------------------
 def test_defaults_are_those_of_the_functions() -> None:
+    from metafusion_yolo.data.check import run_check
     from metafusion_yolo.data.synthetic import write_dataset
     from metafusion_yolo.demo import run_demo
 
+    check = {key: str(value) for key, value in signature_defaults(run_check).items()}
+    assert cli.MODES["data check"].ours == {**check, "data": "required", "report": "project/name/report.html"}
     assert cli.MODES["demo"].ours == {key: str(value) for key, value in signature_defaults(run_demo).items()}
     synth = signature_defaults(write_dataset)
     synth.pop("root")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -37,6 +38,8 @@ def test_commands_are_valid(command, monkeypatch):
     monkeypatch.setattr("metafusion_yolo.data.synthetic.write_dataset", lambda *a, **k: Path("synthetic.yaml"))
     monkeypatch.setattr("metafusion_yolo.data.convert.convert", lambda **k: _Anything())
     monkeypatch.setattr("metafusion_yolo.demo.run_demo", lambda **k: None)
+    clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")
+    monkeypatch.setattr("metafusion_yolo.data.check.run_check", lambda **k: (clean, Path("report.html")))
     assert cli.main(shlex.split(command)[1:]) == 0
 
 

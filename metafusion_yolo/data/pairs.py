@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,29 @@ PairingRule = str | dict[str, str]
 Expected = Callable[[Path], Path]
 
 
+class PairProblem(str):
+    """What is wrong with the pairing of a file: a line that names the remedy, and can be sorted by its kind.
+
+    Attributes:
+        kind: "missing-partner", "extra-partner" or "ambiguous-partner".
+        file: The image that it is about.
+    """
+
+    kind: str
+    file: str
+
+    def __new__(cls, text: str, kind: str, file: str | Path) -> PairProblem:
+        """Make a string that knows its kind and file."""
+        problem = super().__new__(cls, text)
+        problem.kind, problem.file = kind, str(file)
+        return problem
+
+
 class PairError(ValueError):
     """A visible and an infrared image do not make a pair: names the files and the remedy."""
 
     @classmethod
-    def of(cls, problems: list[str], where: str) -> PairError:
+    def of(cls, problems: Sequence[str], where: str) -> PairError:
         """Sum up all problems of a data set in one error.
 
         Args:
@@ -109,7 +127,7 @@ def expected_beside(visible_root: Path, infrared_root: Path) -> Expected:
 
 def find_partners(
     visible: Iterable[str], expected: Expected, orphans: bool = False
-) -> tuple[dict[str, str], list[str]]:
+) -> tuple[dict[str, str], list[PairProblem]]:
     """Find the infrared partner of every visible file.
 
     Where both cameras share a folder, the partners themselves turn up among the files; they count as infrared only.
@@ -126,12 +144,12 @@ def find_partners(
     claims: dict[Path, str] = {}
     found: dict[str, list[Path]] = {}
     targets: dict[str, Path] = {}
-    strays: dict[str, str] = {}
+    strays: dict[str, PairProblem] = {}
     for file in visible:
         try:
             targets[file] = target = expected(Path(file))
         except PairError as error:
-            strays[file] = str(error)
+            strays[file] = PairProblem(str(error), "missing-partner", file)
             continue
         found[file] = [f for f in listing(target.parent).get(target.stem, []) if f != Path(file)]
         claims.update((f, file) for f in found[file])
@@ -144,35 +162,43 @@ def find_partners(
         problem = _problem(file, targets[file], candidates, claims)
         problems += [problem] if problem else []
     if found and not partners:
-        problems.append("each of these images is the infrared partner of another; give the folder of the visible ones")
+        text = "each of these images is the infrared partner of another; give the folder of the visible ones"
+        problems.append(PairProblem(text, "ambiguous-partner", next(iter(found))))
     if orphans:
         problems += _orphans({f: target for f, target in targets.items() if f in partners}, listing)
     return partners, problems
 
 
-def _problem(visible: str, target: Path, candidates: list[Path], claims: Mapping[Path, str]) -> str:
-    """Return what is wrong with the candidates of a visible image, empty if nothing."""
+def _problem(visible: str, target: Path, candidates: list[Path], claims: Mapping[Path, str]) -> PairProblem | None:
+    """Return what is wrong with the candidates of a visible image, None if nothing."""
     if not candidates:
-        return (
+        text = (
             f"no infrared image for '{visible}': looked for '{target.with_suffix('')}.*'; add the file, or set "
             f"'infrared:' in the data-set YAML (at predict: infrared=)"
         )
+        return PairProblem(text, "missing-partner", visible)
     if len(candidates) > 1:
         names = ", ".join(f"'{f.name}'" for f in candidates)
-        return f"ambiguous infrared image for '{visible}': {names} in '{target.parent}'; keep one of them"
+        text = f"ambiguous infrared image for '{visible}': {names} in '{target.parent}'; keep one of them"
+        return PairProblem(text, "ambiguous-partner", visible)
     if claims[candidates[0]] != visible:
-        return (
+        text = (
             f"'{candidates[0]}' is the infrared image of '{visible}' and of '{claims[candidates[0]]}'; keep one of them"
         )
-    return ""
+        return PairProblem(text, "ambiguous-partner", visible)
+    return None
 
 
-def _orphans(targets: Mapping[str, Path], listing: Callable[[Path], dict[str, list[Path]]]) -> list[str]:
+def _orphans(targets: Mapping[str, Path], listing: Callable[[Path], dict[str, list[Path]]]) -> list[PairProblem]:
     """Return a line for each infrared image, in the folders of the targets, that no visible image claims."""
     claimed = {(target.parent, target.stem) for target in targets.values()}
     folders = {target.parent: Path(visible).parent for visible, target in targets.items()}
     return [
-        f"no visible image for '{file}': looked in '{beside}'; add the visible image or remove this one"
+        PairProblem(
+            f"no visible image for '{file}': looked in '{beside}'; add the visible image or remove this one",
+            "extra-partner",
+            file,
+        )
         for folder, beside in folders.items()
         if folder != beside  # in a shared folder, what is unclaimed has been taken for a visible image
         for stem, files in listing(folder).items()

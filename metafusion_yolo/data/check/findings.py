@@ -1,0 +1,134 @@
+"""What the check can find, how grave it is, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+SEVERITIES = ("error", "warning", "note")  # must be repaired; look at it; good to know
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of fault.
+
+    Attributes:
+        name: Its short name, as in the report and in :data:`KINDS`.
+        severity: One of :data:`SEVERITIES`.
+        title: What is wrong.
+        remedy: What to do.
+    """
+
+    name: str
+    severity: str
+    title: str
+    remedy: str
+
+
+KINDS = {
+    name: Kind(name, severity, title, remedy)
+    for severity, kinds in {
+        "error": (
+            ("missing-partner", "visible image without an infrared one", "add the infrared image or remove this one"),
+            ("extra-partner", "infrared image without a visible one", "add the visible image or remove this one"),
+            ("ambiguous-partner", "several images claim to be partners", "keep one of them"),
+            ("unreadable", "file missing, empty, truncated or no image", "restore the file or remove the pair"),
+            (
+                "shape-mismatch",
+                "the two images have different shapes",
+                "register the cameras (metafusion data register), or crop both to the same view",
+            ),
+            ("same-image-twice", "both cameras hold the same picture", "restore the image of the other camera"),
+            ("swapped-cameras", "colour in the infrared folder, grey in the visible one", "exchange the two folders"),
+            ("label-malformed", "label file that cannot be read", "write a line 'class x y width height' for each box"),
+            ("label-unknown-class", "class that the YAML does not name", "correct the class, or add it under 'names:'"),
+            ("label-out-of-range", "box coordinates outside 0 to 1", "divide pixels by the width and height"),
+            ("label-degenerate", "box without width or height", "correct or remove the box"),
+            ("no-labels", "split without a single label file", "put labels under labels/, beside images/"),
+            ("split-leak", "the same image in two splits", "keep it in one split only: it makes validation too easy"),
+        ),
+        "warning": (
+            ("misregistered", "the cameras do not line up", "register them: metafusion data register"),
+            ("polarity-flip", "hot is bright in some sequences and dark in others", "invert the images of one side"),
+            ("near-duplicate", "nearly the same pair in two splits", "split by scene, not at random"),
+            ("exact-duplicate", "the same visible image several times in a split", "remove the copies"),
+            ("repeated-infrared", "one infrared image for several visible ones", "look for a frozen camera"),
+            ("blank-image", "image that shows nothing", "remove the pair unless the camera failed on purpose"),
+            ("mixed-depth", "infrared images of different depth", "save all with the depth of the sensor"),
+            ("few-levels", "infrared image that uses few of its levels", "export again in the depth of the sensor"),
+            (
+                "coloured-infrared",
+                "infrared image in false colours",
+                "export it in grey: colours do not keep the order",
+            ),
+            ("label-missing", "image without a label file", "label it, or write an empty file if it shows nothing"),
+            ("label-orphan", "label file without an image", "restore the image or remove the label file"),
+            ("label-duplicate", "two boxes of a class in one place", "remove one of them"),
+            ("label-outside", "box that reaches out of the image", "cut it at the border of the image"),
+        ),
+        "note": (
+            ("size-difference", "the two images differ in size", "nothing: the infrared image is resized"),
+            (
+                "unusual-depth",
+                "infrared samples other than 8 or 16 bits",
+                "nothing, if they are counts or temperatures",
+            ),
+            ("grey-visible", "visible image without colour", "nothing, if the camera switches to grey at night"),
+            ("black-hot", "most persons are darker than what is around them", "set 'thermal: {invert: true}'"),
+            ("label-tiny", "box below 2 pixels", "nothing, if it is meant"),
+            ("unused-class", "class without a box", "nothing, if it is meant"),
+        ),
+    }.items()
+    for name, title, remedy in kinds
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One occurrence of a fault.
+
+    Attributes:
+        kind: Key of :data:`KINDS`.
+        file: The file, split or sequence it is about.
+        detail: What is wrong with it; may be empty.
+        pair: Visible and infrared image to show; either may be empty.
+        twin: A second pair to show beside the first.
+        boxes_xywhn: Boxes to draw, normalised.
+        weight: How bad it is among its kind; the worst come first.
+    """
+
+    kind: str
+    file: str
+    detail: str = ""
+    pair: tuple[str, str] = ("", "")
+    twin: tuple[str, str] = ("", "")
+    boxes_xywhn: tuple[tuple[float, ...], ...] = ()
+    weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """All occurrences of a kind of fault, the worst first."""
+
+    kind: Kind
+    cases: Sequence[Case] = field(repr=False)
+
+    @property
+    def count(self) -> int:
+        """Number of occurrences."""
+        return len(self.cases)
+
+
+def group_cases(cases: Iterable[Case]) -> list[Finding]:
+    """Return a finding for each kind that occurs, the gravest first, in the order of :data:`KINDS`.
+
+    Example:
+        >>> [f.kind.name for f in group_cases([Case("label-tiny", "7.txt"), Case("unreadable", "3.jpg")])]
+        ['unreadable', 'label-tiny']
+    """
+    by_kind: dict[str, list[Case]] = {name: [] for name in KINDS}
+    for case in cases:
+        by_kind[case.kind].append(case)
+    return [
+        Finding(KINDS[name], sorted(found, key=lambda case: -case.weight)) for name, found in by_kind.items() if found
+    ]

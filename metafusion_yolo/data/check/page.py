@@ -1,0 +1,173 @@
+"""The report as one HTML file that needs nothing else: findings with pictures, statistics as plots."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from metafusion_yolo import __version__
+from metafusion_yolo.data.check.findings import SEVERITIES, Finding
+from metafusion_yolo.data.check.plots import histogram, scatter
+from metafusion_yolo.data.check.report import Report
+from metafusion_yolo.data.check.sequences import (
+    MISREGISTERED,
+    PairSequence,
+    describe_shift,
+    polarity_signs,
+)
+from metafusion_yolo.data.check.thumbnails import can_be_shown, picture_case
+from metafusion_yolo.data.reading import PairReader
+
+TEMPLATE = "report.html.j2"
+PICTURED = 4  # cases of a finding that are shown with pictures
+LISTED = 30  # cases of a finding that are named
+SEQUENCES = 100  # rows of the table
+BRIGHTNESS = tuple(range(0, 257, 16))
+SHIFTS = tuple(round(0.5 * i, 1) for i in range(21))  # % of the width
+BOX_SIZES = (0, 4, 8, 16, 32, 64, 128, 256, 512, 1024)  # pixels
+
+
+def write_page(report: Report, file: str | Path) -> Path:
+    """Write the report of a check.
+
+    Args:
+        report: What was found and measured.
+        file: The HTML file; its folder is made.
+
+    Returns:
+        Its path.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["sum_values"] = lambda counts: sum(counts.values())
+    reader = PairReader(report.source.rig)
+    page = environment.get_template(TEMPLATE).render(
+        report=report,
+        version=__version__,
+        counts={severity: report.count(severity) for severity in SEVERITIES},
+        findings=[_finding(report, finding, reader) for finding in report.findings],
+        plots=_plots(report),
+        boxes=_boxes_by_class(report),
+        bars=_bars(report),
+        sequences=_sequences(report),
+        hidden=max(0, len(report.sequences) - SEQUENCES),
+    )
+    path = Path(file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _finding(report: Report, finding: Finding, reader: PairReader) -> dict[str, Any]:
+    pictured = [case for case in finding.cases if can_be_shown(case)][:PICTURED]
+    return {
+        "kind": finding.kind,
+        "count": finding.count,
+        "pictured": [
+            (report.short(case.file), report.short_text(case.detail), picture_case(case, reader)) for case in pictured
+        ],
+        "listed": [
+            (report.short(case.file), report.short_text(case.detail))
+            for case in [case for case in finding.cases if case not in pictured][:LISTED]
+        ],
+        "more": max(0, finding.count - len(pictured) - LISTED),
+    }
+
+
+def _plots(report: Report) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Return title, drawing and names of the series of each plot."""
+    pairs = report.measured
+    shifts = [pair.shift for pair in pairs if pair.shift]
+    clear = [100 * np.hypot(s.x, s.y) for s in shifts if s.clear]
+    points = [(100 * s.x, 100 * s.y) for s in shifts if s.clear]
+    sizes = [float(np.sqrt((box[2:] * pair.visible.size).prod())) for pair in pairs for box in pair.labels.boxes_xywhn]
+    brightness = {
+        "visible": [pair.visible.brightness for pair in pairs],
+        "infrared": [pair.infrared.brightness for pair in pairs],
+    }
+    contrast = {
+        "visible": [pair.visible.contrast for pair in pairs],
+        "infrared": [pair.infrared.contrast for pair in pairs],
+    }
+    both = ("visible", "infrared")
+    share = f"{len(clear)} of {len(shifts)} pairs are clear enough to tell"
+    return [
+        ("Brightness of the images", histogram(brightness, BRIGHTNESS, "mean grey of an image, 0 to 255"), both),
+        (
+            "Contrast of the images",
+            histogram(contrast, tuple(range(0, 129, 8)), "standard deviation of the grey"),
+            both,
+        ),
+        (f"Shift between the cameras: {share}", histogram({"shift": clear}, SHIFTS, "shift, % of the width"), ()),
+        (
+            "Direction of the shifts",
+            scatter({"shift": points}, 5, 100 * MISREGISTERED, "infrared lies right and down by, % of the width"),
+            (),
+        ),
+        ("Size of the boxes", histogram({"box": sizes}, BOX_SIZES, "square root of the area, pixels"), ()),
+    ]
+
+
+def _boxes_by_class(report: Report) -> list[tuple[str, dict[str, int]]]:
+    """Return class and boxes by split, all classes."""
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for pair in report.measured:
+        for cls in pair.labels.classes:
+            counts[int(cls)][pair.files.split] += 1
+    return [(name, {s: counts[cls][s] for s in report.splits()}) for cls, name in report.source.names.items()]
+
+
+def _bars(report: Report) -> list[tuple[str, list[tuple[str, int]]]]:
+    """Return title and rows of the counts that are no numbers."""
+    pairs = report.measured
+    return [
+        ("Size of the visible images", _ranked([_size(pair.visible.size) for pair in pairs])),
+        ("Size of the infrared images", _ranked([_size(pair.infrared.size) for pair in pairs])),
+        ("Depth of the infrared images", _ranked([_depth(p.infrared.depth, p.infrared.levels) for p in pairs])),
+    ]
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
+
+
+def _depth(depth: str, levels: int) -> str:
+    """Return the type of the samples, and how many bits the levels in use would need."""
+    return f"{depth}, {int(np.ceil(np.log2(levels)))} bits used" if levels > 1 else depth
+
+
+def _ranked(values: Sequence[str], shown: int = 6) -> list[tuple[str, int]]:
+    """Return the most frequent values and their counts, the others as one."""
+    ranked = Counter(values).most_common()
+    rest = sum(count for _, count in ranked[shown:])
+    return ranked[:shown] + ([(f"{len(ranked) - shown} others", rest)] if rest else [])
+
+
+def _sequences(report: Report) -> list[tuple[str, int, str, str, str]]:
+    """Return the rows of the table of sequences."""
+    boxes, layout = polarity_signs(report.sequences)
+    return [
+        (report.short(s.name), len(s.pairs), _median(s), _share(boxes.get(i)), _share(layout.get(i)))
+        for i, s in enumerate(report.sequences[:SEQUENCES])
+    ]
+
+
+def _median(sequence: PairSequence) -> str:
+    median = sequence.median_shift
+    if median is None:
+        return f"unclear ({len(sequence.clear_shifts)} clear)"
+    return f"{describe_shift(*median)} ({len(sequence.clear_shifts)} clear)"
+
+
+def _share(signs: np.ndarray | None) -> str:
+    return "" if signs is None else f"{signs.mean():.0%}"
