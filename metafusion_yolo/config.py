@@ -92,7 +92,7 @@ class Meta:
 
 @dataclass(frozen=True)
 class Augment:
-    """Photometric augmentation and shift of the infrared plane, and modality drop-out. The visible image follows `hsv_*`.
+    """Augmentation of the infrared plane, and modality drop-out. The visible image follows `hsv_*`.
 
     Attributes:
         infrared_gain: Half-width of the contrast factor around 1.

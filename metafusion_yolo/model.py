@@ -129,7 +129,8 @@ class MetaFusionYOLO(Model):
                 None detects with the visible camera alone.
             save_fused: Whether to write the fused images to `fused/` in the run's folder.
             view: What to draw the detections on: "fused", "visible" or "infrared".
-            **kwargs: The host's prediction arguments.
+            **kwargs: The host's prediction arguments. `data=`, a data-set YAML, says how other cameras than those of
+                the training go together.
 
         Returns:
             Results with `.fused`, `.infrared` and `.fusion_weights` beside the host's attributes.
@@ -143,7 +144,8 @@ class MetaFusionYOLO(Model):
         if view not in VIEWS:
             raise ValueError(f"unknown view '{view}', {nearest(view, VIEWS)}")
         kwargs.setdefault("mode", "predict")
-        paired = PairedSource(source, infrared, save_fused=save_fused, view=view)
+        data = kwargs.get("data") and find_data_yaml(kwargs["data"])
+        paired = PairedSource(source, infrared, save_fused=save_fused, view=view, data=data)
         return super().predict(paired, stream, predictor, **kwargs)
 
     def track(

@@ -85,6 +85,22 @@ class ModalityDropout:
         return labels
 
 
+class CameraOff:
+    """Blank one camera always, the letterbox around it too, as :class:`ModalityDropout` does now and then.
+
+    Args:
+        camera: "visible" or "infrared".
+    """
+
+    def __init__(self, camera: str) -> None:
+        self.camera = camera
+
+    def __call__(self, labels: dict[str, Any]) -> dict[str, Any]:
+        """Blank planes of `labels["img"]` (H, W, 4) uint8, R, G, B, IR."""
+        labels["img"] = blank(labels["img"], self.camera)
+        return labels
+
+
 def blank(pair: np.ndarray, camera: str) -> np.ndarray:
     """Return a copy of a pair (H, W, 4) with the planes of a camera ("visible" or "infrared") at 0."""
     pair = pair.copy()

@@ -15,7 +15,7 @@ from metafusion_yolo.config import nearest
 NORMALIZATIONS = ("percentile", "minmax", "fixed", "clahe")
 SCOPES = ("image", "sequence")
 PERCENTILES = (0.1, 99.9)  # of the counts; outside them lie dead pixels and sun glints
-CLAHE = {"clipLimit": 2.0, "tileGridSize": (8, 8)}
+CLAHE_LIMIT, CLAHE_TILES = 2.0, (8, 8)
 FULL = 65535.0  # range in which CLAHE sees the counts, so that none of their levels is lost before it
 
 Limits = tuple[float, float]
@@ -86,6 +86,16 @@ class Thermal:
         """Return the section that :meth:`from_yaml` reads."""
         return {**asdict(self), "range": None if self.range is None else list(self.range)}
 
+    def depth_problem(self, dtype: np.dtype) -> str:
+        """Return why an image of this type cannot hold counts of the fixed range, empty if it can."""
+        if self.range is None or dtype != np.uint8 or self.range[1] <= 255:
+            return ""
+        low, high = self.range
+        return (
+            f"the infrared image has 8 bits, but 'thermal: range: [{low:g}, {high:g}]' is of counts; give the image in "
+            f"its full depth, or another range"
+        )
+
     def limits(self, counts: np.ndarray) -> Limits:
         """Return the counts that become black and white.
 
@@ -141,7 +151,7 @@ class Thermal:
         np.nan_to_num(values, copy=False, nan=low, posinf=low, neginf=low)
         stretched = np.clip((values - low) * (top / (high - low)) + 0.5, 0, top)
         if self.normalize == "clahe":
-            grey = cv2.createCLAHE(**CLAHE).apply(stretched.astype(np.uint16)) >> 8
+            grey = cv2.createCLAHE(CLAHE_LIMIT, CLAHE_TILES).apply(stretched.astype(np.uint16)) >> 8
             return self._turned(grey.astype(np.uint8))
         return self._turned(stretched.astype(np.uint8))
 

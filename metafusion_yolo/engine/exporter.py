@@ -7,6 +7,7 @@ from typing import Any
 from ultralytics.engine.exporter import Exporter
 
 from metafusion_yolo import __version__
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine._host import INPUT_KEY, input_description, rig_of
 
 
@@ -15,7 +16,7 @@ class FusionDetectionExporter(Exporter):
 
     def __call__(self, model: Any) -> str:
         """Export the model; how its cameras go together is put into the metadata."""
-        self._input = input_description(rig_of(model))
+        self._input = input_description(rig_of(model) or Rig())
         return super().__call__(model)
 
     def run_callbacks(self, event: str) -> None:

@@ -12,7 +12,7 @@ from metafusion_yolo.config import Augment
 from metafusion_yolo.data.augment import ModalityDropout, PairedPhotometric, blank
 
 NO_HSV = RandomHSV(0, 0, 0)
-NONE = Augment(0, 0, 0, 0)
+NONE = Augment(0, 0, 0, 0, 0)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def test_hsv_changes_the_visible_image_only(pair):
     np.testing.assert_array_equal(changed[..., 3], pair[..., 3])
 
 
-@pytest.mark.parametrize("augment", [Augment(0.3, 0, 0, 0), Augment(0, 0.1, 0, 0), Augment(0, 0, 0.02, 0)])
+@pytest.mark.parametrize("augment", [Augment(0.3, 0, 0), Augment(0, 0.1, 0), Augment(0, 0, 0.02)])
 def test_infrared_augmentation_changes_the_infrared_image_only(pair, augment):
     changed = photometric(pair, augment=augment)
     np.testing.assert_array_equal(changed[..., :3], pair[..., :3])
@@ -53,7 +53,7 @@ def test_infrared_augmentation_changes_the_infrared_image_only(pair, augment):
 
 
 def test_the_two_cameras_change_independently():
-    hsv, augment = RandomHSV(0, 0, 0.4), Augment(0, 0.2, 0, 0)
+    hsv, augment = RandomHSV(0, 0, 0.4), Augment(0, 0.2, 0)
     changes = [photometric(grey_pair(), hsv, augment)[0, 0, [0, 3]].astype(int) - 128 for _ in range(400)]
     assert abs(np.corrcoef(np.transpose(changes))[0, 1]) < 0.15  # 3 standard errors
 
@@ -92,7 +92,7 @@ def test_noise_is_centred_and_within_range():
 
 
 def test_noise_differs_between_pixels_and_calls_and_follows_the_seed():
-    augment = Augment(0, 0, 0.1, 0)
+    augment = Augment(0, 0, 0.1)
     first, second = (photometric(grey_pair(), augment=augment) for _ in range(2))
     assert (first != second).any()
     random.seed(0)
@@ -102,7 +102,7 @@ def test_noise_differs_between_pixels_and_calls_and_follows_the_seed():
 @pytest.mark.parametrize("level", [0, 255])
 def test_bright_and_dark_images_do_not_wrap_around(level):
     for _ in range(50):
-        changed = photometric(grey_pair(level), augment=Augment(0.3, 0.3, 0.02, 0))[..., 3]
+        changed = photometric(grey_pair(level), augment=Augment(0.3, 0.3, 0.02))[..., 3]
         assert abs(int(np.median(changed)) - level) < 128
 
 

@@ -13,12 +13,13 @@ from PIL import Image
 from metafusion_yolo import PairError
 from metafusion_yolo.data import loaders
 from metafusion_yolo.data.loaders import LoadPairs, load_pairs
-from metafusion_yolo.data.reading import read_infrared, read_pair, read_visible
+from metafusion_yolo.data.reading import PairReader, read_counts, read_visible
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
 
 
-def load(visible, infrared=BY_RULE, rule="infrared", **options):
-    return load_pairs(PairedSource(visible, infrared), rule, **options)
+def load(visible, infrared=BY_RULE, rig=None, **options):
+    return load_pairs(PairedSource(visible, infrared), rig or Rig(), **options)
 
 
 def read(visible, infrared=BY_RULE, **options) -> tuple[list[str], list[np.ndarray]]:
@@ -32,7 +33,7 @@ def assert_pairs(pairs: list[np.ndarray], folder, indices=None) -> None:
     assert len(pairs) == len(list(indices))
     for pair, i in zip(pairs, indices, strict=True):
         assert pair.dtype == np.uint8
-        np.testing.assert_array_equal(pair, read_pair(folder.visible[i], folder.infrared[i]))
+        np.testing.assert_array_equal(pair, PairReader().read(folder.visible[i], folder.infrared[i]))
 
 
 @pytest.fixture
@@ -108,8 +109,8 @@ def test_relative_paths_work(pair_folder, monkeypatch):
 
 
 def test_substitution_rule_of_the_checkpoint(pair_folder):
-    rule = {"from": "images/train", "to": "infrared/train"}
-    assert_pairs(read(pair_folder.images, rule=rule)[1], pair_folder)
+    rig = Rig({"from": "images/train", "to": "infrared/train"})
+    assert_pairs(read(pair_folder.images, rig=rig)[1], pair_folder)
 
 
 @pytest.mark.parametrize("source", ["file", "folder", "list"])
@@ -139,7 +140,7 @@ def test_batches(pair_folder, batch, sizes):
 def test_pairs_are_read_as_they_are_needed(pair_folder, monkeypatch):
     seen = []
     monkeypatch.setattr(loaders, "read_visible", lambda file: (seen.append(Path(file).name), read_visible(file))[1])
-    monkeypatch.setattr(loaders, "read_infrared", lambda file: (seen.append(Path(file).name), read_infrared(file))[1])
+    monkeypatch.setattr(loaders, "read_counts", lambda file: (seen.append(Path(file).name), read_counts(file))[1])
     stream = iter(load(pair_folder.images, batch=2))
     assert not seen
     next(stream)
@@ -198,12 +199,12 @@ def test_list_of_mixed_pairs(pair_folder, arrays):
 def test_list_of_pairs_may_lack_infrared_images(pair_folder, arrays):
     _, [first, second] = read([(arrays[0][0], None), (arrays[0][1], arrays[1][1])])
     assert not first[..., 3].any()
-    np.testing.assert_array_equal(second, read_pair(pair_folder.visible[1], pair_folder.infrared[1]))
+    np.testing.assert_array_equal(second, PairReader().read(pair_folder.visible[1], pair_folder.infrared[1]))
 
 
 @pytest.mark.parametrize("many", [False, True])
 def test_stacked_arrays_are_r_g_b_ir(pair_folder, many):
-    stacks = [read_pair(v, ir) for v, ir in zip(pair_folder.visible, pair_folder.infrared, strict=True)]
+    stacks = [PairReader().read(v, ir) for v, ir in zip(pair_folder.visible, pair_folder.infrared, strict=True)]
     assert_pairs(read(stacks if many else stacks[0])[1], pair_folder, range(4) if many else [0])
 
 
@@ -278,7 +279,7 @@ def test_videos_of_other_lengths_are_refused(tmp_path, videos):
 
 
 def test_videos_of_other_shapes_are_refused(tmp_path, videos):
-    with pytest.raises(PairError, match=r"the frames of '.*v\.avi' have different sizes \(64x48 and 48x48\)"):
+    with pytest.raises(PairError, match=r"v\.avi' and '.*square\.avi' have different sizes \(64x48 and 48x48\)"):
         read(videos[0], write_video(tmp_path / "square.avi", [10] * 5, (48, 48)))
 
 
@@ -403,7 +404,9 @@ def test_empty_list_is_refused(infrared):
 @pytest.mark.parametrize("source", ["nowhere", "nowhere/7.png", "nowhere.txt", "rtsp://camera"])
 def test_source_that_does_not_exist_is_named(tmp_path, source):
     source = source if "://" in source else str(tmp_path / source)
-    with pytest.raises(FileNotFoundError, match=f"source='{source}' does not exist; give an image, a folder, a glob"):
+    with pytest.raises(
+        FileNotFoundError, match=f"'{source}' does not exist; give an image, a folder with images, a glob"
+    ):
         load(source)
 
 
@@ -411,7 +414,7 @@ def test_source_that_does_not_exist_is_named(tmp_path, source):
 def test_source_without_images_is_named(tmp_path, source):
     for name in ("notes.pdf", "empty.txt"):
         (tmp_path / name).touch()
-    with pytest.raises(FileNotFoundError, match=f"no images in source='{tmp_path}.*'; expected an image, a folder"):
+    with pytest.raises(FileNotFoundError, match=f"no images in '{tmp_path}.*'; give an image, a folder with images"):
         load(tmp_path / source)
 
 
@@ -426,7 +429,8 @@ def test_missing_file_of_a_text_list_is_named(pair_folder):
     listing = pair_folder.root / "list.txt"
     listing.write_text(f"{pair_folder.visible[0]}\n{pair_folder.images}/nowhere.png\n")
     with pytest.raises(
-        FileNotFoundError, match=rf"'{pair_folder.images}/nowhere\.png', listed in '{listing}', does not"
+        FileNotFoundError,
+        match=rf"1 of 2 files listed in '{listing}' do not exist: '{pair_folder.images}/nowhere\.png'",
     ):
         load(listing)
 
