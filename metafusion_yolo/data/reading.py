@@ -13,6 +13,7 @@ from PIL import ExifTags, Image
 from ultralytics.utils import patches
 
 from metafusion_yolo.data.pairs import PairError
+from metafusion_yolo.data.planes import join
 from metafusion_yolo.data.rig import Rig, Size
 from metafusion_yolo.data.thermal import Limits
 
@@ -82,13 +83,13 @@ class PairReader:
             limits: Counts that become black and white, None for those of the image.
 
         Raises:
-            PairError: If there is no registration and the aspect ratios differ by more than 2 %, or if the image is of 8
-                bits and the fixed range is not.
+            PairError: If there is no registration and the aspect ratios differ by more than 2 %, or if the counts of the
+                fixed range need more than the 8 bits of the image.
         """
         if self.off == "visible":
             visible = np.zeros_like(visible)
         if counts is None or self.off == "infrared":
-            return _planes(visible, np.zeros(visible.shape[:2], np.uint8))
+            return join(visible, np.zeros(visible.shape[:2], np.uint8))
         names = f"'{file}' and '{infrared_name}'" if infrared_name else "the two images"
         if problem := self.rig.thermal.depth_problem(counts.dtype):
             raise PairError(f"{names}: {problem}")
@@ -96,12 +97,12 @@ class PairReader:
         sizes = visible.shape[1::-1], grey.shape[1::-1]
         homography = self.rig.homography(file, *sizes)
         if homography is not None:
-            return _planes(visible, look_through(visible, grey, homography))
+            return join(visible, look_through(visible, grey, homography))
         if sizes[0] != sizes[1]:
             if problem := compare_sizes(*sizes, names)[0]:
                 raise PairError(problem)
             grey = cv2.resize(grey, sizes[0], interpolation=cv2.INTER_LINEAR)
-        return _planes(visible, grey)
+        return join(visible, grey)
 
     def check(self, visible: str, infrared: str) -> tuple[str, str]:
         """Decode both files of a pair and compare their sizes, which may differ if they are registered.
@@ -265,11 +266,6 @@ def _decode(file: str | Path, flags: int) -> np.ndarray:
     if image is None:
         raise PairError(f"'{file}' cannot be read as an image; restore the file or remove the pair")
     return image
-
-
-def _planes(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
-    """Return (H, W, 3) and (H, W) as one (H, W, 4) array, several times faster than `np.dstack`."""
-    return cv2.merge([*cv2.split(visible), np.ascontiguousarray(infrared)])
 
 
 def _upright(image: Image.Image) -> Size:

@@ -12,8 +12,8 @@ import torch
 from ultralytics.models.yolo.detect import DetectionPredictor
 from ultralytics.utils import ops
 
-from metafusion_yolo.data.augment import PLANES
 from metafusion_yolo.data.loaders import load_pairs
+from metafusion_yolo.data.planes import PLANES
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import PairedSource
 from metafusion_yolo.engine._host import front_end, rig_of, warn_of_other_cameras

@@ -231,7 +231,7 @@ def test_limits_of_a_sequence_are_taken_once(tmp_path, rgb, monkeypatch):
     for i in range(3):
         np.save(tmp_path / f"{i}.npy", np.full((9, 9), 102 * i, np.uint16))
     sequence = reader(thermal={"normalize": "minmax", "scope": "sequence"})
-    assert [int(sequence.read(visible, tmp_path / f"{i}.npy")[0, 0, 3]) for i in range(3)] == [0, 127, 255]
+    assert [int(sequence.read(visible, tmp_path / f"{i}.npy")[0, 0, 3]) for i in range(3)] == [0, 128, 255]
     monkeypatch.setattr(reading, "read_counts", lambda _: pytest.fail("read again"))
     assert sequence.limits_of(tmp_path / "1.npy") == (0, 204)
 
