@@ -83,8 +83,8 @@ class PairReader:
             limits: Counts that become black and white, None for those of the image.
 
         Raises:
-            PairError: If there is no registration and the aspect ratios differ by more than 2 %, or if the counts of the
-                fixed range need more than the 8 bits of the image.
+            PairError: If there is no registration and the aspect ratios differ by more than 2 %, or if the counts of
+                the fixed range need more than the 8 bits of the image.
         """
         if self.off == "visible":
             visible = np.zeros_like(visible)

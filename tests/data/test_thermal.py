@@ -48,6 +48,16 @@ def test_stretch_matches_the_formula(scene):
     np.testing.assert_allclose(to_uint8(counts), expected, atol=0.5 + 1e-6)
 
 
+@pytest.mark.parametrize("size", [(1, 2), (3, 5), (40, 50), (97, 101)])
+@pytest.mark.parametrize("seed", range(5))
+def test_16_bit_limits_are_the_percentiles_of_numpy(size, seed):
+    counts = np.random.default_rng(seed).choice([0, 7000, 7001, 7300, 9000, 65535], size).astype(np.uint16)
+    low, high = np.percentile(counts, [0.1, 99.9])
+    if low < high:
+        assert Thermal().limits(counts) == pytest.approx((low, high), abs=1e-6)
+        np.testing.assert_array_equal(to_uint8(counts), to_uint8(counts.astype(np.int32)))
+
+
 def test_large_offset_costs_no_levels(scene):
     assert len(np.unique(to_uint8(scene.astype(np.int64) + 10**9))) >= 240
 
