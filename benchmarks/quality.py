@@ -25,7 +25,7 @@ import ultralytics
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.color import rgb_to_luminance
-from metafusion_yolo.data.reading import read_pair
+from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.sources import file_pairs
 from metafusion_yolo.metrics import METRICS
 from metafusion_yolo.nn.rules import PixelRule
@@ -63,7 +63,7 @@ def by_checkpoint(checkpoint: str, visible: str, infrared: str, imgsz: int) -> I
 def by_rule(rule: str, visible: str, infrared: str) -> Iterator[Fused]:
     """Yield what a fixed rule makes of the pairs of two folders, at every pixel."""
     for source, partner in file_pairs(visible, infrared, "infrared"):
-        pair = read_pair(source, partner)
+        pair = PairReader().read(source, partner)
         fused = PixelRule(rule)(as_tensor(pair))["fused"][0].permute(1, 2, 0)
         file = Path(source).relative_to(visible).as_posix()
         yield Fused(file, pair[..., :3], pair[..., 3], (fused * 255).round().byte().numpy())

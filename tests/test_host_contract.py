@@ -29,9 +29,7 @@ HOOKS = {
     "FusionDetectionTrainer": (
         "_model_train build_dataset build_optimizer get_dataset get_model get_validator plot_training_samples validate"
     ),
-    "FusionDetectionValidator": (
-        "__call__ __init__ build_dataset init_metrics plot_predictions plot_val_samples preprocess"
-    ),
+    "FusionDetectionValidator": ("__call__ __init__ build_dataset init_metrics plot_predictions plot_val_samples"),
     "FusionResults": "__init__ new plot",
     "LoadPairs": "__init__ __len__ __next__",
     "LoadVideoPair": "__init__ __iter__ __next__ close",

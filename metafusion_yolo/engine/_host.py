@@ -53,7 +53,7 @@ def rig_of(backend: Any) -> Rig | None:
         )
     model: Any = native_model(backend)
     if model is not None:
-        description = model.yaml.get(INPUT_KEY)
+        description = getattr(model, "yaml", {}).get(INPUT_KEY)
     else:
         description = getattr(backend, "metadata", {}).get(INPUT_KEY)
         description = ast.literal_eval(description) if isinstance(description, str) else description

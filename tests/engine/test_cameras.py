@@ -196,7 +196,7 @@ def test_camera_that_is_off_is_blank_to_the_border(trained, modalities):
         Recorder, modalities=modalities, data=str(trained.data), plots=False, **{**LOW, "batch": 2}
     )
     assert len(batches) == 3
-    outside = cv2.warpPerspective(np.ones((34, 42), np.uint8), np.array(THERE), (64, 48)) == 0
+    outside = cv2.warpPerspective(np.full((34, 42), 255, np.uint8), np.array(THERE), (64, 48)) == 0
     assert 0.05 < outside.mean() < 0.5
     for batch in batches:
         assert batch[:, :3].any() == (modalities == "visible")
