@@ -305,6 +305,94 @@ def test_missing_or_broken_video_is_named(videos, broken, content):
         load(*videos)
 
 
+def test_frames_are_normalised_alike_over_the_video(tmp_path, videos):
+    darker = write_video(tmp_path / "dark.avi", [20, 40, 60, 80, 100])
+    levels_of = {
+        "image": [0] * 5,  # an even image says nothing by itself
+        "sequence": [0, 64, 128, 191, 255],
+    }
+    for scope, expected in levels_of.items():
+        rig = Rig.from_yaml({"thermal": {"normalize": "minmax", "scope": scope}})
+        seen = [round(float(pair[..., 3].mean())) for pair in read(videos[0], darker, rig=rig)[1]]
+        assert seen == pytest.approx(expected, abs=3)
+
+
+def test_limits_come_from_frames_all_over_a_long_video(tmp_path):
+    video = write_video(tmp_path / "long.avi", [*range(0, 200, 2)])
+    loader = load(video, video, rig=Rig.from_yaml({"thermal": {"normalize": "minmax", "scope": "sequence"}}))
+    low, high = loader.limits
+    assert low <= 3
+    assert high >= 190
+    loader.close()
+
+
+def test_inverted_and_registered_video(tmp_path):
+    halves = np.full((48, 64, 3), 20, np.uint8)
+    halves[:, 32:] = 200
+    writer = cv2.VideoWriter(str(tmp_path / "halves.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    for _ in range(5):
+        writer.write(halves)
+    writer.release()
+    rig = Rig.from_yaml({"thermal": {"invert": True}, "registration": [[1, 0, 16], [0, 1, 0], [0, 0, 1]]})
+    video = tmp_path / "halves.avi"
+    for pair in read(video, video, rig=rig)[1]:
+        assert np.abs(pair[:, 18:46, 3].astype(int) - 235).max() <= 6  # black is hot, 16 pixels to the right
+        assert np.abs(pair[:, 50:, 3].astype(int) - 55).max() <= 6
+        assert np.abs(pair[:, :14, 3].astype(int) - 20).max() <= 6  # the visible luminance
+
+
+# Cameras -------------------------------------------------------------------------------------------------------------
+FIXED = Rig.from_yaml({"thermal": {"normalize": "fixed", "range": [7000, 7255]}})
+
+
+@pytest.fixture
+def deep() -> np.ndarray:
+    return np.random.default_rng(0).integers(7000, 7256, (48, 64)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("form", ["array", "(H, W, 1)", "PIL image", "png", "tif", "npy", "float32"])
+def test_16_bit_infrared_image_is_normalised_by_the_rig(tmp_path, arrays, deep, form):
+    file = tmp_path / f"ir.{form}"
+    if form == "npy":
+        np.save(file, deep)
+    elif form in ("png", "tif"):
+        cv2.imwrite(str(file), deep)
+    forms = {"array": deep, "(H, W, 1)": deep[..., None], "PIL image": Image.fromarray(deep)}
+    forms["float32"] = deep.astype(np.float32)
+    _, [pair] = read(arrays[0][0], forms.get(form, file), rig=FIXED)
+    np.testing.assert_array_equal(pair[..., 3], deep - 7000)
+
+
+def test_arrays_of_a_list_are_one_sequence(arrays):
+    rig = Rig.from_yaml({"thermal": {"normalize": "minmax", "scope": "sequence"}})
+    counts = [np.full((48, 64), 7000 + 85 * i, np.uint16) for i in range(4)]
+    _, pairs = read(arrays[0], counts, rig=rig)
+    assert [int(pair[0, 0, 3]) for pair in pairs] == [0, 85, 170, 255]
+
+
+def test_files_of_a_folder_are_one_sequence(pair_folder):
+    for i, file in enumerate(pair_folder.infrared):
+        cv2.imwrite(str(file), np.full((48, 64), 7000 + 85 * i, np.uint16))
+    rig = Rig.from_yaml({"thermal": {"normalize": "minmax", "scope": "sequence"}})
+    assert [int(pair[0, 0, 3]) for pair in read(pair_folder.images, rig=rig)[1]] == [0, 85, 170, 255]
+    assert [int(pair[0, 0, 3]) for pair in read(pair_folder.visible[1], rig=rig)[1]] == [85]
+
+
+def test_planes_of_a_stacked_array_are_those_of_the_cameras(pair_folder):
+    stack = PairReader().read(pair_folder.visible[0], pair_folder.infrared[0])
+    rig = Rig.from_yaml({"thermal": {"invert": True}, "registration": [[1, 0, 3], [0, 1, 0], [0, 0, 1]]})
+    _, [pair] = read(stack, rig=rig)
+    np.testing.assert_array_equal(pair, read(pair_folder.visible[0], rig=rig)[1][0])
+
+
+def test_arrays_beside_the_visible_images_are_found(pair_folder):
+    for file in pair_folder.infrared[:2]:
+        np.save(file.with_suffix(".npy"), cv2.imread(str(file), 0))
+    pair_folder.infrared[0].unlink()  # of the other there is an image, so that its array is a cache
+    assert_pairs(read(pair_folder.images)[1][1:], pair_folder, [1, 2, 3])
+    np.testing.assert_array_equal(read(pair_folder.images)[1][0][..., 3], read(pair_folder.images)[1][0][..., 0])
+
+
 # Problems ------------------------------------------------------------------------------------------------------------
 def test_all_missing_partners_come_in_one_error(pair_folder):
     for i in (0, 2):
