@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,6 +118,18 @@ def test_rig_survives_a_round_trip(name, form):
     written = rig.to_yaml()
     read = yaml.safe_load(yaml.safe_dump(written)) if form == "YAML" else ast.literal_eval(str(written))
     assert Rig.from_yaml(read) == rig
+
+
+def test_examples_of_the_documentation_are_valid():
+    root = Path(__file__).parents[2]
+    blocks = re.findall(r"```yaml\n(.*?)```", (root / "docs" / "data.md").read_text(encoding="utf-8"), re.DOTALL)
+    blocks += re.findall(r"`(infrared: .*?)`", (root / "docs" / "data.md").read_text(encoding="utf-8"))
+    template = (root / "datasets" / "pairs.yaml").read_text(encoding="utf-8")
+    blocks += [template, "\n".join(line[2:] for line in template.splitlines() if re.match(r"# (\w+:|  \w+:)", line))]
+    rigs = [Rig.from_yaml(yaml.safe_load(block)) for block in blocks]
+    assert len(rigs) == 11
+    assert rigs[0].thermal.range == (7000, 9000)
+    assert rigs[-2] == Rig()
 
 
 def test_other_keys_of_the_yaml_are_not_looked_at():
