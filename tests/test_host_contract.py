@@ -23,7 +23,7 @@ HOST = f"ultralytics {ultralytics.__version__}"
 
 # Hooks by class. A name that the host gives up would otherwise turn into a method that nobody calls.
 HOOKS = {
-    "FusionDetectionExporter": "__call__ run_callbacks",
+    "FusionDetectionExporter": "__call__ get_int8_calibration_dataloader run_callbacks",
     "FusionDetectionModel": "__init__ _predict_augment _predict_once info init_criterion load loss",
     "FusionDetectionPredictor": "construct_results inference postprocess pre_transform setup_model setup_source",
     "FusionDetectionTrainer": (

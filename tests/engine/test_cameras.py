@@ -19,6 +19,7 @@ from metafusion_yolo.data.dataset import build_paired_dataset
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine import _host
 from metafusion_yolo.engine._host import rig_of
+from metafusion_yolo.engine.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.validator import FusionDetectionValidator
 
 from .conftest import IMGSZ, TRAIN_ARGS
@@ -203,6 +204,16 @@ def test_camera_that_is_off_is_blank_to_the_border(trained, modalities):
         assert batch[:, 3:].any() == (modalities == "infrared")
         if modalities == "infrared":  # nothing of the visible image stands in around the infrared one
             assert len(torch.unique(batch[0, 3, 8:56][outside])) == 1
+
+
+def test_calibration_of_an_int8_export_reads_the_pairs(trained):
+    model = MetaFusionYOLO(trained.best).model
+    exporter = FusionDetectionExporter(overrides={"data": str(trained.data), "batch": 2})
+    exporter.model, exporter.imgsz = model, [48, IMGSZ]
+    pairs = trained.items()
+    for batch in exporter.get_int8_calibration_dataloader():  # shuffled, as by the host
+        for file, pair in zip(batch["im_file"], batch["img"], strict=True):
+            np.testing.assert_array_equal(pair.permute(1, 2, 0), pairs[int(Path(file).stem)])
 
 
 # Other cameras -------------------------------------------------------------------------------------------------------
