@@ -42,6 +42,7 @@ class Setting:
     folds: int
     classes: tuple[int, ...]
     device: str | None
+    bfloat16: bool
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def main() -> None:
     parser.add_argument("--lr0", type=float, help="learning rate of AdamW; default: what the host chooses")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time")
     parser.add_argument("--device", help="as for the host; default: a GPU if there is one")
+    parser.add_argument("--bfloat16", action="store_true", help="train in bfloat16 on a CPU, for those that gain by it")
     parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
     parser.add_argument("--table", action="store_true", help="train nothing, show what there is")
     args = parser.parse_args()

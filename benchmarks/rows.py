@@ -19,6 +19,9 @@ CASCADE = "metafusion-cascade-yolov8n.yaml"
 ATTENTION = {"attention": True}
 TEACHING = {**ATTENTION, "gains": {"meta": 1.0}}
 BILEVEL = {**TEACHING, "meta": {"interval": 4}}
+SCHEDULE = {"schedule": PHASES}
+JITTER = {"augment": {"share_jitter": 3.0}}
+FROZEN = {"schedule": {"joint": {"lr": {"fusion": 0.0}}}}
 UNDROPPED = {"augment": {"modality_dropout": 0.0}}
 
 BOTH, VISIBLE, INFRARED = "both", "visible", "infrared"
@@ -63,15 +66,18 @@ ROWS = {
     "late": Row("both single-camera detectors, one NMS", baseline="late", needs=("visible", "infrared")),
     "separate": Row("fusion losses first, detector after", model="metafusion-separate-yolov8n.yaml"),
     "cascade": Row("joint losses, no embedding", model=CASCADE),
-    "default": Row("cascade + cross-attention: the shipped configuration", views=(BOTH, VISIBLE, INFRARED, *SHIFTED)),
+    "attention": Row("cascade + cross-attention", ATTENTION, CASCADE),
     "teaching": Row("cascade + cross-attention + meta teaching", TEACHING, CASCADE),
     "bilevel": Row("cascade + cross-attention + meta teaching + bilevel", BILEVEL, CASCADE),
-    "schedule": Row("cascade + three-phase schedule", {"schedule": PHASES}, CASCADE),
-    "all": Row("cross-attention, teaching, bilevel, schedule", {**BILEVEL, "schedule": PHASES}, CASCADE),
-    "undropped": Row("cascade + cross-attention, no camera ever blanked", {**ATTENTION, **UNDROPPED}, CASCADE),
+    "schedule": Row("cascade + three-phase schedule", SCHEDULE, CASCADE),
+    "jitter": Row("cascade + share jitter", JITTER, CASCADE),
+    "all": Row("cascade + all of the above", {**BILEVEL, **SCHEDULE, **JITTER}, CASCADE),
+    "default": Row("the shipped configuration", views=(BOTH, VISIBLE, INFRARED, *SHIFTED)),
+    "frozen": Row("default, front-end frozen at its start: a fixed blend, jittered in training", FROZEN),
+    "undropped": Row("default, no camera ever blanked", UNDROPPED),
     "shifted": Row(
         "default, infrared shifted in training", {"augment": {"infrared_shift": 0.016}}, views=(BOTH, *SHIFTED)
     ),
-    "distilled": Row("cascade + cross-attention, distilled from mid-fusion", ATTENTION, CASCADE, needs=("mid",)),
+    "distilled": Row("default, distilled from mid-fusion", needs=("mid",)),
 }
 BEST_OF = ("visible", "infrared", "average", "maximum", "early", "false-colour", "mid")

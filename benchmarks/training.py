@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from baselines import EarlyFusionTrainer, LateFusionModel, MidFusionTrainer
 from folds import folds_of
@@ -91,7 +92,10 @@ def train_and_evaluate(setting: Any, run: Any) -> dict[str, Any]:
             **optimizer(setting.lr0),
             **({"distill_model": needed[0]} if needed else {}),
         }
-        TRAINERS[row.baseline](overrides=args).train()
+        trainer = TRAINERS[row.baseline](overrides=args)
+        if setting.bfloat16:
+            trainer.add_callback("on_train_start", in_bfloat16)
+        trainer.train()
         model = load_checkpoint(last(folder))[0]
     return {view: evaluate(model, host, view) for view in row.views}
 
@@ -99,6 +103,12 @@ def train_and_evaluate(setting: Any, run: Any) -> dict[str, Any]:
 def optimizer(lr0: float | None) -> dict[str, Any]:
     """Return the host's automatic optimizer of a short training at another learning rate, or leave all to the host."""
     return {"optimizer": "AdamW", "lr0": lr0, "momentum": 0.9, "warmup_bias_lr": 0.0} if lr0 else {}
+
+
+def in_bfloat16(trainer: Any) -> None:
+    """Convolve in bfloat16 and channels last, as the host does on a GPU by `amp`; some CPUs take half the time then."""
+    model = trainer.model.to(memory_format=torch.channels_last)
+    model.forward = torch.autocast("cpu", torch.bfloat16)(model.forward)
 
 
 def last(folder: Path) -> str:

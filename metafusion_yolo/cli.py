@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import sys
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from metafusion_yolo import __version__
 from metafusion_yolo.config import nearest
+from metafusion_yolo.modes import ACCEPTED, MEANINGS, MODES, Mode, say
 
 HELP, VERSION = ("help", "-h", "--help"), ("version", "--version")
 SPECIAL = {"help": "show this; metafusion MODE help explains a mode", "version": "show the version"}
@@ -24,19 +22,6 @@ NOISE = re.compile("\x1b\\[[0-9;]*m|[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff]|^
 TYPES = {bool: "True or False", int: "a whole number", str: "a name or path", list: "a list"}
 
 
-@dataclass(frozen=True)
-class Mode:
-    """All there is to know about a mode, as it stands in `TABLE`, which drives parsing, checks and help."""
-
-    name: str  # the words that select it
-    summary: str  # what it does, in a line
-    run: Any  # does it, given the model's method, if any, and the arguments; None: the method does it all
-    ours: dict[str, str]  # our arguments and their defaults
-    host: dict[str, str]  # what the help shows of the host's; with any, the mode has a model and accepts all of them
-    required: list[str]  # arguments that must be given
-    examples: list[str]  # what one types behind the name
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -44,10 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after `metafusion`; None for those of the process.
 
     Returns:
-        0; 2 for a mistake of the user, explained on stderr; 130 if interrupted. METAFUSION_DEBUG=1 lets errors through.
+        0; 1 if a check found what must be repaired; 2 for a mistake of the user, explained on stderr; 130 if
+        interrupted. METAFUSION_DEBUG=1 lets errors through.
     """
     try:
-        _dispatch(list(sys.argv[1:] if argv is None else argv))
+        return _dispatch(list(sys.argv[1:] if argv is None else argv))
     except (Exception, KeyboardInterrupt) as error:
         refused = isinstance(error, (RuntimeError, AssertionError)) and REFUSALS.search(str(error))
         expected = refused or isinstance(error, (KeyboardInterrupt, *FAULTS))
@@ -56,29 +42,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         interrupted = isinstance(error, KeyboardInterrupt)
         sys.stderr.write(f"metafusion: {'interrupted' if interrupted else f'error: {_message(error)}'}\n")
         return 130 if interrupted else 2
-    return 0
 
 
-def _dispatch(words: list[str]) -> None:
+def _dispatch(words: list[str]) -> int:
+    """Answer a call for help or run a mode; return the exit code."""
     if words and words[0] in HELP:
         words = [*words[1:], "help"] if words[1:] else []  # `help train` is `train help`
-    if not words:
-        return _say(_overview())
-    if words[0] in VERSION:
-        return _say(__version__)
+    if not words or words[0] in VERSION:
+        say(__version__ if words else _overview())
+        return 0
     length = 2 if any(name.startswith(f"{words[0]} ") for name in MODES) else 1
     name, rest = " ".join(words[:length]), words[length:]
     if name not in MODES:
         raise ValueError(f"unknown mode '{name}', {nearest(name, [*MODES, *SPECIAL])}")
     mode = MODES[name]
     if rest[:1] == ["help"] or {"-h", "--help"} & set(rest):
-        return _say(_explain(mode))
+        say(_explain(mode))
+        return 0
     args = _check(mode, _parse(mode, rest))
     if not mode.host:
-        return mode.run(**args)
+        return mode.run(**args) or 0
     model = load_model(args.pop("model", None) or "metafusion-yolov8n.yaml")
     method = getattr(model, "fuse_images" if name == "fuse" else name)
-    return mode.run(method, **args) if mode.run else method(**args)
+    mode.run(method, **args) if mode.run else method(**args)
+    return 0
 
 
 def load_model(path: Any) -> Any:
@@ -193,106 +180,3 @@ def _host_arguments() -> dict[str, tuple[str, str]]:
 def _columns(rows: Sequence[tuple[str, ...]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-
-
-def _stream(method: Callable[..., Any], **args: Any) -> None:
-    deque(method(**{"save": True, **args, "stream": True}), maxlen=0)  # memory must not grow with the source
-
-
-def _export(method: Callable[..., Any], **args: Any) -> None:
-    path = method(**{"format": "onnx", **args})
-    _say(f"\nUse it:  metafusion predict model={shlex.quote(str(path))} source=...")
-
-
-def _fuse(method: Callable[..., Any], **args: Any) -> None:
-    folders = Counter(path.parent for path in method(**args))
-    if not folders:
-        raise ValueError(f"nothing to fuse in '{args['source']}', or an export, which keeps the fused image to itself")
-    _say("\n".join(f"{count} fused images in {folder}" for folder, count in folders.items()))
-
-
-def _demo(**args: Any) -> None:
-    from metafusion_yolo.demo import run_demo
-
-    run_demo(**args)
-
-
-def _synth(dst: str, **args: Any) -> None:
-    from metafusion_yolo.data.synthetic import write_dataset
-
-    path = write_dataset(root=dst, **args)
-    _say(f"Data set:  {path}")
-    _say(f"Train:     metafusion train data={shlex.quote(str(path))} imgsz={args.get('imgsz', 640)} epochs=50")
-
-
-RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo, "data synth": _synth}
-TABLE = """
-train: train the fusion front-end and the detector together
-  host  model=metafusion-yolov8n.yaml data=required epochs imgsz batch device pretrained resume project name exist_ok
-  e.g.  data=pairs.yaml pretrained=yolov8n.pt epochs=100
-  e.g.  resume=True model=runs/detect/train/weights/last.pt
-val: measure precision, recall and mAP with both cameras, or with one
-  ours  modalities=both
-  host  model=required data=model's split imgsz=model's batch device conf iou plots project name exist_ok
-  e.g.  model=best.pt data=pairs.yaml modalities=visible
-predict: detect on pairs, and draw what was found
-  ours  infrared=- save_fused=False view=fused
-  host  model=required source=required data=model's conf iou imgsz=model's device classes save show project name
-  e.g.  model=best.pt source=my-pairs/images/val
-  e.g.  model=best.pt source=day.jpg infrared=heat.png view=visible
-track: follow objects through a pair of videos
-  ours  infrared=- save_fused=False view=fused
-  host  model=required source=required tracker conf=0.1 iou imgsz=model's device vid_stride save show project name
-  e.g.  model=best.pt source=visible.mp4 infrared=infrared.mp4
-export: write front-end and detector as one ONNX, TorchScript, ... model
-  host  model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify
-  e.g.  model=best.pt format=onnx
-fuse: write fused images, without boxes
-  ours  infrared=-
-  host  model=required source=required imgsz=model's batch=1 device vid_stride project name=fuse exist_ok
-  e.g.  model=best.pt source=my-pairs/images/val project=runs/fused
-benchmark: compare size, accuracy and speed of the exports
-  ours  format=pt,torchscript,onnx
-  host  model=required data=model's imgsz=model's device
-  e.g.  model=best.pt data=pairs.yaml format=pt,onnx
-demo: train, validate, predict and export on synthetic pairs, in minutes on a CPU
-  ours  epochs=24 imgsz=160 train=160 val=40 batch=8 seed=0 pretrained=False project=runs/demo name=demo exist_ok=False
-  e.g.
-data synth: write a synthetic data set of complementary pairs
-  ours  dst=required train=400 val=100 imgsz=640 seed=0 everything_visible=False
-  e.g.  dst=datasets/synthetic train=400 val=100
-"""
-VIEWS, CAMERAS = ("fused", "visible", "infrared"), ("both", "visible", "infrared")
-ACCEPTED = {"infrared": (str, list, tuple, type(None)), "pretrained": (bool, str), "view": VIEWS, "modalities": CAMERAS}
-MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead
-    "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
-    "save_fused": "save the fused images too",
-    "view": f"what to draw on: {', '.join(VIEWS)}",
-    "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
-    "train": "pairs to train with",
-    "val": "pairs to validate with",
-    "dst": "new or empty folder, or an earlier data set to replace",
-    "everything_visible": "show every object to both cameras",
-    "model": "checkpoint (.pt), export (.onnx, ...) or model YAML",
-    "data": "data-set YAML: path, train, val, names, infrared, ...; of predict: what it says of the cameras",
-    "source": "visible side: image, folder, glob, .txt list or video",
-    "imgsz": "image size in pixels",
-    "format": "onnx, torchscript, openvino, engine, ...; benchmark: several with commas, pt as well",
-    "quantize": "precision in bits: 32, 16 or 8",
-}
-
-
-def _modes() -> Iterator[Mode]:
-    """Read `TABLE`: name and summary, our arguments, those of the host worth showing, examples; `key=default` each."""
-    for name, summary, lines in re.findall(r"^(\w[\w ]*): (.*)((?:\n  .*)*)", TABLE, re.MULTILINE):
-        own = {kind: dict(re.findall(r"(\w+)=?(\S*)", text)) for kind, text in re.findall(r"  (\w{4})  (.*)", lines)}
-        ours, host = own.get("ours", {}), own.get("host", {})
-        required = [key for key, default in (ours | host).items() if default == "required"]
-        yield Mode(name, summary, RUNS.get(name), ours, host, required, re.findall(r"  e\.g\. *(.*)", lines))
-
-
-MODES = {mode.name: mode for mode in _modes()}

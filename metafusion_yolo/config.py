@@ -92,7 +92,9 @@ class Meta:
 
 @dataclass(frozen=True)
 class Augment:
-    """Augmentation of the infrared plane, and modality drop-out. The visible image follows `hsv_*`.
+    """Augmentation of what the host leaves alone: the infrared plane and how the cameras go together.
+
+    The visible image follows the host's `hsv_*`.
 
     Attributes:
         infrared_gain: Half-width of the contrast factor around 1.
@@ -100,6 +102,7 @@ class Augment:
         infrared_noise: Largest standard deviation of additive Gaussian noise, as a share of the range.
         infrared_shift: Largest shift of the infrared plane each way, as a share of the longer side of the image.
         modality_dropout: Probability that one camera, drawn evenly, is blanked.
+        share_jitter: Largest change of the log-odds between the weights of the cameras, drawn for each pair.
     """
 
     infrared_gain: float = 0.3
@@ -107,12 +110,13 @@ class Augment:
     infrared_noise: float = 0.02
     infrared_shift: float = 0.0
     modality_dropout: float = 0.2
+    share_jitter: float = 3.0
 
     def __post_init__(self) -> None:
         for f in fields(self):
-            value = getattr(self, f.name)
-            if not 0 <= value <= 1:
-                raise ValueError(f"fusion: augment: {f.name} must lie in [0, 1], not {value}")
+            value, highest = getattr(self, f.name), 10 if f.name == "share_jitter" else 1
+            if not 0 <= value <= highest:
+                raise ValueError(f"fusion: augment: {f.name} must lie in [0, {highest}], not {value}")
 
 
 @dataclass(frozen=True)

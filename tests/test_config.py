@@ -23,6 +23,12 @@ def test_empty_sections_are_the_defaults(section) -> None:
     assert FusionConfig.from_dict(section) == FusionConfig()
 
 
+@pytest.mark.parametrize("value", [-1.0, 10.5, float("nan")])
+def test_share_jitter_has_a_range(value) -> None:
+    with pytest.raises(ValueError, match=rf"fusion: augment: share_jitter must lie in \[0, 10\], not {value}"):
+        FusionConfig.from_dict({"augment": {"share_jitter": value}})
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [
@@ -115,7 +121,9 @@ def test_gains_are_finite_and_not_negative(name, value) -> None:
     assert getattr(FusionConfig.from_dict({"gains": {name: 0}}).gains, name) == 0.0
 
 
-@pytest.mark.parametrize("name", ["infrared_gain", "infrared_offset", "infrared_noise", "modality_dropout"])
+@pytest.mark.parametrize(
+    "name", ["infrared_gain", "infrared_offset", "infrared_noise", "infrared_shift", "modality_dropout"]
+)
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
 def test_augmentation_is_a_share(name, value) -> None:
     with pytest.raises(ValueError, match=rf"fusion: augment: {name} must lie in \[0, 1\], not {value}"):

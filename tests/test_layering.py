@@ -27,6 +27,7 @@ LAYERS = [
     ["benchmark"],
     ["model"],
     ["demo"],
+    ["modes"],
     ["cli"],
     ["__main__", "__init__"],
 ]

@@ -50,6 +50,7 @@ class FusionNet(nn.Module):
         detail_channels: Width of the detail branch.
         attention: Whether to predict meta-features and embed them by cross-attention.
         start: Share of the infrared camera before training, in (0, 1).
+        share_jitter: Largest random change of the log-odds between the cameras in training, see :class:`WeightDecoder`.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class FusionNet(nn.Module):
         detail_channels: int = 8,
         attention: bool = True,
         start: float = 0.7,
+        share_jitter: float = 0.0,
     ) -> None:
         super().__init__()
         self.visible_encoder = Encoder(3, channels)
@@ -69,7 +71,7 @@ class FusionNet(nn.Module):
             self.meta = MetaFeatureExtractor(channels, meta_channels)
             self.attention = MetaFeatureCrossAttention(channels, meta_channels, heads)
         self.embeds = attention
-        self.weighting = WeightDecoder(channels, start)
+        self.weighting = WeightDecoder(channels, start, share_jitter)
         self.detail = DetailBranch(detail_channels)
 
     def forward(self, pair: Tensor) -> FusionOutput:
@@ -106,15 +108,20 @@ class WeightDecoder(nn.Module):
     The logits are a convolution times 8: under Adam, whose steps do not depend on the size of a gradient, the maps
     then take shape within the warm-up of a short training instead of staying near their start.
 
+    In training each pair is blended anew every time: a random number, the same at every pixel, is added to the log-odds
+    between the cameras, so that the detector learns objects by their looks in both.
+
     Args:
         channels: Channels of the fusion features at stride 8, and of both stems together at stride 4.
         infrared_share: Share of the infrared camera before training, in (0, 1).
+        jitter: Largest absolute value of that number, 0 or more.
     """
 
     SHARPNESS = 8.0
 
-    def __init__(self, channels: int, infrared_share: float) -> None:
+    def __init__(self, channels: int, infrared_share: float, jitter: float = 0.0) -> None:
         super().__init__()
+        self.jitter = jitter
         self.reduce = ConvAct(channels, channels // 2)
         self.lateral = nn.Conv2d(channels, channels // 2, kernel_size=1)
         self.act = nn.SiLU(inplace=True)
@@ -134,6 +141,9 @@ class WeightDecoder(nn.Module):
         """
         coarse = F.interpolate(self.reduce(features), size=stems.shape[-2:], mode="bilinear", align_corners=False)
         logits = self.SHARPNESS * self.logits(self.act(coarse + self.lateral(stems)))
+        if self.training and self.jitter:
+            half = torch.empty_like(available[:, :1]).uniform_(-self.jitter, self.jitter) / 2
+            logits = logits + torch.cat((-half, half), 1)
         return (logits + (available - 1) * 1e4).softmax(1)
 
 

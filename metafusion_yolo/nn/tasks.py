@@ -232,6 +232,7 @@ def build_fusion(config: FusionConfig) -> FusionNet | PixelRule:
         config.detail_channels,
         attention=config.attention,
         start=config.start,
+        share_jitter=config.augment.share_jitter,
     )
 
 

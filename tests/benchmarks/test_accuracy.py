@@ -85,4 +85,8 @@ def test_the_rows_are_model_yamls_that_load() -> None:
     assert not configs["default"].teaches
     assert configs["teaching"].teaches
     assert configs["bilevel"].meta.interval > 0
+    assert configs["jitter"].augment.share_jitter > 0 == configs["cascade"].augment.share_jitter
+    assert configs["all"].meta.interval == configs["bilevel"].meta.interval
+    assert configs["all"].schedule == configs["schedule"].schedule
+    assert not any(p.lr.fusion for p in configs["frozen"].schedule.phases if p.fraction)
     assert configs["default"] == FusionConfig()

@@ -154,6 +154,23 @@ def test_untrained_weights_give_infrared_its_share(share) -> None:
     torch.testing.assert_close(weights, torch.full_like(weights, share), atol=1e-6, rtol=0)
 
 
+def test_share_jitter_moves_the_odds_of_each_pair_in_training() -> None:
+    pair = random_pair(batch=64)
+    plain, jittered = untrained_net(), untrained_net(share_jitter=2.0)
+    torch.testing.assert_close(jittered.eval()(pair)["weights"], plain(pair)["weights"])
+    logits = [net(pair)["weights"].logit(eps=1e-6)[:, 1] for net in (jittered.train(), plain)]
+    change = (logits[0] - logits[1]).flatten(1)
+    assert (change - change[:, :1]).abs().max() < 1e-3  # the same everywhere in a pair
+    assert change.abs().max() < 2.001
+    assert change[:, 0].min() < -1 < 1 < change[:, 0].max()
+
+
+@pytest.mark.parametrize("camera", ["visible", "infrared"])
+def test_share_jitter_leaves_a_blank_camera_out(camera) -> None:
+    weights = untrained_net(share_jitter=10.0).train()(blank(random_pair(), camera))["weights"]
+    assert not weights[:, ("visible", "infrared").index(camera)].any()
+
+
 def test_untrained_net_about_averages_the_cameras_by_their_share() -> None:
     pair = random_pair()
     output = untrained_net(start=0.7)(pair)
