@@ -65,9 +65,9 @@ class PairedYOLODataset(YOLODataset):
         return files[: fraction if isinstance(fraction, int) else max(1, round(len(files) * fraction))]
 
     def get_cache_hash(self) -> str:
-        """Make the label cache depend on the infrared files too."""
-        registered = str(self.reader.rig.registration)  # decides whether sizes may differ
-        return get_hash([super().get_cache_hash(), registered, *(self.partners[f] for f in self.im_files)])
+        """Make the label cache depend on the infrared files too, and on the rig, which decides what fits."""
+        rig = json.dumps(self.reader.rig.to_yaml())
+        return get_hash([super().get_cache_hash(), rig, *(self.partners[f] for f in self.im_files)])
 
     def cache_labels(self, path: Path = Path("./labels.cache")) -> dict[str, Any]:
         """Decode every pair once before its labels are read."""

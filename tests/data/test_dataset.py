@@ -400,6 +400,48 @@ def test_change_of_the_rule_scans_again(pair_folder, checks):
     assert len(checks) == 8
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"thermal": {"invert": True}}, {"registration": [[1, 0, 2], [0, 1, 0], [0, 0, 1]]}],
+    ids=lambda change: next(iter(change)),
+)
+def test_change_of_the_rig_scans_and_caches_again(pair_folder, checks, change):
+    build(pair_folder, cache="disk")
+    dataset = build(pair_folder, cache="disk", data={**pair_folder.data, **change})
+    assert len(checks) == 8
+    plain = build(pair_folder, data={**pair_folder.data, **change})
+    np.testing.assert_array_equal(item(dataset, 0)["img"], item(plain, 0)["img"])
+    assert not torch.equal(item(dataset, 0)["img"], item(build(pair_folder), 0)["img"])
+
+
+@pytest.mark.parametrize("cache", [None, "ram", "disk"])
+@pytest.mark.parametrize("off", ["visible", "infrared"])
+def test_camera_that_is_off_is_blank_with_its_letterbox(make_pair_folder, cache, off):
+    folder = make_pair_folder(2, [(30, 60)])
+    args = get_cfg(overrides={**STILL, "cache": cache})
+    whole = build(folder, mode="val")
+    dataset = build_paired_dataset(args, str(folder.images), 2, {**folder.data, "thermal": {"invert": True}}, "val", 32)
+    blind = build_paired_dataset(
+        args, str(folder.images), 2, {**folder.data, "thermal": {"invert": True}}, "val", 32, off=off
+    )
+    for i in range(2):
+        pair, kept = item(blind, i)["img"], item(dataset, i)["img"]
+        planes, others = (slice(3), slice(3, 4)) if off == "visible" else (slice(3, 4), slice(3))
+        assert pair.shape == item(whole, i)["img"].shape == (4, 64, 64)
+        assert not pair[planes].any()
+        assert torch.equal(pair[others], kept[others])
+
+
+def test_infrared_shift_reaches_the_training_pairs_only(pair_folder):
+    shift = Augment(0, 0, 0, 0.1, 0)
+    for mode, moves in (("train", True), ("val", False)):
+        dataset = build(pair_folder, mode=mode, photometric=shift)
+        still = build(pair_folder, mode=mode)
+        pairs = [(item(dataset, 0, seed)["img"], item(still, 0, seed)["img"]) for seed in range(6)]
+        assert all(torch.equal(moved[:3], stayed[:3]) for moved, stayed in pairs)
+        assert any(not torch.equal(moved[3], stayed[3]) for moved, stayed in pairs) == moves
+
+
 def test_infrared_file_broken_after_the_scan_is_found(pair_folder, truncate):
     build(pair_folder)
     truncate(pair_folder.infrared[2])
