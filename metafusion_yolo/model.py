@@ -122,7 +122,7 @@ class MetaFusionYOLO(Model):
         Args:
             source: The visible side, or whole pairs: a path, folder, glob or `.txt` list; a video; an (H, W, 3) array
                 in B, G, R; a PIL image; a list of these or of `(visible, infrared)` tuples; an (H, W, 4) array or a
-                (B, 4, H, W) tensor in R, G, B, IR.
+                (B, 4, H, W) tensor in R, G, B, IR. All but the tensor are normalised and registered as in training.
             stream: Whether to yield results one by one, for long sources.
             predictor: Another predictor class.
             infrared: The infrared side of the same kind. Left out, the pairing rule of the checkpoint finds it;
