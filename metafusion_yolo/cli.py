@@ -164,7 +164,8 @@ def _explain(mode: Mode) -> str:
     text = f"metafusion {mode.name}: {mode.summary}\n\nUsage: metafusion {mode.name}{usage} [key=value ...]\n"
     stock = _host_arguments()
     for title, shown in (("Arguments", mode.ours), ("Most used arguments of the host (all: yolo cfg)", mode.host)):
-        rows = [(k, default or stock[k][0], MEANINGS.get(k) or stock[k][1]) for k, default in shown.items()]
+        meanings = {k: MEANINGS.get(f"{mode.name} {k}") or MEANINGS.get(k) or stock[k][1] for k in shown}
+        rows = [(k, default or stock[k][0], meanings[k]) for k, default in shown.items()]
         text += f"\n{title}:\n{_columns(rows)}\n" if rows else ""
     return f"{text}\nExamples:" + "".join(f"\n  metafusion {mode.name} {line}".rstrip() for line in mode.examples)
 

@@ -63,7 +63,16 @@ def _synth(dst: str, **args: Any) -> None:
     say(f"Train:     metafusion train data={shlex.quote(str(path))} imgsz={args.get('imgsz', 640)} epochs=50")
 
 
-RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo, "data synth": _synth}
+def _convert(**args: Any) -> None:
+    from metafusion_yolo.data.convert import convert
+
+    report = convert(**args)
+    say(f"{report}\n\nData set:  {report.yaml}")
+    say(f"Train:     metafusion train data={shlex.quote(str(report.yaml))} epochs=50")
+
+
+RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo}
+RUNS |= {"data synth": _synth, "data convert": _convert}
 TABLE = """
 train: train the fusion front-end and the detector together
   host  model=metafusion-yolov8n.yaml data=required epochs imgsz batch device pretrained resume project name exist_ok
@@ -99,14 +108,24 @@ demo: train, validate, predict and export on synthetic pairs, in minutes on a CP
 data synth: write a synthetic data set of complementary pairs
   ours  dst=required train=400 val=100 imgsz=640 seed=0 everything_visible=False
   e.g.  dst=datasets/synthetic train=400 val=100
+data convert: bring a published data set, or your own pairs, to the layout of this tool
+  ours  format=required src=required dst=required labels=- copy=False
+  e.g.  format=llvip src=downloads/LLVIP dst=datasets/llvip
+  e.g.  format=drone-vehicle src=downloads/DroneVehicle dst=datasets/drone-vehicle labels=union
 """
 VIEWS, CAMERAS = ("fused", "visible", "infrared"), ("both", "visible", "infrared")
+LABELS = ("visible", "infrared", "union")
 ACCEPTED = {"infrared": (str, list, tuple, type(None)), "pretrained": (bool, str), "view": VIEWS, "modalities": CAMERAS}
-MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead
+ACCEPTED |= {"labels": LABELS}
+MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead; "MODE ARGUMENT" for one mode
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
     "save_fused": "save the fused images too",
     "view": f"what to draw on: {', '.join(VIEWS)}",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
+    "data convert format": "llvip, m3fd, flir-aligned, kaist, drone-vehicle, vedai, msrs, voc, coco or yolo",
+    "src": "root folder of the data set as published",
+    "labels": "visible, infrared or union, where the cameras are labelled separately; left out: as is usual",
+    "copy": "copy the images instead of linking them",
     "train": "pairs to train with",
     "val": "pairs to validate with",
     "dst": "new or empty folder, or an earlier data set to replace",

@@ -1,18 +1,21 @@
 """The command line: what reaches the model, what the help says, and that every mistake costs one line."""
 
 import inspect
+import re
 import shlex
 import subprocess
 import sys
 import weakref
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from metafusion_yolo import __version__, cli
+from tests.data.convert.miniatures import MINIATURES
 
-MODES = "benchmark, data synth, demo, export, fuse, help, predict, track, train, val, version"
+MODES = "benchmark, data convert, data synth, demo, export, fuse, help, predict, track, train, val, version"
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
 
 
@@ -224,6 +227,20 @@ def test_data_synth(tmp_path, capsys) -> None:
     assert error_line(capsys).startswith(f"{tmp_path}/taken holds something else than a synthetic data set")
 
 
+def test_data_convert(tmp_path, capsys) -> None:
+    MINIATURES["llvip"].write(tmp_path / "my downloads")
+    words = ["data", "convert", "format=llvip", f"src={tmp_path}/my downloads", f"dst={tmp_path}/my pairs"]
+    assert cli.main(words) == 0
+    first = capsys.readouterr().out
+    file = tmp_path / "my pairs" / "llvip.yaml"
+    assert first.startswith("LLVIP (Jia et al., 2021)")
+    assert first.endswith(f"\n\nData set:  {file}\nTrain:     metafusion train data='{file}' epochs=50\n")
+    assert cli.main(words) == 0
+    assert "Nothing changed since the last conversion: nothing was written.\n" in capsys.readouterr().out
+    assert cli.main([*words[:3], f"src={tmp_path}/nowhere", words[4]]) == 2
+    assert error_line(capsys) == f"no folder '{tmp_path}/nowhere'; src= must name the root folder of the data set"
+
+
 # Mistakes -------------------------------------------------------------------------------------------------------------
 MISTAKES = {
     "trian": "unknown mode 'trian', did you mean 'train'?",
@@ -278,6 +295,10 @@ MISTAKES = {
     "demo epochs=abc": "'epochs=abc' is invalid, expected a whole number",
     "demo epochs=True": "'epochs=True' is invalid, expected a whole number",
     "demo exist_ok=yes": "'exist_ok=yes' is invalid, expected True or False",
+    "data convert format=llvip src=a": "missing argument 'dst' for 'data convert', expected dst=...",
+    "data convert format=llvp src=a dst=b": "unknown format 'llvp', did you mean 'llvip'?",
+    "data convert format=llvip src=a dst=b labels=both": "'labels=both' is invalid, known: infrared, union, visible",
+    "data convert format=llvip src=a dst=b copy=1": "'copy=1' is invalid, expected True or False",
     "data synth dst=a imgsz=2.5": "'imgsz=2.5' is invalid, expected a whole number",
 }
 
@@ -357,10 +378,16 @@ def test_overview(capsys, line) -> None:
     text, err = capsys.readouterr()
     assert err == ""
     for mode in cli.MODES.values():
-        assert f"  {mode.name:<10}  {mode.summary}\n" in text
+        assert f"  {mode.name:<{max(map(len, cli.MODES))}}  {mode.summary}\n" in text
     for start in ("train data=", "predict model=", "demo\n", "data synth dst=", "export model="):
         assert f"\n  metafusion {start}" in text
     check_layout(text)
+
+
+def test_the_meaning_of_an_argument_may_differ_by_mode(capsys) -> None:
+    for name, meaning in (("data convert", "llvip, m3fd, flir-aligned"), ("export", "onnx, torchscript")):
+        run(f"{name} help")
+        assert re.search(rf"^  format +\S+ +{meaning}", capsys.readouterr().out, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", cli.MODES)
@@ -393,6 +420,7 @@ def check_layout(text: str) -> None:
 def test_examples_work(model, monkeypatch, mode) -> None:
     monkeypatch.setattr("metafusion_yolo.demo.run_demo", lambda **_: None)
     monkeypatch.setattr("metafusion_yolo.data.synthetic.write_dataset", lambda **_: Path("synthetic.yaml"))
+    monkeypatch.setattr("metafusion_yolo.data.convert.convert", lambda **_: Namespace(yaml=Path("llvip.yaml")))
     model.answer = [Path("fused/1.png")]
     assert mode.examples
     for example in mode.examples:
@@ -436,6 +464,15 @@ def test_defaults_are_those_of_the_functions() -> None:
     synth = signature_defaults(write_dataset)
     synth.pop("root")
     assert cli.MODES["data synth"].ours == {"dst": "required", **{key: str(value) for key, value in synth.items()}}
+
+
+def test_arguments_of_convert_are_those_of_the_function() -> None:
+    from metafusion_yolo.data.convert import FORMATS, LABELS, convert
+
+    ours = dict.fromkeys(signature_defaults(convert), "required") | {"labels": "-", "copy": "False"}
+    assert cli.MODES["data convert"].ours == ours
+    assert cli.ACCEPTED["labels"] == LABELS
+    assert cli.MEANINGS["data convert format"].replace(" or ", ", ").split(", ") == list(FORMATS)
 
 
 def test_choices_are_those_of_the_engine() -> None:

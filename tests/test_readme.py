@@ -36,12 +36,13 @@ def test_commands_are_valid(command, monkeypatch):
     reached = []
     monkeypatch.setattr(cli, "load_model", lambda path: reached.append(path) or _Anything())
     monkeypatch.setattr("metafusion_yolo.data.synthetic.write_dataset", lambda *a, **k: Path("synthetic.yaml"))
+    monkeypatch.setattr("metafusion_yolo.data.convert.convert", lambda **k: _Anything())
     monkeypatch.setattr("metafusion_yolo.demo.run_demo", lambda **k: None)
     assert cli.main(shlex.split(command)[1:]) == 0
 
 
 class _Anything:
-    """A model whose every method accepts everything and returns one path."""
+    """A model, or a report, whose every method accepts everything and returns one path."""
 
     def __getattr__(self, name):
         return lambda *args, **kwargs: [Path("fused/7.png")]
