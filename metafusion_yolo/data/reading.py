@@ -271,7 +271,7 @@ def _decode(file: str | Path, flags: int) -> np.ndarray:
 def _upright(image: Image.Image) -> Size:
     """Return the width and height of an image once it is turned as its camera was held."""
     width, height = image.size
-    whole = image.format == "PNG" and "exif" not in image.info  # Pillow would decode all of it to look behind the pixels
+    whole = image.format == "PNG" and "exif" not in image.info  # else Pillow decodes all to look behind the pixels
     turned = not whole and image.getexif().get(ExifTags.Base.Orientation) in {5, 6, 7, 8}
     return (height, width) if turned else (width, height)
 
