@@ -122,14 +122,15 @@ class MetaFusionYOLO(Model):
         Args:
             source: The visible side, or whole pairs: a path, folder, glob or `.txt` list; a video; an (H, W, 3) array
                 in B, G, R; a PIL image; a list of these or of `(visible, infrared)` tuples; an (H, W, 4) array or a
-                (B, 4, H, W) tensor in R, G, B, IR.
+                (B, 4, H, W) tensor in R, G, B, IR. All but the tensor are normalised and registered as in training.
             stream: Whether to yield results one by one, for long sources.
             predictor: Another predictor class.
             infrared: The infrared side of the same kind. Left out, the pairing rule of the checkpoint finds it;
                 None detects with the visible camera alone.
             save_fused: Whether to write the fused images to `fused/` in the run's folder.
             view: What to draw the detections on: "fused", "visible" or "infrared".
-            **kwargs: The host's prediction arguments.
+            **kwargs: The host's prediction arguments. `data=`, a data-set YAML, says how other cameras than those of
+                the training go together.
 
         Returns:
             Results with `.fused`, `.infrared` and `.fusion_weights` beside the host's attributes.
@@ -143,7 +144,8 @@ class MetaFusionYOLO(Model):
         if view not in VIEWS:
             raise ValueError(f"unknown view '{view}', {nearest(view, VIEWS)}")
         kwargs.setdefault("mode", "predict")
-        paired = PairedSource(source, infrared, save_fused=save_fused, view=view)
+        data = kwargs.get("data") and find_data_yaml(kwargs["data"])
+        paired = PairedSource(source, infrared, save_fused=save_fused, view=view, data=data)
         return super().predict(paired, stream, predictor, **kwargs)
 
     def track(

@@ -92,7 +92,7 @@ val: measure precision, recall and mAP with both cameras, or with one
   e.g.  model=best.pt data=pairs.yaml modalities=visible
 predict: detect on pairs, and draw what was found
   ours  infrared=- save_fused=False view=fused
-  host  model=required source=required conf iou imgsz=model's device classes save show project name exist_ok
+  host  model=required source=required data=model's conf iou imgsz=model's device classes save show project name
   e.g.  model=best.pt source=my-pairs/images/val
   e.g.  model=best.pt source=day.jpg infrared=heat.png view=visible
 track: follow objects through a pair of videos
@@ -143,7 +143,7 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "report": "HTML file to write instead of one in project/name",
     "everything_visible": "show every object to both cameras",
     "model": "checkpoint (.pt), export (.onnx, ...) or model YAML",
-    "data": "data-set YAML: path, train, val, names, infrared",
+    "data": "data-set YAML: path, train, val, names, infrared, ...; of predict: what it says of the cameras",
     "source": "visible side: image, folder, glob, .txt list or video",
     "imgsz": "image size in pixels",
     "format": "onnx, torchscript, openvino, engine, ...; benchmark: several with commas, pt as well",

@@ -135,7 +135,7 @@ def test_meta_term_is_absent_where_nothing_is_taught() -> None:
 
 def test_meta_term_teaches_the_prediction_only() -> None:
     batch = taught(requires_grad=True)
-    total, _ = FusionDetectionLoss(Detection(), Gains())(DETECTION, batch)
+    total, _ = FusionDetectionLoss(Detection(), Gains(meta=1.0))(DETECTION, batch)
     total.sum().backward()
     predicted, target = batch["taught"]
     assert all(features.grad.any() for features in predicted.values())

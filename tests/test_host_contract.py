@@ -23,15 +23,13 @@ HOST = f"ultralytics {ultralytics.__version__}"
 
 # Hooks by class. A name that the host gives up would otherwise turn into a method that nobody calls.
 HOOKS = {
-    "FusionDetectionExporter": "__call__ run_callbacks",
+    "FusionDetectionExporter": "__call__ get_int8_calibration_dataloader run_callbacks",
     "FusionDetectionModel": "__init__ _predict_augment _predict_once info init_criterion load loss",
     "FusionDetectionPredictor": "construct_results inference postprocess pre_transform setup_model setup_source",
     "FusionDetectionTrainer": (
         "_model_train build_dataset build_optimizer get_dataset get_model get_validator plot_training_samples validate"
     ),
-    "FusionDetectionValidator": (
-        "__call__ __init__ build_dataset init_metrics plot_predictions plot_val_samples preprocess"
-    ),
+    "FusionDetectionValidator": ("__call__ __init__ build_dataset init_metrics plot_predictions plot_val_samples"),
     "FusionResults": "__init__ new plot",
     "LoadPairs": "__init__ __len__ __next__",
     "LoadVideoPair": "__init__ __iter__ __next__ close",

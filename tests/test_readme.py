@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -61,9 +62,8 @@ def test_the_table_of_the_fusion_section_shows_the_defaults():
     assert [float(x) for x in rows["gains: {ssim, gradient, intensity, detection, meta}"].split(",")] == expected
     shown = yaml.safe_load(f"[{rows['meta: {levels, distance, interval, inner_lr, first_order}']}]")
     assert shown == [list(meta.levels), meta.distance, meta.interval, meta.inner_lr, meta.first_order]
-    expected = [augment.infrared_gain, augment.infrared_offset, augment.infrared_noise, augment.modality_dropout]
-    key = "augment: {infrared_gain, infrared_offset, infrared_noise, modality_dropout}"
-    assert [float(x) for x in rows[key].split(",")] == expected
+    key = f"augment: {{{', '.join(asdict(augment))}}}"
+    assert [float(x) for x in rows[key].split(",")] == list(asdict(augment).values())
     fractions = [phase.fraction for phase in config.schedule.phases]
     assert [float(x) for x in rows["schedule: {warmup, joint, finetune}"].split("/")] == fractions
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import cv2
 import numpy as np
 from ultralytics.data.augment import RandomHSV
 
 from metafusion_yolo.config import Augment
-
-PLANES = {"visible": slice(0, 3), "infrared": slice(3, 4)}  # of the channels R, G, B, IR
+from metafusion_yolo.data.planes import blank, join, split
 
 
 class PairedPhotometric:
@@ -27,20 +27,22 @@ class PairedPhotometric:
 
     def __call__(self, labels: dict[str, Any]) -> dict[str, Any]:
         """Change `labels["img"]` (H, W, 4) uint8, R, G, B, IR."""
-        pair = labels["img"]
+        visible, infrared = split(labels["img"])
         # The host reads B, G, R. On R, G, B its random hue shift only changes sign, and its sign is random.
-        visible = self.hsv.apply_image({"img": np.ascontiguousarray(pair[..., :3])})["img"]
-        labels["img"] = np.dstack((visible, self._infrared(pair[..., 3])))
+        visible = self.hsv.apply_image({"img": visible})["img"]
+        labels["img"] = join(visible, self._infrared(infrared))
         return labels
 
     def _infrared(self, infrared: np.ndarray) -> np.ndarray:
         gain = 1 + random.uniform(-1, 1) * self.augment.infrared_gain
         offset = random.uniform(-1, 1) * self.augment.infrared_offset * 255
         sigma = random.uniform(0, 1) * self.augment.infrared_noise * 255
-        changed = (infrared.astype(np.float32) - 128) * gain + 128 + offset
+        table = np.rint((np.arange(256) - 128) * gain + 128 + offset).astype(np.int16)
+        noise = np.zeros(infrared.shape, np.int16)
         if sigma:
-            changed += np.random.default_rng(random.getrandbits(32)).normal(0, sigma, infrared.shape).astype(np.float32)
-        return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+            cv2.setRNGSeed(random.getrandbits(31))
+            cv2.randn(noise, 0, sigma)
+        return cv2.add(cv2.LUT(infrared, table), noise, dtype=cv2.CV_8U)  # saturates
 
 
 class InfraredShift:
@@ -61,10 +63,11 @@ class InfraredShift:
         reach = round(self.share * max(pair.shape[:2]))
         if reach:
             dx, dy = random.randint(-reach, reach), random.randint(-reach, reach)
-            padded = np.pad(pair[..., 3], reach, mode="edge")
-            height, width = pair.shape[:2]
+            visible, infrared = split(pair)
+            padded = cv2.copyMakeBorder(infrared, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
+            height, width = infrared.shape
             moved = padded[reach - dy : reach - dy + height, reach - dx : reach - dx + width]
-            labels["img"] = np.dstack((pair[..., :3], moved))
+            labels["img"] = join(visible, moved)
         return labels
 
 
@@ -85,8 +88,17 @@ class ModalityDropout:
         return labels
 
 
-def blank(pair: np.ndarray, camera: str) -> np.ndarray:
-    """Return a copy of a pair (H, W, 4) with the planes of a camera ("visible" or "infrared") at 0."""
-    pair = pair.copy()
-    pair[..., PLANES[camera]] = 0
-    return pair
+class CameraOff:
+    """Blank one camera always, the letterbox around it too, as :class:`ModalityDropout` does now and then.
+
+    Args:
+        camera: "visible" or "infrared".
+    """
+
+    def __init__(self, camera: str) -> None:
+        self.camera = camera
+
+    def __call__(self, labels: dict[str, Any]) -> dict[str, Any]:
+        """Blank planes of `labels["img"]` (H, W, 4) uint8, R, G, B, IR."""
+        labels["img"] = blank(labels["img"], self.camera)
+        return labels

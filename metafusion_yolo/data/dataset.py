@@ -18,8 +18,9 @@ from ultralytics.data.utils import get_hash, get_split_fraction
 from ultralytics.utils import LOGGER, NUM_THREADS, TQDM, colorstr
 
 from metafusion_yolo.config import Augment
-from metafusion_yolo.data.augment import InfraredShift, ModalityDropout, PairedPhotometric
-from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners, parse_rule
+from metafusion_yolo.data.augment import CameraOff, InfraredShift, ModalityDropout, PairedPhotometric
+from metafusion_yolo.data.listing import as_written, list_images
+from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.nn import NUM_CHANNELS
@@ -53,26 +54,20 @@ class PairedYOLODataset(YOLODataset):
     # Pairing ---------------------------------------------------------------------------------------------------------
     def get_img_files(self, img_path: str | list[str]) -> list[str]:
         """List the visible images and pair them all; a wrong pair stops the run rather than being skipped."""
-        fraction, self.fraction = self.fraction, 1.0  # of the pairs, not of the files
-        try:
-            files = super().get_img_files(img_path)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f"no images in '{img_path}'; expected visible images there, correct the data-set YAML"
-            ) from error
-        self.fraction = fraction
         folders = img_path if isinstance(img_path, list) else [img_path]
-        rule = parse_rule(self.data.get("infrared"), self.data.get("yaml_file", "the data-set YAML"))
-        self.partners, problems = find_partners(files, expected_by_rule(rule), all(Path(f).is_dir() for f in folders))
+        expected = expected_by_rule(self.reader.rig.pairing)
+        files = sorted(list_images(img_path))
+        self.partners, problems = find_partners(files, expected, all(Path(f).is_dir() for f in folders))
         if problems:
             raise PairError.of(problems, str(img_path))
         files = [f for f in files if f in self.partners]
+        fraction = self.fraction  # of the pairs, not of the files
         return files[: fraction if isinstance(fraction, int) else max(1, round(len(files) * fraction))]
 
     def get_cache_hash(self) -> str:
-        """Make the label cache depend on the infrared files too."""
-        registered = str(self.reader.rig.registration)  # decides whether sizes may differ
-        return get_hash([super().get_cache_hash(), registered, *(self.partners[f] for f in self.im_files)])
+        """Make the label cache depend on the infrared files too, and on the rig, which decides what fits."""
+        rig = json.dumps(self.reader.rig.to_yaml())
+        return get_hash([super().get_cache_hash(), rig, *(self.partners[f] for f in self.im_files)])
 
     def cache_labels(self, path: Path = Path("./labels.cache")) -> dict[str, Any]:
         """Decode every pair once before its labels are read."""
@@ -159,13 +154,15 @@ class PairedYOLODataset(YOLODataset):
 
     # Augmentation ----------------------------------------------------------------------------------------------------
     def build_transforms(self, hyp: Any) -> Compose:
-        """Add the photometry of both cameras and modality drop-out before the host's formatting."""
+        """Add what the host does not do to four channels before its formatting."""
         transforms = super().build_transforms(hyp)
         if self.augment:
             hsv = RandomHSV(hyp.hsv_h, hyp.hsv_s, hyp.hsv_v)
             transforms.insert(-1, InfraredShift(self.photometric.infrared_shift))
             transforms.insert(-1, PairedPhotometric(hsv, self.photometric))
             transforms.insert(-1, ModalityDropout(self.photometric.modality_dropout))
+        if self.reader.off:
+            transforms.insert(-1, CameraOff(self.reader.off))  # the letterbox is not blank
         return transforms
 
 
@@ -195,7 +192,7 @@ def build_paired_dataset(
     """
     training = mode == "train"
     return PairedYOLODataset(
-        img_path=img_path,
+        img_path=as_written(img_path, data),
         imgsz=args.imgsz,
         batch_size=batch,
         augment=training,

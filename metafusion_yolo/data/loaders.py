@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from ultralytics.data.utils import VID_FORMATS
 
 from metafusion_yolo.data.memory import describe
 from metafusion_yolo.data.pairs import PairError
-from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_visible
+from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_visible, spread
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import BY_RULE, PairedSource, file_pairs, is_path, memory_pairs, tensor_pairs
 
@@ -69,6 +69,8 @@ class LoadPairs(LoadImagesAndVideos):
         self.video_flag = [False] * len(pairs)
         self.cap = None
         self.source_type = SourceTypes(stream=False, screenshot=False, from_img=from_img, tensor=False)
+        arrays = [infrared for _, infrared in pairs if isinstance(infrared, np.ndarray)]
+        self.limits = reader.rig.thermal.limits_of(spread(arrays))  # what is in memory is one sequence
 
     def __len__(self) -> int:
         """Return the number of batches."""
@@ -85,7 +87,7 @@ class LoadPairs(LoadImagesAndVideos):
             name = f"image{self.count - 1}.jpg" if in_memory else visible
             names.append(name)
             lines.append("" if in_memory else f"pair {self.count}/{self.nf} {name}: ")
-            limits = partner = None
+            limits, partner = self.limits, None
             if isinstance(infrared, str):
                 partner, limits = infrared, self.reader.limits_of(infrared)
                 infrared = _checked(infrared, read_counts)
@@ -105,6 +107,7 @@ class LoadVideoPair(LoadImagesAndVideos):
     Args:
         visible: Video of the visible camera.
         infrared: Video of the infrared camera, None for none.
+        reader: Normalises, registers and stacks the frames.
         vid_stride: Read every n-th frame.
 
     Raises:
@@ -113,7 +116,7 @@ class LoadVideoPair(LoadImagesAndVideos):
         TypeError: If `infrared` is no video.
     """
 
-    def __init__(self, visible: str | Path, infrared: Any, vid_stride: int = 1) -> None:
+    def __init__(self, visible: str | Path, infrared: Any, reader: PairReader, vid_stride: int = 1) -> None:
         if infrared is BY_RULE:
             raise PairError(f"no infrared video for '{visible}'; give it as infrared=, or infrared=None for none")
         if infrared is not None and not (is_path(infrared) and Path(infrared).suffix[1:].lower() in VID_FORMATS):
@@ -121,7 +124,8 @@ class LoadVideoPair(LoadImagesAndVideos):
             raise TypeError(f"'{visible}' is a video, so infrared= must be one too, not {kind}")
         super().__init__(str(visible), batch=1, vid_stride=vid_stride)
         self.source_type = SourceTypes(stream=False, screenshot=False, from_img=False, tensor=False)
-        self.infrared = None
+        self.reader = reader
+        self.infrared = self.limits = None
         if infrared is not None:
             self.infrared = LoadImagesAndVideos(str(infrared), batch=1, vid_stride=vid_stride)
             if abs(self.frames - self.infrared.frames) > 1:
@@ -130,6 +134,7 @@ class LoadVideoPair(LoadImagesAndVideos):
                     f"'{visible}' has {self.frames} frames and '{infrared}' {self.infrared.frames}; "
                     f"cut them to the same length and rate"
                 )
+            self.limits = reader.rig.thermal.limits_of(_sample_frames(str(infrared)))
 
     def __iter__(self) -> LoadVideoPair:
         """Start both videos."""
@@ -143,17 +148,28 @@ class LoadVideoPair(LoadImagesAndVideos):
         names, frames, lines = super().__next__()
         if not frames:
             raise StopIteration
-        partner = None
+        name, counts = None, None
         if self.infrared is not None:
-            _, partners, _ = next(self.infrared)
+            partner_names, partners, _ = next(self.infrared)
             if not partners:
                 raise StopIteration
-            partner = cv2.cvtColor(partners[0], cv2.COLOR_BGR2GRAY)
-        pair = stack_pair(cv2.cvtColor(frames[0], cv2.COLOR_BGR2RGB), partner, f"the frames of '{names[0]}'")
-        return names, [pair], lines
+            name, counts = partner_names[0], cv2.cvtColor(partners[0], cv2.COLOR_BGR2GRAY)
+        visible = cv2.cvtColor(frames[0], cv2.COLOR_BGR2RGB)
+        return names, [self.reader.stack(visible, counts, names[0], name, self.limits)], lines
 
     def close(self) -> None:
         """Release both captures."""
         super().close()
         if self.infrared is not None:
             self.infrared.close()
+
+
+def _sample_frames(video: str) -> Iterator[np.ndarray]:
+    """Yield frames (H, W) spread over a video, from which the limits of its counts are taken."""
+    capture = cv2.VideoCapture(video)
+    for number in spread(range(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))):
+        capture.set(cv2.CAP_PROP_POS_FRAMES, number)
+        read, frame = capture.read()
+        if read:
+            yield cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+    capture.release()

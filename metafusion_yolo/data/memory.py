@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from metafusion_yolo.data.planes import split
+
 PIL_GREY = {"L", "F", "I", "I;16", "I;16L", "I;16B", "I;16N"}  # modes whose samples are intensities or counts
 
 
@@ -67,7 +69,7 @@ def split_stack(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     if pair.dtype != np.uint8:
         raise TypeError(f"a stacked pair must be an (H, W, 4) uint8 array, R, G, B, IR, not {describe(pair)}")
-    return np.ascontiguousarray(pair[..., :3]), np.ascontiguousarray(pair[..., 3])
+    return split(pair)
 
 
 def describe(item: Any) -> str:

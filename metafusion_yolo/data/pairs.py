@@ -79,7 +79,7 @@ def parse_rule(value: Any, where: str = "the data-set YAML") -> PairingRule:
             if key not in ("from", "to"):
                 raise ValueError(f"unknown key '{key}' under 'infrared:' in {where}, {nearest(key, ['from', 'to'])}")
         if len(value) == 2 and all(isinstance(part, str) for part in value.values()) and value["from"]:
-            return dict(value)
+            return {key: part.replace("\\", "/") for key, part in value.items()}  # Windows separators
     raise ValueError(
         f"'infrared: {value!r}' in {where} is no pairing rule; expected a folder name that replaces the last 'images' "
         f"of a path, or {{from: visible part, to: infrared part}}"
@@ -208,10 +208,16 @@ def _orphans(targets: Mapping[str, Path], listing: Callable[[Path], dict[str, li
 
 
 def _images_by_stem(folder: Path) -> dict[str, list[Path]]:
-    """List the images of a folder once, by stem."""
+    """List the infrared images of a folder once, by stem: an array counts where no image has its name.
+
+    Beside an image it is a cache of the host.
+    """
     by_stem: dict[str, list[Path]] = {}
-    if folder.is_dir():
-        for path in sorted(folder.iterdir()):
-            if path.suffix[1:].lower() in IMG_FORMATS:
-                by_stem.setdefault(path.stem, []).append(path)
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    for path in paths:
+        if path.suffix[1:].lower() in IMG_FORMATS:
+            by_stem.setdefault(path.stem, []).append(path)
+    for path in paths:
+        if path.suffix.lower() == ".npy" and not path.stem.endswith(".pair"):
+            by_stem.setdefault(path.stem, [path])
     return by_stem

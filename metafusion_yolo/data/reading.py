@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -11,12 +13,15 @@ from PIL import ExifTags, Image
 from ultralytics.utils import patches
 
 from metafusion_yolo.data.pairs import PairError
+from metafusion_yolo.data.planes import join
 from metafusion_yolo.data.rig import Rig, Size
 from metafusion_yolo.data.thermal import Limits
 
 ASPECT_TOLERANCE = 0.02  # largest relative difference of the two aspect ratios that a resize may bridge
 OPENCV_FIRST = {".tif", ".tiff", ".jp2", ".dng", ".avif", ".heic", ".heif"}  # Pillow does not know every kind of these
 SEQUENCE_SAMPLE = 32  # images of a sequence that its limits are taken from
+
+T = TypeVar("T")
 
 # The host's own `Image.open` answers a file that is no image by installing a package.
 open_image = getattr(patches, "_image_open", Image.open)
@@ -47,12 +52,11 @@ class PairReader:
         return self.stack(image, read_counts(infrared), visible, infrared, self.limits_of(infrared))
 
     def limits_of(self, infrared: str | Path) -> Limits | None:
-        """Return the counts that become black and white in the sequence (folder) of a file, None if each has its own."""
+        """Return what becomes black and white in the sequence (folder) of a file, None if each file has its own."""
         folder = Path(infrared).parent
         if self.rig.thermal.scope == "sequence" and folder not in self._limits:
-            files = self._sequence(Path(infrared))
-            step = max(1, len(files) // SEQUENCE_SAMPLE)
-            self._limits[folder] = self.rig.thermal.limits_of(read_counts(file) for file in files[::step])
+            files = spread(self._sequence(Path(infrared)))
+            self._limits[folder] = self.rig.thermal.limits_of(read_counts(file) for file in files)
         return self._limits.get(folder)
 
     def _sequence(self, infrared: Path) -> list[Path]:
@@ -74,30 +78,31 @@ class PairReader:
         Args:
             visible: The visible image; its size is the size of the pair.
             counts: The infrared image, brought over the visible one; None leaves the plane blank.
-            file: What to call the visible image in an error; its folder selects the registration of a sequence.
-            infrared_name: What to call the infrared one.
+            file: The visible file or video, whose folder selects the registration of a sequence.
+            infrared_name: The infrared file; both are named in an error.
             limits: Counts that become black and white, None for those of the image.
 
         Raises:
-            PairError: If there is no registration and the aspect ratios differ by more than 2 %.
+            PairError: If there is no registration and the aspect ratios differ by more than 2 %, or if the counts of
+                the fixed range need more than the 8 bits of the image.
         """
         if self.off == "visible":
             visible = np.zeros_like(visible)
         if counts is None or self.off == "infrared":
-            return _planes(visible, np.zeros(visible.shape[:2], np.uint8))
+            return join(visible, np.zeros(visible.shape[:2], np.uint8))
+        names = f"'{file}' and '{infrared_name}'" if infrared_name else "the two images"
+        if problem := self.rig.thermal.depth_problem(counts.dtype):
+            raise PairError(f"{names}: {problem}")
         grey = self.rig.thermal.to_uint8(counts, limits)
         sizes = visible.shape[1::-1], grey.shape[1::-1]
-        homography = self.rig.registration and self.rig.registration.homography(file, *sizes)
+        homography = self.rig.homography(file, *sizes)
         if homography is not None:
-            return _planes(visible, look_through(visible, grey, homography))
+            return join(visible, look_through(visible, grey, homography))
         if sizes[0] != sizes[1]:
-            names = (
-                "the two images" if file is None else f"'{file}' and '{infrared_name}'" if infrared_name else str(file)
-            )
             if problem := compare_sizes(*sizes, names)[0]:
                 raise PairError(problem)
             grey = cv2.resize(grey, sizes[0], interpolation=cv2.INTER_LINEAR)
-        return _planes(visible, grey)
+        return join(visible, grey)
 
     def check(self, visible: str, infrared: str) -> tuple[str, str]:
         """Decode both files of a pair and compare their sizes, which may differ if they are registered.
@@ -109,10 +114,22 @@ class PairReader:
             sizes = check_image(visible, read_visible), check_image(infrared, read_counts)
         except PairError as error:
             return str(error), ""
-        registration = self.rig.registration
-        if registration and registration.homography(visible, *sizes) is not None:
+        names = f"'{visible}' and '{infrared}'"
+        if self.rig.thermal.range and (problem := self.rig.thermal.depth_problem(read_counts(infrared).dtype)):
+            return f"{names}: {problem}", ""
+        if self.rig.homography(visible, *sizes) is not None:
             return "", ""
-        return compare_sizes(*sizes, f"'{visible}' and '{infrared}'")
+        return compare_sizes(*sizes, names)
+
+
+def spread(items: Sequence[T]) -> Sequence[T]:
+    """Return some items of a sequence, evenly spread, from which its limits are taken.
+
+    Example:
+        >>> spread(range(100))
+        range(0, 100, 4)
+    """
+    return items[:: math.ceil(len(items) / SEQUENCE_SAMPLE) or 1]
 
 
 def look_through(visible: np.ndarray, infrared: np.ndarray, homography: np.ndarray) -> np.ndarray:
@@ -251,17 +268,10 @@ def _decode(file: str | Path, flags: int) -> np.ndarray:
     return image
 
 
-def _planes(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
-    """Return (H, W, 3) and (H, W) as one (H, W, 4) array, several times faster than `np.dstack`."""
-    return cv2.merge([*cv2.split(visible), np.ascontiguousarray(infrared)])
-
-
 def _upright(image: Image.Image) -> Size:
     """Return the width and height of an image once it is turned as its camera was held."""
     width, height = image.size
-    whole = (
-        image.format == "PNG" and "exif" not in image.info
-    )  # Pillow would decode all of it to look behind the pixels
+    whole = image.format == "PNG" and "exif" not in image.info  # else Pillow decodes all to look behind the pixels
     turned = not whole and image.getexif().get(ExifTags.Base.Orientation) in {5, 6, 7, 8}
     return (height, width) if turned else (width, height)
 

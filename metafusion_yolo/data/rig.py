@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import yaml
 
 from metafusion_yolo.config import nearest
 from metafusion_yolo.data.pairs import DEFAULT_FOLDER, PairingRule, parse_rule
@@ -132,6 +133,28 @@ class Rig:
             Thermal.from_yaml(data.get("thermal"), where),
             Registration.from_yaml(data.get("registration"), where),
         )
+
+    @classmethod
+    def of_file(cls, file: str | Path) -> Rig:
+        """Read a data-set YAML, of which nothing else is looked at.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is no YAML mapping, or for a wrong value.
+        """
+        if not Path(file).is_file():
+            raise FileNotFoundError(f"no data-set YAML '{file}'; give the path of an existing file")
+        try:
+            data = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise ValueError(f"'{file}' is no YAML ({' '.join(str(error).split())})") from error
+        if not isinstance(data, Mapping):
+            raise ValueError(f"'{file}' is no data-set YAML; expected keys such as 'infrared' and 'thermal'")
+        return cls.from_yaml(data, str(file))
+
+    def homography(self, file: str | Path | None, visible: Size, infrared: Size) -> np.ndarray | None:
+        """See :meth:`Registration.homography`; None if the cameras are not registered."""
+        return self.registration.homography(file, visible, infrared) if self.registration else None
 
     def to_yaml(self) -> dict[str, Any]:
         """Return the keys that :meth:`from_yaml` reads, of plain values."""

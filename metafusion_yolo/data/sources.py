@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from ultralytics.data.utils import IMG_FORMATS
 
+from metafusion_yolo.data.listing import list_images
 from metafusion_yolo.data.memory import as_infrared, as_visible, split_stack
 from metafusion_yolo.data.pairs import (
     Expected,
@@ -20,7 +20,6 @@ from metafusion_yolo.data.pairs import (
     expected_by_rule,
     find_partners,
 )
-from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.nn import NUM_CHANNELS
 
 
@@ -45,14 +44,14 @@ class PairedSource:
             for the rule of the checkpoint.
         save_fused: Whether the fused images are to be written.
         view: What the detections are to be drawn on.
-        rig: How the cameras go together; None for what the checkpoint remembers.
+        data: Data-set YAML that says how the cameras go together; None for what the checkpoint remembers.
     """
 
     visible: Any
     infrared: Any = BY_RULE
     save_fused: bool = False
     view: str = "fused"
-    rig: Rig | None = None
+    data: str | None = None
 
 
 def is_path(item: Any) -> bool:
@@ -107,35 +106,6 @@ def _expected_below(visible: Any, infrared: Path) -> Expected:
     while not root.is_dir():  # a file, or the part of a glob before its first wildcard
         root = root.parent
     return expected_beside(root, infrared)
-
-
-def list_images(source: Any) -> list[str]:
-    """Return the image files of a path, folder (nested too), glob or text file, sorted; those of a list in its order.
-
-    Raises:
-        FileNotFoundError: If there are none, or one of a text file does not exist.
-    """
-    if isinstance(source, list):
-        return [file for item in source for file in list_images(item)]
-    path = Path(source)
-    if path.is_dir():
-        candidates = [*path.rglob("*")]
-    elif path.suffix.lower() == ".txt" and path.is_file():
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-        candidates = [Path(line) if Path(line).exists() else path.parent / line for line in lines]
-        for line, file in zip(lines, candidates, strict=True):
-            if not file.is_file():
-                raise FileNotFoundError(f"'{line}', listed in '{path}', does not exist; restore the file or the list")
-    elif "*" in str(source):
-        candidates = [*Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))]
-    elif path.exists():
-        candidates = [path]
-    else:
-        raise FileNotFoundError(f"source='{source}' does not exist; give an image, a folder, a glob or a .txt list")
-    files = sorted(str(f) for f in candidates if f.suffix[1:].lower() in IMG_FORMATS and f.is_file())
-    if not files:
-        raise FileNotFoundError(f"no images in source='{source}'; expected an image, a folder, a glob or a .txt list")
-    return files
 
 
 def memory_pairs(visible: Any, infrared: Any, rule: PairingRule) -> list[tuple[Any, Any]]:

@@ -15,8 +15,8 @@ from metafusion_yolo.config import nearest
 NORMALIZATIONS = ("percentile", "minmax", "fixed", "clahe")
 SCOPES = ("image", "sequence")
 PERCENTILES = (0.1, 99.9)  # of the counts; outside them lie dead pixels and sun glints
-CLAHE = {"clipLimit": 2.0, "tileGridSize": (8, 8)}
-FULL = 65535.0  # range in which CLAHE sees the counts, so that none of their levels is lost before it
+CLAHE_LIMIT, CLAHE_TILES = 2.0, (8, 8)
+LEVELS = 1 << 16  # of 16-bit counts; CLAHE sees as many, so that none is lost before it
 
 Limits = tuple[float, float]
 
@@ -86,6 +86,16 @@ class Thermal:
         """Return the section that :meth:`from_yaml` reads."""
         return {**asdict(self), "range": None if self.range is None else list(self.range)}
 
+    def depth_problem(self, dtype: np.dtype) -> str:
+        """Return why an image of this type cannot hold counts of the fixed range, empty if it can."""
+        if self.range is None or dtype != np.uint8 or self.range[1] <= 255:
+            return ""
+        low, high = self.range
+        return (
+            f"the infrared image has 8 bits, but 'thermal: range: [{low:g}, {high:g}]' is of counts; give the image in "
+            f"its full depth, or another range"
+        )
+
     def limits(self, counts: np.ndarray) -> Limits:
         """Return the counts that become black and white.
 
@@ -102,7 +112,7 @@ class Thermal:
         finite = counts[np.isfinite(counts)] if counts.dtype.kind == "f" else counts.ravel()
         if not finite.size:
             return 0.0, 0.0
-        low, high = (finite.min(), finite.max()) if self.normalize == "minmax" else np.percentile(finite, PERCENTILES)
+        low, high = (finite.min(), finite.max()) if self.normalize == "minmax" else _percentiles(finite)
         if high <= low:  # one small hot target before an even background
             low, high = finite.min(), finite.max()
         return float(low), float(high)
@@ -136,20 +146,37 @@ class Thermal:
             return self._turned(counts)
         if high <= low:
             return np.zeros(counts.shape, np.uint8)
-        top = FULL if self.normalize == "clahe" else 255.0
-        values = counts.astype(np.float64)
-        np.nan_to_num(values, copy=False, nan=low, posinf=low, neginf=low)
-        stretched = np.clip((values - low) * (top / (high - low)) + 0.5, 0, top)
+        depth: type[np.unsignedinteger] = np.uint16 if self.normalize == "clahe" else np.uint8
+        if counts.dtype == np.uint16:  # a table is ten times faster
+            grey = _stretch(np.arange(LEVELS), low, high, depth)[counts]
+        else:
+            grey = _stretch(counts, low, high, depth)
         if self.normalize == "clahe":
-            grey = cv2.createCLAHE(**CLAHE).apply(stretched.astype(np.uint16)) >> 8
-            return self._turned(grey.astype(np.uint8))
-        return self._turned(stretched.astype(np.uint8))
+            grey = (cv2.createCLAHE(CLAHE_LIMIT, CLAHE_TILES).apply(grey) >> 8).astype(np.uint8)
+        return self._turned(grey)
 
     def _turned(self, grey: np.ndarray) -> np.ndarray:
         """Return the image with hot as bright; what is constant stays, or becomes, a blank plane."""
         if not self.invert:
             return grey
         return np.zeros_like(grey) if grey.size and grey.min() == grey.max() else 255 - grey
+
+
+def _stretch(counts: np.ndarray, low: float, high: float, depth: type[np.unsignedinteger]) -> np.ndarray:
+    """Return counts as whole numbers over the range of a type; what is not finite counts as `low`."""
+    top = float(np.iinfo(depth).max)
+    values = np.nan_to_num(counts.astype(np.float64), copy=False, nan=low, posinf=low, neginf=low)
+    return np.clip((values - low) * (top / (high - low)) + 0.5, 0, top).astype(depth)
+
+
+def _percentiles(counts: np.ndarray) -> np.ndarray:
+    """Return the `PERCENTILES` of counts (N,), as NumPy does; of 16-bit ones by their histogram, which is faster."""
+    if counts.dtype != np.uint16:
+        return np.percentile(counts, PERCENTILES)
+    position = np.array(PERCENTILES) / 100 * (counts.size - 1)
+    up_to = np.bincount(counts).cumsum()
+    below, above = (np.searchsorted(up_to, rank, side="right") for rank in (np.floor(position), np.ceil(position)))
+    return below + (above - below) * (position % 1)
 
 
 def _limits(value: Any, where: str) -> Limits:

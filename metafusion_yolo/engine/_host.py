@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 from ultralytics.nn.tasks import load_checkpoint
+from ultralytics.utils import LOGGER
 from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo.data.rig import Rig
@@ -39,8 +40,8 @@ def front_end(backend: Any) -> FusionNet | None:
     return getattr(native_model(backend), "fusion", None)
 
 
-def rig_of(backend: Any) -> Rig:
-    """Return the cameras that a model or backend was trained with.
+def rig_of(backend: Any) -> Rig | None:
+    """Return the cameras that a model or backend was trained with, None if it was not trained on any.
 
     Raises:
         TypeError: If it reads something other than pairs.
@@ -52,11 +53,18 @@ def rig_of(backend: Any) -> Rig:
         )
     model: Any = native_model(backend)
     if model is not None:
-        description = model.yaml.get(INPUT_KEY, {})
+        description = getattr(model, "yaml", {}).get(INPUT_KEY)
     else:
-        description = getattr(backend, "metadata", {}).get(INPUT_KEY, {})
+        description = getattr(backend, "metadata", {}).get(INPUT_KEY)
         description = ast.literal_eval(description) if isinstance(description, str) else description
-    return Rig.from_yaml(description, "the model")
+    return Rig.from_yaml(description, "the model") if description else None
+
+
+def warn_of_other_cameras(trained: Rig | None, now: Rig, where: Any) -> None:
+    """Say in one line if images are normalised or registered otherwise than those that a model was trained on."""
+    keys = [key for key in ("thermal", "registration") if trained and getattr(trained, key) != getattr(now, key)]
+    if keys:
+        LOGGER.warning(f"{' and '.join(keys)} in '{where}' differ from what the model was trained with")
 
 
 def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str, Any]]:

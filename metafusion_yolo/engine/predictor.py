@@ -12,10 +12,11 @@ import torch
 from ultralytics.models.yolo.detect import DetectionPredictor
 from ultralytics.utils import ops
 
-from metafusion_yolo.data.augment import PLANES
 from metafusion_yolo.data.loaders import load_pairs
+from metafusion_yolo.data.planes import PLANES
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import PairedSource
-from metafusion_yolo.engine._host import front_end, rig_of
+from metafusion_yolo.engine._host import front_end, rig_of, warn_of_other_cameras
 from metafusion_yolo.engine.results import FusionResults, pack_fusion
 
 
@@ -34,7 +35,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         """Listen to the front-end, whose output would otherwise stay inside the model."""
         super().setup_model(model, verbose)
         self._fusion: Any = None
-        self._rig = rig_of(self.model)
+        self._trained_with = rig_of(self.model)
         fusion = front_end(self.model)
         if fusion is not None:
             fusion.register_forward_hook(self._keep_fusion)
@@ -46,7 +47,11 @@ class FusionDetectionPredictor(DetectionPredictor):
         """Load pairs; the host sets up the rest."""
         source = source if isinstance(source, PairedSource) else PairedSource(source)
         self.save_fused, self.view = source.save_fused, source.view
-        super().setup_source(load_pairs(source, source.rig or self._rig, self.args.batch, self.args.vid_stride), stride)
+        rig = self._trained_with or Rig()
+        if source.data:
+            rig = Rig.of_file(source.data)
+            warn_of_other_cameras(self._trained_with, rig, source.data)
+        super().setup_source(load_pairs(source, rig, self.args.batch, self.args.vid_stride), stride)
         if self.save_fused:
             (self.save_dir / "fused").mkdir(parents=True, exist_ok=True)
             self._written: Counter[str] = Counter()

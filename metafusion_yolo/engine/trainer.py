@@ -34,7 +34,7 @@ class FusionDetectionTrainer(DetectionTrainer):
     _phase: Phase | None = None
 
     def get_dataset(self) -> dict[str, Any]:
-        """Find data-set YAMLs of the package too, check what it says of the cameras, and say in one line what is wrong."""
+        """Find data-set YAMLs of the package too, read their cameras, and say in one line what is wrong."""
         if self.args.data:
             self.args.data = find_data_yaml(self.args.data)
         try:

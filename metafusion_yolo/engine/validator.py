@@ -8,9 +8,9 @@ import torch
 from ultralytics.models.yolo.detect import DetectionValidator
 
 from metafusion_yolo.config import nearest
-from metafusion_yolo.data.augment import PLANES
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
-from metafusion_yolo.engine._host import data_error, front_end
+from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.engine._host import data_error, front_end, rig_of, warn_of_other_cameras
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.resources import find_data_yaml
 
@@ -34,7 +34,7 @@ class FusionDetectionValidator(DetectionValidator):
         super().__init__(*args, **kwargs)
         if self.args.data:
             self.args.data = find_data_yaml(self.args.data)
-        self.blank = [planes for camera, planes in PLANES.items() if modalities not in ("both", camera)]
+        self.off = {"visible": "infrared", "infrared": "visible"}.get(modalities, "")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Say in one line what is wrong with the data set."""
@@ -48,19 +48,13 @@ class FusionDetectionValidator(DetectionValidator):
     def build_dataset(self, img_path: str, mode: str = "val", batch: int | None = None) -> PairedYOLODataset:
         """Build a paired data set."""
         self.data["channels"] = NUM_CHANNELS  # the host warms an export up with it
-        return build_paired_dataset(self.args, img_path, batch, self.data, mode=mode, stride=self.stride)
+        return build_paired_dataset(self.args, img_path, batch, self.data, mode=mode, stride=self.stride, off=self.off)
 
     def init_metrics(self, model: torch.nn.Module) -> None:
-        """Find the front-end for the plots."""
+        """Find the front-end for the plots, and compare the cameras with those that the model was trained with."""
         super().init_metrics(model)
+        warn_of_other_cameras(rig_of(model), Rig.from_yaml(self.data), self.args.data)
         self._front_end = front_end(model)
-
-    def preprocess(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Blank what is switched off."""
-        batch = super().preprocess(batch)
-        for planes in self.blank:
-            batch["img"][:, planes] = 0
-        return batch
 
     def plot_val_samples(self, batch: dict[str, Any], ni: int) -> None:
         """Draw the labels on fused images."""

@@ -81,8 +81,8 @@ def test_the_rows_are_model_yamls_that_load() -> None:
     assert not configs["separate"].schedule.joint.joint
     assert not configs["cascade"].attention
     assert not configs["cascade"].teaches
-    assert configs["attention"].attention
-    assert not configs["attention"].teaches
+    assert configs["default"].attention
+    assert not configs["default"].teaches
     assert configs["teaching"].teaches
     assert configs["bilevel"].meta.interval > 0
     assert configs["jitter"].augment.share_jitter > 0 == configs["cascade"].augment.share_jitter

@@ -9,10 +9,11 @@ import pytest
 from ultralytics.data.augment import RandomHSV
 
 from metafusion_yolo.config import Augment
-from metafusion_yolo.data.augment import ModalityDropout, PairedPhotometric, blank
+from metafusion_yolo.data.augment import CameraOff, InfraredShift, ModalityDropout, PairedPhotometric
+from metafusion_yolo.data.planes import PLANES
 
 NO_HSV = RandomHSV(0, 0, 0)
-NONE = Augment(0, 0, 0, 0)
+NONE = Augment(0, 0, 0, 0, 0)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +46,7 @@ def test_hsv_changes_the_visible_image_only(pair):
     np.testing.assert_array_equal(changed[..., 3], pair[..., 3])
 
 
-@pytest.mark.parametrize("augment", [Augment(0.3, 0, 0, 0), Augment(0, 0.1, 0, 0), Augment(0, 0, 0.02, 0)])
+@pytest.mark.parametrize("augment", [Augment(0.3, 0, 0), Augment(0, 0.1, 0), Augment(0, 0, 0.02)])
 def test_infrared_augmentation_changes_the_infrared_image_only(pair, augment):
     changed = photometric(pair, augment=augment)
     np.testing.assert_array_equal(changed[..., :3], pair[..., :3])
@@ -53,7 +54,7 @@ def test_infrared_augmentation_changes_the_infrared_image_only(pair, augment):
 
 
 def test_the_two_cameras_change_independently():
-    hsv, augment = RandomHSV(0, 0, 0.4), Augment(0, 0.2, 0, 0)
+    hsv, augment = RandomHSV(0, 0, 0.4), Augment(0, 0.2, 0)
     changes = [photometric(grey_pair(), hsv, augment)[0, 0, [0, 3]].astype(int) - 128 for _ in range(400)]
     assert abs(np.corrcoef(np.transpose(changes))[0, 1]) < 0.15  # 3 standard errors
 
@@ -92,7 +93,7 @@ def test_noise_is_centred_and_within_range():
 
 
 def test_noise_differs_between_pixels_and_calls_and_follows_the_seed():
-    augment = Augment(0, 0, 0.1, 0)
+    augment = Augment(0, 0, 0.1)
     first, second = (photometric(grey_pair(), augment=augment) for _ in range(2))
     assert (first != second).any()
     random.seed(0)
@@ -102,7 +103,7 @@ def test_noise_differs_between_pixels_and_calls_and_follows_the_seed():
 @pytest.mark.parametrize("level", [0, 255])
 def test_bright_and_dark_images_do_not_wrap_around(level):
     for _ in range(50):
-        changed = photometric(grey_pair(level), augment=Augment(0.3, 0.3, 0.02, 0))[..., 3]
+        changed = photometric(grey_pair(level), augment=Augment(0.3, 0.3, 0.02))[..., 3]
         assert abs(int(np.median(changed)) - level) < 128
 
 
@@ -128,11 +129,48 @@ def test_exactly_one_camera_fails_at_the_stated_rate(p):
         assert abs(count / n - p / 2) <= 4 * np.sqrt(p / 2 * (1 - p / 2) / n)
 
 
-def test_blank_returns_a_copy(pair):
-    before = pair.copy()
-    visible, infrared = blank(pair, "visible"), blank(pair, "infrared")
-    np.testing.assert_array_equal(pair, before)
-    assert not visible[..., :3].any()
-    assert not infrared[..., 3].any()
-    np.testing.assert_array_equal(visible[..., 3], pair[..., 3])
-    np.testing.assert_array_equal(infrared[..., :3], pair[..., :3])
+@pytest.mark.parametrize("camera", PLANES)
+def test_camera_that_is_off_is_always_blank(pair, camera):
+    labels = {"img": pair.copy(), "cls": [1]}
+    assert CameraOff(camera)(labels) is labels
+    other = PLANES["infrared" if camera == "visible" else "visible"]
+    assert not labels["img"][..., PLANES[camera]].any()
+    np.testing.assert_array_equal(labels["img"][..., other], pair[..., other])
+
+
+# Shift ---------------------------------------------------------------------------------------------------------------
+def shifted(pair: np.ndarray, share: float) -> np.ndarray:
+    return InfraredShift(share)({"img": pair.copy()})["img"]
+
+
+def offset(pair: np.ndarray, moved: np.ndarray, reach: int) -> tuple[int, int]:
+    """Return the (dx, dy) by which an infrared plane was moved with its border repeated, or fail."""
+    height, width = pair.shape[:2]
+    for dx in range(-reach, reach + 1):
+        for dy in range(-reach, reach + 1):
+            rows, columns = np.clip(np.arange(height) - dy, 0, height - 1), np.clip(np.arange(width) - dx, 0, width - 1)
+            if (pair[..., 3][np.ix_(rows, columns)] == moved[..., 3]).all():
+                return dx, dy
+    pytest.fail(f"no shift of up to {reach} pixels")
+
+
+def test_only_the_infrared_plane_is_shifted_by_whole_pixels_within_reach(pair):
+    shifts = set()
+    for _ in range(150):
+        moved = shifted(pair, 0.05)
+        assert moved.shape == pair.shape and moved.dtype == np.uint8
+        np.testing.assert_array_equal(moved[..., :3], pair[..., :3])
+        shifts.add(offset(pair, moved, 2))  # 5 % of 40 pixels
+    assert len(shifts) == 25  # every one of them
+
+
+@pytest.mark.parametrize("share", [0, 0.01])
+def test_less_than_a_pixel_is_no_shift(pair, share):
+    labels = {"img": pair}
+    assert InfraredShift(share)(labels)["img"] is pair
+
+
+def test_shift_leaves_the_labels(pair):
+    labels = {"img": pair, "instances": "boxes of the visible image"}
+    assert InfraredShift(0.1)(labels) is labels
+    assert labels["instances"] == "boxes of the visible image"

@@ -22,12 +22,12 @@ from metafusion_yolo import PairError
 from metafusion_yolo.config import Augment
 from metafusion_yolo.data import dataset as dataset_module
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
-from metafusion_yolo.data.reading import read_pair
+from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
 
 from ..conftest import LEVELS
 
-NONE = Augment(0, 0, 0, 0)
+NONE = Augment(0, 0, 0, 0, 0)
 STILL = {
     **dict.fromkeys(("mosaic", "mixup", "cutmix", "copy_paste", "degrees", "translate", "scale", "shear"), 0.0),
     **dict.fromkeys(("perspective", "fliplr", "flipud", "hsv_h", "hsv_s", "hsv_v"), 0.0),
@@ -199,7 +199,7 @@ def test_mosaic_buffer_is_bounded_as_in_the_host(make_pair_folder):
 
 # Photometry ----------------------------------------------------------------------------------------------------------
 def test_training_changes_each_camera_but_validation_neither(pair_folder):
-    changing = {"photometric": Augment(0.3, 0.1, 0.02, 0), "hsv_h": 0.015, "hsv_s": 0.7, "hsv_v": 0.4}
+    changing = {"photometric": Augment(0.3, 0.1, 0.02, 0, 0), "hsv_h": 0.015, "hsv_s": 0.7, "hsv_v": 0.4}
     still = item(build(pair_folder, mode="val", **changing), 0)["img"]
     moving = item(build(pair_folder, **changing), 0)["img"]
     assert_registered(still)
@@ -208,7 +208,7 @@ def test_training_changes_each_camera_but_validation_neither(pair_folder):
 
 
 def test_modality_dropout_reaches_the_training_pairs(pair_folder):
-    dataset = build(pair_folder, photometric=Augment(0, 0, 0, 1.0))
+    dataset = build(pair_folder, photometric=Augment(0, 0, 0, 0, 1.0))
     lost = [
         [not item(dataset, 0, seed)["img"][planes].any() for planes in (slice(3), slice(3, 4))] for seed in range(8)
     ]
@@ -217,7 +217,7 @@ def test_modality_dropout_reaches_the_training_pairs(pair_folder):
 
 
 def test_photometry_stays_when_the_mosaic_closes(pair_folder):
-    dataset = build(pair_folder, photometric=Augment(0, 0, 0, 1.0), mosaic=1.0)
+    dataset = build(pair_folder, photometric=Augment(0, 0, 0, 0, 1.0), mosaic=1.0)
     before = [type(t).__name__ for t in dataset.transforms.transforms]
     dataset.close_mosaic(get_cfg(overrides=STILL))
     assert [type(t).__name__ for t in dataset.transforms.transforms] == before
@@ -323,7 +323,8 @@ def test_listed_image_that_is_missing_is_named(pair_folder):
     listing = pair_folder.root / "train.txt"
     listing.write_text("\n".join(map(str, pair_folder.visible)))
     pair_folder.visible[2].unlink()
-    with pytest.raises(PairError, match=rf"'{pair_folder.visible[2]}' does not exist"):
+    message = rf"1 of 4 files listed in '{listing}' do not exist: '{pair_folder.visible[2]}'; restore them or correct"
+    with pytest.raises(FileNotFoundError, match=message):
         build(pair_folder, img_path=str(listing))
 
 
@@ -345,7 +346,7 @@ def test_empty_folder_is_named(make_pair_folder, content):
     folder = make_pair_folder(0)
     if content == "no images":
         (folder.images / "notes.txt").touch()
-    with pytest.raises(FileNotFoundError, match=rf"^no images in '{folder.images}'; expected visible images there"):
+    with pytest.raises(FileNotFoundError, match=rf"^no images in '{folder.images}'; give an image, a folder"):
         build(folder)
 
 
@@ -372,8 +373,8 @@ def test_different_sizes_are_resized_with_a_warning(pair_folder, monkeypatch):
 def checks(monkeypatch) -> list[str]:
     """The visible files that were decoded for a check."""
     seen = []
-    check = dataset_module.check_pair
-    monkeypatch.setattr(dataset_module, "check_pair", lambda v, ir: (seen.append(v), check(v, ir))[1])
+    check = PairReader.check
+    monkeypatch.setattr(PairReader, "check", lambda self, v, ir: (seen.append(v), check(self, v, ir))[1])
     return seen
 
 
@@ -399,6 +400,48 @@ def test_change_of_the_rule_scans_again(pair_folder, checks):
     assert len(checks) == 8
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"thermal": {"invert": True}}, {"registration": [[1, 0, 2], [0, 1, 0], [0, 0, 1]]}],
+    ids=lambda change: next(iter(change)),
+)
+def test_change_of_the_rig_scans_and_caches_again(pair_folder, checks, change):
+    build(pair_folder, cache="disk")
+    dataset = build(pair_folder, cache="disk", data={**pair_folder.data, **change})
+    assert len(checks) == 8
+    plain = build(pair_folder, data={**pair_folder.data, **change})
+    np.testing.assert_array_equal(item(dataset, 0)["img"], item(plain, 0)["img"])
+    assert not torch.equal(item(dataset, 0)["img"], item(build(pair_folder), 0)["img"])
+
+
+@pytest.mark.parametrize("cache", [None, "ram", "disk"])
+@pytest.mark.parametrize("off", ["visible", "infrared"])
+def test_camera_that_is_off_is_blank_with_its_letterbox(make_pair_folder, cache, off):
+    folder = make_pair_folder(2, [(30, 60)])
+    args = get_cfg(overrides={**STILL, "cache": cache})
+    whole = build(folder, mode="val")
+    dataset = build_paired_dataset(args, str(folder.images), 2, {**folder.data, "thermal": {"invert": True}}, "val", 32)
+    blind = build_paired_dataset(
+        args, str(folder.images), 2, {**folder.data, "thermal": {"invert": True}}, "val", 32, off=off
+    )
+    for i in range(2):
+        pair, kept = item(blind, i)["img"], item(dataset, i)["img"]
+        planes, others = (slice(3), slice(3, 4)) if off == "visible" else (slice(3, 4), slice(3))
+        assert pair.shape == item(whole, i)["img"].shape == (4, 64, 64)
+        assert not pair[planes].any()
+        assert torch.equal(pair[others], kept[others])
+
+
+def test_infrared_shift_reaches_the_training_pairs_only(pair_folder):
+    shift = Augment(0, 0, 0, 0.1, 0)
+    for mode, moves in (("train", True), ("val", False)):
+        dataset = build(pair_folder, mode=mode, photometric=shift)
+        still = build(pair_folder, mode=mode)
+        pairs = [(item(dataset, 0, seed)["img"], item(still, 0, seed)["img"]) for seed in range(6)]
+        assert all(torch.equal(moved[:3], stayed[:3]) for moved, stayed in pairs)
+        assert any(not torch.equal(moved[3], stayed[3]) for moved, stayed in pairs) == moves
+
+
 def test_infrared_file_broken_after_the_scan_is_found(pair_folder, truncate):
     build(pair_folder)
     truncate(pair_folder.infrared[2])
@@ -420,7 +463,7 @@ def test_cached_pairs_equal_those_of_the_files(make_pair_folder, cache):
 
 def test_ram_cache_reads_each_file_once(pair_folder, monkeypatch):
     dataset = build(pair_folder, cache="ram")
-    monkeypatch.setattr(dataset_module, "read_pair", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(PairReader, "read", lambda *_: pytest.fail("read again"))
     for i in range(4):
         item(dataset, i)
 
@@ -440,7 +483,7 @@ def test_disk_cache_is_written_beside_the_hosts_and_used(pair_folder, monkeypatc
     assert all(file.name.endswith(".pair.npy") for file in ours)
     assert [file.read_bytes() for file in hosts] == before
     assert len(list(pair_folder.images.iterdir())) == 12  # no half-written file
-    monkeypatch.setattr(dataset_module, "read_pair", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(PairReader, "read", lambda *_: pytest.fail("read again"))
     for i in range(4):
         assert_registered(item(dataset, i)["img"])
         assert item(dataset, i)["img"][0].max() > 200
@@ -509,5 +552,5 @@ def test_item_equals_the_two_files(make_pair_folder):
     folder = make_pair_folder(2, [(64, 64)])
     dataset = build(folder)
     assert isinstance(dataset, PairedYOLODataset)
-    expected = read_pair(folder.visible[1], folder.infrared[1])
+    expected = PairReader().read(folder.visible[1], folder.infrared[1])
     np.testing.assert_array_equal(item(dataset, 1)["img"].permute(1, 2, 0).numpy(), expected)

@@ -13,12 +13,13 @@ from PIL import Image
 from metafusion_yolo import PairError
 from metafusion_yolo.data import loaders
 from metafusion_yolo.data.loaders import LoadPairs, load_pairs
-from metafusion_yolo.data.reading import read_infrared, read_pair, read_visible
+from metafusion_yolo.data.reading import PairReader, read_counts, read_visible
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
 
 
-def load(visible, infrared=BY_RULE, rule="infrared", **options):
-    return load_pairs(PairedSource(visible, infrared), rule, **options)
+def load(visible, infrared=BY_RULE, rig=None, **options):
+    return load_pairs(PairedSource(visible, infrared), rig or Rig(), **options)
 
 
 def read(visible, infrared=BY_RULE, **options) -> tuple[list[str], list[np.ndarray]]:
@@ -32,7 +33,7 @@ def assert_pairs(pairs: list[np.ndarray], folder, indices=None) -> None:
     assert len(pairs) == len(list(indices))
     for pair, i in zip(pairs, indices, strict=True):
         assert pair.dtype == np.uint8
-        np.testing.assert_array_equal(pair, read_pair(folder.visible[i], folder.infrared[i]))
+        np.testing.assert_array_equal(pair, PairReader().read(folder.visible[i], folder.infrared[i]))
 
 
 @pytest.fixture
@@ -108,8 +109,8 @@ def test_relative_paths_work(pair_folder, monkeypatch):
 
 
 def test_substitution_rule_of_the_checkpoint(pair_folder):
-    rule = {"from": "images/train", "to": "infrared/train"}
-    assert_pairs(read(pair_folder.images, rule=rule)[1], pair_folder)
+    rig = Rig({"from": "images/train", "to": "infrared/train"})
+    assert_pairs(read(pair_folder.images, rig=rig)[1], pair_folder)
 
 
 @pytest.mark.parametrize("source", ["file", "folder", "list"])
@@ -139,7 +140,7 @@ def test_batches(pair_folder, batch, sizes):
 def test_pairs_are_read_as_they_are_needed(pair_folder, monkeypatch):
     seen = []
     monkeypatch.setattr(loaders, "read_visible", lambda file: (seen.append(Path(file).name), read_visible(file))[1])
-    monkeypatch.setattr(loaders, "read_infrared", lambda file: (seen.append(Path(file).name), read_infrared(file))[1])
+    monkeypatch.setattr(loaders, "read_counts", lambda file: (seen.append(Path(file).name), read_counts(file))[1])
     stream = iter(load(pair_folder.images, batch=2))
     assert not seen
     next(stream)
@@ -198,12 +199,12 @@ def test_list_of_mixed_pairs(pair_folder, arrays):
 def test_list_of_pairs_may_lack_infrared_images(pair_folder, arrays):
     _, [first, second] = read([(arrays[0][0], None), (arrays[0][1], arrays[1][1])])
     assert not first[..., 3].any()
-    np.testing.assert_array_equal(second, read_pair(pair_folder.visible[1], pair_folder.infrared[1]))
+    np.testing.assert_array_equal(second, PairReader().read(pair_folder.visible[1], pair_folder.infrared[1]))
 
 
 @pytest.mark.parametrize("many", [False, True])
 def test_stacked_arrays_are_r_g_b_ir(pair_folder, many):
-    stacks = [read_pair(v, ir) for v, ir in zip(pair_folder.visible, pair_folder.infrared, strict=True)]
+    stacks = [PairReader().read(v, ir) for v, ir in zip(pair_folder.visible, pair_folder.infrared, strict=True)]
     assert_pairs(read(stacks if many else stacks[0])[1], pair_folder, range(4) if many else [0])
 
 
@@ -278,7 +279,7 @@ def test_videos_of_other_lengths_are_refused(tmp_path, videos):
 
 
 def test_videos_of_other_shapes_are_refused(tmp_path, videos):
-    with pytest.raises(PairError, match=r"the frames of '.*v\.avi' have different sizes \(64x48 and 48x48\)"):
+    with pytest.raises(PairError, match=r"v\.avi' and '.*square\.avi' have different sizes \(64x48 and 48x48\)"):
         read(videos[0], write_video(tmp_path / "square.avi", [10] * 5, (48, 48)))
 
 
@@ -302,6 +303,94 @@ def test_missing_or_broken_video_is_named(videos, broken, content):
         videos[broken].write_bytes(content)
     with pytest.raises(FileNotFoundError, match=videos[broken].name):
         load(*videos)
+
+
+def test_frames_are_normalised_alike_over_the_video(tmp_path, videos):
+    darker = write_video(tmp_path / "dark.avi", [20, 40, 60, 80, 100])
+    levels_of = {
+        "image": [0] * 5,  # an even image says nothing by itself
+        "sequence": [0, 64, 128, 191, 255],
+    }
+    for scope, expected in levels_of.items():
+        rig = Rig.from_yaml({"thermal": {"normalize": "minmax", "scope": scope}})
+        seen = [round(float(pair[..., 3].mean())) for pair in read(videos[0], darker, rig=rig)[1]]
+        assert seen == pytest.approx(expected, abs=3)
+
+
+def test_limits_come_from_frames_all_over_a_long_video(tmp_path):
+    video = write_video(tmp_path / "long.avi", [*range(0, 200, 2)])
+    loader = load(video, video, rig=Rig.from_yaml({"thermal": {"normalize": "minmax", "scope": "sequence"}}))
+    low, high = loader.limits
+    assert low <= 3
+    assert high >= 190
+    loader.close()
+
+
+def test_inverted_and_registered_video(tmp_path):
+    halves = np.full((48, 64, 3), 20, np.uint8)
+    halves[:, 32:] = 200
+    writer = cv2.VideoWriter(str(tmp_path / "halves.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    for _ in range(5):
+        writer.write(halves)
+    writer.release()
+    rig = Rig.from_yaml({"thermal": {"invert": True}, "registration": [[1, 0, 16], [0, 1, 0], [0, 0, 1]]})
+    video = tmp_path / "halves.avi"
+    for pair in read(video, video, rig=rig)[1]:
+        assert np.abs(pair[:, 18:46, 3].astype(int) - 235).max() <= 6  # black is hot, 16 pixels to the right
+        assert np.abs(pair[:, 50:, 3].astype(int) - 55).max() <= 6
+        assert np.abs(pair[:, :14, 3].astype(int) - 20).max() <= 6  # the visible luminance
+
+
+# Cameras -------------------------------------------------------------------------------------------------------------
+FIXED = Rig.from_yaml({"thermal": {"normalize": "fixed", "range": [7000, 7255]}})
+
+
+@pytest.fixture
+def deep() -> np.ndarray:
+    return np.random.default_rng(0).integers(7000, 7256, (48, 64)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("form", ["array", "(H, W, 1)", "PIL image", "png", "tif", "npy", "float32"])
+def test_16_bit_infrared_image_is_normalised_by_the_rig(tmp_path, arrays, deep, form):
+    file = tmp_path / f"ir.{form}"
+    if form == "npy":
+        np.save(file, deep)
+    elif form in ("png", "tif"):
+        cv2.imwrite(str(file), deep)
+    forms = {"array": deep, "(H, W, 1)": deep[..., None], "PIL image": Image.fromarray(deep)}
+    forms["float32"] = deep.astype(np.float32)
+    _, [pair] = read(arrays[0][0], forms.get(form, file), rig=FIXED)
+    np.testing.assert_array_equal(pair[..., 3], deep - 7000)
+
+
+def test_arrays_of_a_list_are_one_sequence(arrays):
+    rig = Rig.from_yaml({"thermal": {"normalize": "minmax", "scope": "sequence"}})
+    counts = [np.full((48, 64), 7000 + 85 * i, np.uint16) for i in range(4)]
+    _, pairs = read(arrays[0], counts, rig=rig)
+    assert [int(pair[0, 0, 3]) for pair in pairs] == [0, 85, 170, 255]
+
+
+def test_files_of_a_folder_are_one_sequence(pair_folder):
+    for i, file in enumerate(pair_folder.infrared):
+        cv2.imwrite(str(file), np.full((48, 64), 7000 + 85 * i, np.uint16))
+    rig = Rig.from_yaml({"thermal": {"normalize": "minmax", "scope": "sequence"}})
+    assert [int(pair[0, 0, 3]) for pair in read(pair_folder.images, rig=rig)[1]] == [0, 85, 170, 255]
+    assert [int(pair[0, 0, 3]) for pair in read(pair_folder.visible[1], rig=rig)[1]] == [85]
+
+
+def test_planes_of_a_stacked_array_are_those_of_the_cameras(pair_folder):
+    stack = PairReader().read(pair_folder.visible[0], pair_folder.infrared[0])
+    rig = Rig.from_yaml({"thermal": {"invert": True}, "registration": [[1, 0, 3], [0, 1, 0], [0, 0, 1]]})
+    _, [pair] = read(stack, rig=rig)
+    np.testing.assert_array_equal(pair, read(pair_folder.visible[0], rig=rig)[1][0])
+
+
+def test_arrays_beside_the_visible_images_are_found(pair_folder):
+    for file in pair_folder.infrared[:2]:
+        np.save(file.with_suffix(".npy"), cv2.imread(str(file), 0))
+    pair_folder.infrared[0].unlink()  # of the other there is an image, so that its array is a cache
+    assert_pairs(read(pair_folder.images)[1][1:], pair_folder, [1, 2, 3])
+    np.testing.assert_array_equal(read(pair_folder.images)[1][0][..., 3], read(pair_folder.images)[1][0][..., 0])
 
 
 # Problems ------------------------------------------------------------------------------------------------------------
@@ -403,7 +492,9 @@ def test_empty_list_is_refused(infrared):
 @pytest.mark.parametrize("source", ["nowhere", "nowhere/7.png", "nowhere.txt", "rtsp://camera"])
 def test_source_that_does_not_exist_is_named(tmp_path, source):
     source = source if "://" in source else str(tmp_path / source)
-    with pytest.raises(FileNotFoundError, match=f"source='{source}' does not exist; give an image, a folder, a glob"):
+    with pytest.raises(
+        FileNotFoundError, match=f"'{source}' does not exist; give an image, a folder with images, a glob"
+    ):
         load(source)
 
 
@@ -411,7 +502,7 @@ def test_source_that_does_not_exist_is_named(tmp_path, source):
 def test_source_without_images_is_named(tmp_path, source):
     for name in ("notes.pdf", "empty.txt"):
         (tmp_path / name).touch()
-    with pytest.raises(FileNotFoundError, match=f"no images in source='{tmp_path}.*'; expected an image, a folder"):
+    with pytest.raises(FileNotFoundError, match=f"no images in '{tmp_path}.*'; give an image, a folder with images"):
         load(tmp_path / source)
 
 
@@ -426,7 +517,8 @@ def test_missing_file_of_a_text_list_is_named(pair_folder):
     listing = pair_folder.root / "list.txt"
     listing.write_text(f"{pair_folder.visible[0]}\n{pair_folder.images}/nowhere.png\n")
     with pytest.raises(
-        FileNotFoundError, match=rf"'{pair_folder.images}/nowhere\.png', listed in '{listing}', does not"
+        FileNotFoundError,
+        match=rf"1 of 2 files listed in '{listing}' do not exist: '{pair_folder.images}/nowhere\.png'",
     ):
         load(listing)
 

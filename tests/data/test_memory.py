@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from metafusion_yolo.data.memory import as_infrared, as_visible, split_stack
-from metafusion_yolo.data.thermal import to_uint8
 
 
 @pytest.fixture
@@ -73,15 +72,17 @@ def test_infrared_array_may_have_one_or_three_channels(rgb):
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32, np.float64])
-def test_deep_infrared_array_is_stretched(counts, dtype):
-    np.testing.assert_array_equal(as_infrared(counts.astype(dtype)), to_uint8(counts))
+def test_deep_infrared_array_keeps_its_depth(counts, dtype):
+    kept = as_infrared(counts.astype(dtype))
+    assert kept.dtype == dtype
+    np.testing.assert_array_equal(kept, counts)
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I", "F"])
-def test_deep_infrared_pil_image_is_stretched(counts, mode):
+def test_deep_infrared_pil_image_keeps_its_depth(counts, mode):
     image = Image.fromarray(counts.astype({"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode]))
     assert image.mode == mode
-    np.testing.assert_array_equal(as_infrared(image), to_uint8(counts))
+    np.testing.assert_array_equal(as_infrared(image), counts)
 
 
 def test_infrared_pil_image_becomes_grey(rgb):

@@ -11,16 +11,18 @@ import pytest
 from PIL import Image
 from ultralytics.utils import checks
 
+from metafusion_yolo.data import reading
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import (
+    PairReader,
     check_image,
-    check_pair,
     compare_sizes,
-    read_infrared,
-    read_pair,
+    image_size,
+    look_through,
+    read_counts,
     read_visible,
-    stack_pair,
 )
+from metafusion_yolo.data.rig import Rig
 
 HEIGHT, WIDTH = 40, 60
 
@@ -93,28 +95,29 @@ def test_turned_jpeg_comes_upright(tmp_path, rgb, orientation, turn):
     file = save(tmp_path / "v.jpg", rgb, exif=exif, quality=95)
     upright = np.rot90(rgb, turn)
     image = read_visible(file)
-    assert image.shape == upright.shape == (*check_image(str(file), read_visible), 3)
+    assert image.shape == upright.shape
+    assert check_image(str(file), read_visible) == image_size(file) == upright.shape[1::-1]
     assert np.abs(image.astype(int) - upright).max() <= 12
-    pair = read_pair(file, save(tmp_path / "ir.png", np.ascontiguousarray(upright[..., 1])))
+    pair = PairReader().read(file, save(tmp_path / "ir.png", np.ascontiguousarray(upright[..., 1])))
     np.testing.assert_array_equal(pair[..., 3], upright[..., 1])
 
 
 # Infrared ------------------------------------------------------------------------------------------------------------
 def test_8_bit_infrared_image_is_unchanged(tmp_path, grey):
-    np.testing.assert_array_equal(read_infrared(save(tmp_path / "ir.png", grey)), grey)
+    np.testing.assert_array_equal(read_counts(save(tmp_path / "ir.png", grey)), grey)
 
 
 def test_three_channel_infrared_image_becomes_grey(tmp_path, rgb, grey):
-    np.testing.assert_array_equal(read_infrared(save(tmp_path / "ir.png", np.dstack([grey] * 3))), grey)
+    np.testing.assert_array_equal(read_counts(save(tmp_path / "ir.png", np.dstack([grey] * 3))), grey)
     expected = rgb @ np.array([0.299, 0.587, 0.114])
-    assert np.abs(read_infrared(save(tmp_path / "c.png", rgb)) - expected).max() <= 1
+    assert np.abs(read_counts(save(tmp_path / "c.png", rgb)) - expected).max() <= 1
 
 
 def test_alpha_and_palette_infrared_images_become_grey(tmp_path, grey):
     opaque = np.full_like(grey, 255)
-    np.testing.assert_array_equal(read_infrared(save(tmp_path / "la.png", np.dstack((grey, opaque)))), grey)
+    np.testing.assert_array_equal(read_counts(save(tmp_path / "la.png", np.dstack((grey, opaque)))), grey)
     Image.fromarray(grey // 16 * 16).quantize(16).save(tmp_path / "p.png")
-    assert np.abs(read_infrared(tmp_path / "p.png").astype(int) - grey // 16 * 16).max() <= 1
+    assert np.abs(read_counts(tmp_path / "p.png").astype(int) - grey // 16 * 16).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -136,34 +139,174 @@ def test_alpha_and_palette_infrared_images_become_grey(tmp_path, grey):
 def test_deep_infrared_image_keeps_its_levels(tmp_path, counts, name, dtype, channels):
     file = tmp_path / name
     assert cv2.imwrite(str(file), np.dstack([counts] * channels).astype(dtype))
-    image = read_infrared(file)
-    assert (image.shape, image.dtype) == ((HEIGHT, WIDTH), np.uint8)
-    assert len(np.unique(image)) >= 235
-    assert check_image(str(file), read_infrared) == (HEIGHT, WIDTH)
+    image = read_counts(file)
+    kept = np.float32 if channels == 3 and dtype == np.float64 else dtype  # OpenCV converts no doubles to grey
+    assert image.dtype == kept
+    np.testing.assert_allclose(image, counts, atol=1e-3 if channels == 3 else 0)
+    assert check_image(str(file), read_counts) == image_size(file) == (WIDTH, HEIGHT)
 
 
 @pytest.mark.parametrize("name", ["a b.png", "ночь ß.png"])
 def test_names_with_spaces_and_unicode_are_read(tmp_path, grey, name):
     file = save(tmp_path / name, grey)
-    np.testing.assert_array_equal(read_pair(file, file)[..., 3], grey)
+    np.testing.assert_array_equal(PairReader().read(file, file)[..., 3], grey)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", ">u2", "int32", "float32", "float64"])
+@pytest.mark.parametrize("planes", [0, 1])
+def test_array_file_is_read_as_it_is(tmp_path, counts, dtype, planes):
+    file = tmp_path / "ir.npy"
+    np.save(file, counts.astype(dtype).reshape(HEIGHT, WIDTH, *[1] * planes))
+    image = read_counts(file)
+    assert image.dtype == np.dtype(dtype).newbyteorder("=")
+    np.testing.assert_array_equal(image, counts.astype(dtype))
+    assert check_image(str(file), read_counts) == image_size(file) == (WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((4, 5, 3)), r"holds an array \(4, 5, 3\); save one plane, \(H, W\), by numpy.save"),
+        (np.zeros(4), "holds no image; save an"),
+        (np.zeros((0, 5)), "holds no image"),
+        (np.zeros((4, 5), complex), "holds no image"),
+        (np.array([["a"]]), "holds no image"),
+        (np.array([[{}]], object), "cannot be read"),
+        (None, "cannot be read"),
+    ],
+)
+def test_array_file_that_is_no_image_is_named(tmp_path, array, message):
+    file = tmp_path / "ir.npy"
+    if array is None:
+        file.write_bytes(b"no array")
+    else:
+        np.save(file, array, allow_pickle=True)
+    with pytest.raises(PairError, match=rf"^'{file}' {message}") as caught:
+        read_counts(file)
+    assert "\n" not in str(caught.value)
+
+
+# A rig ---------------------------------------------------------------------------------------------------------------
+def reader(off: str = "", **keys) -> PairReader:
+    return PairReader(Rig.from_yaml(keys), off)
+
+
+def test_file_and_array_are_normalised_alike(tmp_path, rgb, counts):
+    visible = save(tmp_path / "v.png", rgb)
+    deep = counts.astype(np.uint16)
+    np.save(tmp_path / "ir.npy", deep)
+    fixed = reader(thermal={"normalize": "fixed", "range": [7000, 7255], "invert": True})
+    for name in ("ir.png", "ir.tif"):
+        cv2.imwrite(str(tmp_path / name), deep)
+    for name in ("ir.png", "ir.tif", "ir.npy"):
+        np.testing.assert_array_equal(fixed.read(visible, tmp_path / name)[..., 3], 255 - (counts - 7000))
+    np.testing.assert_array_equal(fixed.stack(rgb, deep)[..., 3], 255 - (counts - 7000))
+
+
+def test_8_bits_do_not_fit_a_range_of_counts(tmp_path, rgb, grey):
+    files = str(save(tmp_path / "v.png", rgb)), str(save(tmp_path / "ir.png", grey))
+    fixed = reader(thermal={"normalize": "fixed", "range": [7000, 9000]})
+    message = r"the infrared image has 8 bits, but 'thermal: range: \[7000, 9000\]' is of counts"
+    with pytest.raises(PairError, match=rf"^'{files[0]}' and '{files[1]}': {message}"):
+        fixed.read(*files)
+    assert re.search(message, fixed.check(*files)[0])
+
+
+@pytest.mark.parametrize("pairing", ["infrared", {"from": "_co", "to": "_ir"}])
+def test_limits_of_a_sequence_are_those_of_its_folder(tmp_path, rgb, pairing):
+    (tmp_path / "b").mkdir()
+    for i in range(40):
+        np.save(tmp_path / f"{i:02d}_ir.npy", np.full((9, 9), 7000 + i, np.uint16))
+    np.save(tmp_path / "b" / "0_ir.npy", np.full((9, 9), 5, np.uint16))
+    np.save(tmp_path / "x_co.npy", np.full((9, 9), 0, np.uint16))  # of the other camera
+    sequence = reader(infrared=pairing, thermal={"normalize": "minmax", "scope": "sequence"})
+    low = 0 if pairing == "infrared" else 7000
+    assert sequence.limits_of(tmp_path / "07_ir.npy") == (low, 7038)  # of every second image
+    assert sequence.limits_of(tmp_path / "b" / "0_ir.npy") == (5, 5)
+    assert reader().limits_of(tmp_path / "07_ir.npy") is None
+
+
+def test_limits_of_a_sequence_are_taken_once(tmp_path, rgb, monkeypatch):
+    visible = save(tmp_path / "v.png", np.ascontiguousarray(rgb[:9, :9]))
+    for i in range(3):
+        np.save(tmp_path / f"{i}.npy", np.full((9, 9), 102 * i, np.uint16))
+    sequence = reader(thermal={"normalize": "minmax", "scope": "sequence"})
+    assert [int(sequence.read(visible, tmp_path / f"{i}.npy")[0, 0, 3]) for i in range(3)] == [0, 128, 255]
+    monkeypatch.setattr(reading, "read_counts", lambda _: pytest.fail("read again"))
+    assert sequence.limits_of(tmp_path / "1.npy") == (0, 204)
+
+
+def test_registered_infrared_image_lies_over_the_visible_one(rgb, grey):
+    there = np.array([[1.0, 0, 7], [0, 1, -4], [0, 0, 1]])
+    pair = reader(registration=there.tolist()).stack(rgb, grey)
+    np.testing.assert_array_equal(pair[: HEIGHT - 4, 7:, 3], grey[4:, : WIDTH - 7])
+    luminance = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    np.testing.assert_array_equal(pair[:, :7, 3], luminance[:, :7])  # no edge that no object has
+    np.testing.assert_array_equal(pair[HEIGHT - 4 :, :, 3], luminance[HEIGHT - 4 :])
+    np.testing.assert_array_equal(pair[..., :3], rgb)
+
+
+def test_registration_undoes_a_warp_between_cameras_of_other_shapes(rgb, grey):
+    there = np.array([[0.62, 0.02, 3.0], [-0.02, 0.6, 2.0], [1e-4, 0, 1]])
+    infrared = cv2.warpPerspective(grey, np.linalg.inv(there), (90, 50), flags=cv2.INTER_LINEAR)
+    back = reader(registration=there.tolist()).stack(rgb, infrared)[..., 3]
+    inside = cv2.warpPerspective(np.full((50, 90), 255, np.uint8), there, (WIDTH, HEIGHT)) == 255
+    assert inside.mean() > 0.5
+    assert np.abs(back.astype(int) - grey)[inside].max() <= 6
+
+
+def test_registered_sizes_are_no_problem(tmp_path, rgb, grey):
+    files = [save(tmp_path / "v.png", rgb), save(tmp_path / "ir.png", np.ascontiguousarray(grey[:, ::2]))]
+    assert PairReader().check(*map(str, files))[0]
+    assert reader(registration=np.eye(3).tolist()).check(*map(str, files)) == ("", "")
+
+
+def test_registration_of_the_sequence_is_taken(tmp_path, rgb, grey):
+    rig = {"registration": {"sequences": {"a": [[1, 0, 5], [0, 1, 0], [0, 0, 1]]}}}
+    for name, expected in (("a", grey[:, : WIDTH - 5]), ("b", grey[:, 5:])):
+        (tmp_path / name).mkdir()
+        visible, infrared = save(tmp_path / name / "v.png", rgb), save(tmp_path / name / "ir.png", grey)
+        np.testing.assert_array_equal(reader(**rig).read(visible, infrared)[:, 5:, 3], expected)
+
+
+@pytest.mark.parametrize("visible", ["scene", "black"])
+@pytest.mark.parametrize("level", [0, 90])
+def test_registered_camera_that_shows_nothing_stays_even(rgb, visible, level):
+    image = rgb if visible == "scene" else np.zeros_like(rgb)
+    shifted = look_through(
+        image, np.full((HEIGHT, WIDTH), level, np.uint8), np.array([[1.0, 0, 7], [0, 1, 0], [0, 0, 1]])
+    )
+    assert (shifted == level).all()
+
+
+@pytest.mark.parametrize("registration", [None, [[1, 0, 7], [0, 1, 0], [0, 0, 1]]])
+def test_camera_that_is_off_shows_nothing_and_nowhere(rgb, grey, registration):
+    keys = {"registration": registration, "thermal": {"invert": True}}
+    blind = reader("visible", **keys).stack(rgb, grey)
+    assert not blind[..., :3].any()
+    outside = blind[:, :7, 3] if registration else blind[:, :0, 3]
+    assert len(np.unique(outside)) <= 1  # nothing of the visible image
+    cold = reader("infrared", **keys).stack(rgb, grey)
+    assert not cold[..., 3].any()
+    np.testing.assert_array_equal(cold[..., :3], rgb)
 
 
 # Sizes ---------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("infrared", "problem", "warning"),
     [
-        ((480, 640), False, False),
-        ((240, 320), False, True),
-        ((512, 640), True, False),
-        ((640, 480), True, False),
-        ((480, 649), False, True),  # 1.4 %
-        ((480, 631), False, True),
-        ((480, 654), True, False),  # 2.2 %
-        ((480, 626), True, False),
+        ((640, 480), False, False),
+        ((320, 240), False, True),
+        ((640, 512), True, False),
+        ((480, 640), True, False),
+        ((649, 480), False, True),  # 1.4 %
+        ((631, 480), False, True),
+        ((654, 480), True, False),  # 2.2 %
+        ((626, 480), True, False),
     ],
 )
 def test_sizes_may_differ_if_the_shapes_agree_within_2_percent(infrared, problem, warning):
-    texts = compare_sizes((480, 640), infrared, "'v.png' and 'ir.png'")
+    texts = compare_sizes((640, 480), infrared, "'v.png' and 'ir.png'")
     assert tuple(map(bool, texts)) == (problem, warning)
     for text in filter(None, texts):
         assert text.startswith("'v.png' and 'ir.png' have different sizes (640x480 and ")
@@ -171,19 +314,21 @@ def test_sizes_may_differ_if_the_shapes_agree_within_2_percent(infrared, problem
 
 def test_smaller_infrared_image_is_resized(rgb, grey):
     small = cv2.resize(grey, (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_AREA)
-    pair = stack_pair(rgb, small)
+    pair = PairReader().stack(rgb, small)
     assert (pair.shape, pair.dtype) == ((HEIGHT, WIDTH, 4), np.uint8)
     np.testing.assert_array_equal(pair[..., :3], rgb)
     assert np.abs(pair[..., 3].astype(int) - grey).max() <= 3
 
 
 def test_infrared_image_of_another_shape_is_refused(rgb, grey):
-    with pytest.raises(PairError, match=r"^x have different sizes \(60x40 and 30x40\) and shapes; crop or register"):
-        stack_pair(rgb, grey[:, ::2], "x")
+    with pytest.raises(PairError, match=r"^'x' and 'y' have different sizes \(60x40 and 30x40\) and shapes; register"):
+        PairReader().stack(rgb, grey[:, ::2], "x", "y")
+    with pytest.raises(PairError, match=r"^the two images have different sizes \(60x40 and 30x40\) and shapes; reg"):
+        PairReader().stack(rgb, grey[:, ::2])
 
 
 def test_no_infrared_image_leaves_the_plane_blank(tmp_path, rgb):
-    pair = read_pair(save(tmp_path / "v.png", rgb), None)
+    pair = PairReader().read(save(tmp_path / "v.png", rgb), None)
     np.testing.assert_array_equal(pair[..., :3], rgb)
     assert not pair[..., 3].any()
 
@@ -191,9 +336,9 @@ def test_no_infrared_image_leaves_the_plane_blank(tmp_path, rgb):
 def test_real_pairs_are_read(tno):
     for visible in sorted((tno / "images").iterdir()):
         infrared = tno / "infrared" / visible.name
-        assert check_pair(str(visible), str(infrared)) == ("", "")
+        assert PairReader().check(str(visible), str(infrared)) == ("", "")
         with Image.open(visible) as image:
-            assert read_pair(visible, infrared).shape == (*image.size[::-1], 4)
+            assert PairReader().read(visible, infrared).shape == (*image.size[::-1], 4)
 
 
 # Broken files --------------------------------------------------------------------------------------------------------
@@ -208,7 +353,7 @@ def test_truncated_file_is_named(tmp_path, rgb, pair, truncate, suffix, camera):
     noisy = np.random.default_rng(0).integers(0, 256, rgb.shape, np.uint8)
     file = truncate(save(tmp_path / f"broken{suffix}", noisy))
     files = (file, pair[1]) if camera == "visible" else (pair[0], file)
-    problem, warning = check_pair(*map(str, files))
+    problem, warning = PairReader().check(*map(str, files))
     assert problem.startswith(f"'{file}' cannot be read")
     assert problem.endswith("; restore the file or remove the pair")
     assert not warning
@@ -218,7 +363,7 @@ def test_truncated_file_is_named(tmp_path, rgb, pair, truncate, suffix, camera):
 def test_jpeg_that_lacks_only_its_end_is_noticed(tmp_path, rgb, tail):
     file = save(tmp_path / "v.jpg", np.random.default_rng(0).integers(0, 256, rgb.shape, np.uint8))
     file.write_bytes(file.read_bytes()[:-tail])
-    assert check_pair(str(file), str(file))[0]
+    assert PairReader().check(str(file), str(file))[0]
 
 
 @pytest.mark.parametrize("camera", [0, 1])
@@ -236,11 +381,11 @@ def test_file_that_is_no_image_is_named(pair, camera, content, message, monkeypa
     pair[camera].unlink()
     if content is not None:
         pair[camera].write_bytes(content)
-    problem, _ = check_pair(*map(str, pair))
+    problem, _ = PairReader().check(*map(str, pair))
     assert re.fullmatch(rf"'{re.escape(str(pair[camera]))}' {message}", problem)
 
 
-@pytest.mark.parametrize("read", [read_visible, read_infrared])
+@pytest.mark.parametrize("read", [read_visible, read_counts])
 @pytest.mark.parametrize("content", [b"", b"no image", None])
 def test_readers_name_the_file(tmp_path, read, content):
     file = tmp_path / "broken.png"
@@ -251,4 +396,4 @@ def test_readers_name_the_file(tmp_path, read, content):
 
 
 def test_sound_pair_has_no_problem(pair):
-    assert check_pair(*map(str, pair)) == ("", "")
+    assert PairReader().check(*map(str, pair)) == ("", "")

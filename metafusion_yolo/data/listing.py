@@ -1,0 +1,87 @@
+"""Which visible images a path, a folder, a glob or a text file stands for, in training and in prediction alike."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ultralytics.data.utils import IMG_FORMATS
+from ultralytics.utils import YAML
+
+WANTED = "give an image, a folder with images, a glob or a .txt list of images"
+MISSING_SHOWN = 5
+
+
+def list_images(source: Any) -> list[str]:
+    """Return the image files of a path, folder (nested too), glob or text file, sorted; those of a list in its order.
+
+    Links to files and to folders are followed, and stay as they are written.
+
+    Raises:
+        FileNotFoundError: If there are none, or some of a text file do not exist.
+    """
+    if isinstance(source, (list, tuple)):
+        return [file for item in source for file in list_images(item)]
+    path = Path(source)
+    if path.is_dir():
+        candidates = [Path(folder) / name for folder, _, names in os.walk(path, followlinks=True) for name in names]
+    elif path.suffix.lower() == ".txt" and path.is_file():
+        candidates = read_list(path)
+    elif "*" in str(source):
+        candidates = [*Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))]
+    elif path.exists():
+        candidates = [path]
+    else:
+        raise FileNotFoundError(f"'{source}' does not exist; {WANTED}")
+    files = sorted(str(f) for f in candidates if f.suffix[1:].lower() in IMG_FORMATS and f.is_file())
+    if not files:
+        raise FileNotFoundError(f"no images in '{source}'; {WANTED}")
+    return files
+
+
+def read_list(listing: Path) -> list[Path]:
+    r"""Return the files of a text file, a path a line: absolute, or relative to the list or to where one stands.
+
+    Args:
+        listing: UTF-8, with or without a byte-order mark; separators may be those of Windows, `\`.
+
+    Raises:
+        FileNotFoundError: If some of them do not exist.
+    """
+    files, missing = [], []
+    for line in filter(None, map(str.strip, listing.read_text(encoding="utf-8-sig").splitlines())):
+        written = (line, line.replace("\\", "/"))
+        found = [file for text in written for file in (listing.parent / text, Path(text)) if file.is_file()]
+        files += found[:1]
+        missing += [] if found else [f"'{line}'"]
+    if missing:
+        shown = ", ".join(missing[:MISSING_SHOWN]) + ", ..." * (len(missing) > MISSING_SHOWN)
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(missing) + len(files)} files listed in '{listing}' do not exist: {shown}; "
+            f"restore them or correct the list"
+        )
+    return files
+
+
+def as_written(split: str | list[str], data: Mapping[str, Any]) -> str | list[str]:
+    """Return the paths of a split as the data-set YAML has them, where the host has put the targets of links.
+
+    Partners and labels lie beside a linked folder, not beside what it points to.
+
+    Args:
+        split: Paths of a split, as the host resolves them.
+        data: The data-set dictionary of the host, with `path` and `yaml_file`.
+    """
+    if isinstance(split, list):
+        return [str(as_written(part, data)) for part in split]
+    if "path" not in data or not Path(data.get("yaml_file", "")).is_file():
+        return split
+    written = YAML.load(data["yaml_file"])
+    entries = [written.get(key) or [] for key in ("train", "val", "validation", "test")]
+    for entry in (e for part in entries for e in (part if isinstance(part, list) else [part])):
+        path = Path(os.path.normpath(Path(data["path"]).absolute() / str(entry)))
+        if path.exists() and path.resolve() == Path(split).resolve():
+            return str(path)
+    return split
