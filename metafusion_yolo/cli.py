@@ -229,7 +229,14 @@ def _synth(dst: str, **args: Any) -> None:
     _say(f"Train:     metafusion train data={shlex.quote(str(path))} imgsz={args.get('imgsz', 640)} epochs=50")
 
 
+def _register(**args: Any) -> None:
+    from metafusion_yolo.data.register import register_dataset
+
+    register_dataset(**args)
+
+
 RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo, "data synth": _synth}
+RUNS |= {"data register": _register}
 TABLE = """
 train: train the fusion front-end and the detector together
   host  model=metafusion-yolov8n.yaml data=required epochs imgsz batch device pretrained resume project name exist_ok
@@ -265,14 +272,24 @@ demo: train, validate, predict and export on synthetic pairs, in minutes on a CP
 data synth: write a synthetic data set of complementary pairs
   ours  dst=required train=400 val=100 imgsz=640 seed=0 everything_visible=False
   e.g.  dst=datasets/synthetic train=400 val=100
+data register: find where the infrared camera looks in the visible image, and write it into the data-set YAML
+  ours  data=required pairs=20 per=dataset matrix=- dry_run=False project=runs/register name=register exist_ok=False
+  e.g.  data=my-pairs.yaml
+  e.g.  data=my-pairs.yaml per=sequence dry_run=True
+  e.g.  data=my-pairs.yaml matrix='[[0.9, 0, 31], [0, 0.9, 18], [0, 0, 1]]'
 """
 VIEWS, CAMERAS = ("fused", "visible", "infrared"), ("both", "visible", "infrared")
 ACCEPTED = {"infrared": (str, list, tuple, type(None)), "pretrained": (bool, str), "view": VIEWS, "modalities": CAMERAS}
+ACCEPTED |= {"per": ("dataset", "sequence"), "matrix": (list, tuple)}
 MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
     "save_fused": "save the fused images too",
     "view": f"what to draw on: {', '.join(VIEWS)}",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
+    "pairs": "pairs to estimate from, spread over the data set (or over each sequence)",
+    "per": "dataset: one matrix; sequence: one for each folder of visible images",
+    "matrix": "3 x 3 by hand, from infrared to visible pixels; left out: estimated",
+    "dry_run": "leave the YAML as it is",
     "train": "pairs to train with",
     "val": "pairs to validate with",
     "dst": "new or empty folder, or an earlier data set to replace",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,7 +106,7 @@ def estimate_registration(
     """
     if len(pairs) < MINIMUM:
         raise RegistrationError(f"{len(pairs)} pairs are too few to register by; give at least {MINIMUM}")
-    visible, infrared = usual_size([v for v, _ in pairs]), usual_size([i for _, i in pairs])
+    visible, infrared = usual_size(v for v, _ in pairs), usual_size(i for _, i in pairs)
     found = search(Level(pairs, visible, infrared), progress)
     if found is None:
         raise RegistrationError(
@@ -126,6 +127,8 @@ def estimate_registration(
     return Estimate(matrix, visible, infrared, chosen, spread, agreement, found.stand_out, len(pairs))
 
 
-def usual_size(images: list[np.ndarray]) -> Size:
-    """Return the most common (width, height) of images (H, W, ...)."""
-    return Counter((image.shape[1], image.shape[0]) for image in images).most_common(1)[0][0]
+def usual_size(images: Iterable[np.ndarray]) -> Size:
+    """Return the most common (width, height) of images (H, W, ...); of equally common ones that of middling shape."""
+    counts = Counter((image.shape[1], image.shape[0]) for image in images)
+    most = sorted((size for size in counts if counts[size] == max(counts.values())), key=lambda size: size[0] / size[1])
+    return most[len(most) // 2]
