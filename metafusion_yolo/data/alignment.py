@@ -97,7 +97,7 @@ class Level:
             product += float((visible * infrared.conj()).real.sum())
             energy += float((np.abs(visible[infrared != 0]) ** 2).sum())
             other += float((np.abs(infrared) ** 2).sum())
-        return product / np.sqrt(energy * other) if energy * other > 0 else 0.0
+        return float(product / np.sqrt(energy * other)) if energy * other > 0 else 0.0
 
 
 def edges(image: np.ndarray) -> np.ndarray:
@@ -142,6 +142,8 @@ def moved(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 # Search --------------------------------------------------------------------------------------------------------------
 def search(level: Level, progress: Progress) -> Found | None:
     """Find the best scale, rotation and shift of each half of the pairs and of all; None if there are no edges."""
+    if not any(visible.any() for visible, _ in level.pairs) or not any(edges(i).any() for _, i in level.pairs):
+        return None
     start = start_matrix(level.visible, level.infrared)
     found = list(progress(_correlate(level, start), len(SCALES) * len(ROTATIONS)))
 

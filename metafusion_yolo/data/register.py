@@ -84,15 +84,15 @@ def register_dataset(
             LOGGER.info(f"Registered {kept}, within {distance:.2%} of the width: nothing to write.")
             return None
     folder = increment_path(Path(project).absolute() / name, exist_ok=exist_ok, mkdir=True)
-    for key, files in sequences.items():
+    for files in sequences.values():
         for pair in _evenly(files, SHOWN):
-            picture = folder / f"{'-'.join([*Path(key).parts, Path(pair[0]).stem])}.png"
+            picture = folder / f"{'-'.join(Path(pair[0]).with_suffix('').parts[-3:])}.png"
             picture.write_bytes(cv2.imencode(".png", _overlay(reader, registration, *pair))[1].tobytes())
     LOGGER.info(f"Overlays:  {folder} (left as it is, right registered; visible edges red, infrared edges cyan)")
     if dry_run:
         LOGGER.info(f"Dry run:   '{file}' is left as it is")
     else:
-        how = "given by hand" if by_hand else f"estimated from {pairs} pairs"
+        how = "given by hand" if by_hand else "estimated by metafusion data register"
         write_section(file, "registration", registration.to_yaml(), f"infrared to visible pixels, {how}")
         LOGGER.info(f"Written:   registration: in '{file}'; train, val and predict read it from there")
     return registration

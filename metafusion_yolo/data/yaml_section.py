@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 
-def write_section(file: str | Path, key: str, section: Any, comment: str = "") -> None:
+def write_section(file: str | Path, key: str, section: dict[str, Any], comment: str = "") -> None:
     """Write a section at the top level of a YAML file, in place of one of that name or at the end.
 
     The file is replaced in one step, so that it is never half-written; a link stays a link.
@@ -48,7 +48,7 @@ def write_section(file: str | Path, key: str, section: Any, comment: str = "") -
         raise
 
 
-def replaced(text: str, key: str, section: Any, comment: str = "") -> str:
+def replaced(text: str, key: str, section: dict[str, Any], comment: str = "") -> str:
     r"""Return a YAML text with a section of its top level replaced, or added at the end.
 
     Example:
