@@ -14,6 +14,7 @@ from ultralytics.data.utils import check_det_dataset
 from ultralytics.utils import LOGGER, TQDM
 from ultralytics.utils.files import increment_path
 
+from metafusion_yolo.config import nearest
 from metafusion_yolo.data.alignment import corner_distance
 from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
 from metafusion_yolo.data.reading import PairReader, compare_sizes, read_counts, read_visible
@@ -24,6 +25,7 @@ from metafusion_yolo.data.yaml_section import write_section
 from metafusion_yolo.resources import find_data_yaml, is_shipped
 
 SPLITS = ("train", "val", "test")
+PER = ("dataset", "sequence")
 NEAR = 0.003  # share of the width below which another registration is no news
 SHOWN, SHOWN_WIDTH = 6, 640  # overlays of a sequence; pixels of each of their two images
 DIGITS = 8  # that a matrix keeps in the YAML
@@ -66,6 +68,8 @@ def register_dataset(
     file = _find_yaml(data, dry_run)
     if pairs < MINIMUM:
         raise ValueError(f"pairs={pairs} are too few to register by; give at least {MINIMUM}")
+    if per not in PER:
+        raise ValueError(f"per='{per}' is unknown, {nearest(per, PER)}")
     by_hand = Registration.from_yaml(matrix, "the arguments")
     if by_hand and per != "dataset":
         raise ValueError(f"matrix= holds for the whole data set; leave per={per} out")

@@ -192,6 +192,7 @@ def test_pairs_are_spread_over_the_data_set():
         ({"pairs": 5}, "pairs=5 are too few to register by; give at least 6"),
         ({"matrix": [[1, 2], [3, 4]]}, "registration: matrix in the arguments must be a 3 x 3 matrix of numbers, not"),
         ({"matrix": [[1, 0, 0], [0, 0, 0], [0, 0, 1]]}, "registration: matrix in the arguments cannot be inverted"),
+        ({"per": "sequences"}, "per='sequences' is unknown, did you mean 'sequence'?"),
         ({"matrix": HAND, "per": "sequence"}, "matrix= holds for the whole data set; leave per=sequence out"),
     ],
 )
