@@ -12,6 +12,7 @@ The sums over pairs and the refinement by blocks are this project's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ import numpy as np
 
 from metafusion_yolo.data.rig import Size, scaling
 
-Pairs = Sequence[tuple[np.ndarray, np.ndarray]]  # visible and infrared images, (H, W) and (h, w) uint8
+Pairs = Sequence[tuple[np.ndarray, np.ndarray]]  # visible (H, W) and infrared (h, w), grey uint8
 Progress = Callable[[Iterable["Peaks"], int], Iterable["Peaks"]]
 
 SEARCH_WIDTH, WIDTHS = 128, (256, 512)  # of the visible image in the search, and in the refinement, in pixels
@@ -58,29 +59,37 @@ class Peaks(NamedTuple):
     rotation: float
 
 
+@dataclass(frozen=True)
 class Level:
-    """The pairs in one size: edges of the visible images, and infrared images to be warped onto them.
+    """The pairs in one size.
 
-    Args:
-        pairs: Visible and infrared images; of whatever size, they are taken to be resized.
+    Attributes:
+        pairs: Edges of each visible image (H, W) complex64, and the infrared image (h, w) uint8 to be warped onto it.
+        size: (width, height) of the visible images here.
         visible: (width, height) of the visible images to which matrices refer.
         infrared: The same of the infrared ones.
-        width: Of the visible images here, in pixels.
+        there: (3, 3), from visible pixels to those here.
+        back: (3, 3), from pixels of the infrared images here to infrared pixels.
     """
 
-    def __init__(self, pairs: Pairs, visible: Size, infrared: Size, width: int = SEARCH_WIDTH) -> None:
-        self.visible, self.infrared = visible, infrared
-        self.size, small = ((width, max(8, round(width * h / w))) for w, h in (visible, infrared))
-        self.there, self.back = scaling(visible, self.size), scaling(small, infrared)
-        self.pairs = [(edges(_resize(v, self.size)), _resize(i, small)) for v, i in pairs]
+    pairs: Pairs
+    size: Size
+    visible: Size
+    infrared: Size
+    there: np.ndarray
+    back: np.ndarray
+
+    @classmethod
+    def of(cls, pairs: Pairs, visible: Size, infrared: Size, width: int = SEARCH_WIDTH) -> Level:
+        """Resize images of whatever size to a width in pixels."""
+        size, small = ((width, max(8, round(width * h / w))) for w, h in (visible, infrared))
+        images = [(edges(_resize(v, size)), _resize(i, small)) for v, i in pairs]
+        return cls(images, size, visible, infrared, scaling(visible, size), scaling(small, infrared))
 
     def halves(self) -> tuple[Level, Level]:
         """Return a level with the first half of the pairs, and one with the second."""
-        levels = object.__new__(Level), object.__new__(Level)
         middle = len(self.pairs) // 2
-        for level, pairs in zip(levels, (self.pairs[:middle], self.pairs[middle:]), strict=True):
-            level.__dict__.update(self.__dict__, pairs=pairs)
-        return levels
+        return replace(self, pairs=self.pairs[:middle]), replace(self, pairs=self.pairs[middle:])
 
     def warped(self, matrix: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the edges of each pair (H, W), the infrared image warped by a matrix; 0 outside its view."""

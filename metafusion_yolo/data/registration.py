@@ -107,12 +107,12 @@ def estimate_registration(
     if len(pairs) < MINIMUM:
         raise RegistrationError(f"{len(pairs)} pairs are too few to register by; give at least {MINIMUM}")
     visible, infrared = usual_size(v for v, _ in pairs), usual_size(i for _, i in pairs)
-    found = search(Level(pairs, visible, infrared), progress)
+    found = search(Level.of(pairs, visible, infrared), progress)
     if found is None:
         raise RegistrationError(
             "one of the cameras shows no edges to register by; look at the images, and at 'thermal:' in the YAML"
         )
-    levels = [Level(pairs, visible, infrared, width) for width in WIDTHS]
+    levels = [Level.of(pairs, visible, infrared, width) for width in WIDTHS]
     first, second = zip(*(level.halves() for level in levels), strict=True)
     a, b, matrix = found.first_half, found.second_half, found.all
     best = -np.inf

@@ -78,7 +78,7 @@ def test_a_keystone_is_found_once_all_eight_ways_are_open(pairs):
         np.float32([[0, 0], [191, 0], [191, 143], [0, 143]]), np.float32([[3, 2], [189, -2], [192, 145], [-3, 141]])
     )
     tilted = [(visible, warped(infrared, keystone)) for visible, infrared in map(scene, range(6))]
-    level = Level(tilted, SIZE, SIZE, 256)
+    level = Level.of(tilted, SIZE, SIZE, 256)
     errors = [corner_distance(refine([level], np.eye(3), kind), keystone, SIZE, SIZE) for kind in (4, 8)]
     assert errors[1] < 0.003 < errors[0]
 
