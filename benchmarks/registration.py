@@ -55,8 +55,7 @@ def measure(pairs: list[tuple[np.ndarray, np.ndarray]], warp: np.ndarray, case: 
     """Return the error of one estimate in percent of the width, what it says of itself, and its time in seconds."""
     view, size = HALF if case == "half" else (np.eye(3), SIZE)
     there = view @ np.linalg.inv(warp)
-    flags = cv2.INTER_AREA if case == "half" else cv2.INTER_LINEAR
-    warped = [cv2.warpPerspective(infrared, there, size, flags=flags) for _, infrared in pairs]
+    warped = [cv2.warpPerspective(infrared, there, size) for _, infrared in pairs]
     if case == "shuffled":
         warped = warped[7:] + warped[:7]
     started = time.perf_counter()
