@@ -79,8 +79,14 @@ def _check_data(**args: Any) -> int:
     return 1 if report.errors else 0
 
 
+def _register(**args: Any) -> None:
+    from metafusion_yolo.data.register import register_dataset
+
+    register_dataset(**args)
+
+
 RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo}
-RUNS |= {"data synth": _synth, "data convert": _convert, "data check": _check_data}
+RUNS |= {"data synth": _synth, "data convert": _convert, "data check": _check_data, "data register": _register}
 TABLE = """
 train: train the fusion front-end and the detector together
   host  model=metafusion-yolov8n.yaml data=required epochs imgsz batch device pretrained resume project name exist_ok
@@ -123,11 +129,16 @@ data convert: bring a published data set, or your own pairs, to the layout of th
 data check: find what is wrong with a data set of pairs, and write report.html; exit code 1 if it must be repaired
   ours  data=required project=runs/data name=check exist_ok=False report=project/name/report.html
   e.g.  data=pairs.yaml
+data register: find where the infrared camera looks in the visible image, and write it into the data-set YAML
+  ours  data=required pairs=20 per=dataset matrix=- dry_run=False project=runs/register name=register exist_ok=False
+  e.g.  data=my-pairs.yaml
+  e.g.  data=my-pairs.yaml per=sequence dry_run=True
+  e.g.  data=my-pairs.yaml matrix='[[0.9, 0, 31], [0, 0.9, 18], [0, 0, 1]]'
 """
 VIEWS, CAMERAS = ("fused", "visible", "infrared"), ("both", "visible", "infrared")
 LABELS = ("visible", "infrared", "union")
 ACCEPTED = {"infrared": (str, list, tuple, type(None)), "pretrained": (bool, str), "view": VIEWS, "modalities": CAMERAS}
-ACCEPTED |= {"labels": LABELS}
+ACCEPTED |= {"labels": LABELS, "per": ("dataset", "sequence"), "matrix": (list, tuple)}
 MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead; "MODE ARGUMENT" for one mode
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
     "save_fused": "save the fused images too",
@@ -137,6 +148,10 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "src": "root folder of the data set as published",
     "labels": "visible, infrared or union, where the cameras are labelled separately; left out: as is usual",
     "copy": "copy the images instead of linking them",
+    "pairs": "pairs to estimate from, spread over the data set (or over each sequence)",
+    "per": "dataset: one matrix; sequence: one for each folder of visible images",
+    "matrix": "3 x 3 by hand, from infrared to visible pixels; left out: estimated",
+    "dry_run": "leave the YAML as it is",
     "train": "pairs to train with",
     "val": "pairs to validate with",
     "dst": "new or empty folder, or an earlier data set to replace",

@@ -64,3 +64,8 @@ def find_data_yaml(name: str | Path) -> str:
         if shipped.is_file():
             return str(shipped)
     return str(name)
+
+
+def is_shipped(file: str | Path) -> bool:
+    """Tell whether a data-set YAML is one of the package, which is not to be changed."""
+    return _folder("datasets").resolve() in Path(file).resolve().parents

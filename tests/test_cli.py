@@ -16,7 +16,10 @@ import yaml
 from metafusion_yolo import __version__, cli
 from tests.data.convert.miniatures import MINIATURES
 
-MODES = "benchmark, data check, data convert, data synth, demo, export, fuse, help, predict, track, train, val, version"
+MODES = (
+    "benchmark, data check, data convert, data register, data synth, demo, export, fuse, help, predict, track, "
+    "train, val, version"
+)
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
 
 
@@ -265,6 +268,19 @@ def test_data_check(pair_folder, tmp_path, capsys, monkeypatch) -> None:
     assert "cannot be read" in (tmp_path / "new/folder/a.html").read_text()
 
 
+def test_data_register(monkeypatch) -> None:
+    calls = []
+    monkeypatch.setattr("metafusion_yolo.data.register.register_dataset", lambda **kwargs: calls.append(kwargs))
+    assert run("data register data=a.yaml") == 0
+    assert run("data register data=a.yaml pairs=30 per=sequence dry_run=True name=2") == 0
+    assert run('data register data=a.yaml "matrix=[[1, 0, 2.5], [0, 1, -3], [0, 0, 1]]"') == 0
+    assert calls == [
+        {"data": "a.yaml"},
+        {"data": "a.yaml", "pairs": 30, "per": "sequence", "dry_run": True, "name": "2"},
+        {"data": "a.yaml", "matrix": [[1, 0, 2.5], [0, 1, -3], [0, 0, 1]]},
+    ]
+
+
 # Mistakes -------------------------------------------------------------------------------------------------------------
 MISTAKES = {
     "trian": "unknown mode 'trian', did you mean 'train'?",
@@ -326,6 +342,11 @@ MISTAKES = {
     "data convert format=llvip src=a dst=b labels=both": "'labels=both' is invalid, known: infrared, union, visible",
     "data convert format=llvip src=a dst=b copy=1": "'copy=1' is invalid, expected True or False",
     "data synth dst=a imgsz=2.5": "'imgsz=2.5' is invalid, expected a whole number",
+    "data register": "missing argument 'data' for 'data register', expected data=...",
+    "data register data=a.yaml": "no data-set YAML 'a.yaml'; give a file that says path, train, val and names",
+    "data register data=a.yaml per=folder": "'per=folder' is invalid, known: dataset, sequence",
+    "data register data=a.yaml pairs=many": "'pairs=many' is invalid, expected a whole number",
+    "data register data=a.yaml matrix=identity": "'matrix=identity' is invalid, expected a list",
 }
 
 
@@ -403,8 +424,10 @@ def test_overview(capsys, line) -> None:
     assert run(line) == 0
     text, err = capsys.readouterr()
     assert err == ""
+    width = max(map(len, cli.MODES))
     for mode in cli.MODES.values():
         assert f"  {mode.name:<{max(map(len, cli.MODES))}}  {mode.summary}\n" in text
+        assert f"  {mode.name:<{width}}  {mode.summary}\n" in text
     for start in ("train data=", "predict model=", "demo\n", "data synth dst=", "export model="):
         assert f"\n  metafusion {start}" in text
     check_layout(text)
@@ -449,6 +472,7 @@ def test_examples_work(model, monkeypatch, mode) -> None:
     monkeypatch.setattr("metafusion_yolo.data.convert.convert", lambda **_: Namespace(yaml=Path("llvip.yaml")))
     clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")
     monkeypatch.setattr("metafusion_yolo.data.check.run_check", lambda **_: (clean, Path("report.html")))
+    monkeypatch.setattr("metafusion_yolo.data.register.register_dataset", lambda **_: None)
     model.answer = [Path("fused/1.png")]
     assert mode.examples
     for example in mode.examples:
@@ -486,6 +510,7 @@ def test_python_dash_m() -> None:
 # The table against what it describes ----------------------------------------------------------------------------------
 def test_defaults_are_those_of_the_functions() -> None:
     from metafusion_yolo.data.check import run_check
+    from metafusion_yolo.data.register import register_dataset
     from metafusion_yolo.data.synthetic import write_dataset
     from metafusion_yolo.demo import run_demo
 
@@ -495,6 +520,8 @@ def test_defaults_are_those_of_the_functions() -> None:
     synth = signature_defaults(write_dataset)
     synth.pop("root")
     assert cli.MODES["data synth"].ours == {"dst": "required", **{key: str(value) for key, value in synth.items()}}
+    register = {key: str(value) for key, value in signature_defaults(register_dataset).items()}
+    assert cli.MODES["data register"].ours == {**register, "data": "required", "matrix": "-"}
 
 
 def test_arguments_of_convert_are_those_of_the_function() -> None:

@@ -7,7 +7,7 @@ import yaml
 
 from metafusion_yolo import resources
 from metafusion_yolo.nn.tasks import load_model_yaml
-from metafusion_yolo.resources import find_data_yaml, find_model_yaml, split_scale
+from metafusion_yolo.resources import find_data_yaml, find_model_yaml, is_shipped, split_scale
 
 ROOT = Path(__file__).parents[1]
 MODELS = sorted(path.stem for path in (ROOT / "cfg" / "models").glob("*.yaml"))
@@ -110,3 +110,9 @@ def test_installed_wheel_has_the_descriptions_inside(elsewhere, monkeypatch) -> 
     monkeypatch.setattr(resources, "_PACKAGE", package)
     assert find_model_yaml("metafusion-yolov8m.yaml") == model
     assert find_data_yaml("synthetic") == str(data)
+
+
+def test_what_ships_is_known(elsewhere) -> None:
+    (elsewhere / "roadscene.yaml").touch()
+    assert is_shipped(find_data_yaml(Path(resources._folder("datasets")) / "roadscene.yaml"))
+    assert not is_shipped("roadscene.yaml") and not is_shipped(elsewhere / "roadscene.yaml")
