@@ -12,7 +12,12 @@ from ultralytics.cfg import get_cfg
 
 from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
 
-TAUGHT = {"attention": True, "gains": {"meta": 1.0}, "meta": {"interval": 0}}  # whatever the defaults are
+TAUGHT = {  # whatever the defaults are; without jitter, so that two forwards in training can be compared
+    "attention": True,
+    "gains": {"meta": 1.0},
+    "meta": {"interval": 0},
+    "augment": {"share_jitter": 0.0},
+}
 
 
 def random_pair(height: int = 64, width: int = 96, batch: int = 2) -> torch.Tensor:
