@@ -24,9 +24,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from metafusion_yolo.data.alignment import corner_distance, similarity
 from metafusion_yolo.data.reading import read_counts, read_visible
-from metafusion_yolo.data.registration import estimate_registration
+from metafusion_yolo.data.register.alignment import corner_distance, similarity
+from metafusion_yolo.data.register.estimate import estimate_registration
 from metafusion_yolo.data.sources import file_pairs
 
 SIZE = 544, 320  # width, height; about the mean of RoadScene

@@ -15,13 +15,19 @@ from ultralytics.utils import LOGGER, TQDM
 from ultralytics.utils.files import increment_path
 
 from metafusion_yolo.config import nearest
-from metafusion_yolo.data.alignment import corner_distance
 from metafusion_yolo.data.listing import list_images
 from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
 from metafusion_yolo.data.reading import PairReader, compare_sizes, read_counts, read_visible
-from metafusion_yolo.data.registration import MINIMUM, Estimate, RegistrationError, estimate_registration, usual_size
+from metafusion_yolo.data.register.alignment import corner_distance
+from metafusion_yolo.data.register.estimate import (
+    MINIMUM,
+    Estimate,
+    RegistrationError,
+    estimate_registration,
+    usual_size,
+)
+from metafusion_yolo.data.register.yaml_section import write_section
 from metafusion_yolo.data.rig import Matrix, Registration, Rig, scaling
-from metafusion_yolo.data.yaml_section import write_section
 from metafusion_yolo.resources import find_data_yaml, is_shipped
 
 SPLITS = ("train", "val", "test")

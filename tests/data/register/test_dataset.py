@@ -11,13 +11,13 @@ import yaml
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo.data import register
-from metafusion_yolo.data.alignment import corner_distance, similarity
 from metafusion_yolo.data.reading import PairReader, read_visible
 from metafusion_yolo.data.register import register_dataset
-from metafusion_yolo.data.registration import Estimate, RegistrationError
+from metafusion_yolo.data.register.alignment import corner_distance, similarity
+from metafusion_yolo.data.register.estimate import Estimate, RegistrationError
 from metafusion_yolo.data.rig import Registration, Rig
 from metafusion_yolo.resources import find_data_yaml
-from tests.data.test_registration import SIZE, scene, warped
+from tests.data.register.test_estimate import SIZE, scene, warped
 
 WARP = similarity(SIZE, 1.06, np.deg2rad(3), (9, -7))
 OTHER = similarity(SIZE, 0.95, np.deg2rad(-2), (-8, 6))

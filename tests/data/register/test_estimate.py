@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from metafusion_yolo.data.alignment import (
+from metafusion_yolo.data.reading import read_counts, read_visible
+from metafusion_yolo.data.register.alignment import (
     Level,
     corner_distance,
     edges,
@@ -15,8 +16,7 @@ from metafusion_yolo.data.alignment import (
     similarity,
     start_matrix,
 )
-from metafusion_yolo.data.reading import read_counts, read_visible
-from metafusion_yolo.data.registration import Estimate, RegistrationError, estimate_registration, usual_size
+from metafusion_yolo.data.register.estimate import Estimate, RegistrationError, estimate_registration, usual_size
 from metafusion_yolo.data.sources import file_pairs
 
 SIZE = 192, 144

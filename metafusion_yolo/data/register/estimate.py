@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metafusion_yolo.data.alignment import (
+from metafusion_yolo.data.register.alignment import (
     WIDTHS,
     Level,
     Pairs,

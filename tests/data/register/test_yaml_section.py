@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from metafusion_yolo.data.yaml_section import replaced, write_section
+from metafusion_yolo.data.register.yaml_section import replaced, write_section
 
 SECTION = {"matrix": [[1.0, 0.0, 1e-05], [0.0, 1.0, 2.5], [0.0, 0.0, 1.0]], "visible": [64, 48]}
 WRITTEN = "registration: # new\n  matrix:\n  - [1.0, 0.0, 1.0e-05]\n  - [0.0, 1.0, 2.5]\n  - [0.0, 0.0, 1.0]\n"
@@ -72,7 +72,7 @@ def test_a_failure_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("metafusion_yolo.data.yaml_section.shutil.copymode", fail)
+    monkeypatch.setattr("metafusion_yolo.data.register.yaml_section.shutil.copymode", fail)
     with pytest.raises(OSError, match="disk full"):
         write_section(file, "registration", SECTION)
     assert file.read_text() == REST
