@@ -12,6 +12,7 @@ from ultralytics.data.base import BaseDataset
 from ultralytics.data.utils import check_det_dataset, img2label_paths
 
 from metafusion_yolo.data.check.findings import Case
+from metafusion_yolo.data.listing import as_written
 from metafusion_yolo.data.pairs import expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.resources import find_data_yaml
@@ -77,7 +78,8 @@ def read_source(data: str | Path) -> Source:
     images = {}
     for split in SPLITS:
         if listed := content.get(split):
-            images[split] = listed if isinstance(listed, list) else [listed]
+            written = as_written(listed, content)
+            images[split] = written if isinstance(written, list) else [written]
     return Source(file, Path(content["path"]).resolve(), content["names"], Rig.from_yaml(content, file), images)
 
 

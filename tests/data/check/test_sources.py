@@ -68,6 +68,13 @@ def test_lists_folders_of_drives_and_odd_names(rendered, tmp_path):
     assert found_in(root) == {"missing-partner": ["images/drive 2/a b 8.png"]}
 
 
+def test_partners_and_labels_lie_beside_a_linked_split_as_in_training(dataset, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    (dataset / "images/train").rename(elsewhere)
+    (dataset / "images/train").symlink_to(elsewhere)
+    assert found_in(dataset) == {}
+
+
 def test_both_cameras_in_one_folder(rendered, tmp_path):
     for split in ("train", "val"):
         (tmp_path / "pairs" / split).mkdir(parents=True)
