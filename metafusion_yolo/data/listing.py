@@ -10,6 +10,7 @@ from typing import Any
 from ultralytics.data.utils import IMG_FORMATS
 from ultralytics.utils import YAML
 
+SPLITS = ("train", "val", "test")  # of a data-set YAML
 WANTED = "give an image, a folder with images, a glob or a .txt list of images"
 MISSING_SHOWN = 5
 

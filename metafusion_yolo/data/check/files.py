@@ -12,12 +12,10 @@ from ultralytics.data.base import BaseDataset
 from ultralytics.data.utils import check_det_dataset, img2label_paths
 
 from metafusion_yolo.data.check.findings import Case
-from metafusion_yolo.data.listing import as_written
+from metafusion_yolo.data.listing import SPLITS, as_written
 from metafusion_yolo.data.pairs import expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.resources import find_data_yaml
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)

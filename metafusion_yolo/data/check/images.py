@@ -104,8 +104,7 @@ def inspect_pair(files: PairFiles, reader: PairReader, class_count: int) -> tupl
         cases += found
     if len(sizes) < 2:
         return None, cases
-    registration = reader.rig.registration
-    homography = registration.homography(files.visible, sizes[0], sizes[1]) if registration else None
+    homography = reader.rig.homography(files.visible, sizes[0], sizes[1])
     if homography is None:
         problem, warning = compare_sizes(sizes[0], sizes[1], "the two images")
         if problem or warning:

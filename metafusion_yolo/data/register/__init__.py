@@ -15,7 +15,7 @@ from ultralytics.utils import LOGGER, TQDM
 from ultralytics.utils.files import increment_path
 
 from metafusion_yolo.config import nearest
-from metafusion_yolo.data.listing import as_written, list_images
+from metafusion_yolo.data.listing import SPLITS, as_written, list_images
 from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
 from metafusion_yolo.data.reading import PairReader, compare_sizes, read_counts, read_visible
 from metafusion_yolo.data.register.alignment import corner_distance
@@ -30,7 +30,6 @@ from metafusion_yolo.data.register.yaml_section import write_section
 from metafusion_yolo.data.rig import Matrix, Registration, Rig, scaling
 from metafusion_yolo.resources import find_data_yaml, is_shipped
 
-SPLITS = ("train", "val", "test")
 PER = ("dataset", "sequence")
 NEAR = 0.003  # share of the width below which another registration is no news
 SHOWN, SHOWN_WIDTH = 6, 640  # overlays of a sequence; pixels of each of their two images
