@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -184,17 +183,11 @@ def check_image(file: str, read: Callable[[str], np.ndarray]) -> Size:
             size = _upright(image)
             if image.format == "PNG":
                 image.verify()
-            elif not (image.format == "JPEG" and _ends_in(file, JPEG_END)):
+            elif not (image.format == "JPEG" and Path(file).read_bytes().endswith(JPEG_END)):
                 image.load()
     except Exception as error:  # decoders raise whatever they like on broken files
         raise _unreadable(file, error) from error
     return size
-
-
-def _ends_in(file: str, marker: bytes) -> bool:
-    with Path(file).open("rb") as stream:
-        stream.seek(-len(marker), os.SEEK_END)
-        return stream.read() == marker
 
 
 def image_size(file: str | Path) -> Size:
@@ -256,6 +249,25 @@ def read_counts(file: str | Path) -> np.ndarray:
         image = image.astype(np.float32) if image.dtype == np.float64 else image  # OpenCV converts no doubles
         return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     return image[..., 0]
+
+
+def read_stack(file: str | Path) -> np.ndarray:
+    """Read an image of four channels, which holds both cameras, as (H, W, 4) uint8, R, G, B, IR.
+
+    By Pillow: OpenCV multiplies the colours of some TIFF files by the fourth channel.
+
+    Raises:
+        PairError: If the file cannot be decoded or has other channels.
+    """
+    _existing(file)
+    try:
+        with open_image(file) as image:
+            if image.mode == "RGBA":
+                return np.asarray(image)
+            channels = "".join(image.getbands())
+    except Exception as error:  # decoders raise whatever they like on broken files
+        raise _unreadable(file, error) from error
+    raise PairError(f"'{file}' has the channels {channels}; layout=stacked reads four of 8 bits: R, G, B, IR")
 
 
 def _array(file: str | Path) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -149,7 +150,8 @@ def test_pairs_are_read_as_they_are_needed(pair_folder, monkeypatch):
 
 def test_log_lines_name_the_files(pair_folder):
     _, _, lines = next(iter(load(pair_folder.images, batch=4)))
-    assert lines[3] == f"pair 4/4 {pair_folder.visible[3]}: "
+    assert lines[0] == f"pair 1/4 {pair_folder.visible[0]}: "
+    assert re.fullmatch(rf"pair 4/4 \([\d.]+/s, 0:00:00 left\) {pair_folder.visible[3]}: ", lines[3])
 
 
 # Memory --------------------------------------------------------------------------------------------------------------
@@ -563,4 +565,4 @@ def test_loader_tells_the_host_what_it_is(pair_folder, arrays):
     files, memory = load(pair_folder.images, batch=2), load(arrays[0], arrays[1], batch=2)
     assert isinstance(files, LoadPairs)
     assert (files.source_type.from_img, memory.source_type.from_img) == (False, True)
-    assert (files.nf, files.ni, files.mode, files.video_flag) == (4, 4, "image", [False] * 4)
+    assert (files.nf, files.ni, files.mode, files.video_flag) == (4, 4, "image", [False])
