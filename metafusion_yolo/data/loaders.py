@@ -177,8 +177,10 @@ class LoadPairs(LoadImagesAndVideos):
         if self.nf == sys.maxsize:
             return f"pair {self.count + 1} {visible}: "
         done, seconds = self.count, time.monotonic() - self._start
-        left = timedelta(seconds=round(seconds / done * (self.nf - done))) if done else None
-        rate = f" ({done / seconds:.1f}/s, {left} left)" if left is not None and seconds else ""
+        rate = ""
+        if done and seconds > 1:  # before, it is the time of the first batch alone
+            left = timedelta(seconds=round(seconds / done * (self.nf - done)))
+            rate = f" ({done / seconds:.1f}/s, {left} left)"
         return f"pair {done + 1}/{self.nf}{rate} {visible}: "
 
     def _report(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import cv2
@@ -150,8 +149,18 @@ def test_pairs_are_read_as_they_are_needed(pair_folder, monkeypatch):
 
 def test_log_lines_name_the_files(pair_folder):
     _, _, lines = next(iter(load(pair_folder.images, batch=4)))
-    assert lines[0] == f"pair 1/4 {pair_folder.visible[0]}: "
-    assert re.fullmatch(rf"pair 4/4 \([\d.]+/s, 0:00:00 left\) {pair_folder.visible[3]}: ", lines[3])
+    assert lines[3] == f"pair 4/4 {pair_folder.visible[3]}: "
+
+
+def test_log_lines_tell_the_rate_and_the_time_left(pair_folder, monkeypatch):
+    seconds = iter([100.0, 100.5, 102.0, 104.0, 112.0])  # at the start, then at each pair
+    monkeypatch.setattr(loaders.time, "monotonic", lambda: next(seconds))
+    lines = [line for _, _, lines in load(pair_folder.images) for line in lines]
+    rates = ["", " (0.5/s, 0:00:06 left)", " (0.5/s, 0:00:04 left)", " (0.2/s, 0:00:04 left)"]
+    assert lines == [
+        f"pair {i}/4{rate} {file}: "
+        for i, (rate, file) in enumerate(zip(rates, pair_folder.visible, strict=True), start=1)
+    ]
 
 
 # Memory --------------------------------------------------------------------------------------------------------------
