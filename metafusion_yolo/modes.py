@@ -85,7 +85,16 @@ def _register(**args: Any) -> None:
     register_dataset(**args)
 
 
-RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo}
+def _metrics(metrics: str | None = None, **args: Any) -> None:
+    from metafusion_yolo.scoring import score_folders, table
+
+    names = metrics and [name.strip() for name in metrics.split(",")]
+    figures, file = score_folders(**args, metrics=names)
+    count = next(iter(figures.values())).images
+    say(f"{table(figures)}\n\nMean ± standard deviation over {count} pairs; a row for each in {file}")
+
+
+RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo, "metrics": _metrics}
 RUNS |= {"data synth": _synth, "data convert": _convert, "data check": _check_data, "data register": _register}
 TABLE = """
 train: train the fusion front-end and the detector together
@@ -112,6 +121,10 @@ fuse: write fused images, without boxes
   ours  infrared=- layout=- on_error=stop
   host  model=required source=required imgsz=model's batch=1 device vid_stride project name=fuse exist_ok
   e.g.  model=best.pt source=my-pairs/images/val project=runs/fused
+metrics: score fused images of any method against their sources, by sixteen metrics of fusion quality
+  ours  fused=required visible=required infrared=required metrics=all project=runs/metrics name=metrics exist_ok=False
+  e.g.  fused=runs/fuse/fused visible=my-pairs/images/val infrared=my-pairs/infrared/val
+  e.g.  fused=theirs visible=tno/images infrared=tno/infrared metrics=EN,MI,SSIM,VIF
 benchmark: compare size, accuracy and speed of the exports
   ours  format=pt,torchscript,onnx
   host  model=required data=model's imgsz=model's device
@@ -148,6 +161,10 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "save_fused": "save the fused images too",
     "view": f"what to draw on: {', '.join(VIEWS)}",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
+    "fused": "folder of fused images",
+    "visible": "folder of the visible images, same names",
+    "metrics infrared": "folder of the infrared images, same names",
+    "metrics": "EN,SD,SF,AG,MI,NMI,CC,SCD,MSE,PSNR,SSIM,MS-SSIM,VIF,Qabf,Nabf,FMI",
     "data convert format": "llvip, m3fd, flir-aligned, kaist, drone-vehicle, vedai, msrs, voc, coco or yolo",
     "src": "root folder of the data set as published",
     "labels": "visible, infrared or union, where the cameras are labelled separately; left out: as is usual",
