@@ -13,6 +13,7 @@ from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 from metafusion_yolo.benchmark import FORMATS, benchmark_formats
 from metafusion_yolo.config import nearest
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
+from metafusion_yolo.data.sync import Sync, SyncReport
 from metafusion_yolo.engine._host import load_fusion_checkpoint
 from metafusion_yolo.engine.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.predictor import FusionDetectionPredictor
@@ -115,12 +116,19 @@ class MetaFusionYOLO(Model):
         infrared: Any = BY_RULE,
         save_fused: bool = False,
         view: str = "fused",
+        layout: str | None = None,
+        sync: str = "frame",
+        sync_tolerance: float = 50,
+        sync_offset: float = 0,
+        on_missing: str = "error",
+        reconnect: float = 30,
         **kwargs: Any,
     ) -> Iterator[FusionResults] | list[FusionResults]:
         """Detect on pairs.
 
         Args:
-            source: The visible side, or whole pairs: a path, folder, glob or `.txt` list; a video; an (H, W, 3) array
+            source: The visible side, or whole pairs: a path, folder, glob or `.txt` list; a video; the number
+                or URL of a live camera; an (H, W, 3) array
                 in B, G, R; a PIL image; a list of these or of `(visible, infrared)` tuples; an (H, W, 4) array or a
                 (B, 4, H, W) tensor in R, G, B, IR. All but the tensor are normalised and registered as in training.
             stream: Whether to yield results one by one, for long sources.
@@ -129,15 +137,23 @@ class MetaFusionYOLO(Model):
                 None detects with the visible camera alone.
             save_fused: Whether to write the fused images to `fused/` in the run's folder.
             view: What to draw the detections on: "fused", "visible" or "infrared".
+            layout: How one video or live camera holds both: "horizontal" (visible left), "vertical" (visible above), or
+                either with "-infrared-first". None if it does not.
+            sync: Pair two videos by number of "frame" or by "time"; live cameras always go by time.
+            sync_tolerance: Largest difference in time within a pair, milliseconds.
+            sync_offset: Milliseconds by which the infrared camera reports a moment later than the visible one.
+            on_missing: If a camera has no frame: "error", "skip" until both have one, or go on with a "single" camera.
+            reconnect: Seconds for which a lost live camera is waited for.
             **kwargs: The host's prediction arguments. `data=`, a data-set YAML, says how other cameras than those of
                 the training go together.
 
         Returns:
-            Results with `.fused`, `.infrared` and `.fusion_weights` beside the host's attributes.
+            Results with `.fused`, `.infrared`, `.fusion_weights` and `.modalities` beside the host's attributes.
 
         Raises:
             PairError: If something does not pair up.
-            ValueError: For a missing source or an unknown view.
+            ConnectionError: If a live camera cannot be reached, or is lost and `on_missing` is "error".
+            ValueError: For a missing source, an unknown view or a wrong rule.
         """
         if source is None:
             raise ValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
@@ -145,8 +161,14 @@ class MetaFusionYOLO(Model):
             raise ValueError(f"unknown view '{view}', {nearest(view, VIEWS)}")
         kwargs.setdefault("mode", "predict")
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
-        paired = PairedSource(source, infrared, save_fused=save_fused, view=view, data=data)
+        timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
+        paired = PairedSource(source, infrared, save_fused, view, data, layout, timing)
         return super().predict(paired, stream, predictor, **kwargs)
+
+    @property
+    def sync_report(self) -> SyncReport | None:
+        """What became of the frames of the videos or live cameras of the last run; None for other sources."""
+        return getattr(self.predictor, "sync_report", None)
 
     def track(
         self, source: Any = None, stream: bool = False, persist: bool = False, **kwargs: Any

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from ultralytics.data.loaders import LoadImagesAndVideos, SourceTypes
-from ultralytics.data.utils import VID_FORMATS
 
-from metafusion_yolo.data.memory import describe
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_visible, spread
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import BY_RULE, PairedSource, file_pairs, is_path, memory_pairs, tensor_pairs
+from metafusion_yolo.data.streams import LoadStreamPair, is_live
+from metafusion_yolo.data.videos import Batch, LoadVideoPair, is_video
 
-Batch = tuple[list[str], list[np.ndarray], list[str]]
 
-
-def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int = 1) -> Any:
+def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int = 1, in_order: bool = False) -> Any:
     """Return a loader of pairs that the host's predictor can iterate, or a checked tensor.
 
     Args:
@@ -30,17 +26,23 @@ def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int =
         rig: How the cameras go together; its pairing rule is for paths given without their infrared partner.
         batch: Pairs a batch.
         vid_stride: Read every n-th frame of videos.
+        in_order: Whether all pairs of live cameras are wanted, rather than the newest.
 
     Raises:
         PairError: If something does not pair up.
         FileNotFoundError: If a path does not exist or holds no images.
+        ConnectionError: If a live camera cannot be reached.
         TypeError: If the source is of no known kind.
     """
     visible, infrared = source.visible, source.infrared
     if isinstance(visible, torch.Tensor):
         return tensor_pairs(visible, infrared)
-    if is_path(visible) and Path(visible).suffix[1:].lower() in VID_FORMATS:
-        return LoadVideoPair(visible, infrared, PairReader(rig), vid_stride)
+    if is_live(visible):
+        return LoadStreamPair(source, PairReader(rig), vid_stride, in_order)
+    if is_video(visible):
+        return LoadVideoPair(source, PairReader(rig), batch, vid_stride)
+    if source.layout:
+        raise PairError(f"layout={source.layout} is for videos and live cameras; cut images in two, or leave it out")
     of_files = infrared is None or infrared is BY_RULE or is_path(infrared)
     if of_files and (is_path(visible) or (isinstance(visible, list) and visible and all(map(is_path, visible)))):
         return LoadPairs(file_pairs(visible, infrared, rig.pairing), PairReader(rig), batch)
@@ -99,77 +101,3 @@ class LoadPairs(LoadImagesAndVideos):
 def _checked(file: str, read: Callable[[str], np.ndarray]) -> np.ndarray:
     check_image(file, read)
     return read(file)
-
-
-class LoadVideoPair(LoadImagesAndVideos):
-    """Read two videos frame by frame, paired by frame number.
-
-    Args:
-        visible: Video of the visible camera.
-        infrared: Video of the infrared camera, None for none.
-        reader: Normalises, registers and stacks the frames.
-        vid_stride: Read every n-th frame.
-
-    Raises:
-        FileNotFoundError: If a video does not exist or cannot be opened.
-        PairError: If the infrared video is not given, or ends more than a frame away from the visible one.
-        TypeError: If `infrared` is no video.
-    """
-
-    def __init__(self, visible: str | Path, infrared: Any, reader: PairReader, vid_stride: int = 1) -> None:
-        if infrared is BY_RULE:
-            raise PairError(f"no infrared video for '{visible}'; give it as infrared=, or infrared=None for none")
-        if infrared is not None and not (is_path(infrared) and Path(infrared).suffix[1:].lower() in VID_FORMATS):
-            kind = f"'{infrared}'" if is_path(infrared) else describe(infrared)
-            raise TypeError(f"'{visible}' is a video, so infrared= must be one too, not {kind}")
-        super().__init__(str(visible), batch=1, vid_stride=vid_stride)
-        self.source_type = SourceTypes(stream=False, screenshot=False, from_img=False, tensor=False)
-        self.reader = reader
-        self.infrared = self.limits = None
-        if infrared is not None:
-            self.infrared = LoadImagesAndVideos(str(infrared), batch=1, vid_stride=vid_stride)
-            if abs(self.frames - self.infrared.frames) > 1:
-                self.close()
-                raise PairError(
-                    f"'{visible}' has {self.frames} frames and '{infrared}' {self.infrared.frames}; "
-                    f"cut them to the same length and rate"
-                )
-            self.limits = reader.rig.thermal.limits_of(_sample_frames(str(infrared)))
-
-    def __iter__(self) -> LoadVideoPair:
-        """Start both videos."""
-        super().__iter__()
-        if self.infrared is not None:
-            iter(self.infrared)
-        return self
-
-    def __next__(self) -> Batch:
-        """Return name, pair and log line of the next frame."""
-        names, frames, lines = super().__next__()
-        if not frames:
-            raise StopIteration
-        name, counts = None, None
-        if self.infrared is not None:
-            partner_names, partners, _ = next(self.infrared)
-            if not partners:
-                raise StopIteration
-            name, counts = partner_names[0], cv2.cvtColor(partners[0], cv2.COLOR_BGR2GRAY)
-        visible = cv2.cvtColor(frames[0], cv2.COLOR_BGR2RGB)
-        return names, [self.reader.stack(visible, counts, names[0], name, self.limits)], lines
-
-    def close(self) -> None:
-        """Release both captures."""
-        super().close()
-        if self.infrared is not None:
-            self.infrared.close()
-
-
-def _sample_frames(video: str) -> Iterator[np.ndarray]:
-    """Yield frames (H, W) spread over a video, from which the limits of its counts are taken."""
-    capture = cv2.VideoCapture(video)
-    for number in spread(range(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))):
-        capture.set(cv2.CAP_PROP_POS_FRAMES, number)
-        read, frame = capture.read()
-        if read:
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
-    capture.release()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from metafusion_yolo.data.layout import check_layout
 from metafusion_yolo.data.listing import list_images
-from metafusion_yolo.data.memory import as_infrared, as_visible, split_stack
+from metafusion_yolo.data.memory import as_infrared, as_visible, describe, split_stack
 from metafusion_yolo.data.pairs import (
     Expected,
     PairError,
@@ -20,6 +22,7 @@ from metafusion_yolo.data.pairs import (
     expected_by_rule,
     find_partners,
 )
+from metafusion_yolo.data.sync import Sync
 from metafusion_yolo.nn import NUM_CHANNELS
 
 
@@ -45,6 +48,8 @@ class PairedSource:
         save_fused: Whether the fused images are to be written.
         view: What the detections are to be drawn on.
         data: Data-set YAML that says how the cameras go together; None for what the checkpoint remembers.
+        layout: How one image or frame holds both cameras, one of `LAYOUTS`; None if it does not.
+        sync: How two moving pictures are kept in step.
     """
 
     visible: Any
@@ -52,11 +57,46 @@ class PairedSource:
     save_fused: bool = False
     view: str = "fused"
     data: str | None = None
+    layout: str | None = None
+    sync: Sync = field(default_factory=Sync)
+
+    def __post_init__(self) -> None:
+        """Check the layout."""
+        if self.layout is not None:
+            check_layout(self.layout)
 
 
 def is_path(item: Any) -> bool:
     """Tell whether a source is a path."""
     return isinstance(item, (str, Path))
+
+
+def moving_partner(source: PairedSource, kind: str, is_one: Callable[[Any], bool]) -> Any:
+    """Return the infrared side of a video or live camera, None if the visible one is used alone or holds both.
+
+    Args:
+        source: `visible` is of the kind.
+        kind: What to call it.
+        is_one: Tells whether something is of that kind.
+
+    Raises:
+        PairError: If there is none, or one too many.
+        TypeError: If it is of another kind.
+    """
+    visible, infrared = source.visible, source.infrared
+    if source.layout:
+        if infrared is not BY_RULE:
+            raise PairError(f"layout={source.layout} says that '{visible}' holds both cameras; leave infrared= out")
+        return None
+    if infrared is BY_RULE:
+        raise PairError(
+            f"no infrared {kind} for '{visible}'; give it as infrared=, or infrared=None for none, or layout= if one "
+            f"{kind} holds both cameras"
+        )
+    if infrared is not None and not is_one(infrared):
+        other = f"'{infrared}'" if is_path(infrared) else describe(infrared)
+        raise TypeError(f"'{visible}' is a {kind}, so infrared= must be one too, not {other}")
+    return infrared
 
 
 def tensor_pairs(pairs: torch.Tensor, infrared: Any) -> torch.Tensor:
