@@ -91,7 +91,7 @@ def moving_partner(source: PairedSource, kind: str, is_one: Callable[[Any], bool
     if infrared is BY_RULE:
         raise PairError(
             f"no infrared {kind} for '{visible}'; give it as infrared=, or infrared=None for none, or layout= if one "
-            f"{kind} holds both cameras"
+            f"{kind} holds both"
         )
     if infrared is not None and not is_one(infrared):
         other = f"'{infrared}'" if is_path(infrared) else describe(infrared)

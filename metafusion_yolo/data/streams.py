@@ -58,7 +58,7 @@ class LoadStreamPair(LoadStreams):
 
     def __init__(self, source: PairedSource, reader: PairReader, vid_stride: int = 1, in_order: bool = False) -> None:
         addresses = {"visible": source.visible}
-        if (infrared := moving_partner(source, "live camera", is_live)) is not None:
+        if (infrared := moving_partner(source, "camera", is_live)) is not None:
             addresses["infrared"] = infrared
         self.mode, self.bs, self.vid_stride, self.in_order = "stream", 1, vid_stride, in_order
         self.sync, self.source_type = source.sync, SourceTypes(stream=True)
@@ -95,11 +95,10 @@ class LoadStreamPair(LoadStreams):
         cameras = self.cameras.values()
         with self.changed:
             self.changed.wait_for(lambda: all(camera.tried for camera in cameras), START)
-            there = [camera.connected for camera in cameras]
-        if not (any if self.sync.on_missing == "single" else all)(there):
+            silent = [camera.source for camera in cameras if not camera.connected]
+        if len(silent) > (len(cameras) - 1 if self.sync.on_missing == "single" else 0):
             self.close()
-            lost = next(camera.source for camera in cameras if not camera.connected)
-            raise ConnectionError(f"no frames from camera '{lost}'; check its address, and that it is on")
+            raise ConnectionError(f"no frames from camera '{silent[0]}'; check its address, and that it is on")
 
     def __iter__(self) -> LoadStreamPair:
         """Go on with the newest frames."""
@@ -186,5 +185,5 @@ class LoadStreamPair(LoadStreams):
             camera.join()
         with self.changed:
             self.matcher.finish()
-        if any(report.received for report in (self.report.visible, self.report.infrared)):
+        if self.count >= 0:
             LOGGER.info(f"Cameras: {self.report}")
