@@ -127,8 +127,9 @@ class FusionResults(Results):
 @contextmanager
 def showing_fused(results: list[FusionResults]) -> Iterator[None]:
     """Put the fused image where the host looks for the image of a result; where there is none, a camera that is on."""
+    dark = [result.modalities == "infrared" and result.fused is None for result in results]
+    images = [result.image("infrared" if blind else "fused") for result, blind in zip(results, dark, strict=True)]
     visible = [(result, result.orig_img) for result in results]
-    images = [result.image("infrared" if result.modalities == "infrared" else "fused") for result in results]
     try:
         for result, image in zip(results, images, strict=True):
             result.orig_img = image
