@@ -12,7 +12,8 @@ from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 
 from metafusion_yolo.benchmark import FORMATS, benchmark_formats
 from metafusion_yolo.config import nearest
-from metafusion_yolo.data.sources import BY_RULE, PairedSource
+from metafusion_yolo.data.layout import check_layout
+from metafusion_yolo.data.sources import BY_RULE, ON_ERROR, PairedSource
 from metafusion_yolo.data.sync import Sync, SyncReport
 from metafusion_yolo.engine._host import load_fusion_checkpoint
 from metafusion_yolo.engine.exporter import FusionDetectionExporter
@@ -117,6 +118,7 @@ class MetaFusionYOLO(Model):
         save_fused: bool = False,
         view: str = "fused",
         layout: str | None = None,
+        on_error: str = "stop",
         sync: str = "frame",
         sync_tolerance: float = 50,
         sync_offset: float = 0,
@@ -127,18 +129,20 @@ class MetaFusionYOLO(Model):
         """Detect on pairs.
 
         Args:
-            source: The visible side, or whole pairs: a path, folder, glob or `.txt` list; a video; the number
-                or URL of a live camera; an (H, W, 3) array
-                in B, G, R; a PIL image; a list of these or of `(visible, infrared)` tuples; an (H, W, 4) array or a
-                (B, 4, H, W) tensor in R, G, B, IR. All but the tensor are normalised and registered as in training.
+            source: The visible side, or whole pairs: a path, folder, glob, `.txt` list or `.csv` list of pairs; a
+                video; the number or URL of a live camera; an (H, W, 3) array in B, G, R; a PIL image; an (H, W, 4)
+                array or a (B, 4, H, W) tensor in R, G, B, IR; a list or generator of these or of `(visible, infrared)`
+                tuples. All but the tensor are normalised and registered as in training.
             stream: Whether to yield results one by one, for long sources.
             predictor: Another predictor class.
             infrared: The infrared side of the same kind. Left out, the pairing rule of the checkpoint finds it;
                 None detects with the visible camera alone.
             save_fused: Whether to write the fused images to `fused/` in the run's folder.
             view: What to draw the detections on: "fused", "visible" or "infrared".
-            layout: How one video or live camera holds both: "horizontal" (visible left), "vertical" (visible above), or
-                either with "-infrared-first". None if it does not.
+            layout: Where the two cameras are in images, videos or live cameras that hold both: "horizontal" (visible
+                left), "vertical" (visible above), either with "-infrared-first", or "stacked" for images of four
+                channels.
+            on_error: What a pair of files that cannot be read does to a long run: "stop" it, or "skip" and say so.
             sync: Pair two videos by number of "frame" or by "time"; live cameras always go by time.
             sync_tolerance: Largest difference in time within a pair, milliseconds.
             sync_offset: Milliseconds by which the infrared camera reports a moment later than the visible one.
@@ -153,16 +157,19 @@ class MetaFusionYOLO(Model):
         Raises:
             PairError: If something does not pair up.
             ConnectionError: If a live camera cannot be reached, or is lost and `on_missing` is "error".
-            ValueError: For a missing source, an unknown view or a wrong rule.
+            ValueError: For a missing source, or an unknown view, layout or rule.
         """
         if source is None:
             raise ValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
         if view not in VIEWS:
             raise ValueError(f"unknown view '{view}', {nearest(view, VIEWS)}")
+        if on_error not in ON_ERROR:
+            raise ValueError(f"unknown on_error '{on_error}', {nearest(on_error, ON_ERROR)}")
+        layout = layout and check_layout(layout)
         kwargs.setdefault("mode", "predict")
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
         timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
-        paired = PairedSource(source, infrared, save_fused, view, data, layout, timing)
+        paired = PairedSource(source, infrared, save_fused, view, layout, on_error, data, timing)
         return super().predict(paired, stream, predictor, **kwargs)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -16,6 +17,7 @@ from ultralytics.utils import LOGGER
 
 from metafusion_yolo.data.frames import FrameStacker
 from metafusion_yolo.data.pairs import PairError
+from metafusion_yolo.data.progress import pace
 from metafusion_yolo.data.reading import PairReader, spread
 from metafusion_yolo.data.sources import PairedSource, is_path, moving_partner
 from metafusion_yolo.data.sync import CAMERAS, Matcher, Shot, Shots, SyncReport
@@ -65,14 +67,14 @@ class VideoFile:
         """Yield every frame, from the first one on."""
         if self.capture.get(cv2.CAP_PROP_POS_FRAMES):
             self.capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
-        number, time = 0, -1 / self.fps
+        number, moment = 0, -1 / self.fps
         while (failures := self._failures()) is not None:
             for _ in range(failures):
-                time += 1 / self.fps
-                yield Shot(time, None)
+                moment += 1 / self.fps
+                yield Shot(moment, None)
             stamp = self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
-            time = stamp if stamp > time else time + 1 / self.fps  # of a container without times
-            yield Shot(time, self.capture.retrieve()[1])
+            moment = stamp if stamp > moment else moment + 1 / self.fps  # of a container without times
+            yield Shot(moment, self.capture.retrieve()[1])
             number += failures + 1
         if self.frames - number > FRAMES_APART:
             LOGGER.warning(f"'{self.path}' ends after {number} of {self.frames} frames; the file is cut off or damaged")
@@ -150,6 +152,7 @@ class LoadVideoPair(LoadImagesAndVideos):
         self.report = SyncReport()
         self.count, self.frame, self.time = 0, 0, 0.0
         self.cap = None  # of the host, unused
+        self._start = time.monotonic()
         self._shots = self._by_time() if self.sync.by == "time" and len(self.videos) > 1 else self._by_frame()
         return self
 
@@ -168,11 +171,16 @@ class LoadVideoPair(LoadImagesAndVideos):
             self.time = next(iter(shots.values())).time
             names.append(self.path)
             pairs.append(self.stacker.stack(shots))
-            alone = f"{next(iter(shots))} only, " if len(shots) < len(self.videos) else ""
-            lines.append(f"video 1/1 (frame {self.frame}/{self.frames}) {self.path}: {alone}")
+            lines.append(self._log_line(shots))
         if not pairs:
             raise StopIteration
         return names, pairs, lines
+
+    def _log_line(self, shots: Shots) -> str:
+        """Return how far it is and how fast, in the form in which the host looks for the number of a frame."""
+        alone = f"{next(iter(shots))} only, " if len(shots) < len(self.videos) else ""
+        speed = pace(self.frame - 1, self.frames, self._start)
+        return f"video 1/1 (frame {self.frame}/{self.frames}){speed} {alone}{self.path}: "
 
     def _by_frame(self) -> Iterator[Shots]:
         """Yield the frames of the same number; where one is missing, what the rule says."""

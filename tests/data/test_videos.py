@@ -328,7 +328,7 @@ def test_video_without_permission_is_named(videos, camera, open_folder):
 
 
 # One video that holds both ------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "stacked"])
 def test_video_of_both_cameras_is_split(tmp_path, layout):
     halves = [np.full((48, 64, 3), level, np.uint8) for level in (40, 200)]
     first, second = halves[::-1] if layout.endswith("infrared-first") else halves
@@ -350,6 +350,6 @@ def test_layout_takes_no_infrared_video(videos):
         load(*videos, layout="vertical")
 
 
-def test_layout_of_images_is_refused(pair_folder):
-    with pytest.raises(PairError, match="layout=vertical is for videos and live cameras"):
-        load(pair_folder.images, layout="vertical")
+def test_frames_of_four_channels_are_refused(videos):
+    with pytest.raises(PairError, match=r"layout=stacked is for images of four channels, and '.*v\.avi' is a video"):
+        load(videos[0], layout="stacked")
