@@ -80,7 +80,11 @@ class LoadStreamPair(LoadStreams):
             )
             for camera, address in addresses.items()
         }
-        self._wait_for_first_frames()
+        try:
+            self._wait_for_first_frames()
+        except BaseException:  # an interrupt too leaves no thread behind
+            self.close()
+            raise
 
     def _receive(self, camera: str, shot: Shot) -> None:
         """Take a frame from the thread of its camera."""
@@ -97,7 +101,6 @@ class LoadStreamPair(LoadStreams):
             self.changed.wait_for(lambda: all(camera.tried for camera in cameras), START)
             silent = [camera.source for camera in cameras if not camera.connected]
         if len(silent) > (len(cameras) - 1 if self.sync.on_missing == "single" else 0):
-            self.close()
             raise ConnectionError(f"no frames from camera '{silent[0]}'; check its address, and that it is on")
 
     def __iter__(self) -> LoadStreamPair:
@@ -112,8 +115,7 @@ class LoadStreamPair(LoadStreams):
                 raise StopIteration
             self.report.use(shots)
         self.count += 1
-        first = next(iter(shots.values()))
-        self.time = first.time - self._began
+        self.time = next(iter(shots.values())).time - self._began
         counts = shots.get(list(self.cameras)[-1])
         if self.stacker.limits is None and counts is not None and counts.image is not None:
             self.stacker.set_limits([counts.image])  # of the first frame, as those to come are not known

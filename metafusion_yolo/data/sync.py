@@ -14,6 +14,7 @@ from metafusion_yolo.config import nearest
 SYNCS = ("frame", "time")
 ON_MISSING = ("error", "skip", "single")
 CAMERAS = ("visible", "infrared")
+CLEARLY = 2.0  # times as near must a later frame be for one to give way, see `Matcher`
 
 
 @dataclass(frozen=True)
@@ -151,9 +152,11 @@ class SyncReport:
 
 
 class Matcher:
-    """Pairs frames by time: each goes with the nearest of the other camera, within the tolerance, and only once.
+    """Pairs frames by time, each with one of the other camera that is near, within the tolerance.
 
-    So the slower camera sets the pace, and frames of the faster one between two of its own are left out.
+    The slower camera sets the pace: frames of the faster one between two of its own are left out. Near is the nearest
+    one, but a frame gives way to a later one of its camera only if that is more than twice as near. Else two cameras of
+    the same rate that take turns would lose a frame whenever jitter changes which neighbour is the nearer one.
 
     Args:
         sync: The rules.
@@ -179,17 +182,15 @@ class Matcher:
         queues = self.queues
         while all(queues.values()):
             early, late = sorted(CAMERAS, key=lambda camera: queues[camera][0].time)
+            first, *others = (shot.time for shot in queues[early])
             partner = queues[late][0].time
-            gap = partner - queues[early][0].time
-            if len(queues[early]) > 1:
-                nearest_one = gap <= abs(queues[early][1].time - partner)
+            gap = partner - first
+            if gap > self.tolerance or any(gap > CLEARLY * abs(other - partner) for other in others):
+                self.drop(early)
+            elif gap > CLEARLY * max(soonest[early] - self.offsets[early] - partner, 0):
+                return None  # a frame to come may be that near
             else:
-                nearest_one = gap <= soonest[early] - self.offsets[early] - partner
-                if not nearest_one and gap <= self.tolerance:
-                    return None
-            if nearest_one and gap <= self.tolerance:
                 return {camera: queues[camera].popleft() for camera in CAMERAS}
-            self.drop(early)
         return None
 
     def take(self, camera: str) -> Shots | None:
