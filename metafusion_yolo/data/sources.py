@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import repeat, starmap
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from metafusion_yolo.data.listing import list_images, read_pair_list
-from metafusion_yolo.data.memory import as_infrared, as_visible, split_stack
+from metafusion_yolo.data.memory import as_infrared, as_visible, describe, split_stack
 from metafusion_yolo.data.pairs import (
     Expected,
     PairError,
@@ -23,6 +23,7 @@ from metafusion_yolo.data.pairs import (
     expected_by_rule,
     find_partners,
 )
+from metafusion_yolo.data.sync import Sync
 from metafusion_yolo.nn import NUM_CHANNELS
 
 
@@ -48,9 +49,11 @@ class PairedSource:
             for the rule of the checkpoint.
         save_fused: Whether the fused images are to be written.
         view: What the detections are to be drawn on.
-        layout: Where the two cameras are in images that hold both, of :data:`~metafusion_yolo.data.layout.LAYOUTS`.
+        layout: Where the two cameras are in images or frames that hold both, of
+            :data:`~metafusion_yolo.data.layout.LAYOUTS`.
         on_error: What a pair that cannot be read does to the rest: "stop" or "skip".
         data: Data-set YAML that says how the cameras go together; None for what the checkpoint remembers.
+        sync: How two moving pictures are kept in step.
     """
 
     visible: Any
@@ -60,6 +63,7 @@ class PairedSource:
     layout: str | None = None
     on_error: str = "stop"
     data: str | None = None
+    sync: Sync = field(default_factory=Sync)
 
 
 def is_path(item: Any) -> bool:
@@ -70,6 +74,36 @@ def is_path(item: Any) -> bool:
 def is_lazy(item: Any) -> bool:
     """Tell whether a source is a generator or another iterator, of which nobody knows the end."""
     return isinstance(item, Iterator)
+
+
+def moving_partner(source: PairedSource, kind: str, is_one: Callable[[Any], bool]) -> Any:
+    """Return the infrared side of a video or live camera, None if the visible one is used alone or holds both.
+
+    Args:
+        source: `visible` is of the kind.
+        kind: What to call it.
+        is_one: Tells whether something is of that kind.
+
+    Raises:
+        PairError: If there is none, or one too many, or if frames cannot hold both in that way.
+        TypeError: If it is of another kind.
+    """
+    visible, infrared = source.visible, source.infrared
+    if source.layout == "stacked":
+        raise PairError(f"layout=stacked is for images of four channels, and '{visible}' is a {kind}, of three")
+    if source.layout:
+        if infrared is not BY_RULE:
+            raise PairError(f"layout={source.layout} says that '{visible}' holds both cameras; leave infrared= out")
+        return None
+    if infrared is BY_RULE:
+        raise PairError(
+            f"no infrared {kind} for '{visible}'; give it as infrared=, or infrared=None for none, or layout= if one "
+            f"{kind} holds both"
+        )
+    if infrared is not None and not is_one(infrared):
+        other = f"'{infrared}'" if is_path(infrared) else describe(infrared)
+        raise TypeError(f"'{visible}' is a {kind}, so infrared= must be one too, not {other}")
+    return infrared
 
 
 def tensor_pairs(pairs: torch.Tensor, infrared: Any) -> torch.Tensor:

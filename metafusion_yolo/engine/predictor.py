@@ -13,11 +13,11 @@ from ultralytics.models.yolo.detect import DetectionPredictor
 from ultralytics.utils import ops
 
 from metafusion_yolo.data.loaders import load_pairs
-from metafusion_yolo.data.planes import PLANES
+from metafusion_yolo.data.planes import PLANES, cameras_on
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import PairedSource
-from metafusion_yolo.engine._host import front_end, rig_of, warn_of_other_cameras
-from metafusion_yolo.engine.results import FusionResults, pack_fusion
+from metafusion_yolo.engine._host import front_end, rig_of, trackers_look, warn_of_other_cameras
+from metafusion_yolo.engine.results import FusionResults, pack_fusion, showing_fused
 
 
 class FusionDetectionPredictor(DetectionPredictor):
@@ -26,6 +26,7 @@ class FusionDetectionPredictor(DetectionPredictor):
     Attributes:
         save_fused: Whether to write the fused image of every pair to `fused/` in the run's folder.
         view: What the detections are drawn on.
+        sync_report: What became of the frames of videos and live cameras, None for other sources.
     """
 
     save_fused = False
@@ -52,7 +53,10 @@ class FusionDetectionPredictor(DetectionPredictor):
         if source.data:
             rig = Rig.of_file(source.data)
             warn_of_other_cameras(self._trained_with, rig, source.data)
-        super().setup_source(load_pairs(source, rig, self.args.batch, self.args.vid_stride), stride)
+        args = self.args
+        loader = load_pairs(source, rig, args.batch, args.vid_stride, in_order=args.stream_buffer)
+        self.sync_report = getattr(loader, "report", None)
+        super().setup_source(loader, stride)
         if self.save_fused:
             (self.save_dir / "fused").mkdir(parents=True, exist_ok=True)
             self._written: Counter[str] = Counter()
@@ -61,11 +65,17 @@ class FusionDetectionPredictor(DetectionPredictor):
         """Letterbox as the host does, but leave no grey border around a camera that shows nothing."""
         boxed = super().pre_transform(im)
         for pair, out in zip(im, boxed, strict=True):
-            for planes in PLANES.values():
-                samples = pair[::8, ::8, planes]
-                if samples.max() == samples.min():
-                    out[..., planes] = 0
+            for camera in PLANES.keys() - cameras_on(pair):
+                out[..., PLANES[camera]] = 0
         return boxed
+
+    def run_callbacks(self, event: str) -> None:
+        """Let trackers estimate the motion of the camera, and the looks of objects, on the fused image."""
+        if event == "on_predict_postprocess_end" and trackers_look(self):
+            with showing_fused(self.results):
+                super().run_callbacks(event)
+        else:
+            super().run_callbacks(event)
 
     def inference(self, im: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """Forget the fusion of the batch before."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +19,14 @@ from ultralytics.utils.ops import scale_masks
 
 from metafusion_yolo.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.config import nearest
+from metafusion_yolo.data.planes import cameras_on
 
+MODALITIES = {
+    frozenset(("visible", "infrared")): "both",
+    frozenset(("visible",)): "visible",
+    frozenset(("infrared",)): "infrared",
+    frozenset(()): "none",
+}
 VIEWS = ("fused", "visible", "infrared")
 
 
@@ -28,6 +37,7 @@ class FusionResults(Results):
         orig_img: Visible image (H, W, 3) uint8, B, G, R, as in the host's results.
         infrared: Infrared image (H, W) uint8, in the size of the visible one.
         view: Image that :meth:`plot` draws on: "fused", "visible" or "infrared".
+        modalities: Cameras that show anything: "both", "visible", "infrared" or "none". A missing camera is blank.
         fused_path: Where the fused image was written, None if it was not.
 
     Args:
@@ -45,6 +55,7 @@ class FusionResults(Results):
         super().__init__(np.ascontiguousarray(pair[..., 2::-1]), **kwargs)
         self.infrared = np.ascontiguousarray(pair[..., 3])
         self.view = view
+        self.modalities = MODALITIES[frozenset(cameras_on(pair))]
         self.fused_path: Path | None = None
         self._fusion = fusion
 
@@ -111,6 +122,23 @@ class FusionResults(Results):
         if kwargs.get("img") is None:
             kwargs["img"] = self.image(view or self.view)
         return super().plot(*args, **kwargs)
+
+
+@contextmanager
+def showing_fused(results: list[FusionResults]) -> Iterator[None]:
+    """Put the fused image where the host looks for the image of a result; where there is none, a camera that is on."""
+    dark = [result.modalities == "infrared" and result.fused is None for result in results]
+    images = [result.image("infrared" if blind else "fused") for result, blind in zip(results, dark, strict=True)]
+    visible = [(result, result.orig_img) for result in results]
+    try:
+        for result, image in zip(results, images, strict=True):
+            result.orig_img = image
+        yield
+    finally:
+        for result, image in visible:
+            result.orig_img = image
+        for result, (_, image) in zip(results, visible, strict=True):  # those that took their places
+            result.orig_img = image
 
 
 def pack_fusion(output: dict[str, Tensor], i: int) -> dict[str, Tensor]:
