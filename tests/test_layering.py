@@ -18,7 +18,7 @@ LAYERS = [
     ["color", "schedule"],
     ["config"],
     ["resources"],
-    ["losses", "metrics"],
+    ["losses", "metrics", "fusion_baselines"],
     ["nn"],
     ["criterion"],
     ["nn.tasks"],
