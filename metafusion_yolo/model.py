@@ -11,12 +11,12 @@ from ultralytics.engine.model import Model
 from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 
 from metafusion_yolo.benchmark import FORMATS, benchmark_formats
-from metafusion_yolo.config import nearest
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
 from metafusion_yolo.engine._host import load_fusion_checkpoint
 from metafusion_yolo.engine.exporter import FusionDetectionExporter
-from metafusion_yolo.engine.predictor import FusionDetectionPredictor
-from metafusion_yolo.engine.results import VIEWS, FusionResults
+from metafusion_yolo.engine.outputs import OutputOptions
+from metafusion_yolo.engine.predictor import FusionDetectionPredictor, Request
+from metafusion_yolo.engine.results import FusionResults
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.validator import FusionDetectionValidator
 from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
@@ -113,8 +113,11 @@ class MetaFusionYOLO(Model):
         stream: bool = False,
         predictor: Any = None,
         infrared: Any = BY_RULE,
-        save_fused: bool = False,
         view: str = "fused",
+        save_fused: bool = False,
+        save_weights: bool = False,
+        save_json: bool = False,
+        save_csv: bool = False,
         **kwargs: Any,
     ) -> Iterator[FusionResults] | list[FusionResults]:
         """Detect on pairs.
@@ -127,8 +130,11 @@ class MetaFusionYOLO(Model):
             predictor: Another predictor class.
             infrared: The infrared side of the same kind. Left out, the pairing rule of the checkpoint finds it;
                 None detects with the visible camera alone.
-            save_fused: Whether to write the fused images to `fused/` in the run's folder.
-            view: What to draw the detections on: "fused", "visible" or "infrared".
+            view: What to draw the detections on: "fused", "visible", "infrared", "weights" or "panel".
+            save_fused: Whether to write the fused images to `fused/` in the run's folder, or an MP4 for a video.
+            save_weights: Whether to write, likewise to `weights/`, how much came from which camera.
+            save_json: Whether to write the detections to `predictions.json`.
+            save_csv: Whether to write them to `predictions.csv`.
             **kwargs: The host's prediction arguments. `data=`, a data-set YAML, says how other cameras than those of
                 the training go together.
 
@@ -141,12 +147,10 @@ class MetaFusionYOLO(Model):
         """
         if source is None:
             raise ValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
-        if view not in VIEWS:
-            raise ValueError(f"unknown view '{view}', {nearest(view, VIEWS)}")
+        outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv)
         kwargs.setdefault("mode", "predict")
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
-        paired = PairedSource(source, infrared, save_fused=save_fused, view=view, data=data)
-        return super().predict(paired, stream, predictor, **kwargs)
+        return super().predict(Request(PairedSource(source, infrared, data), outputs), stream, predictor, **kwargs)
 
     def track(
         self, source: Any = None, stream: bool = False, persist: bool = False, **kwargs: Any

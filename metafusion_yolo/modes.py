@@ -97,12 +97,12 @@ val: measure precision, recall and mAP with both cameras, or with one
   host  model=required data=model's split imgsz=model's batch device conf iou plots project name exist_ok
   e.g.  model=best.pt data=pairs.yaml modalities=visible
 predict: detect on pairs, and draw what was found
-  ours  infrared=- save_fused=False view=fused
+  ours  infrared=- view=fused save_fused=False save_weights=False save_json=False save_csv=False
   host  model=required source=required data=model's conf iou imgsz=model's device classes save show project name
   e.g.  model=best.pt source=my-pairs/images/val
   e.g.  model=best.pt source=day.jpg infrared=heat.png view=visible
 track: follow objects through a pair of videos
-  ours  infrared=- save_fused=False view=fused
+  ours  infrared=- view=fused save_fused=False save_weights=False save_json=False save_csv=False
   host  model=required source=required tracker conf=0.1 iou imgsz=model's device vid_stride save show project name
   e.g.  model=best.pt source=visible.mp4 infrared=infrared.mp4
 export: write front-end and detector as one ONNX, TorchScript, ... model
@@ -135,13 +135,17 @@ data register: find where the infrared camera looks in the visible image, and wr
   e.g.  data=my-pairs.yaml per=sequence dry_run=True
   e.g.  data=my-pairs.yaml matrix='[[0.9, 0, 31], [0, 0.9, 18], [0, 0, 1]]'
 """
-VIEWS, CAMERAS = ("fused", "visible", "infrared"), ("both", "visible", "infrared")
+VIEWS = ("fused", "visible", "infrared", "weights", "panel")
+CAMERAS = ("both", "visible", "infrared")
 LABELS = ("visible", "infrared", "union")
 ACCEPTED = {"infrared": (str, list, tuple, type(None)), "pretrained": (bool, str), "view": VIEWS, "modalities": CAMERAS}
 ACCEPTED |= {"labels": LABELS, "per": ("dataset", "sequence"), "matrix": (list, tuple)}
 MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead; "MODE ARGUMENT" for one mode
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
-    "save_fused": "save the fused images too",
+    "save_fused": "save the fused images: PNG, of videos MP4",
+    "save_weights": "save how much came from which camera, as colours over the fused images",
+    "save_json": "save the detections to predictions.json, a record a pair",
+    "save_csv": "save the detections to predictions.csv, a row a detection",
     "view": f"what to draw on: {', '.join(VIEWS)}",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
     "data convert format": "llvip, m3fd, flir-aligned, kaist, drone-vehicle, vedai, msrs, voc, coco or yolo",

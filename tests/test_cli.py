@@ -332,7 +332,7 @@ MISTAKES = {
     "train data=a cfg=nothing-here.yaml": "'nothing-here.yaml' does not exist",
     "train data=a cfg=a.txt": "a.txt acceptable suffix is ('.yaml', '.yml'), not .txt",
     "val model=a modalities=visble": "'modalities=visble' is invalid, did you mean 'visible'?",
-    "predict model=a source=b view=both": "'view=both' is invalid, known: fused, infrared, visible",
+    "predict model=a source=b view=both": "'view=both' is invalid, known: fused, infrared, panel, visible, weights",
     "predict model=a source=b save_fused=1": "'save_fused=1' is invalid, expected True or False",
     "demo epochs=abc": "'epochs=abc' is invalid, expected a whole number",
     "demo epochs=True": "'epochs=True' is invalid, expected a whole number",

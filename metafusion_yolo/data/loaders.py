@@ -50,6 +50,9 @@ def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int =
 class LoadPairs(LoadImagesAndVideos):
     """Read pairs one batch at a time; nothing is kept, so memory does not grow with their number.
 
+    Attributes:
+        partners: Infrared file of each pair of the batch that was handed out last, None for one in memory.
+
     Args:
         pairs: `(visible, infrared)`, each a path, an array or None (infrared only).
         reader: Reads and stacks them.
@@ -80,7 +83,7 @@ class LoadPairs(LoadImagesAndVideos):
         """Return names, pairs (H, W, 4) uint8 and log lines of the next batch."""
         if self.count >= self.nf:
             raise StopIteration
-        names, pairs, lines = [], [], []
+        names, pairs, lines, partners = [], [], [], []
         for visible, infrared in self.pairs[self.count : self.count + self.bs]:
             self.count += 1
             in_memory = isinstance(visible, np.ndarray)
@@ -93,6 +96,8 @@ class LoadPairs(LoadImagesAndVideos):
                 infrared = _checked(infrared, read_counts)
             visible = visible if in_memory else _checked(visible, read_visible)
             pairs.append(self.reader.stack(visible, infrared, name, partner, limits))
+            partners.append(partner)
+        self.partners = partners
         return names, pairs, lines
 
 
@@ -103,6 +108,9 @@ def _checked(file: str, read: Callable[[str], np.ndarray]) -> np.ndarray:
 
 class LoadVideoPair(LoadImagesAndVideos):
     """Read two videos frame by frame, paired by frame number.
+
+    Attributes:
+        partners: See :class:`LoadPairs`.
 
     Args:
         visible: Video of the visible camera.
@@ -155,6 +163,7 @@ class LoadVideoPair(LoadImagesAndVideos):
                 raise StopIteration
             name, counts = partner_names[0], cv2.cvtColor(partners[0], cv2.COLOR_BGR2GRAY)
         visible = cv2.cvtColor(frames[0], cv2.COLOR_BGR2RGB)
+        self.partners = [name]
         return names, [self.reader.stack(visible, counts, names[0], name, self.limits)], lines
 
     def close(self) -> None:

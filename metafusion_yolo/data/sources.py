@@ -35,22 +35,18 @@ BY_RULE = _ByRule()
 
 @dataclass(frozen=True)
 class PairedSource:
-    """What to predict on, and what of ours to do with it: the host refuses arguments that it does not know.
+    """What to predict on.
 
     Attributes:
         visible: Path, folder, glob, list, array, PIL image, (H, W, 4) array, (B, 4, H, W) tensor, or a list of
             `(visible, infrared)` tuples.
         infrared: A file, a folder with the same names, or whatever `visible` is in memory; None for none, `BY_RULE`
             for the rule of the checkpoint.
-        save_fused: Whether the fused images are to be written.
-        view: What the detections are to be drawn on.
         data: Data-set YAML that says how the cameras go together; None for what the checkpoint remembers.
     """
 
     visible: Any
     infrared: Any = BY_RULE
-    save_fused: bool = False
-    view: str = "fused"
     data: str | None = None
 
 

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
+from ultralytics.cfg import get_save_dir
 from ultralytics.models.yolo.detect import DetectionPredictor
-from ultralytics.utils import ops
+from ultralytics.utils import LOGGER, ops
 
 from metafusion_yolo.data.loaders import load_pairs
 from metafusion_yolo.data.planes import PLANES
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import PairedSource
 from metafusion_yolo.engine._host import front_end, rig_of, warn_of_other_cameras
+from metafusion_yolo.engine.outputs import OutputOptions, Outputs
 from metafusion_yolo.engine.results import FusionResults, pack_fusion
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to predict on and what to write; it travels as the source, as the host refuses arguments of ours."""
+
+    source: PairedSource
+    outputs: OutputOptions
 
 
 class FusionDetectionPredictor(DetectionPredictor):
     """Read pairs where the host reads images, and hand the fused image on with the detections.
 
     Attributes:
-        save_fused: Whether to write the fused image of every pair to `fused/` in the run's folder.
-        view: What the detections are drawn on.
+        options: What to write beyond the host's files, and what to draw on.
     """
 
-    save_fused = False
-    view = "fused"
+    options = OutputOptions()
+    _outputs: Outputs | None = None
 
     def setup_model(self, model: Any, verbose: bool = True) -> None:
         """Listen to the front-end, whose output would otherwise stay inside the model."""
@@ -45,16 +54,29 @@ class FusionDetectionPredictor(DetectionPredictor):
 
     def setup_source(self, source: Any, stride: int | None = None) -> None:
         """Load pairs; the host sets up the rest."""
-        source = source if isinstance(source, PairedSource) else PairedSource(source)
-        self.save_fused, self.view = source.save_fused, source.view
+        request = source if isinstance(source, Request) else Request(PairedSource(source), OutputOptions())
+        source, self.options = request.source, request.outputs
         rig = self._trained_with or Rig()
         if source.data:
             rig = Rig.of_file(source.data)
             warn_of_other_cameras(self._trained_with, rig, source.data)
         super().setup_source(load_pairs(source, rig, self.args.batch, self.args.vid_stride), stride)
-        if self.save_fused:
-            (self.save_dir / "fused").mkdir(parents=True, exist_ok=True)
-            self._written: Counter[str] = Counter()
+        self.save_dir = get_save_dir(self.args)  # a folder anew for each call, as nothing is to be overwritten
+        self._outputs = Outputs(self.save_dir, self.options)
+        self._said = False
+
+    def stream_inference(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Write our files as the results come, and finish them however the run ends."""
+        self._outputs = None
+        with closing(super().stream_inference(*args, **kwargs)) as results:
+            try:
+                for result in results:
+                    if self._outputs and isinstance(result, FusionResults):  # not an embedding
+                        self._outputs.write(result, self._fps())
+                    yield result
+            finally:
+                if self._outputs:
+                    self._outputs.close()
 
     def pre_transform(self, im: list[np.ndarray]) -> list[np.ndarray]:
         """Letterbox as the host does, but leave no grey border around a camera that shows nothing."""
@@ -81,23 +103,41 @@ class FusionDetectionPredictor(DetectionPredictor):
         self, preds: list[torch.Tensor], img: torch.Tensor, orig_imgs: list[np.ndarray]
     ) -> list[FusionResults]:
         """Put the pair and its fusion beside the boxes."""
+        if self._fusion is None and not self._said:
+            self._say_what_is_missing()
         results = []
         for i, (pred, pair, path) in enumerate(zip(preds, orig_imgs, self.batch[0], strict=True)):
             pred[:, :4] = ops.scale_boxes(img.shape[2:], pred[:, :4], pair.shape)
             fusion = None if self._fusion is None else pack_fusion(self._fusion, i)
-            result = FusionResults(pair, fusion, self.view, path=path, names=self.model.names, boxes=pred[:, :6])
-            if self.save_fused and fusion is not None:
-                self._write_fused(result)
+            result = FusionResults(
+                pair, fusion, self.options.view, path=path, names=self.model.names, boxes=pred[:, :6]
+            )
+            result.infrared_path, result.frame, result.time = self._origin(i)
             results.append(result)
         return results
 
-    def _write_fused(self, result: FusionResults) -> None:
-        """Write a fused image under the name of its visible image, numbered where names repeat."""
-        stem = Path(result.path).stem
-        if self.dataset.mode == "video":
-            stem = f"{stem}_{self.dataset.frame}"
-        self._written[stem] += 1
-        if self._written[stem] > 1:
-            stem = f"{stem}-{self._written[stem]}"
-        result.fused_path = self.save_dir / "fused" / f"{stem}.png"
-        cv2.imwrite(str(result.fused_path), result.image("fused"))
+    def _origin(self, i: int) -> tuple[str | None, int | None, float | None]:
+        """Return infrared file, frame and time of the i-th pair of the batch, as far as its source has them."""
+        partners = getattr(self.dataset, "partners", None)
+        infrared = partners[i] if partners else None
+        if self.dataset.mode != "video":
+            return infrared, None, None
+        frame = self.dataset.frame
+        return infrared, frame, (frame * self.args.vid_stride - 1) / max(1, self.dataset.fps)
+
+    def _fps(self) -> float | None:
+        """Return the frames a second of what is written of a moving source, as the host does; None for images."""
+        if self.dataset.mode == "image":
+            return None
+        return max(1, (self.dataset.fps if self.dataset.mode == "video" else 30) / self.args.vid_stride)
+
+    def _say_what_is_missing(self) -> None:
+        """Say once, in a line, what an export without the fused image cannot give."""
+        self._said = True
+        asked = [f"{name}=True" for name in ("save_fused", "save_weights") if getattr(self.options, name)]
+        asked += [f"view={self.options.view}"] * (self.options.view in ("fused", "weights", "panel") and self.args.save)
+        asked += ["infrared_weight"] * (self.options.save_json or self.options.save_csv)
+        if asked:
+            LOGGER.warning(
+                f"this export gives boxes, but no fused image and no weights, which {', '.join(asked)} would need"
+            )
