@@ -171,9 +171,8 @@ def test_tracks_have_their_numbers_in_the_table(model, videos, tmp_path):
     options = {**LOW, "conf": 0.0001}
     tracker = tmp_path / "low.yaml"  # a model hardly trained is never sure
     settings = yaml.safe_load(Path(check_yaml("bytetrack.yaml")).read_text())
-    tracker.write_text(
-        yaml.safe_dump({**settings, "track_high_thresh": 0.0, "track_low_thresh": 0.0, "new_track_thresh": 0.0})
-    )
+    sure = dict.fromkeys(("track_high_thresh", "track_low_thresh", "new_track_thresh"), 0.0)
+    tracker.write_text(yaml.safe_dump({**settings, **sure, "fuse_score": False, "match_thresh": 1.0}))
     model.track(**videos, tracker=str(tracker), project=str(tmp_path), name="t", save_csv=True, **options)
     table = rows(tmp_path / "t" / "predictions.csv")
     frames = {}  # of each identity
