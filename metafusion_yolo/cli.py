@@ -62,10 +62,18 @@ def _dispatch(words: list[str]) -> int:
     args = _check(mode, _parse(mode, rest))
     if not mode.host:
         return mode.run(**args) or 0
-    model = load_model(args.pop("model", None) or "metafusion-yolov8n.yaml")
-    method = getattr(model, "fuse_images" if name == "fuse" else name)
+    method = _method_of(name, args.pop("model", None))
     mode.run(method, **args) if mode.run else method(**args)
     return 0
+
+
+def _method_of(name: str, model: Any) -> Any:
+    """Return the method of the model that does what the name of a mode says; classical fusion needs no model."""
+    if name == "fuse" and model is None:
+        from metafusion_yolo.engine.fuser import fuse_images
+
+        return fuse_images
+    return getattr(load_model(model or "metafusion-yolov8n.yaml"), "fuse_images" if name == "fuse" else name)
 
 
 def load_model(path: Any) -> Any:

@@ -12,8 +12,9 @@ from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 
 from metafusion_yolo.benchmark import FORMATS, benchmark_formats
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
-from metafusion_yolo.engine._host import load_fusion_checkpoint
+from metafusion_yolo.engine._host import load_fusion_checkpoint, rig_of
 from metafusion_yolo.engine.exporter import FusionDetectionExporter
+from metafusion_yolo.engine.fuser import fuse_images
 from metafusion_yolo.engine.outputs import OutputOptions
 from metafusion_yolo.engine.predictor import FusionDetectionPredictor, Request
 from metafusion_yolo.engine.results import FusionResults
@@ -203,20 +204,23 @@ class MetaFusionYOLO(Model):
         formats = [name.strip() for name in format.split(",")] if isinstance(format, str) else format or FORMATS
         return benchmark_formats(self, data or self.overrides.get("data"), tuple(formats), verbose=verbose, **kwargs)
 
-    def fuse_images(self, source: Any, infrared: Any = BY_RULE, **kwargs: Any) -> Iterator[Path]:
-        """Write fused images, without boxes, and yield their paths one by one.
+    def fuse_images(
+        self, source: Any, infrared: Any = BY_RULE, method: str = "learned", **kwargs: Any
+    ) -> Iterator[Path]:
+        """Write fused images at the size of the visible ones, without boxes, and yield the files as they are done.
 
         Args:
             source: As for :meth:`predict`.
             infrared: As for :meth:`predict`.
-            **kwargs: The host's prediction arguments, `project=` and `name=` among them.
+            method: "learned", or for comparison a classical rule: "average", "maximum" or "laplacian".
+            **kwargs: See :func:`~metafusion_yolo.engine.fuser.fuse_images`.
 
         Raises:
             TypeError: For an export, which gives boxes but not the fused image.
+            ValueError: For an unknown method.
         """
         if not isinstance(self.model, FusionDetectionModel):
             raise TypeError(f"'{self.model_name}' is an export, which gives no fused image; use the .pt checkpoint")
-        kwargs = {"name": "fuse", **kwargs, "save": False, "stream": True, "verbose": False}
-        for result in self.predict(source, infrared=infrared, save_fused=True, **kwargs):
-            if result.fused_path is not None:
-                yield result.fused_path
+        kwargs = {"imgsz": self.overrides.get("imgsz"), **kwargs}
+        kwargs = {key: value for key, value in kwargs.items() if value is not None}
+        return fuse_images(source, infrared, method, net=self.model.fusion, rig=rig_of(self.model), **kwargs)

@@ -33,20 +33,22 @@ def say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def _stream(method: Callable[..., Any], **args: Any) -> None:
+def _stream(method: Callable[..., Any], /, **args: Any) -> None:
     deque(method(**{"save": True, **args, "stream": True}), maxlen=0)  # memory must not grow with the source
 
 
-def _export(method: Callable[..., Any], **args: Any) -> None:
+def _export(method: Callable[..., Any], /, **args: Any) -> None:
     path = method(**{"format": "onnx", **args})
     say(f"\nUse it:  metafusion predict model={shlex.quote(str(path))} source=...")
 
 
-def _fuse(method: Callable[..., Any], **args: Any) -> None:
-    folders = Counter(path.parent for path in method(**args))
-    if not folders:
-        raise ValueError(f"nothing to fuse in '{args['source']}', or an export, which keeps the fused image to itself")
-    say("\n".join(f"{count} fused images in {folder}" for folder, count in folders.items()))
+def _fuse(fuse_images: Callable[..., Any], /, **args: Any) -> None:
+    files = Counter((path.parent, path.suffix) for path in fuse_images(**args))
+    if not files:
+        raise ValueError(f"nothing to fuse in '{args['source']}'")
+    kinds = {".png": "image", ".mp4": "video"}
+    for (folder, suffix), count in files.items():
+        say(f"{count} fused {kinds[suffix]}{'s' * (count > 1)} in {folder}")
 
 
 def _demo(**args: Any) -> None:
@@ -108,10 +110,11 @@ track: follow objects through a pair of videos
 export: write front-end and detector as one ONNX, TorchScript, ... model
   host  model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify
   e.g.  model=best.pt format=onnx
-fuse: write fused images, without boxes
-  ours  infrared=-
-  host  model=required source=required imgsz=model's batch=1 device vid_stride project name=fuse exist_ok
+fuse: write fused images, without boxes, at the size of the visible ones
+  ours  infrared=- method=learned
+  host  model=- source=required imgsz=model's device vid_stride project name=fuse exist_ok
   e.g.  model=best.pt source=my-pairs/images/val project=runs/fused
+  e.g.  method=laplacian source=visible.mp4 infrared=infrared.mp4
 benchmark: compare size, accuracy and speed of the exports
   ours  format=pt,torchscript,onnx
   host  model=required data=model's imgsz=model's device
@@ -139,7 +142,12 @@ VIEWS = ("fused", "visible", "infrared", "weights", "panel")
 CAMERAS = ("both", "visible", "infrared")
 LABELS = ("visible", "infrared", "union")
 ACCEPTED = {"infrared": (str, list, tuple, type(None)), "pretrained": (bool, str), "view": VIEWS, "modalities": CAMERAS}
-ACCEPTED |= {"labels": LABELS, "per": ("dataset", "sequence"), "matrix": (list, tuple)}
+ACCEPTED |= {
+    "method": ("learned", "average", "maximum", "max", "laplacian"),
+    "labels": LABELS,
+    "per": ("dataset", "sequence"),
+    "matrix": (list, tuple),
+}
 MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead; "MODE ARGUMENT" for one mode
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
     "save_fused": "save the fused images: PNG, of videos MP4",
@@ -147,6 +155,7 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "save_json": "save the detections to predictions.json, a record a pair",
     "save_csv": "save the detections to predictions.csv, a row a detection",
     "view": f"what to draw on: {', '.join(VIEWS)}",
+    "method": "learned, which needs a model, or a classical rule: average, maximum, laplacian",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
     "data convert format": "llvip, m3fd, flir-aligned, kaist, drone-vehicle, vedai, msrs, voc, coco or yolo",
     "src": "root folder of the data set as published",

@@ -85,13 +85,11 @@ class FusionResults(Results):
         """
         if self._fusion is None:
             return None
-        rgb = torch.from_numpy(self.orig_img[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255
-        infrared = torch.from_numpy(self.infrared)[None, None].float() / 255
-        luminance = rgb_to_luminance(rgb)
-        visible_factor, infrared_factor, offset = self._at_image_size("coefficients").split(1, 1)
-        fused_luminance = (visible_factor * luminance + infrared_factor * infrared + offset).clamp(0, 1)
-        fused = replace_luminance(rgb, fused_luminance, luminance)
-        return (fused[0].permute(1, 2, 0) * 255).round().byte().numpy()
+        planes = [
+            torch.from_numpy(np.ascontiguousarray(x)) for x in (self.orig_img[..., ::-1], self.infrared[..., None])
+        ]
+        pair = torch.cat(planes, 2).permute(2, 0, 1)[None].float() / 255
+        return compose_fused(pair, self._at_image_size("coefficients"))
 
     @property
     def box_weights(self) -> np.ndarray | None:
@@ -172,6 +170,24 @@ class FusionResults(Results):
         for i, row in enumerate(rows):
             row["infrared_weight"] = None if weights is None else round(float(weights[i, 1]), decimals)
         return rows
+
+
+def compose_fused(pair: Tensor, coefficients: Tensor) -> np.ndarray:
+    """Apply what the front-end predicted to the pixels of a pair of any size.
+
+    Args:
+        pair: (1, 4, H, W), R, G, B, IR in [0, 1].
+        coefficients: (1, 3, H, W), see :func:`~metafusion_yolo.nn.fusion.affine_coefficients`.
+
+    Returns:
+        Fused image (H, W, 3) uint8, R, G, B.
+    """
+    visible, infrared = pair[:, :3], pair[:, 3:]
+    luminance = rgb_to_luminance(visible)
+    visible_factor, infrared_factor, offset = coefficients.split(1, 1)
+    fused_luminance = (visible_factor * luminance + infrared_factor * infrared + offset).clamp(0, 1)
+    fused = replace_luminance(visible, fused_luminance, current=luminance)
+    return (fused[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
 
 
 def mean_inside(plane: np.ndarray, box: np.ndarray) -> float:
