@@ -66,7 +66,7 @@ def fuse_images(
         rig = Rig.of_file(find_data_yaml(args.data))
     if isinstance(source, torch.Tensor):
         source, infrared, rig = _arrays(tensor_pairs(source, infrared)), BY_RULE, None
-    loader = load_pairs(PairedSource(source, infrared), rig or Rig(), args.batch, args.vid_stride)
+    loader = load_pairs(PairedSource(source, infrared), rig or Rig(), batch=1, vid_stride=args.vid_stride)
     folder, names = PictureFolder(get_save_dir(args)), Names()
     videos: dict[Path, None] = {}
     total = getattr(loader, "frames", 0) // args.vid_stride or len(loader)
