@@ -119,14 +119,17 @@ class MetaFusionYOLO(Model):
         save_weights: bool = False,
         save_json: bool = False,
         save_csv: bool = False,
+        layout: str | None = None,
+        on_error: str = "stop",
         **kwargs: Any,
     ) -> Iterator[FusionResults] | list[FusionResults]:
         """Detect on pairs.
 
         Args:
-            source: The visible side, or whole pairs: a path, folder, glob or `.txt` list; a video; an (H, W, 3) array
-                in B, G, R; a PIL image; a list of these or of `(visible, infrared)` tuples; an (H, W, 4) array or a
-                (B, 4, H, W) tensor in R, G, B, IR. All but the tensor are normalised and registered as in training.
+            source: The visible side, or whole pairs: a path, folder, glob, `.txt` list or `.csv` list of pairs; a
+                video; an (H, W, 3) array in B, G, R; a PIL image; an (H, W, 4) array or a (B, 4, H, W) tensor in R, G,
+                B, IR; a list or generator of these or of `(visible, infrared)` tuples. All but the tensor are
+                normalised and registered as in training.
             stream: Whether to yield results one by one, for long sources.
             predictor: Another predictor class.
             infrared: The infrared side of the same kind. Left out, the pairing rule of the checkpoint finds it;
@@ -136,6 +139,9 @@ class MetaFusionYOLO(Model):
             save_weights: Whether to write, likewise to `weights/`, how much came from which camera.
             save_json: Whether to write the detections to `predictions.json`.
             save_csv: Whether to write them to `predictions.csv`.
+            layout: Where the two cameras are in images or videos that hold both: "horizontal", "vertical", either with
+                "-infrared-first", or "stacked" for four channels.
+            on_error: What a pair that cannot be read does to a long run: "stop" it, or "skip" and say so at the end.
             **kwargs: The host's prediction arguments. `data=`, a data-set YAML, says how other cameras than those of
                 the training go together.
 
@@ -144,14 +150,15 @@ class MetaFusionYOLO(Model):
 
         Raises:
             PairError: If something does not pair up.
-            ValueError: For a missing source or an unknown view.
+            ValueError: For a missing source, or an unknown view, layout or `on_error`.
         """
         if source is None:
             raise ValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
         outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv)
         kwargs.setdefault("mode", "predict")
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
-        return super().predict(Request(PairedSource(source, infrared, data), outputs), stream, predictor, **kwargs)
+        paired = PairedSource(source, infrared, layout, on_error, data)
+        return super().predict(Request(paired, outputs), stream, predictor, **kwargs)
 
     def track(
         self, source: Any = None, stream: bool = False, persist: bool = False, **kwargs: Any

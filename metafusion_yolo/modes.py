@@ -99,19 +99,19 @@ val: measure precision, recall and mAP with both cameras, or with one
   host  model=required data=model's split imgsz=model's batch device conf iou plots project name exist_ok
   e.g.  model=best.pt data=pairs.yaml modalities=visible
 predict: detect on pairs, and draw what was found
-  ours  infrared=- view=fused save_fused=False save_weights=False save_json=False save_csv=False
+  ours  infrared=- layout=- on_error=stop view=fused save_fused=False save_weights=False save_json=False save_csv=False
   host  model=required source=required data=model's conf iou imgsz=model's device classes save show project name
   e.g.  model=best.pt source=my-pairs/images/val
   e.g.  model=best.pt source=day.jpg infrared=heat.png view=visible
 track: follow objects through a pair of videos
-  ours  infrared=- view=fused save_fused=False save_weights=False save_json=False save_csv=False
+  ours  infrared=- layout=- on_error=stop view=fused save_fused=False save_weights=False save_json=False save_csv=False
   host  model=required source=required tracker conf=0.1 iou imgsz=model's device vid_stride save show project name
   e.g.  model=best.pt source=visible.mp4 infrared=infrared.mp4
 export: write front-end and detector as one ONNX, TorchScript, ... model
   host  model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify
   e.g.  model=best.pt format=onnx
 fuse: write fused images, without boxes, at the size of the visible ones
-  ours  infrared=- method=learned
+  ours  infrared=- layout=- on_error=stop method=learned
   host  model=- source=required imgsz=model's device vid_stride project name=fuse exist_ok
   e.g.  model=best.pt source=my-pairs/images/val project=runs/fused
   e.g.  method=laplacian source=visible.mp4 infrared=infrared.mp4
@@ -140,8 +140,10 @@ data register: find where the infrared camera looks in the visible image, and wr
 """
 VIEWS = ("fused", "visible", "infrared", "weights", "panel")
 CAMERAS = ("both", "visible", "infrared")
+LAYOUTS = ("horizontal", "horizontal-infrared-first", "vertical", "vertical-infrared-first", "stacked")
 LABELS = ("visible", "infrared", "union")
 ACCEPTED = {"infrared": (str, list, tuple, type(None)), "pretrained": (bool, str), "view": VIEWS, "modalities": CAMERAS}
+ACCEPTED |= {"layout": LAYOUTS, "on_error": ("stop", "skip")}
 ACCEPTED |= {
     "method": ("learned", "average", "maximum", "max", "laplacian"),
     "labels": LABELS,
@@ -150,6 +152,8 @@ ACCEPTED |= {
 }
 MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead; "MODE ARGUMENT" for one mode
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
+    "layout": "for images that hold both: horizontal, vertical, either with -infrared-first; stacked: 4 channels",
+    "on_error": "what a pair that cannot be read does to the rest: stop or skip",
     "save_fused": "save the fused images: PNG, of videos MP4",
     "save_weights": "save how much came from which camera, as colours over the fused images",
     "save_json": "save the detections to predictions.json, a record a pair",
@@ -172,7 +176,7 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "everything_visible": "show every object to both cameras",
     "model": "checkpoint (.pt), export (.onnx, ...) or model YAML",
     "data": "data-set YAML: path, train, val, names, infrared, ...; of predict: what it says of the cameras",
-    "source": "visible side: image, folder, glob, .txt list or video",
+    "source": "visible side: image, folder, glob, .txt list or video; or pairs: .csv list",
     "imgsz": "image size in pixels",
     "format": "onnx, torchscript, openvino, engine, ...; benchmark: several with commas, pt as well",
     "quantize": "precision in bits: 32, 16 or 8",

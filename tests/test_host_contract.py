@@ -33,7 +33,7 @@ HOOKS = {
     ),
     "FusionDetectionValidator": ("__call__ __init__ build_dataset init_metrics plot_predictions plot_val_samples"),
     "FusionResults": "__init__ new plot save_crop summary",
-    "LoadPairs": "__init__ __len__ __next__",
+    "LoadPairs": "__init__ __iter__ __len__ __next__",
     "LoadVideoPair": "__init__ __iter__ __next__ close",
     "MetaFusionYOLO": "__init__ _load _new _val_data benchmark export predict task_map track train val",
     "PairedYOLODataset": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from functools import partial
@@ -36,6 +37,8 @@ def fuse_images(
     method: str = "learned",
     net: nn.Module | None = None,
     rig: Rig | None = None,
+    layout: str | None = None,
+    on_error: str = "stop",
     **kwargs: Any,
 ) -> Iterator[Path]:
     """Write fused images at the size of the visible ones, and yield the files as they are done.
@@ -46,6 +49,8 @@ def fuse_images(
         method: "learned", or a classical rule, which needs no `net`: "average", "maximum" (or "max"), "laplacian".
         net: The fusion front-end, for "learned".
         rig: How the cameras go together; None for pairs that are registered already.
+        layout: As for :meth:`MetaFusionYOLO.predict`.
+        on_error: As there.
         **kwargs: The host's arguments: `imgsz`, longest side in pixels at which the front-end looks; `device`; `data`,
             a data-set YAML that says how the cameras go together; `vid_stride`; `project`, `name` and `exist_ok`, where
             to write; `verbose`, whether to show the progress.
@@ -66,10 +71,11 @@ def fuse_images(
         rig = Rig.of_file(find_data_yaml(args.data))
     if isinstance(source, torch.Tensor):
         source, infrared, rig = _arrays(tensor_pairs(source, infrared)), BY_RULE, None
-    loader = load_pairs(PairedSource(source, infrared), rig or Rig(), batch=1, vid_stride=args.vid_stride)
+    loader = load_pairs(PairedSource(source, infrared, layout, on_error), rig or Rig(), vid_stride=args.vid_stride)
     folder, names = PictureFolder(get_save_dir(args)), Names()
     videos: dict[Path, None] = {}
     total = getattr(loader, "frames", 0) // args.vid_stride or len(loader)
+    total = None if total == sys.maxsize else total  # a generator does not know
     try:
         for paths, pairs, _ in TQDM(loader, total=total, desc="fusing", disable=not args.verbose):
             fps = max(1, loader.fps / args.vid_stride) if loader.mode == "video" else None
