@@ -19,7 +19,7 @@ SPECIAL = {"help": "show this; metafusion MODE help explains a mode", "version":
 FAULTS = (ValueError, TypeError, SyntaxError, FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
 REFUSALS = re.compile("^(Dataset|Optimizer) '|^ERROR |acceptable suffix is")  # the host's RuntimeError, AssertionError
 NOISE = re.compile("\x1b\\[[0-9;]*m|[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff]|^\\[Errno \\d+\\] ")
-TYPES = {bool: "True or False", int: "a whole number", str: "a name or path", list: "a list"}
+TYPES = {bool: "True or False", int: "a whole number", float: "a number", str: "a name or path", list: "a list"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

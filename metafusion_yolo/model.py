@@ -18,6 +18,7 @@ from metafusion_yolo.engine.fuser import fuse_images
 from metafusion_yolo.engine.outputs import OutputOptions
 from metafusion_yolo.engine.predictor import FusionDetectionPredictor, Request
 from metafusion_yolo.engine.results import FusionResults
+from metafusion_yolo.engine.slicing import Slicing
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.validator import FusionDetectionValidator
 from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
@@ -121,6 +122,8 @@ class MetaFusionYOLO(Model):
         save_csv: bool = False,
         layout: str | None = None,
         on_error: str = "stop",
+        slice: int = 0,
+        overlap: float = 0.2,
         **kwargs: Any,
     ) -> Iterator[FusionResults] | list[FusionResults]:
         """Detect on pairs.
@@ -142,6 +145,9 @@ class MetaFusionYOLO(Model):
             layout: Where the two cameras are in images or videos that hold both: "horizontal", "vertical", either with
                 "-infrared-first", or "stacked" for four channels.
             on_error: What a pair that cannot be read does to a long run: "stop" it, or "skip" and say so at the end.
+            slice: Side in pixels of the slices in which a large pair is looked at besides, for small objects; 0 for
+                the whole pair only.
+            overlap: Share of a slice that its neighbour shows too; objects should be smaller than that.
             **kwargs: The host's prediction arguments. `data=`, a data-set YAML, says how other cameras than those of
                 the training go together.
 
@@ -158,7 +164,7 @@ class MetaFusionYOLO(Model):
         kwargs.setdefault("mode", "predict")
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
         paired = PairedSource(source, infrared, layout, on_error, data)
-        return super().predict(Request(paired, outputs), stream, predictor, **kwargs)
+        return super().predict(Request(paired, outputs, Slicing(slice, overlap)), stream, predictor, **kwargs)
 
     def track(
         self, source: Any = None, stream: bool = False, persist: bool = False, **kwargs: Any

@@ -100,11 +100,13 @@ val: measure precision, recall and mAP with both cameras, or with one
   e.g.  model=best.pt data=pairs.yaml modalities=visible
 predict: detect on pairs, and draw what was found
   ours  infrared=- layout=- on_error=stop view=fused save_fused=False save_weights=False save_json=False save_csv=False
+  ours  slice=0 overlap=0.2
   host  model=required source=required data=model's conf iou imgsz=model's device classes save show project name
   e.g.  model=best.pt source=my-pairs/images/val
   e.g.  model=best.pt source=day.jpg infrared=heat.png view=visible
 track: follow objects through a pair of videos
   ours  infrared=- layout=- on_error=stop view=fused save_fused=False save_weights=False save_json=False save_csv=False
+  ours  slice=0 overlap=0.2
   host  model=required source=required tracker conf=0.1 iou imgsz=model's device vid_stride save show project name
   e.g.  model=best.pt source=visible.mp4 infrared=infrared.mp4
 export: write front-end and detector as one ONNX, TorchScript, ... model
@@ -142,8 +144,13 @@ VIEWS = ("fused", "visible", "infrared", "weights", "panel")
 CAMERAS = ("both", "visible", "infrared")
 LAYOUTS = ("horizontal", "horizontal-infrared-first", "vertical", "vertical-infrared-first", "stacked")
 LABELS = ("visible", "infrared", "union")
-ACCEPTED = {"infrared": (str, list, tuple, type(None)), "pretrained": (bool, str), "view": VIEWS, "modalities": CAMERAS}
-ACCEPTED |= {"layout": LAYOUTS, "on_error": ("stop", "skip")}
+ACCEPTED: dict[str, tuple[Any, ...]] = {
+    "infrared": (str, list, tuple, type(None)),
+    "pretrained": (bool, str),
+    "view": VIEWS,
+    "modalities": CAMERAS,
+}
+ACCEPTED |= {"overlap": (float, int), "layout": LAYOUTS, "on_error": ("stop", "skip")}
 ACCEPTED |= {
     "method": ("learned", "average", "maximum", "max", "laplacian"),
     "labels": LABELS,
@@ -154,6 +161,8 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
     "layout": "for images that hold both: horizontal, vertical, either with -infrared-first; stacked: 4 channels",
     "on_error": "what a pair that cannot be read does to the rest: stop or skip",
+    "slice": "side in pixels of the slices of large images, for small objects; 0: the whole image only",
+    "overlap": "share of a slice that its neighbour shows too",
     "save_fused": "save the fused images: PNG, of videos MP4",
     "save_weights": "save how much came from which camera, as colours over the fused images",
     "save_json": "save the detections to predictions.json, a record a pair",
@@ -186,8 +195,10 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
 def _modes() -> Iterator[Mode]:
     """Read `TABLE`: name and summary, our arguments, those of the host worth showing, examples; `key=default` each."""
     for name, summary, lines in re.findall(r"^(\w[\w ]*): (.*)((?:\n  .*)*)", TABLE, re.MULTILINE):
-        own = {kind: dict(re.findall(r"(\w+)=?(\S*)", text)) for kind, text in re.findall(r"  (\w{4})  (.*)", lines)}
-        ours, host = own.get("ours", {}), own.get("host", {})
+        ours, host = (
+            dict(re.findall(r"(\w+)=?(\S*)", " ".join(re.findall(rf"  {kind}  (.*)", lines))))
+            for kind in ("ours", "host")
+        )
         required = [key for key, default in (ours | host).items() if default == "required"]
         yield Mode(name, summary, RUNS.get(name), ours, host, required, re.findall(r"  e\.g\. *(.*)", lines))
 

@@ -12,6 +12,8 @@ import torch
 from ultralytics.cfg import get_save_dir
 from ultralytics.models.yolo.detect import DetectionPredictor
 from ultralytics.utils import LOGGER, ops
+from ultralytics.utils.nms import non_max_suppression
+from ultralytics.utils.ops import scale_boxes
 
 from metafusion_yolo.data.loaders import load_pairs
 from metafusion_yolo.data.planes import PLANES
@@ -20,6 +22,7 @@ from metafusion_yolo.data.sources import PairedSource
 from metafusion_yolo.engine._host import front_end, rig_of, warn_of_other_cameras
 from metafusion_yolo.engine.outputs import OutputOptions, Outputs
 from metafusion_yolo.engine.results import FusionResults, pack_fusion
+from metafusion_yolo.engine.slicing import Slicing, cut, merge, place
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Request:
 
     source: PairedSource
     outputs: OutputOptions
+    slicing: Slicing
 
 
 class FusionDetectionPredictor(DetectionPredictor):
@@ -35,9 +39,11 @@ class FusionDetectionPredictor(DetectionPredictor):
 
     Attributes:
         options: What to write beyond the host's files, and what to draw on.
+        slicing: How large pairs are cut.
     """
 
     options = OutputOptions()
+    slicing = Slicing()
     _outputs: Outputs | None = None
 
     def setup_model(self, model: Any, verbose: bool = True) -> None:
@@ -55,8 +61,8 @@ class FusionDetectionPredictor(DetectionPredictor):
 
     def setup_source(self, source: Any, stride: int | None = None) -> None:
         """Load pairs; the host sets up the rest."""
-        request = source if isinstance(source, Request) else Request(PairedSource(source), OutputOptions())
-        source, self.options = request.source, request.outputs
+        request = source if isinstance(source, Request) else Request(PairedSource(source), OutputOptions(), Slicing())
+        source, self.options, self.slicing = request.source, request.outputs, request.slicing
         rig = self._trained_with or Rig()
         if source.data:
             rig = Rig.of_file(source.data)
@@ -90,9 +96,38 @@ class FusionDetectionPredictor(DetectionPredictor):
         return boxed
 
     def inference(self, im: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        """Forget the fusion of the batch before."""
+        """Look at the slices first, then at the whole pairs, whose fusion is kept."""
+        self._sliced = [] if self.args.embed else [self._look_at_slices(pair) for pair in self._pairs()]
         self._fusion = None
         return super().inference(im, *args, **kwargs)
+
+    def _pairs(self) -> list[np.ndarray]:
+        """Return the pairs of the batch, each (H, W, 4) uint8."""
+        pairs = self.batch[1]
+        return pairs if isinstance(pairs, list) else list(ops.convert_torch2numpy_batch(pairs))
+
+    def _look_at_slices(self, pair: np.ndarray) -> torch.Tensor:
+        """Return the boxes (K, 6) found in the slices of a pair, in its pixels: x1, y1, x2, y2, score, class."""
+        height, width = pair.shape[:2]
+        windows = self.slicing.windows(height, width)
+        found = [torch.zeros(0, 6, device=self.device)]
+        for start in range(0, len(windows), self.args.batch):
+            some = windows[start : start + self.args.batch]
+            slices = [cut(pair, window) for window in some]
+            im = self.preprocess(slices)
+            for boxes, window, part in zip(self._boxes(self.model(im)), some, slices, strict=True):
+                boxes[:, :4] = scale_boxes(im.shape[2:], boxes[:, :4], part.shape)
+                found.append(place(boxes[:, :6], window, height, width))
+        return torch.cat(found)
+
+    def _boxes(self, preds: Any) -> list[torch.Tensor]:
+        """Return the boxes (K, 6) of each image of a batch, by the host's NMS with its settings."""
+        args = self.args
+        return non_max_suppression(
+            *(preds, args.conf, args.iou, args.classes, args.agnostic_nms),
+            max_det=args.max_det,
+            end2end=getattr(self.model, "end2end", False),
+        )
 
     def postprocess(self, preds: Any, img: torch.Tensor, orig_imgs: Any, **kwargs: Any) -> list[FusionResults]:
         """Keep the channel order of tensors, which the host would reverse."""
@@ -108,7 +143,9 @@ class FusionDetectionPredictor(DetectionPredictor):
             self._say_what_is_missing()
         results = []
         for i, (pred, pair, path) in enumerate(zip(preds, orig_imgs, self.batch[0], strict=True)):
-            pred[:, :4] = ops.scale_boxes(img.shape[2:], pred[:, :4], pair.shape)
+            pred[:, :4] = scale_boxes(img.shape[2:], pred[:, :4], pair.shape)
+            if len(self._sliced[i]):
+                pred = self._merged(pred, self._sliced[i])
             fusion = None if self._fusion is None else pack_fusion(self._fusion, i)
             result = FusionResults(
                 pair, fusion, self.options.view, path=path, names=self.model.names, boxes=pred[:, :6]
@@ -116,6 +153,13 @@ class FusionDetectionPredictor(DetectionPredictor):
             result.infrared_path, result.frame, result.time = self._origin(i)
             results.append(result)
         return results
+
+    def _merged(self, whole: torch.Tensor, sliced: torch.Tensor) -> torch.Tensor:
+        """Return the boxes (K, 6) of a pair and of its slices, each object once."""
+        if getattr(self, "_feats", None) is not None:
+            raise ValueError("slice= finds boxes without features: set 'with_reid: False' in the tracker's YAML")
+        boxes = torch.cat((whole[:, :6], sliced.to(whole)))
+        return merge(boxes, self.args.iou, self.args.max_det, self.args.agnostic_nms)
 
     def _origin(self, i: int) -> tuple[str | None, int | None, float | None]:
         """Return infrared file, frame and time of the i-th pair of the batch, as far as its source has them."""
