@@ -150,7 +150,7 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
     "view": VIEWS,
     "modalities": CAMERAS,
 }
-ACCEPTED |= {"overlap": (float, int), "layout": LAYOUTS, "on_error": ("stop", "skip")}
+ACCEPTED |= {"overlap": (float, 0), "layout": LAYOUTS, "on_error": ("stop", "skip")}
 ACCEPTED |= {
     "method": ("learned", "average", "maximum", "max", "laplacian"),
     "labels": LABELS,
