@@ -129,7 +129,7 @@ def _check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"unknown argument '{key}' for '{mode.name}', {hint}")
         accepted = _accepted(mode, key) or (type(value),)
         if type(value) not in accepted and value not in accepted:
-            types = " or ".join(TYPES[kind] for kind in accepted if kind in TYPES)
+            types = " or ".join(dict.fromkeys(TYPES[kind] for kind in accepted if kind in TYPES))
             hint = f"expected {types}" if types else nearest(value, accepted)
             raise ValueError(f"'{key}={value}' is invalid, {hint}")
     for key in required:

@@ -164,7 +164,7 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
     "pretrained": (bool, str),
     "view": VIEWS,
     "modalities": CAMERAS,
-    "overlap": (float, int),
+    "overlap": (float, 0),
     "layout": LAYOUTS,
     "on_error": ("stop", "skip"),
     "sync": ("frame", "time"),

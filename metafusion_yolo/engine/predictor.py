@@ -149,6 +149,8 @@ class FusionDetectionPredictor(DetectionPredictor):
         self, preds: list[torch.Tensor], img: torch.Tensor, orig_imgs: list[np.ndarray]
     ) -> list[FusionResults]:
         """Put the pair and its fusion beside the boxes."""
+        if self.slicing.size and getattr(self, "_feats", None) is not None:
+            raise ValueError("slice= finds boxes without features: set 'with_reid: False' in the tracker's YAML")
         if self._fusion is None and not self._said:
             self._say_what_is_missing()
         results = []
@@ -167,8 +169,6 @@ class FusionDetectionPredictor(DetectionPredictor):
 
     def _merged(self, whole: torch.Tensor, sliced: torch.Tensor) -> torch.Tensor:
         """Return the boxes (K, 6) of a pair and of its slices, each object once."""
-        if getattr(self, "_feats", None) is not None:
-            raise ValueError("slice= finds boxes without features: set 'with_reid: False' in the tracker's YAML")
         boxes = torch.cat((whole[:, :6], sliced.to(whole)))
         return merge(boxes, self.args.iou, self.args.max_det, self.args.agnostic_nms)
 
