@@ -11,7 +11,7 @@ from typing import Any
 from ultralytics.data.loaders import LoadStreams, SourceTypes
 from ultralytics.utils import LOGGER, ops
 
-from metafusion_yolo.data.camera import Camera
+from metafusion_yolo.data.camera import Camera, keep_opencv_quiet
 from metafusion_yolo.data.frames import FrameStacker
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.sources import PairedSource, is_path, moving_partner
@@ -71,6 +71,7 @@ class LoadStreamPair(LoadStreams):
         self.running = True
         self.count, self.time, self._pairs = -1, 0.0, 0
         self._began = time.monotonic()
+        keep_opencv_quiet()
         self.cameras = {
             camera: Camera(
                 int(address) if str(address).isdigit() else str(address),
