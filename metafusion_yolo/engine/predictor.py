@@ -26,7 +26,6 @@ class FusionDetectionPredictor(DetectionPredictor):
     Attributes:
         save_fused: Whether to write the fused image of every pair to `fused/` in the run's folder.
         view: What the detections are drawn on.
-        sync_report: What became of the frames of videos and live cameras, None for other sources.
     """
 
     save_fused = False
@@ -55,7 +54,6 @@ class FusionDetectionPredictor(DetectionPredictor):
             warn_of_other_cameras(self._trained_with, rig, source.data)
         args = self.args
         loader = load_pairs(source, rig, args.batch, args.vid_stride, in_order=args.stream_buffer)
-        self.sync_report = getattr(loader, "report", None)
         super().setup_source(loader, stride)
         if self.save_fused:
             (self.save_dir / "fused").mkdir(parents=True, exist_ok=True)

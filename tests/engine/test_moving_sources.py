@@ -88,9 +88,11 @@ def test_live_cameras_become_an_annotated_video_and_a_summary(tmp_path, caplog):
     assert any(record.message == f"Cameras: {report}" for record in caplog.records)
 
 
-def test_sources_that_do_not_move_have_no_report(videos):
+def test_only_sources_that_move_have_a_report(videos):
     model = MetaFusionYOLO("metafusion-yolov8n.yaml")
     assert model.sync_report is None
+    model.predict(videos[0], infrared=videos[1], imgsz=64, verbose=False)
+    assert model.sync_report.visible.matched == model.sync_report.infrared.matched == 6
     visible, infrared = next(moving_pairs(1, imgsz=64))
     model.predict(visible, infrared=infrared, imgsz=64, verbose=False)
     assert model.sync_report is None
