@@ -85,7 +85,16 @@ def _register(**args: Any) -> None:
     register_dataset(**args)
 
 
-RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo}
+def _metrics(metrics: str | None = None, **args: Any) -> None:
+    from metafusion_yolo.scoring import score_folders, table
+
+    names = metrics and [name.strip() for name in metrics.split(",")]
+    figures, file = score_folders(**args, metrics=names)
+    count = next(iter(figures.values())).images
+    say(f"{table(figures)}\n\nMean ± standard deviation over {count} pairs; a row for each in {file}")
+
+
+RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo, "metrics": _metrics}
 RUNS |= {"data synth": _synth, "data convert": _convert, "data check": _check_data, "data register": _register}
 SYNC = "sync=frame sync_tolerance=50 sync_offset=0 on_missing=error reconnect=30"
 TABLE = f"""
@@ -114,6 +123,10 @@ fuse: write fused images, without boxes
   ours  infrared=- layout=- on_error=stop {SYNC}
   host  model=required source=required imgsz=model's batch=1 device vid_stride project name=fuse exist_ok
   e.g.  model=best.pt source=my-pairs/images/val project=runs/fused
+metrics: score fused images of any method against their sources, by sixteen metrics of fusion quality
+  ours  fused=required visible=required infrared=required metrics=all project=runs/metrics name=metrics exist_ok=False
+  e.g.  fused=runs/fuse/fused visible=my-pairs/images/val infrared=my-pairs/infrared/val
+  e.g.  fused=theirs visible=tno/images infrared=tno/infrared metrics=EN,MI,SSIM,VIF
 benchmark: compare size, accuracy and speed of the exports
   ours  format=pt,torchscript,onnx
   host  model=required data=model's imgsz=model's device
@@ -151,6 +164,10 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "save_fused": "save the fused images too",
     "view": f"what to draw on: {', '.join(VIEWS)}",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
+    "fused": "folder of fused images",
+    "visible": "folder of the visible images, same names",
+    "metrics infrared": "folder of the infrared images, same names",
+    "metrics": "EN,SD,SF,AG,MI,NMI,CC,SCD,MSE,PSNR,SSIM,MS-SSIM,VIF,Qabf,Nabf,FMI",
     "sync": "pair two videos by frame or by time; live cameras go by time",
     "sync_tolerance": "largest difference in time within a pair, milliseconds",
     "sync_offset": "milliseconds by which the infrared camera reports a moment later",
