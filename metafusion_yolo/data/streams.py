@@ -26,7 +26,7 @@ TICK = 0.05  # seconds between two looks at whether a camera is missing
 def is_live(source: Any) -> bool:
     """Tell whether a source is a live camera: the number of a USB camera, or a URL that is no video file."""
     if isinstance(source, int):
-        return True
+        return not isinstance(source, bool)
     text = str(source) if is_path(source) else ""
     if text.isdigit():
         return not Path(text).exists()
