@@ -183,7 +183,7 @@ class MetaFusionYOLO(Model):
     @property
     def sync_report(self) -> SyncReport | None:
         """What became of the frames of the videos or live cameras of the last run; None for other sources."""
-        return getattr(self.predictor, "sync_report", None)
+        return getattr(getattr(self.predictor, "dataset", None), "report", None)
 
     def track(
         self, source: Any = None, stream: bool = False, persist: bool = False, **kwargs: Any

@@ -186,12 +186,19 @@ class LoadVideoPair(LoadImagesAndVideos):
 
     def _by_frame(self) -> Iterator[Shots]:
         """Yield the frames of the same number; where one is missing, what the rule says."""
+        apart = 0
         for row in zip_longest(*map(self._read, self.videos)):
             shots = {camera: shot for camera, shot in zip(self.videos, row, strict=True) if shot and shot.decoded}
             if None in row and self.sync.on_missing != "single":
                 self.report.count(shots, "left")
-                return
-            if shots and (len(shots) == len(self.videos) or self.sync.on_missing == "single"):
+                apart += 1
+                if self.sync.on_missing == "skip":
+                    return
+                if apart > FRAMES_APART:
+                    early = self.videos["infrared" if "visible" in shots else "visible"].path
+                    hint = "cut the other one too, or give on_missing=skip or on_missing=single"
+                    raise PairError(f"'{early}' ends after {self.count} frames, before the other video; {hint}")
+            elif shots and (len(shots) == len(self.videos) or self.sync.on_missing == "single"):
                 yield shots
             else:
                 self.report.count(shots, "unmatched")

@@ -40,7 +40,6 @@ class FusionDetectionPredictor(DetectionPredictor):
     Attributes:
         options: What to write beyond the host's files, and what to draw on.
         slicing: How large pairs are cut.
-        sync_report: What became of the frames of videos and live cameras, None for other sources.
     """
 
     options = OutputOptions()
@@ -70,7 +69,6 @@ class FusionDetectionPredictor(DetectionPredictor):
             warn_of_other_cameras(self._trained_with, rig, source.data)
         args = self.args
         loader = load_pairs(source, rig, args.batch, args.vid_stride, in_order=args.stream_buffer)
-        self.sync_report = getattr(loader, "report", None)
         super().setup_source(loader, stride)
         self.save_dir = get_save_dir(self.args)  # a folder anew for each call, as nothing is to be overwritten
         self._outputs = Outputs(self.save_dir, self.options)
