@@ -17,6 +17,7 @@ from metafusion_yolo.modes import ACCEPTED, MEANINGS, MODES, Mode, say
 HELP, VERSION = ("help", "-h", "--help"), ("version", "--version")
 SPECIAL = {"help": "show this; metafusion MODE help explains a mode", "version": "show the version"}
 FAULTS = (ValueError, TypeError, SyntaxError, FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
+FAULTS += (ModuleNotFoundError,)  # an export format whose package is not installed
 REFUSALS = re.compile("^(Dataset|Optimizer) '|^ERROR |acceptable suffix is")  # the host's RuntimeError, AssertionError
 NOISE = re.compile("\x1b\\[[0-9;]*m|[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff]|^\\[Errno \\d+\\] ")
 TYPES = {bool: "True or False", int: "a whole number", str: "a name or path", list: "a list"}

@@ -13,7 +13,7 @@ from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 from metafusion_yolo.benchmark import FORMATS, benchmark_formats
 from metafusion_yolo.config import nearest
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
-from metafusion_yolo.engine._host import load_fusion_checkpoint
+from metafusion_yolo.engine._host import load_fusion_checkpoint, refusals_named
 from metafusion_yolo.engine.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.predictor import FusionDetectionPredictor
 from metafusion_yolo.engine.results import VIEWS, FusionResults
@@ -92,13 +92,20 @@ class MetaFusionYOLO(Model):
         Raises:
             ValueError: If there is no data set, or nothing to resume; the host would train on COCO instead.
             PairError: If the data set does not pair up.
+            UnsafeCheckpointError: If `pretrained`, `resume` or `distill_model` names a file that could run code.
         """
         resume = kwargs.get("resume")
         if resume is True and (self.ckpt or {}).get("epoch", -1) < 0:
             raise ValueError(f"'{self.ckpt_path}' is a finished run; resume the last.pt of one that was cut off")
         if not (kwargs.get("data") or kwargs.get("cfg") or resume):
             raise ValueError("'data' is missing; give the YAML of a paired data set")
-        return super().train(trainer, **kwargs)
+        with refusals_named(kwargs.get("pretrained") if isinstance(kwargs.get("pretrained"), (str, Path)) else resume):
+            return super().train(trainer, **kwargs)
+
+    def load(self, weights: Any) -> MetaFusionYOLO:
+        """Take the weights of a stock or a fused checkpoint, of which what could run code is refused by name."""
+        with refusals_named(weights):
+            return super().load(weights)
 
     def _val_data(self) -> str:
         """Return the data set of the checkpoint; the host would fall back on COCO."""

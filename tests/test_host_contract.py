@@ -33,7 +33,7 @@ HOOKS = {
     "FusionResults": "__init__ new plot",
     "LoadPairs": "__init__ __len__ __next__",
     "LoadVideoPair": "__init__ __iter__ __next__ close",
-    "MetaFusionYOLO": "__init__ _load _new _val_data benchmark export predict task_map track train val",
+    "MetaFusionYOLO": "__init__ _load _new _val_data benchmark export load predict task_map track train val",
     "PairedYOLODataset": (
         "__init__ build_transforms cache_images cache_images_to_disk cache_labels get_cache_hash get_img_files "
         "load_image"

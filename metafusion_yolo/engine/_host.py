@@ -5,21 +5,46 @@ from __future__ import annotations
 import ast
 import pickle
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import torch
 from torch import nn
-from ultralytics.nn.tasks import load_checkpoint
-from ultralytics.utils import LOGGER
+from ultralytics.nn import tasks as host_tasks
+from ultralytics.utils import LOGGER, checks, env_bool
 from ultralytics.utils.torch_utils import unwrap_model
 
+from metafusion_yolo import config, criterion, schedule
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.nn import NUM_CHANNELS, attention, blocks, fusion, meta, rules, tasks, teaching
 from metafusion_yolo.nn.fusion import FusionNet
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 
+# Two switches of the host, which are the other way round with us unless the user has set them in the environment:
+# checkpoints are loaded by `weights_only` and an allow-list, and no package is installed behind one's back.
+host_tasks.SAFE_LOAD = env_bool("ULTRALYTICS_SAFE_LOAD", True)
+checks.AUTOINSTALL = env_bool("YOLO_AUTOINSTALL", False)
+
 INPUT_KEY = "pair_input"  # of a checkpoint's model YAML and of an export's metadata
 ORDER = "R,G,B,IR"
+
+
+def own_classes(*modules: ModuleType) -> list[type]:
+    """Return the classes that these modules define."""
+    return [
+        item
+        for module in modules
+        for item in vars(module).values()
+        if getattr(item, "__module__", "") == module.__name__ and isinstance(item, type)
+    ]
+
+
+torch.serialization.add_safe_globals(
+    own_classes(attention, blocks, config, criterion, fusion, meta, rules, schedule, tasks, teaching)
+)  # all that checkpoints of ours are made of, beside the host's and PyTorch's own
 
 
 def input_description(rig: Rig) -> dict[str, Any]:
@@ -67,17 +92,47 @@ def warn_of_other_cameras(trained: Rig | None, now: Rig, where: Any) -> None:
         LOGGER.warning(f"{' and '.join(keys)} in '{where}' differ from what the model was trained with")
 
 
+class UnsafeCheckpointError(TypeError):
+    """A checkpoint that asks for more than the classes of a detector, and that may run code when it is loaded."""
+
+
+@contextmanager
+def refusals_named(weights: Any = "the checkpoint") -> Iterator[None]:
+    """Say what it is in a checkpoint that the host refuses to load.
+
+    Raises:
+        UnsafeCheckpointError: In the place of any error that such a refusal has caused.
+    """
+    try:
+        yield
+    except (TypeError, FileNotFoundError) as error:
+        cause: BaseException | None = error
+        while cause and not isinstance(cause, pickle.UnpicklingError):
+            cause = cause.__cause__
+        name = re.search(r"GLOBAL (\S+)|class (\S+)|unsafe (.*?) blocked", str(cause or ""))
+        if not name:
+            raise
+        raise UnsafeCheckpointError(
+            f"'{weights}' was not loaded: it asks for {next(filter(None, name.groups()))}, which no checkpoint of a "
+            f"detector needs and which could run code; if you trust it, set ULTRALYTICS_SAFE_LOAD=0"
+        ) from error
+
+
 def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str, Any]]:
     """Load a checkpoint of a fused detector.
 
     Raises:
         FileNotFoundError: If there is no such file.
         TypeError: If the file is no checkpoint, or one of another model.
+        UnsafeCheckpointError: If it could run code of its own.
     """
     if not Path(weights).is_file():
         raise FileNotFoundError(f"no checkpoint '{weights}'; give the best.pt or last.pt of a training run")
     try:
-        model, checkpoint = load_checkpoint(weights)
+        with refusals_named(weights):
+            model, checkpoint = host_tasks.load_checkpoint(weights)
+    except UnsafeCheckpointError:
+        raise
     except (TypeError, AttributeError, KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise TypeError(f"'{weights}' is no checkpoint of metafusion_yolo ({one_line(error)})") from error
     if not isinstance(model, FusionDetectionModel):
@@ -86,6 +141,25 @@ def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str
             f"one from it: metafusion train model=metafusion-yolov8n.yaml pretrained={weights} data=..."
         )
     return model, checkpoint
+
+
+@contextmanager
+def missing_packages_named() -> Iterator[None]:
+    """Say how to get the package that a format needs.
+
+    Raises:
+        ModuleNotFoundError: In one line.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        name = (error.name or str(error)).partition(".")[0]
+        package = {"paddle": "paddlepaddle", "cv2": "opencv-python"}.get(name, name.replace("_", "-"))
+        raise ModuleNotFoundError(
+            f"this format needs the package '{package}', which is not installed: pip install {package}, or set "
+            f"YOLO_AUTOINSTALL=1 to let Ultralytics install what it needs",
+            name=name,
+        ) from error
 
 
 def data_error(error: BaseException, data: Any) -> Exception:

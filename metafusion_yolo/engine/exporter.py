@@ -13,7 +13,13 @@ from ultralytics.utils import LOGGER
 from metafusion_yolo import __version__
 from metafusion_yolo.data.dataset import build_paired_dataset
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.engine._host import INPUT_KEY, input_description, rig_of, warn_of_other_cameras
+from metafusion_yolo.engine._host import (
+    INPUT_KEY,
+    input_description,
+    missing_packages_named,
+    rig_of,
+    warn_of_other_cameras,
+)
 from metafusion_yolo.resources import find_data_yaml
 
 
@@ -23,7 +29,8 @@ class FusionDetectionExporter(Exporter):
     def __call__(self, model: Any) -> str:
         """Export the model; how its cameras go together is put into the metadata."""
         self._input = input_description(rig_of(model) or Rig())
-        return super().__call__(model)
+        with missing_packages_named():
+            return super().__call__(model)
 
     def get_int8_calibration_dataloader(self, prefix: str = "") -> Any:
         """Calibrate on pairs, normalised and registered; the host would read the visible images alone."""

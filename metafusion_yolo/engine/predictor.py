@@ -16,7 +16,7 @@ from metafusion_yolo.data.loaders import load_pairs
 from metafusion_yolo.data.planes import PLANES
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import PairedSource
-from metafusion_yolo.engine._host import front_end, rig_of, warn_of_other_cameras
+from metafusion_yolo.engine._host import front_end, missing_packages_named, rig_of, warn_of_other_cameras
 from metafusion_yolo.engine.results import FusionResults, pack_fusion
 
 
@@ -33,7 +33,8 @@ class FusionDetectionPredictor(DetectionPredictor):
 
     def setup_model(self, model: Any, verbose: bool = True) -> None:
         """Listen to the front-end, whose output would otherwise stay inside the model."""
-        super().setup_model(model, verbose)
+        with missing_packages_named():
+            super().setup_model(model, verbose)
         self._fusion: Any = None
         self._trained_with = rig_of(self.model)
         fusion = front_end(self.model)
