@@ -17,7 +17,7 @@ from metafusion_yolo.modes import ACCEPTED, MEANINGS, MODES, Mode, say
 HELP, VERSION = ("help", "-h", "--help"), ("version", "--version")
 SPECIAL = {"help": "show this; metafusion MODE help explains a mode", "version": "show the version"}
 FAULTS = (ValueError, TypeError, SyntaxError, FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
-FAULTS += (ModuleNotFoundError,)  # an export format whose package is not installed
+MISSING = ModuleNotFoundError  # the package of an export format
 REFUSALS = re.compile("^(Dataset|Optimizer) '|^ERROR |acceptable suffix is")  # the host's RuntimeError, AssertionError
 NOISE = re.compile("\x1b\\[[0-9;]*m|[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff]|^\\[Errno \\d+\\] ")
 TYPES = {bool: "True or False", int: "a whole number", str: "a name or path", list: "a list"}
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _dispatch(list(sys.argv[1:] if argv is None else argv))
     except (Exception, KeyboardInterrupt) as error:
         refused = isinstance(error, (RuntimeError, AssertionError)) and REFUSALS.search(str(error))
-        expected = refused or isinstance(error, (KeyboardInterrupt, *FAULTS))
+        expected = refused or isinstance(error, (KeyboardInterrupt, MISSING, *FAULTS))
         if not expected or os.environ.get("METAFUSION_DEBUG", "0") not in ("", "0"):
             raise
         interrupted = isinstance(error, KeyboardInterrupt)

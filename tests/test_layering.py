@@ -23,6 +23,7 @@ LAYERS = [
     ["criterion"],
     ["nn.tasks"],
     ["data"],
+    ["runtime"],
     ["engine"],
     ["benchmark"],
     ["model"],

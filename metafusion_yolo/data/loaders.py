@@ -15,9 +15,10 @@ from ultralytics.data.utils import VID_FORMATS
 
 from metafusion_yolo.data.memory import describe
 from metafusion_yolo.data.pairs import PairError
-from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_visible, spread
+from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_visible
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import BY_RULE, PairedSource, file_pairs, is_path, memory_pairs, tensor_pairs
+from metafusion_yolo.data.thermal import spread
 
 Batch = tuple[list[str], list[np.ndarray], list[str]]
 

@@ -32,7 +32,7 @@ INPUT_KEY = "pair_input"  # of a checkpoint's model YAML and of an export's meta
 ORDER = "R,G,B,IR"
 
 
-def own_classes(*modules: ModuleType) -> list[type]:
+def own_classes(*modules: ModuleType) -> list[Any]:
     """Return the classes that these modules define."""
     return [
         item
