@@ -18,6 +18,7 @@ from metafusion_yolo.engine.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.predictor import FusionDetectionPredictor
 from metafusion_yolo.engine.results import VIEWS, FusionResults
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
+from metafusion_yolo.engine.triton import check_servable, write_repository
 from metafusion_yolo.engine.validator import FusionDetectionValidator
 from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
 from metafusion_yolo.resources import find_data_yaml
@@ -102,7 +103,7 @@ class MetaFusionYOLO(Model):
         with refusals_named(kwargs.get("pretrained") if isinstance(kwargs.get("pretrained"), (str, Path)) else resume):
             return super().train(trainer, **kwargs)
 
-    def load(self, weights: Any) -> MetaFusionYOLO:
+    def load(self, weights: Any = "yolov8n.pt") -> MetaFusionYOLO:
         """Take the weights of a stock or a fused checkpoint, of which what could run code is refused by name."""
         with refusals_named(weights):
             return super().load(weights)
@@ -174,10 +175,21 @@ class MetaFusionYOLO(Model):
         """
         return super().val(partial(validator or FusionDetectionValidator, modalities=modalities), **kwargs)
 
-    def export(self, **kwargs: Any) -> str:
+    def export(
+        self,
+        inputs: str = "one",
+        fused: bool = False,
+        fusion_weights: bool = False,
+        triton: str | Path | None = None,
+        **kwargs: Any,
+    ) -> str:
         """Export the front-end and the detector as one model.
 
         Args:
+            inputs: "one" input of four channels, R, G, B, IR, or "two": `visible` and `infrared`.
+            fused: Whether to add the fused image (B, 3, H, W) to the outputs.
+            fusion_weights: Whether to add the weights of the cameras (B, 2, H, W) too.
+            triton: Folder in which to write a model repository of the Triton Inference Server; ONNX and OpenVINO only.
             **kwargs: The host's export arguments, `format="onnx"` first of all.
 
         Returns:
@@ -186,7 +198,15 @@ class MetaFusionYOLO(Model):
         self._check_is_pytorch_model()
         method = {"imgsz": self.model.args["imgsz"], "batch": 1, "data": None, "device": None, "verbose": False}
         overrides = {**self.overrides, **method, **kwargs, "mode": "export"}
-        return FusionDetectionExporter(overrides=overrides, _callbacks=self.callbacks)(model=self.model)
+        if triton is not None:
+            check_servable(overrides.get("format"))
+        exporter = FusionDetectionExporter(
+            overrides=overrides, _callbacks=self.callbacks, inputs=inputs, fused=fused, fusion_weights=fusion_weights
+        )
+        file = exporter(model=self.model)
+        if triton is not None:
+            write_repository(file, triton)
+        return file
 
     def benchmark(
         self, data: str | None = None, format: str | list[str] | None = None, verbose: bool = False, **kwargs: Any
@@ -215,11 +235,13 @@ class MetaFusionYOLO(Model):
             **kwargs: The host's prediction arguments, `project=` and `name=` among them.
 
         Raises:
-            TypeError: For an export, which gives boxes but not the fused image.
+            TypeError: For an export that gives boxes but not the fused image.
         """
-        if not isinstance(self.model, FusionDetectionModel):
-            raise TypeError(f"'{self.model_name}' is an export, which gives no fused image; use the .pt checkpoint")
         kwargs = {"name": "fuse", **kwargs, "save": False, "stream": True, "verbose": False}
         for result in self.predict(source, infrared=infrared, save_fused=True, **kwargs):
-            if result.fused_path is not None:
-                yield result.fused_path
+            if result.fused_path is None:
+                raise TypeError(
+                    f"'{self.model_name}' is an export, which gives no fused image; use the .pt checkpoint, or export "
+                    f"it with fused=True"
+                )
+            yield result.fused_path

@@ -39,6 +39,8 @@ def _stream(method: Callable[..., Any], **args: Any) -> None:
 
 def _export(method: Callable[..., Any], **args: Any) -> None:
     path = method(**{"format": "onnx", **args})
+    if args.get("triton"):
+        say(f"\nServe it: tritonserver --model-repository={shlex.quote(args['triton'])}")
     say(f"\nUse it:  metafusion predict model={shlex.quote(str(path))} source=...")
 
 
@@ -106,8 +108,11 @@ track: follow objects through a pair of videos
   host  model=required source=required tracker conf=0.1 iou imgsz=model's device vid_stride save show project name
   e.g.  model=best.pt source=visible.mp4 infrared=infrared.mp4
 export: write front-end and detector as one ONNX, TorchScript, ... model
-  host  model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify
+  ours  inputs=one fused=False fusion_weights=False triton=-
+  host  model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify nms data=model's
   e.g.  model=best.pt format=onnx
+  e.g.  model=best.pt format=openvino quantize=8 data=pairs.yaml
+  e.g.  model=best.pt inputs=two fused=True triton=models
 fuse: write fused images, without boxes
   ours  infrared=-
   host  model=required source=required imgsz=model's batch=1 device vid_stride project name=fuse exist_ok
@@ -138,11 +143,16 @@ data register: find where the infrared camera looks in the visible image, and wr
 VIEWS, CAMERAS = ("fused", "visible", "infrared"), ("both", "visible", "infrared")
 LABELS = ("visible", "infrared", "union")
 ACCEPTED = {"infrared": (str, list, tuple, type(None)), "pretrained": (bool, str), "view": VIEWS, "modalities": CAMERAS}
-ACCEPTED |= {"labels": LABELS, "per": ("dataset", "sequence"), "matrix": (list, tuple)}
+ACCEPTED |= {"inputs": ("one", "two"), "labels": LABELS, "per": ("dataset", "sequence"), "matrix": (list, tuple)}
 MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead; "MODE ARGUMENT" for one mode
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
     "save_fused": "save the fused images too",
     "view": f"what to draw on: {', '.join(VIEWS)}",
+    "inputs": "one: a tensor R, G, B, IR; two: visible and infrared",
+    "fused": "add the fused image to the outputs",
+    "fusion_weights": "add the weights of the cameras too",
+    "triton": "folder for a model repository of the Triton Inference Server",
+    "export data": "data set of pairs to calibrate INT8 on",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
     "data convert format": "llvip, m3fd, flir-aligned, kaist, drone-vehicle, vedai, msrs, voc, coco or yolo",
     "src": "root folder of the data set as published",

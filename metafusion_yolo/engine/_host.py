@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import pickle
 import re
 from collections.abc import Iterator
@@ -14,11 +13,13 @@ from typing import Any
 import torch
 from torch import nn
 from ultralytics.nn import tasks as host_tasks
+from ultralytics.nn.autobackend import AutoBackend
 from ultralytics.utils import LOGGER, checks, env_bool
 from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo import config, criterion, schedule
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.engine._backends import BACKENDS, INPUT_KEY, pair_input
 from metafusion_yolo.nn import NUM_CHANNELS, attention, blocks, fusion, meta, rules, tasks, teaching
 from metafusion_yolo.nn.fusion import FusionNet
 from metafusion_yolo.nn.tasks import FusionDetectionModel
@@ -27,8 +28,8 @@ from metafusion_yolo.nn.tasks import FusionDetectionModel
 # checkpoints are loaded by `weights_only` and an allow-list, and no package is installed behind one's back.
 host_tasks.SAFE_LOAD = env_bool("ULTRALYTICS_SAFE_LOAD", True)
 checks.AUTOINSTALL = env_bool("YOLO_AUTOINSTALL", False)
+AutoBackend._BACKEND_MAP.update(BACKENDS)
 
-INPUT_KEY = "pair_input"  # of a checkpoint's model YAML and of an export's metadata
 ORDER = "R,G,B,IR"
 
 
@@ -49,7 +50,7 @@ torch.serialization.add_safe_globals(
 
 def input_description(rig: Rig) -> dict[str, Any]:
     """Return what a checkpoint or an export remembers about its input."""
-    return {"channels": NUM_CHANNELS, "order": ORDER, "range": [0, 1], **rig.to_yaml()}
+    return {"channels": NUM_CHANNELS, "order": ORDER, "range": [0, 1], "layout": "BCHW", **rig.to_yaml()}
 
 
 def native_model(backend: Any) -> nn.Module | None:
@@ -80,9 +81,13 @@ def rig_of(backend: Any) -> Rig | None:
     if model is not None:
         description = getattr(model, "yaml", {}).get(INPUT_KEY)
     else:
-        description = getattr(backend, "metadata", {}).get(INPUT_KEY)
-        description = ast.literal_eval(description) if isinstance(description, str) else description
+        description = pair_input(getattr(backend, "metadata", {}))
     return Rig.from_yaml(description, "the model") if description else None
+
+
+def extra_outputs(backend: Any) -> list[str]:
+    """Return what an export gives beside its boxes: "fused", "fusion_weights"."""
+    return pair_input(getattr(backend, "metadata", {})).get("outputs", [])[1:] if native_model(backend) is None else []
 
 
 def warn_of_other_cameras(trained: Rig | None, now: Rig, where: Any) -> None:

@@ -16,7 +16,7 @@ from metafusion_yolo.data.loaders import load_pairs
 from metafusion_yolo.data.planes import PLANES
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import PairedSource
-from metafusion_yolo.engine._host import front_end, missing_packages_named, rig_of, warn_of_other_cameras
+from metafusion_yolo.engine._host import extra_outputs, front_end, missing_packages_named, rig_of, warn_of_other_cameras
 from metafusion_yolo.engine.results import FusionResults, pack_fusion
 
 
@@ -37,6 +37,7 @@ class FusionDetectionPredictor(DetectionPredictor):
             super().setup_model(model, verbose)
         self._fusion: Any = None
         self._trained_with = rig_of(self.model)
+        self._extra = extra_outputs(self.model)
         fusion = front_end(self.model)
         if fusion is not None:
             fusion.register_forward_hook(self._keep_fusion)
@@ -68,9 +69,13 @@ class FusionDetectionPredictor(DetectionPredictor):
         return boxed
 
     def inference(self, im: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        """Forget the fusion of the batch before."""
+        """Forget the fusion of the batch before, and take that of an export off its boxes."""
         self._fusion = None
-        return super().inference(im, *args, **kwargs)
+        preds = super().inference(im, *args, **kwargs)
+        if self._extra:  # of an export
+            preds, *images = preds
+            self._fusion = dict(zip(self._extra, images, strict=True))
+        return preds
 
     def postprocess(self, preds: Any, img: torch.Tensor, orig_imgs: Any, **kwargs: Any) -> list[FusionResults]:
         """Keep the channel order of tensors, which the host would reverse."""

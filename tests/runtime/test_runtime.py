@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,17 +16,13 @@ from metafusion_yolo.runtime import Detections, Detector, read_counts, select
 from metafusion_yolo.runtime import read_visible as read_bgr
 from metafusion_yolo.runtime.__main__ import main
 
-from .conftest import IMGSZ
+from ..conftest import EXPORT_IMGSZ as IMGSZ
+from ..conftest import real_pairs as pairs
 
 CAMERAS = {
     "thermal": {"normalize": "fixed", "range": [7000, 7243], "invert": True},
     "registration": {"matrix": [[1.45, 0.02, 3.0], [-0.02, 1.4, 2.0], [0.0003, 0, 1]]},
 }
-
-
-def pairs(root: Path, count: int = 10) -> list[tuple[Path, Path]]:
-    visible = sorted((root / "images" / "val").iterdir())[:count]
-    return [(file, next((root / "infrared" / "val").glob(f"{file.stem}.*"))) for file in visible]
 
 
 def same(found: Detections, result, pixels: float = 0.02, score: float = 1e-4) -> None:
