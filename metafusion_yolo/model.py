@@ -10,7 +10,7 @@ from typing import Any
 from ultralytics.engine.model import Model
 from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 
-from metafusion_yolo.benchmark import FORMATS, benchmark_formats
+from metafusion_yolo.benchmark import benchmark_formats
 from metafusion_yolo.config import nearest
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
 from metafusion_yolo.engine._host import load_fusion_checkpoint, refusals_named
@@ -211,20 +211,21 @@ class MetaFusionYOLO(Model):
     def benchmark(
         self, data: str | None = None, format: str | list[str] | None = None, verbose: bool = False, **kwargs: Any
     ) -> list[dict[str, Any]]:
-        """Measure size, accuracy and speed of the checkpoint and of its exports, one pair at a time.
+        """Measure size, accuracy and speed of the checkpoint and of its exports.
 
         Args:
             data: Paired data set; None for the one of the checkpoint.
-            format: Formats, as a list or a comma-separated string; None for those that run everywhere.
-            verbose: Whether to log each validation in full.
-            **kwargs: The host's arguments, such as `imgsz` and `device`.
+            format: Formats, as a list or a comma-separated string, "onnx:16" in FP16 and "onnx:8" in INT8; None for
+                those whose packages are installed.
+            verbose: The host's, of no effect.
+            **kwargs: The host's arguments: `imgsz`, `device`, `project`, `name`, `exist_ok`.
 
         Returns:
             A row a format, see :func:`metafusion_yolo.benchmark.benchmark_formats`.
         """
         self._check_is_pytorch_model()
-        formats = [name.strip() for name in format.split(",")] if isinstance(format, str) else format or FORMATS
-        return benchmark_formats(self, data or self.overrides.get("data"), tuple(formats), verbose=verbose, **kwargs)
+        formats = [name.strip() for name in format.split(",")] if isinstance(format, str) else format
+        return benchmark_formats(self, data or self._val_data(), formats, **kwargs)
 
     def fuse_images(self, source: Any, infrared: Any = BY_RULE, **kwargs: Any) -> Iterator[Path]:
         """Write fused images, without boxes, and yield their paths one by one.

@@ -118,9 +118,9 @@ fuse: write fused images, without boxes
   host  model=required source=required imgsz=model's batch=1 device vid_stride project name=fuse exist_ok
   e.g.  model=best.pt source=my-pairs/images/val project=runs/fused
 benchmark: compare size, accuracy and speed of the exports
-  ours  format=pt,torchscript,onnx
-  host  model=required data=model's imgsz=model's device
-  e.g.  model=best.pt data=pairs.yaml format=pt,onnx
+  ours  format=installed
+  host  model=required data=model's imgsz=model's device project=runs name=benchmark exist_ok
+  e.g.  model=best.pt data=pairs.yaml format=pt,onnx,onnx:16,openvino,openvino:8
 demo: train, validate, predict and export on synthetic pairs, in minutes on a CPU
   ours  epochs=24 imgsz=160 train=160 val=40 batch=8 seed=0 pretrained=False project=runs/demo name=demo exist_ok=False
   e.g.
@@ -171,7 +171,8 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "data": "data-set YAML: path, train, val, names, infrared, ...; of predict: what it says of the cameras",
     "source": "visible side: image, folder, glob, .txt list or video",
     "imgsz": "image size in pixels",
-    "format": "onnx, torchscript, openvino, engine, ...; benchmark: several with commas, pt as well",
+    "format": "onnx, torchscript, openvino, engine, ...",
+    "benchmark format": "with commas: pt, onnx, openvino ..., onnx:16 for FP16, onnx:8 for INT8",
     "quantize": "precision in bits: 32, 16 or 8",
 }
 
