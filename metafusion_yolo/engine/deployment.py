@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import onnx
 import torch
-from onnx import helper
 from torch import Tensor, nn
 from ultralytics.engine.exporter import ExportWrapper
 
@@ -60,6 +58,8 @@ def rename_onnx(file: str | Path, inputs: Sequence[str]) -> None:
         file: ONNX file with the input `images` (B, 4, H, W), rewritten.
         inputs: Names of the inputs.
     """
+    import onnx
+
     model = onnx.load(file)
     graph = model.graph
     names = {value.name: f"output{i}" for i, value in enumerate(graph.output)}
@@ -75,6 +75,6 @@ def rename_onnx(file: str | Path, inputs: Sequence[str]) -> None:
             part.CopyFrom(whole)
             part.name, part.type.tensor_type.shape.dim[1].dim_value = name, channels
         graph.input.remove(whole)
-        graph.node.insert(0, helper.make_node("Concat", inputs, [whole.name], name="pair", axis=1))
+        graph.node.insert(0, onnx.helper.make_node("Concat", inputs, [whole.name], name="pair", axis=1))
     onnx.checker.check_model(model)
     onnx.save(model, file)
