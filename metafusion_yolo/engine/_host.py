@@ -107,6 +107,7 @@ def refusals_named(weights: Any = "the checkpoint") -> Iterator[None]:
 
     Raises:
         UnsafeCheckpointError: In the place of any error that such a refusal has caused.
+        TypeError: If it is a class of ours that is gone.
     """
     try:
         yield
@@ -117,9 +118,14 @@ def refusals_named(weights: Any = "the checkpoint") -> Iterator[None]:
         name = re.search(r"GLOBAL (\S+)|class (\S+)|unsafe (.*?) blocked", str(cause or ""))
         if not name:
             raise
+        asked = next(filter(None, name.groups()))
+        if asked.startswith("metafusion_yolo."):
+            raise TypeError(
+                f"'{weights}' is of another version of metafusion_yolo, with {asked}; train again"
+            ) from error
         raise UnsafeCheckpointError(
-            f"'{weights}' was not loaded: it asks for {next(filter(None, name.groups()))}, which no checkpoint of a "
-            f"detector needs and which could run code; if you trust it, set ULTRALYTICS_SAFE_LOAD=0"
+            f"'{weights}' was not loaded: it asks for {asked}, which no checkpoint of a detector needs and which could "
+            f"run code; if you trust it, set ULTRALYTICS_SAFE_LOAD=0"
         ) from error
 
 
@@ -133,13 +139,11 @@ def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str
     """
     if not Path(weights).is_file():
         raise FileNotFoundError(f"no checkpoint '{weights}'; give the best.pt or last.pt of a training run")
-    try:
-        with refusals_named(weights):
+    with refusals_named(weights):
+        try:
             model, checkpoint = host_tasks.load_checkpoint(weights)
-    except UnsafeCheckpointError:
-        raise
-    except (TypeError, AttributeError, KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise TypeError(f"'{weights}' is no checkpoint of metafusion_yolo ({one_line(error)})") from error
+        except (TypeError, AttributeError, KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise TypeError(f"'{weights}' is no checkpoint of metafusion_yolo ({one_line(error)})") from error
     if not isinstance(model, FusionDetectionModel):
         raise TypeError(
             f"'{weights}' holds a stock {type(model).__name__}, which reads single images, not pairs; train a fused "

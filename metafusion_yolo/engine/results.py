@@ -32,8 +32,9 @@ class FusionResults(Results):
 
     Args:
         pair: (H, W, 4) uint8, R, G, B, IR.
-        fusion: `infrared_weight` (1, h / 4, w / 4) and `detail` (1, h, w) of the front-end at the network's size, or
-            those of an export: `fused` (3, h, w) and perhaps `infrared_weight` (1, h, w); None where there is neither.
+        fusion: What the front-end predicted at a quarter of the network's size (h, w): `infrared_weight`
+            (1, h / 4, w / 4) and `coefficients` (3, h / 4, w / 4) of :class:`~metafusion_yolo.nn.fusion.FusionOutput`;
+            or what an export gives: `fused` (3, h, w) and perhaps `infrared_weight` (1, h, w); None for neither.
         view: See above.
         **kwargs: As for the host's results.
     """
@@ -59,34 +60,36 @@ class FusionResults(Results):
         """Share of each camera at each pixel, (2, H, W) float32 in [0, 1], visible first; None for plain exports."""
         if self._fusion is None or "infrared_weight" not in self._fusion:
             return None
-        infrared = self._at_image_size(self._fusion, "infrared_weight")[0, 0]
+        infrared = self._at_image_size("infrared_weight")[0, 0]
         return torch.stack((1 - infrared, infrared)).numpy()
 
     @cached_property
     def fused(self) -> np.ndarray | None:
         """Fused image (H, W, 3) uint8, RGB, in the size of the visible image; None for exports without it.
 
-        It is composed at the native size from the weights and the detail term, so it is as sharp as the sources;
-        that of an export is enlarged from the network's size.
+        It is composed at the native size from the coefficients, so it is as sharp as the sources; that of an export is
+        enlarged from the network's size.
         """
         if self._fusion is None:
             return None
         if "fused" in self._fusion:  # of an export, at the network's size
-            planes = self._at_image_size(self._fusion, "fused")
+            planes = self._at_image_size("fused")
             return (planes[0].permute(1, 2, 0).clamp(0, 1) * 255).round().byte().numpy()
         rgb = torch.from_numpy(self.orig_img[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255
         infrared = torch.from_numpy(self.infrared)[None, None].float() / 255
         luminance = rgb_to_luminance(rgb)
-        weight = torch.from_numpy(cast(np.ndarray, self.fusion_weights)[1:])[None]
-        detail = self._at_image_size(self._fusion, "detail")
-        fused = replace_luminance(rgb, (luminance + weight * (infrared - luminance) + detail).clamp(0, 1), luminance)
+        visible_factor, infrared_factor, offset = self._at_image_size("coefficients").split(1, 1)
+        fused_luminance = (visible_factor * luminance + infrared_factor * infrared + offset).clamp(0, 1)
+        fused = replace_luminance(rgb, fused_luminance, luminance)
         return (fused[0].permute(1, 2, 0) * 255).round().byte().numpy()
 
-    def _at_image_size(self, fusion: dict[str, Tensor], key: str) -> Tensor:
-        """Bring a plane to the network's size, take the letterbox off, and resize it to (1, C, H, W)."""
-        network_size = fusion["fused" if "fused" in fusion else "detail"].shape[-2:]
-        plane = F.interpolate(fusion[key][None].float(), size=network_size, mode="bilinear", align_corners=False)
-        return scale_masks(plane, self.orig_shape)
+    def _at_image_size(self, key: str) -> Tensor:
+        """Bring maps to the network's size, take the letterbox off, and resize them to (1, C, H, W)."""
+        fusion = cast(dict[str, Tensor], self._fusion)
+        maps = fusion[key][None].float()
+        if "coefficients" in fusion:  # of the front-end; an export gives all at the network's size
+            maps = F.interpolate(maps, scale_factor=4, mode="bilinear", align_corners=False)
+        return scale_masks(maps, self.orig_shape)
 
     def image(self, view: str) -> np.ndarray:
         """Return one of the views as (H, W, 3) uint8, B, G, R, as OpenCV draws and writes.
@@ -123,8 +126,8 @@ def pack_fusion(output: dict[str, Tensor], i: int) -> dict[str, Tensor]:
         output: Of the front-end, or the extra outputs of an export by name.
         i: Index of the pair.
     """
-    base, weights = ("detail", "weights") if "detail" in output else ("fused", "fusion_weights")
-    planes = {base: output[base][i]}
+    base, weights = ("coefficients", "weights") if "coefficients" in output else ("fused", "fusion_weights")
+    maps = {base: output[base][i]}
     if weights in output:
-        planes["infrared_weight"] = output[weights][i, 1:2]
-    return {key: plane.half().cpu() for key, plane in planes.items()}
+        maps["infrared_weight"] = output[weights][i, 1:2]
+    return {name: map_.half().cpu() for name, map_ in maps.items()}

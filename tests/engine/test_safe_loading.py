@@ -105,6 +105,19 @@ def test_our_checkpoints_load(run, file):
     assert isinstance(load_checkpoint(run.folder / "weights" / file)[0], FusionDetectionModel)
 
 
+def test_a_class_of_another_version_is_told_from_hostile_ones(tmp_path, monkeypatch):
+    model = FusionDetectionModel("metafusion-yolov8n.yaml", verbose=False)
+    gone = type("DetailBranch", (torch.nn.Module,), {"__module__": "metafusion_yolo.nn.blocks"})
+    monkeypatch.setattr("metafusion_yolo.nn.blocks.DetailBranch", gone, raising=False)
+    model.fusion.detail = gone()
+    torch.save({"model": model}, tmp_path / "old.pt")
+    monkeypatch.undo()
+    with pytest.raises(
+        TypeError, match=r"of another version of metafusion_yolo, with metafusion_yolo\.nn\.blocks\.Det"
+    ):
+        MetaFusionYOLO(tmp_path / "old.pt")
+
+
 def test_nothing_is_installed(monkeypatch):
     monkeypatch.setattr(checks.subprocess, "check_output", lambda *a, **k: pytest.fail("an installer was started"))
     assert not checks.check_requirements("a-package-that-is-not-there>=1")
