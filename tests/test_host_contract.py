@@ -25,7 +25,7 @@ HOST = f"ultralytics {ultralytics.__version__}"
 HOOKS = {
     "FusedOutputModel": "__init__",
     "FusionDetectionExporter": (
-        "__call__ __init__ _transform_fn export_onnx get_int8_calibration_dataloader run_callbacks"
+        "__call__ __init__ _transform_fn export_coreml export_onnx get_int8_calibration_dataloader run_callbacks"
     ),
     "FusionDetectionModel": "__init__ _predict_augment _predict_once info init_criterion load loss",
     "FusionDetectionPredictor": "construct_results inference postprocess pre_transform setup_model setup_source",

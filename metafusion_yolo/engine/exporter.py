@@ -111,6 +111,17 @@ class FusionDetectionExporter(Exporter):
             rename_onnx(file, INPUTS[self.inputs])
         return file
 
+    def export_coreml(self, *args: Any, **kwargs: Any) -> Any:
+        """Take the pair as a tensor in [0, 1]; the host declares an image, which has three channels at most."""
+        import coremltools
+
+        image_type = coremltools.ImageType
+        coremltools.ImageType = lambda name, shape, **_: coremltools.TensorType(name, shape=tuple(shape))
+        try:
+            return super().export_coreml(*args, **kwargs)
+        finally:
+            coremltools.ImageType = image_type
+
     def _transform_fn(self, data_item: Any) -> Any:
         """Calibrate two inputs with two images."""
         pair = super()._transform_fn(data_item)
