@@ -93,7 +93,7 @@ class FusionNet(nn.Module):
             features = self.attention(query=features, context=meta_features[STRIDE])
         stems = torch.cat((visible_stem, infrared_stem), 1)
         weights, gains = self.decoder(features, stems, available=present(luminance, infrared))
-        means = torch.cat((F.avg_pool2d(luminance, 4), F.avg_pool2d(infrared, 4)), 1)
+        means = torch.cat((F.avg_pool2d(luminance, 4, 4), F.avg_pool2d(infrared, 4, 4)), 1)  # X2Paddle wants the stride
         coefficients = affine_coefficients(weights, gains, means)
         visible_factor, infrared_factor, offset = map(self.upsample, coefficients.split(1, 1))
         fused_luminance = (visible_factor * luminance + infrared_factor * infrared + offset).clamp_(0, 1)
