@@ -68,6 +68,31 @@ def test_export_predicts_validates_and_tracks_like_the_checkpoint(coco, export, 
         assert model.val(**kwargs).box.map50 == pytest.approx(coco.val(**kwargs).box.map50, abs=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("form", "package"),
+    [("mnn", "MNN"), ("ncnn", "ncnn"), ("executorch", "executorch"), ("litert", "litert_torch"), ("paddle", "paddle")],
+)
+def test_formats_of_other_packages_where_they_are_installed(coco, export, roadscene, form, package):
+    pytest.importorskip(package)
+    model = MetaFusionYOLO(export(format=form))
+    source = [visible for visible, _ in real_pairs(roadscene, 2)]
+    results = zip(coco.predict(source, **OPTIONS), model.predict(source, **OPTIONS), strict=True)
+    assert sum(compare(*pair) for pair in results) > 2
+
+
+def test_core_ml_takes_the_pair_as_a_tensor(export):
+    coremltools = pytest.importorskip("coremltools")
+    (description,) = coremltools.utils.load_spec(str(export(format="coreml", imgsz=64))).description.input
+    assert [*description.type.multiArrayType.shape] == [1, 4, 64, 64]
+
+
+def test_static_graph_has_no_operator_that_a_small_runtime_rejects(onnx):
+    kinds = {node.op_type for node in onnx_package.load(onnx).graph.node}
+    rejected = {"Cast", "Einsum", "Equal", "Gather", "Greater", "If", "Less", "Loop", "NonZero", "Shape", "Where"}
+    assert not kinds & rejected  # a comparison stopped NCNN
+
+
 def test_metadata_tell_all_that_a_user_of_the_file_needs(export):
     cameras = {"infrared": "lwir", "thermal": {"normalize": "clahe"}, "registration": [[1, 0, 5], [0, 1, 2], [0, 0, 1]]}
     for kwargs in ({}, {"format": "torchscript"}):
