@@ -149,7 +149,9 @@ def export(model: Any, data: str, form: str, folder: Path, **kwargs: Any) -> str
         return copy
     arguments = {**kwargs, "format": name, "verbose": False}
     if bits:
-        arguments |= {"quantize": int(bits), "data": data}
+        known = export_formats()
+        calibrated = "data" in known["Arguments"][known["Argument"].index(name)]
+        arguments |= {"quantize": int(bits), **({"data": data} if calibrated else {})}
     return type(model)(copy).export(**arguments)
 
 
