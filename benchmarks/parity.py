@@ -3,6 +3,8 @@
 FP32 passes if every detection has its partner, with IoU >= 0.98 and a score within 0.01; FP16 if mAP50 is within
 1 point of PyTorch, INT8 within 3. Prints a table, writes JSON, and exits with 1 if a format does not pass.
 
+Give --classes where some have a handful of boxes: one of them more or less is points of mAP50.
+
     python benchmarks/parity.py best.pt pairs.yaml --imgsz 512 --formats pt,onnx,openvino,onnx:16,onnx:8
 """
 
@@ -18,7 +20,7 @@ import torch
 import ultralytics
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.benchmark import table
+from metafusion_yolo.benchmark import benchmark_formats, table
 
 MIN_IOU, SCORE = 0.98, 0.01
 POINTS = {"16": 1.0, "8": 3.0}  # of mAP50 that a precision may cost
@@ -51,10 +53,13 @@ def main() -> int:
     parser.add_argument("data", help="data-set YAML, whose 'val' holds at least 30 pairs")
     parser.add_argument("--imgsz", type=int, default=640)
     parser.add_argument("--formats", default=None, help="as of metafusion benchmark; default: what is installed")
+    parser.add_argument("--classes", type=int, nargs="*", help="to look at; default: all")
     parser.add_argument("--out", type=Path, default=Path("runs/parity"))
     args = parser.parse_args()
     where = {"project": str(args.out.parent), "name": args.out.name, "exist_ok": True}
-    rows = MetaFusionYOLO(args.model).benchmark(args.data, args.formats, imgsz=args.imgsz, **where)
+    formats = args.formats and args.formats.split(",")
+    options = {"imgsz": args.imgsz, "classes": args.classes, "batches": (), **where}
+    rows = benchmark_formats(MetaFusionYOLO(args.model), args.data, formats, **options)
     reference = next(row["mAP50"] for row in rows if row["format"] == "pt")
     for row in rows:
         row["verdict"] = verdict(row, reference)

@@ -51,6 +51,7 @@ def benchmark_formats(
     project: str | None = None,
     name: str | None = None,
     exist_ok: bool = False,
+    batches: Sequence[int] = BATCHES,
     **kwargs: Any,
 ) -> list[dict[str, Any]]:
     """Export a model to each format, measure the export, and write a table, `benchmark.csv` and `benchmark.png`.
@@ -63,6 +64,7 @@ def benchmark_formats(
         project: Folder of the runs, "runs" if left out.
         name: Folder of this run, "benchmark" if left out.
         exist_ok: Whether to write into the folder of an earlier run.
+        batches: Sizes of a batch to measure the throughput at.
         **kwargs: The host's arguments, such as `imgsz` and `device`.
 
     Returns:
@@ -82,17 +84,14 @@ def benchmark_formats(
     reference: list[Any] = []
     for form in formats:
         try:
-            row, results = measure(model, data, form, folder, reference, kwargs)
+            row, results = measure(model, data, form, folder, reference, batches, kwargs)
             reference = reference or results
         except Exception as error:  # one format must not take the others with it
             LOGGER.warning(f"{form} failed: {' '.join(str(error).split())}")
             row = {"format": form, "error": " ".join(str(error).split())[:200]}
         rows.append({key: row.get(key, "") for key in COLUMNS})
+        write_csv(rows, folder / "benchmark.csv")  # each time: a run over many formats takes long
     LOGGER.info(f"\n{table(rows)}\n\nResults saved to {folder}")
-    with (folder / "benchmark.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
     plot(rows, folder / "benchmark.png")
     return rows
 
@@ -112,7 +111,13 @@ def check_format(form: str) -> None:
 
 
 def measure(
-    model: Any, data: str, form: str, folder: Path, reference: list[Any], kwargs: dict[str, Any]
+    model: Any,
+    data: str,
+    form: str,
+    folder: Path,
+    reference: list[Any],
+    batches: Sequence[int],
+    kwargs: dict[str, Any],
 ) -> tuple[dict[str, Any], list[Any]]:
     """Return the row of a format and its results on the compared pairs."""
     file, options = export(model, data, form, folder, **kwargs), {**kwargs, "verbose": False}
@@ -133,7 +138,7 @@ def measure(
         **compare(reference or results, results),
     }
     imgsz = loaded.predictor.imgsz
-    for batch in BATCHES:
+    for batch in batches:
         file = file if batch == 1 else export(model, data, form, folder / f"batch{batch}", batch=batch, **kwargs)
         row[f"pairs_s_b{batch}"] = round(throughput(file, batch, imgsz, kwargs.get("device")), 1)
     return row, results
@@ -210,6 +215,14 @@ def table(rows: list[dict[str, Any]]) -> str:
     lines = ["  ".join(f"{key:>{width}}" for key, width in widths.items())]
     lines += ["  ".join(f"{row[key]!s:>{width}}" for key, width in widths.items()) for row in rows]
     return "\n".join(lines)
+
+
+def write_csv(rows: Sequence[dict[str, Any]], file: Path) -> None:
+    """Write the rows, the header first."""
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def plot(rows: Sequence[dict[str, Any]], file: Path) -> None:
