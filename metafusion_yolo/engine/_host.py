@@ -97,6 +97,15 @@ def warn_of_other_cameras(trained: Rig | None, now: Rig, where: Any) -> None:
         LOGGER.warning(f"{' and '.join(keys)} in '{where}' differ from what the model was trained with")
 
 
+PACKAGES = {  # by module, where more than an underscore tells them apart: a guess could name a stranger's package
+    "axelera": "axelera-devkit",
+    "cv2": "opencv-python",
+    "paddle": "paddlepaddle",
+    "quark": "amd-quark",
+    "rknn": "rknn-toolkit2",
+}
+
+
 class UnsafeCheckpointError(TypeError):
     """A checkpoint that asks for more than the classes of a detector, and that may run code when it is loaded."""
 
@@ -163,7 +172,7 @@ def missing_packages_named() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         name = (error.name or str(error)).partition(".")[0]
-        package = {"paddle": "paddlepaddle", "cv2": "opencv-python"}.get(name, name.replace("_", "-"))
+        package = PACKAGES.get(name, name.replace("_", "-"))
         raise ModuleNotFoundError(
             f"this format needs the package '{package}', which is not installed: pip install {package}, or set "
             f"YOLO_AUTOINSTALL=1 to let Ultralytics install what it needs",
