@@ -136,3 +136,6 @@ class MidFusionTrainer(BaselineTrainer):
     """Trains :class:`MidFusionModel`."""
 
     model_class = MidFusionModel
+
+
+torch.serialization.add_safe_globals([EarlyFusionModel, MidFusionModel])  # which their own checkpoints hold

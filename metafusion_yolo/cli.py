@@ -17,7 +17,7 @@ from metafusion_yolo.modes import ACCEPTED, MEANINGS, MODES, Mode, say
 HELP, VERSION = ("help", "-h", "--help"), ("version", "--version")
 SPECIAL = {"help": "show this; metafusion MODE help explains a mode", "version": "show the version"}
 FAULTS = (
-    *(ValueError, TypeError, SyntaxError, ConnectionError),
+    *(ValueError, TypeError, SyntaxError, ConnectionError, ModuleNotFoundError),  # the last: of an export format
     *(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError),
 )
 REFUSALS = re.compile("^(Dataset|Optimizer) '|^ERROR |acceptable suffix is")  # the host's RuntimeError, AssertionError

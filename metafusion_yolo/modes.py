@@ -39,6 +39,8 @@ def _stream(method: Callable[..., Any], /, **args: Any) -> None:
 
 def _export(method: Callable[..., Any], /, **args: Any) -> None:
     path = method(**{"format": "onnx", **args})
+    if args.get("triton"):
+        say(f"\nServe it: tritonserver --model-repository={shlex.quote(args['triton'])}")
     say(f"\nUse it:  metafusion predict model={shlex.quote(str(path))} source=...")
 
 
@@ -121,8 +123,11 @@ track: follow objects through a pair of videos or live cameras
   e.g.  model=best.pt source=visible.mp4 infrared=infrared.mp4
   e.g.  model=best.pt source=rtsp://door/visible infrared=rtsp://door/thermal on_missing=single
 export: write front-end and detector as one ONNX, TorchScript, ... model
-  host  model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify
+  ours  inputs=one fused=False fusion_weights=False triton=-
+  host  model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify nms data=model's
   e.g.  model=best.pt format=onnx
+  e.g.  model=best.pt format=openvino quantize=8 data=pairs.yaml
+  e.g.  model=best.pt inputs=two fused=True triton=models
 fuse: write fused images, without boxes, at the size of the visible ones
   ours  infrared=- layout=- on_error=stop method=learned {SYNC}
   host  model=- source=required imgsz=model's device vid_stride project name=fuse exist_ok
@@ -133,9 +138,9 @@ metrics: score fused images of any method against their sources, by sixteen metr
   e.g.  fused=runs/fuse/fused visible=my-pairs/images/val infrared=my-pairs/infrared/val
   e.g.  fused=theirs visible=tno/images infrared=tno/infrared metrics=EN,MI,SSIM,VIF
 benchmark: compare size, accuracy and speed of the exports
-  ours  format=pt,torchscript,onnx
-  host  model=required data=model's imgsz=model's device
-  e.g.  model=best.pt data=pairs.yaml format=pt,onnx
+  ours  format=installed
+  host  model=required data=model's imgsz=model's device project=runs name=benchmark exist_ok
+  e.g.  model=best.pt data=pairs.yaml format=pt,onnx,onnx:16,openvino,openvino:8
 demo: train, validate, predict and export on synthetic pairs, in minutes on a CPU
   ours  epochs=24 imgsz=160 train=160 val=40 batch=8 seed=0 pretrained=False project=runs/demo name=demo exist_ok=False
   e.g.
@@ -170,6 +175,7 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
     "sync": ("frame", "time"),
     "on_missing": ("error", "skip", "single"),
     "method": ("learned", "average", "maximum", "max", "laplacian"),
+    "inputs": ("one", "two"),
     "labels": LABELS,
     "per": ("dataset", "sequence"),
     "matrix": (list, tuple),
@@ -186,8 +192,13 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "save_csv": "save the detections to predictions.csv, a row a detection",
     "view": f"what to draw on: {', '.join(VIEWS)}",
     "method": "learned, which needs a model, or a classical rule: average, maximum, laplacian",
+    "inputs": "one: a tensor R, G, B, IR; two: visible and infrared",
+    "fused": "add the fused image to the outputs",
+    "fusion_weights": "add the weights of the cameras too",
+    "triton": "folder for a model repository of the Triton Inference Server",
+    "export data": "data set of pairs to calibrate INT8 on",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
-    "fused": "folder of fused images",
+    "metrics fused": "folder of fused images",
     "visible": "folder of the visible images, same names",
     "metrics infrared": "folder of the infrared images, same names",
     "metrics": "EN,SD,SF,AG,MI,NMI,CC,SCD,MSE,PSNR,SSIM,MS-SSIM,VIF,Qabf,Nabf,FMI",
@@ -213,7 +224,8 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "data": "data-set YAML: path, train, val, names, infrared, ...; of predict: what it says of the cameras",
     "source": "visible side: image, folder, glob, .txt list, video, live camera; or pairs: .csv list",
     "imgsz": "image size in pixels",
-    "format": "onnx, torchscript, openvino, engine, ...; benchmark: several with commas, pt as well",
+    "format": "onnx, torchscript, openvino, engine, ...",
+    "benchmark format": "with commas: pt, onnx, openvino ..., onnx:16 for FP16, onnx:8 for INT8",
     "quantize": "precision in bits: 32, 16 or 8",
 }
 

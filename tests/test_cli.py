@@ -547,13 +547,13 @@ def test_arguments_of_convert_are_those_of_the_function() -> None:
 
 
 def test_choices_are_those_of_the_engine() -> None:
-    from metafusion_yolo.benchmark import FORMATS
+    from metafusion_yolo.engine.deployment import INPUTS
     from metafusion_yolo.engine.results import VIEWS
     from metafusion_yolo.engine.validator import MODALITIES
 
     assert sorted(cli.ACCEPTED["view"]) == sorted(VIEWS)
     assert sorted(cli.ACCEPTED["modalities"]) == sorted(MODALITIES)
-    assert cli.MODES["benchmark"].ours["format"] == ",".join(FORMATS)
+    assert sorted(cli.ACCEPTED["inputs"]) == sorted(INPUTS)
 
 
 def test_methods_of_the_model_exist() -> None:

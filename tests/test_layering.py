@@ -24,6 +24,7 @@ LAYERS = [
     ["criterion"],
     ["nn.tasks"],
     ["data"],
+    ["runtime"],
     ["engine"],
     ["benchmark", "scoring"],
     ["model"],

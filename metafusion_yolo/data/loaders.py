@@ -18,7 +18,7 @@ from ultralytics.utils import LOGGER
 from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.pairs import PROBLEMS_SHOWN, PairError
 from metafusion_yolo.data.progress import pace
-from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_stack, read_visible, spread
+from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_stack, read_visible
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import (
     BY_RULE,
@@ -32,6 +32,7 @@ from metafusion_yolo.data.sources import (
     tensor_pairs,
 )
 from metafusion_yolo.data.streams import LoadStreamPair, is_live
+from metafusion_yolo.data.thermal import spread
 from metafusion_yolo.data.videos import Batch, LoadVideoPair, is_video
 
 

@@ -18,9 +18,10 @@ from ultralytics.utils import LOGGER
 from metafusion_yolo.data.frames import FrameStacker
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.progress import pace
-from metafusion_yolo.data.reading import PairReader, spread
+from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.sources import Origin, PairedSource, is_path, moving_partner
 from metafusion_yolo.data.sync import CAMERAS, Matcher, Shot, Shots, SyncReport
+from metafusion_yolo.data.thermal import spread
 
 Batch = tuple[list[str], list[np.ndarray], list[str]]
 

@@ -19,7 +19,14 @@ from metafusion_yolo.data.loaders import load_pairs
 from metafusion_yolo.data.planes import PLANES, cameras_on
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import Origin, PairedSource
-from metafusion_yolo.engine._host import front_end, rig_of, trackers_look, warn_of_other_cameras
+from metafusion_yolo.engine._host import (
+    extra_outputs,
+    front_end,
+    missing_packages_named,
+    rig_of,
+    trackers_look,
+    warn_of_other_cameras,
+)
 from metafusion_yolo.engine.outputs import OutputOptions, Outputs
 from metafusion_yolo.engine.results import FusionResults, pack_fusion, showing_fused
 from metafusion_yolo.engine.slicing import Slicing, cut, merge, place
@@ -48,10 +55,12 @@ class FusionDetectionPredictor(DetectionPredictor):
 
     def setup_model(self, model: Any, verbose: bool = True) -> None:
         """Listen to the front-end, whose output would otherwise stay inside the model."""
-        super().setup_model(model, verbose)
+        with missing_packages_named():
+            super().setup_model(model, verbose)
         self.model.prefetch = True  # read ahead in a thread, as the host does where there is a GPU
         self._fusion: Any = None
         self._trained_with = rig_of(self.model)
+        self._extra = extra_outputs(self.model)
         fusion = front_end(self.model)
         if fusion is not None:
             fusion.register_forward_hook(self._keep_fusion)
@@ -107,7 +116,14 @@ class FusionDetectionPredictor(DetectionPredictor):
         """Look at the slices first, then at the whole pairs, whose fusion is kept."""
         self._sliced = [] if self.args.embed else [self._look_at_slices(pair) for pair in self._pairs()]
         self._fusion = None
-        return super().inference(im, *args, **kwargs)
+        preds = super().inference(im, *args, **kwargs)
+        if self._extra:
+            self._fusion = dict(zip(self._extra, preds[1:], strict=True))
+        return self._first(preds)
+
+    def _first(self, preds: Any) -> Any:
+        """Return the boxes of an export that gives more, and else all that the model gives."""
+        return preds[0] if self._extra else preds
 
     def _pairs(self) -> list[np.ndarray]:
         """Return the pairs of the batch, each (H, W, 4) uint8."""
@@ -123,7 +139,7 @@ class FusionDetectionPredictor(DetectionPredictor):
             some = windows[start : start + self.args.batch]
             slices = [cut(pair, window) for window in some]
             im = self.preprocess(slices)
-            for boxes, window, part in zip(self._boxes(self.model(im)), some, slices, strict=True):
+            for boxes, window, part in zip(self._boxes(self._first(self.model(im))), some, slices, strict=True):
                 boxes[:, :4] = scale_boxes(im.shape[2:], boxes[:, :4], part.shape)
                 found.append(place(boxes[:, :6], window, height, width))
         return torch.cat(found)
@@ -149,7 +165,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         """Put the pair and its fusion beside the boxes."""
         if self.slicing.size and getattr(self, "_feats", None) is not None:
             raise ValueError("slice= finds boxes without features: set 'with_reid: False' in the tracker's YAML")
-        if self._fusion is None and not self._said:
+        if not self._said:
             self._say_what_is_missing()
         results = []
         origins = getattr(self.dataset, "origins", None) or [Origin()] * len(preds)  # tensors come from nowhere
@@ -177,12 +193,18 @@ class FusionDetectionPredictor(DetectionPredictor):
         return max(1, (self.dataset.fps if self.dataset.mode == "video" else 30) / self.args.vid_stride)
 
     def _say_what_is_missing(self) -> None:
-        """Say once, in a line, what an export without the fused image cannot give."""
+        """Say once, in a line, what an export without the fused image or the weights cannot give."""
         self._said = True
-        asked = [f"{name}=True" for name in ("save_fused", "save_weights") if getattr(self.options, name)]
-        asked += [f"view={self.options.view}"] * (self.options.view in ("fused", "weights", "panel") and self.args.save)
-        asked += ["infrared_weight"] * (self.options.save_json or self.options.save_csv)
+        options, given = self.options, self._fusion or {}
+        asked = []
+        if not given:
+            asked += ["save_fused=True"] * options.save_fused
+            asked += [f"view={options.view}"] * (options.view in ("fused", "panel") and self.args.save)
+        if "weights" not in given and "fusion_weights" not in given:
+            asked += ["save_weights=True"] * options.save_weights
+            asked += ["view=weights"] * (options.view == "weights" and self.args.save)
+            asked += ["infrared_weight"] * (options.save_json or options.save_csv)
         if asked:
             LOGGER.warning(
-                f"this export gives boxes, but no fused image and no weights, which {', '.join(asked)} would need"
+                f"this export lacks what {', '.join(asked)} would need; export it with fused=True fusion_weights=True"
             )

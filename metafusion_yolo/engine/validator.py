@@ -10,7 +10,7 @@ from ultralytics.models.yolo.detect import DetectionValidator
 from metafusion_yolo.config import nearest
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.engine._host import data_error, front_end, rig_of, warn_of_other_cameras
+from metafusion_yolo.engine._host import data_error, front_end, missing_packages_named, rig_of, warn_of_other_cameras
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.resources import find_data_yaml
 
@@ -39,7 +39,8 @@ class FusionDetectionValidator(DetectionValidator):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Say in one line what is wrong with the data set."""
         try:
-            return super().__call__(*args, **kwargs)
+            with missing_packages_named():
+                return super().__call__(*args, **kwargs)
         except (SyntaxError, FileNotFoundError) as error:
             if self.device is None:  # not there yet: it is about the model
                 raise
