@@ -8,7 +8,7 @@ import os
 import zlib
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -166,6 +166,9 @@ class PairedYOLODataset(YOLODataset):
         return transforms
 
 
+T = TypeVar("T", bound=PairedYOLODataset)
+
+
 def build_paired_dataset(
     args: Any,
     img_path: str | list[str],
@@ -176,7 +179,8 @@ def build_paired_dataset(
     rect: bool = False,
     photometric: Augment | None = None,
     off: str = "",
-) -> PairedYOLODataset:
+    kind: type[T] = PairedYOLODataset,  # type: ignore[assignment]
+) -> T:
     """Build a paired data set from the host's arguments, as the host builds its own.
 
     Args:
@@ -189,9 +193,10 @@ def build_paired_dataset(
         rect: Whether to use rectangular batches even if the arguments do not say so.
         photometric: Augmentation and drop-out of the infrared camera.
         off: Camera to blank, "visible" or "infrared"; empty for none.
+        kind: Class of the data set.
     """
     training = mode == "train"
-    return PairedYOLODataset(
+    return kind(
         img_path=as_written(img_path, data),
         imgsz=args.imgsz,
         batch_size=batch,

@@ -93,11 +93,15 @@ class FusionDetectionTrainer(DetectionTrainer):
         optimizer.param_groups[:] = groups
         return optimizer
 
+    def phase(self, epoch: int) -> Phase:
+        """Return the phase of an epoch, counted from 0."""
+        return _unwrap(self.model).config.schedule.phase(epoch, self.epochs)
+
     def _model_train(self) -> None:
         """Enter the phase of this epoch: freeze its frozen parts, batch norm included, and set the learning rates."""
         super()._model_train()
         model = _unwrap(self.model)
-        phase = model.config.schedule.phase(self.epoch, self.epochs)
+        phase = self.phase(self.epoch)
         model.joint = phase.joint
         for part, name, module in _modules(model):
             learns = part in phase.lr.learning and not any(x in f"{name}." for x in self.freeze_layer_names)
@@ -121,9 +125,7 @@ class FusionDetectionTrainer(DetectionTrainer):
     def validate(self) -> tuple[dict[str, float] | None, float | None]:
         """Pick no best checkpoint while the detector has not met the fused images yet."""
         metrics, fitness = super().validate()
-        schedule = _unwrap(self.model).config.schedule
-        phases = [schedule.phase(epoch, self.epochs) for epoch in range(self.epoch + 1)]
-        if not any(phase.trains_detector for phase in phases):
+        if not any(self.phase(epoch).trains_detector for epoch in range(self.epoch + 1)):
             self.best_fitness = None
             fitness = 0.0 if metrics is not None else None
         return metrics, fitness
