@@ -1,4 +1,4 @@
-"""Detectors of pairs that are no image fusion: a wider stem, two backbones, two detectors. Baselines only."""
+"""Detectors of pairs that are no image fusion: two backbones, two detectors. Baselines only, as early fusion is."""
 
 from __future__ import annotations
 
@@ -9,17 +9,9 @@ import torch
 from torch import Tensor, nn
 from ultralytics.nn.tasks import DetectionModel
 
-from metafusion_yolo.config import FusionConfig
-from metafusion_yolo.engine._host import INPUT_KEY, input_description
-from metafusion_yolo.engine.trainer import FusionDetectionTrainer
+from metafusion_yolo.compare.early import CONFIG, BaselineTrainer
 from metafusion_yolo.nn import NUM_CHANNELS
-from metafusion_yolo.nn.tasks import load_model_yaml
 from metafusion_yolo.nn.teaching import backbone_taps
-
-
-
-
-
 
 
 class MidFusionModel(DetectionModel):
@@ -85,9 +77,6 @@ class LateFusionModel(nn.Module):
         self.visible.fuse(verbose=False)
         self.infrared.fuse(verbose=False)
         return self
-
-
-
 
 
 class MidFusionTrainer(BaselineTrainer):

@@ -139,7 +139,7 @@ def _accepted(mode: Mode, key: str) -> tuple[Any, ...]:
     kind = bool if default in ("True", "False") else int if default.isdigit() else str
     if key not in mode.ours:
         return ()
-    return ACCEPTED.get(f"{mode.name} {key}") or ACCEPTED.get(key, (kind,))
+    return ACCEPTED.get(f"{mode.name} {key}", ACCEPTED.get(key, (kind,)))
 
 
 def _message(error: BaseException) -> str:

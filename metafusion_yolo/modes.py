@@ -93,7 +93,13 @@ def _register(**args: Any) -> None:
 
 
 RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo}
-RUNS |= {"compare": _compare, "data synth": _synth, "data convert": _convert, "data check": _check_data, "data register": _register}
+RUNS |= {
+    "compare": _compare,
+    "data synth": _synth,
+    "data convert": _convert,
+    "data check": _check_data,
+    "data register": _register,
+}
 TABLE = """
 train: train the fusion front-end and the detector together
   ours  fusion_only=False
@@ -126,7 +132,8 @@ benchmark: compare size, accuracy and speed of the exports
   host  model=required data=model's imgsz=model's device
   e.g.  model=best.pt data=pairs.yaml format=pt,onnx
 compare: train one camera, both by simple rules, and learned fusion alike; say what to use, and write report.html
-  ours  data=required budget=quick pretrained=False model=metafusion-yolov8n.yaml epochs=budget's imgsz=budget's batch=8 folds=0 seeds=budget's device=- jobs=- project=runs name=compare
+  ours  data=required budget=quick pretrained=False model=metafusion-yolov8n.yaml
+  ours  epochs=budget's imgsz=budget's batch=8 folds=0 seeds=budget's device=- jobs=- project=runs name=compare
   e.g.  data=pairs.yaml pretrained=yolov8n.pt
   e.g.  data=pairs.yaml pretrained=yolov8n.pt budget=normal folds=4
 demo: train, validate, predict and export on synthetic pairs, in minutes on a CPU
@@ -150,7 +157,12 @@ data register: find where the infrared camera looks in the visible image, and wr
 """
 VIEWS, CAMERAS = ("fused", "visible", "infrared"), ("both", "visible", "infrared")
 LABELS = ("visible", "infrared", "union")
-ACCEPTED = {"infrared": (str, list, tuple, type(None)), "pretrained": (bool, str), "view": VIEWS, "modalities": CAMERAS}
+ACCEPTED: dict[str, tuple[Any, ...]] = {
+    "infrared": (str, list, tuple, type(None)),
+    "pretrained": (bool, str),
+    "view": VIEWS,
+    "modalities": CAMERAS,
+}
 ACCEPTED |= {"labels": LABELS, "per": ("dataset", "sequence"), "matrix": (list, tuple)}
 ACCEPTED |= {"budget": ("quick", "normal", "full")} | dict.fromkeys(("seeds", "jobs"), (int,))
 ACCEPTED |= {"compare epochs": (int,), "compare imgsz": (int,), "device": (str, int)}
@@ -190,7 +202,9 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
 def _modes() -> Iterator[Mode]:
     """Read `TABLE`: name and summary, our arguments, those of the host worth showing, examples; `key=default` each."""
     for name, summary, lines in re.findall(r"^(\w[\w ]*): (.*)((?:\n  .*)*)", TABLE, re.MULTILINE):
-        own = {kind: dict(re.findall(r"(\w+)=?(\S*)", text)) for kind, text in re.findall(r"  (\w{4})  (.*)", lines)}
+        own: dict[str, dict[str, str]] = {}
+        for kind, text in re.findall(r"  (\w{4})  (.*)", lines):
+            own.setdefault(kind, {}).update(re.findall(r"(\w+)=?(\S*)", text))
         ours, host = own.get("ours", {}), own.get("host", {})
         required = [key for key, default in (ours | host).items() if default == "required"]
         yield Mode(name, summary, RUNS.get(name), ours, host, required, re.findall(r"  e\.g\. *(.*)", lines))

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ultralytics.data.utils import check_det_dataset
+from ultralytics.data.utils import check_det_dataset, img2label_paths
 from ultralytics.utils import LOGGER
+from ultralytics.utils.downloads import attempt_download_asset
 
 from metafusion_yolo.compare.budget import Setting, cores, find_budget
 from metafusion_yolo.compare.page import write_report
@@ -75,9 +76,8 @@ def run_compare(
 
     Raises:
         FileNotFoundError: If the data set, the model YAML or the checkpoint does not exist.
-        ValueError: For an unknown budget, a number below its least, results of another setting in the folder, or a data
-            set without labels.
-        RuntimeError: If a run failed; its log says why.
+        ValueError: For an unknown budget, a number below its least, results of another setting in the folder, a data
+            set without labels, or a run that failed; its log says why.
     """
     chosen = find_budget(budget)
     least = {"epochs": (epochs, 1), "imgsz": (imgsz, STRIDE), "batch": (batch, 1), "folds": (folds, 0)}
@@ -86,7 +86,7 @@ def run_compare(
             raise ValueError(f"{key} must be a whole number >= {low}, not {value}")
     if folds == 1:
         raise ValueError("folds=1 leaves nothing to train with; give 2 or more, or 0 for the data set's own split")
-    start = str(pretrained) if pretrained else ""
+    start = attempt_download_asset(str(pretrained)) if pretrained else ""
     if start and not Path(start).is_file():
         raise FileNotFoundError(f"no checkpoint '{start}'; give the path of one, such as yolov8n.pt, or leave it out")
     load_model_yaml(model)
@@ -117,7 +117,7 @@ def run_compare(
     began = time.monotonic()
     failed = do_missing(setting, [runs], jobs or (1 if on_gpu else cores()), train_and_test, LOGGER.info)
     if failed:
-        raise RuntimeError(f"{len(failed)} of {len(runs)} runs failed, {failed[0].file.stem} first; see {failed[0].log}")
+        raise ValueError(f"{len(failed)} of {len(runs)} runs failed, {failed[0].file.stem} first; see {failed[0].log}")
     table = tabulate(_arrays(out), description["names"], chosen.resamples)
     verdict = recommend(table)
     content = {
@@ -150,7 +150,11 @@ def _describe(data: str | Path) -> dict[str, Any]:
     file = find_data_yaml(data)
     if not Path(file).is_file():
         raise FileNotFoundError(f"no data-set YAML '{data}'; give the one that describes the labelled pairs")
-    return check_det_dataset(file, autodownload=False)
+    description = check_det_dataset(file, autodownload=False)
+    for split in ("train", "val"):
+        if not any(Path(label).is_file() for label in img2label_paths(images_in(description, split))):
+            raise ValueError(f"no labels for '{split}:' of '{data}'; a comparison of detectors needs labelled pairs")
+    return description
 
 
 def _image_size(description: dict[str, Any], largest: int) -> int:

@@ -46,11 +46,11 @@ class EarlyFusionModel(DetectionModel):
 
 
 class BaselineTrainer(FusionDetectionTrainer):
-    """Trains one of the above on the paired data of a fused detector, by the losses of the host alone."""
+    """Trains a detector that is no image fusion on pairs, by the losses of the host alone."""
 
     model_class: type[DetectionModel]
 
-    def get_model(self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True) -> nn.Module:
+    def get_model(self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True) -> Any:
         """Build the detector that the fused one's YAML names, and load a stock checkpoint."""
         model = self.set_model_names_for_load(self.model_class(load_model_yaml(cfg), nc=self.data["nc"]))
         if weights:

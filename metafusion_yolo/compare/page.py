@@ -7,7 +7,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-
 from metafusion_yolo import __version__
 from metafusion_yolo.compare.budget import Setting
 from metafusion_yolo.compare.pictures import Tile, most_telling, picture_pair
@@ -108,7 +107,8 @@ def intervals(estimates: dict[str, Estimate], label: str, zero: bool = False) ->
         y = TOP + LINE * (i + 0.5)
         parts.append(
             f'<g class="estimate"><title>{escape(name)}: {e}</title>'
-            f'<path d="M{place(e.low):.1f} {y}H{place(e.high):.1f}"/><circle cx="{place(e.value):.1f}" cy="{y}" r="4"/></g>'
+            f'<path d="M{place(e.low):.1f} {y}H{place(e.high):.1f}"/>'
+            f'<circle cx="{place(e.value):.1f}" cy="{y}" r="4"/></g>'
         )
         parts.append(f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{escape(name)}</text>')
     step = next(s for s in (0.5, 1, 2, 5, 10, 20, 50, 100) if (high - low) / s <= 8)
@@ -130,9 +130,7 @@ def _examples(out: Path, setting: Setting) -> list[tuple[str, list[Tile]]]:
     for image in most_telling(found, EXAMPLES):
         partners, _ = find_partners([image], expected_by_rule(rig.pairing), False)
         fold = _fold_of(out, setting, image)
-        checkpoints = {
-            row: Run(row, fold, 0, str(out)).folder / "train" / "weights" / "last.pt" for row in COMPARED
-        }
+        checkpoints = {row: Run(row, fold, 0, str(out)).folder / "train" / "weights" / "last.pt" for row in COMPARED}
         tiles = picture_pair(
             image, partners[image], rig, {row: found[row][image] for row in COMPARED}, checkpoints, setting.imgsz
         )

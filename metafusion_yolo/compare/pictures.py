@@ -13,8 +13,8 @@ from ultralytics.data.utils import img2label_paths
 
 from metafusion_yolo.compare.rows import COMPARED, EARLY, VISIBLE
 from metafusion_yolo.compare.training import load_last
-from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.reading import PairReader
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.pages import data_uri
 
@@ -53,7 +53,12 @@ def most_telling(found: Mapping[str, Mapping[str, Any]], count: int) -> list[str
 
 @torch.inference_mode()
 def picture_pair(
-    image: str, partner: str, rig: Rig, found: Mapping[str, Mapping[str, Any]], checkpoints: Mapping[str, Path], imgsz: int
+    image: str,
+    partner: str,
+    rig: Rig,
+    found: Mapping[str, Mapping[str, Any]],
+    checkpoints: Mapping[str, Path],
+    imgsz: int,
 ) -> list[Tile]:
     """Return what each row saw of a pair, with the labels in white, and its boxes: right ones green, wrong ones red.
 
@@ -74,7 +79,8 @@ def picture_pair(
     tiles = []
     for row in COMPARED:
         source = VISIBLE if row == EARLY else row
-        fused = load_last(checkpoints[source]).float().fusion(tensor)["fused"][0]
+        model: Any = load_last(checkpoints[source])
+        fused = model.float().fusion(tensor)["fused"][0]
         shown = (fused.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
         shown = cv2.resize(shown, (WIDTH, round(height * WIDTH / width)), interpolation=cv2.INTER_LINEAR)
         predicted = np.array(found[row]["boxes"], float).reshape(-1, 6)
@@ -85,7 +91,9 @@ def picture_pair(
         for box, hit in zip(predicted, right, strict=True):
             _rectangle(shown, box[:4] * zoom, HIT if hit else FALSE, 2)
         wrong = len(right) - sum(right)
-        tiles.append(Tile(row, data_uri(shown), f"{sum(right)} of {len(boxes)} found" + (f", {wrong} wrong" if wrong else "")))
+        tiles.append(
+            Tile(row, data_uri(shown), f"{sum(right)} of {len(boxes)} found" + (f", {wrong} wrong" if wrong else ""))
+        )
     return tiles
 
 

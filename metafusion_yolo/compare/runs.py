@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -75,31 +76,31 @@ def do_missing(
         The runs that failed.
     """
     todo = [[run for run in batch if not run.file.exists()] for batch in batches]
-    total, done, start = sum(map(len, todo)), 0, time.monotonic()
+    total, seconds = sum(map(len, todo)), []
     kept = sum(map(len, batches)) - total
     if kept:
         say(f"{kept} finished runs are kept, {total} to go")
     failed = []
     for batch in todo:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=end_with_parent) as pool:
             futures = {pool.submit(do_logged, setting, run, jobs, work): run for run in batch}
             try:
                 for future in as_completed(futures):
-                    done += 1
-                    left = (time.monotonic() - start) / done * (total - done) / 60
                     run, error = futures[future], future.exception()
+                    score, took = (0.0, 0.0) if error else future.result()
+                    seconds.append(took)
+                    left = sum(seconds) / len(seconds) * (total - len(seconds)) / jobs / 60
                     failed += [run] if error else []
-                    outcome = f"failed: {error}, see {run.log}" if error else f"mAP50 {future.result():.1f}"
-                    say(f"[{done}/{total}] {run.file.stem}: {outcome}; {left:.0f} min left")
+                    outcome = f"failed: {error}, see {run.log}" if error else f"mAP50 {score:.1f}"
+                    say(f"[{len(seconds)}/{total}] {run.file.stem}: {outcome}; about {left:.0f} min left")
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     return failed
 
 
-def do_logged(setting: Setting, run: Run, jobs: int, work: Work) -> float:
-    """Do a run with its output in a log file; return its mAP50 in percent."""
-    run.log.parent.mkdir(parents=True, exist_ok=True)
+def do_logged(setting: Setting, run: Run, jobs: int, work: Work) -> tuple[float, float]:
+    """Do a run with its output in a log file; return its mAP50 in percent, and the seconds that it took."""
     log = os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -112,12 +113,25 @@ def do_logged(setting: Setting, run: Run, jobs: int, work: Work) -> float:
     begin = time.monotonic()
     views = work(setting, run)
     part = run.file.with_suffix(".part")
-    content = {"seconds": round(time.monotonic() - begin, 1), "views": views}
+    seconds = round(time.monotonic() - begin, 1)
+    content = {"seconds": seconds, "views": views}
     part.write_text(json.dumps(content), encoding="utf-8")
     part.replace(run.file)
     images = [as_arrays(image) for image in next(iter(views.values())).values()]
     classes = setting.classes or sorted({c for image in images for c in image["target_cls"].astype(int).tolist()})
-    return average_precision(images, {c: str(c) for c in classes})["mAP50"] if classes else 0.0
+    return (average_precision(images, {c: str(c) for c in classes})["mAP50"] if classes else 0.0), seconds
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it has ended, lest two do the same run after a restart."""
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def as_arrays(image: dict[str, Any]) -> Image:

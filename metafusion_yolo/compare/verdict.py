@@ -132,7 +132,7 @@ def recommend(table: Table) -> Verdict:
             "",
             f"Nothing can be recommended yet: the best row reaches mAP50 {top:.1f} only; start from a checkpoint "
             f"(pretrained=yolov8n.pt), take a larger budget, or give more pairs.",
-            rule,
+            f"not applied below mAP50 {LEARNED:g}",
         )
     choice = next((row for row in (preferred, other) if table.between[row, table.single].low > 0), table.single)
     for simple in (AVERAGE, EARLY):

@@ -8,7 +8,7 @@ import os
 import zlib
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
@@ -104,7 +104,7 @@ class PairedYOLODataset(YOLODataset):
         """Read a pair from the disk cache if it is in use, else from its two files."""
         if self.cache == "disk" and self.npy_files[i].exists():
             return np.load(self.npy_files[i])
-        return self.reader.read(self.im_files[i], self.partners[self.im_files[i]])
+        return self.reader.read(self.im_files[i], self.partners[self.im_files[i]] or None)
 
     def _target_size(self, original: tuple[int, int], rect_mode: bool, resize_short: bool) -> tuple[int, int]:
         """Return the (height, width) to which the host would resize."""
@@ -166,9 +166,6 @@ class PairedYOLODataset(YOLODataset):
         return transforms
 
 
-T = TypeVar("T", bound=PairedYOLODataset)
-
-
 def build_paired_dataset(
     args: Any,
     img_path: str | list[str],
@@ -179,8 +176,8 @@ def build_paired_dataset(
     rect: bool = False,
     photometric: Augment | None = None,
     off: str = "",
-    kind: type[T] = PairedYOLODataset,  # type: ignore[assignment]
-) -> T:
+    kind: type[PairedYOLODataset] = PairedYOLODataset,
+) -> PairedYOLODataset:
     """Build a paired data set from the host's arguments, as the host builds its own.
 
     Args:

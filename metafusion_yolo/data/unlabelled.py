@@ -27,7 +27,7 @@ class UnlabelledDataset(PairedYOLODataset):
         if not self.data_is_plain:
             return super().get_img_files(img_path)
         files = sorted(list_images(img_path))
-        self.partners = dict.fromkeys(files)  # type: ignore[arg-type]
+        self.partners = dict.fromkeys(files, "")
         fraction = self.fraction
         return files[: fraction if isinstance(fraction, int) else max(1, round(len(files) * fraction))]
 

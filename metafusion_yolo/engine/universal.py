@@ -10,7 +10,7 @@ from torch import nn
 from ultralytics.data.utils import check_det_dataset
 from ultralytics.utils.torch_utils import strip_optimizer, unwrap_model
 
-from metafusion_yolo.data.dataset import build_paired_dataset
+from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.unlabelled import UNNAMED, UnlabelledDataset, describe_unlabelled
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
@@ -53,11 +53,13 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
             self.data["nc"] = len(self.data["names"])
         model = super().get_model(cfg, weights, verbose)
         if model.config.method != "learned":
-            raise ValueError(f"fusion: method: '{model.config.method}' has nothing to learn; fusion_only needs 'learned'")
+            raise ValueError(
+                f"fusion: method: '{model.config.method}' has nothing to learn; fusion_only needs 'learned'"
+            )
         model.fusion.weighting.jitter = 0.0  # type: ignore[union-attr]
         return model
 
-    def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> UnlabelledDataset:
+    def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> PairedYOLODataset:
         """Build a data set without labels."""
         model = unwrap_model(self.model)
         return build_paired_dataset(
@@ -96,8 +98,7 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
             total, count = total + float(loss.sum()), count + size
             sums = {name: value + size * float(items[name]) for name, value in sums.items()}
         fitness = -total / count
-        if self.best_fitness is None or self.best_fitness < fitness:
-            self.best_fitness = fitness
+        self.best_fitness = fitness if self.best_fitness is None else max(fitness, self.best_fitness)
         return {f"val/{name}": value / count for name, value in sums.items()}, fitness
 
     def final_eval(self) -> None:

@@ -4,8 +4,8 @@ Each view hides other parts of the image, no part is hidden in both. What both s
 its unique part; the front-end must put the whole image together again, so it learns to look where there is something
 to see. It needs no pairs either: the views of a plain image stand for the two cameras.
 
-Source: P. Liang, J. Jiang, X. Liu, J. Ma, "Fusion from decomposition: a self-supervised decomposition approach for image
-fusion" (DeFusion), ECCV 2022. What differs is said in docs/compare.md.
+Source: P. Liang, J. Jiang, X. Liu, J. Ma, "Fusion from decomposition: a self-supervised decomposition approach for
+image fusion" (DeFusion), ECCV 2022. What differs is said in docs/compare.md.
 """
 
 from __future__ import annotations

@@ -35,7 +35,10 @@ def _pictures(
 ) -> Iterator[Picture]:
     for name, file, read in (("visible", pair[0], _visible), ("infrared", pair[1], _infrared)):
         if file:
-            yield name, data_uri(_with_boxes(_shrink(image), boxes)) if (image := read(file, reader)) is not None else ""
+            yield (
+                name,
+                data_uri(_with_boxes(_shrink(image), boxes)) if (image := read(file, reader)) is not None else "",
+            )
 
 
 def _visible(file: str, reader: PairReader) -> np.ndarray | None:
