@@ -43,9 +43,8 @@ def plot_losses(results: Path, phases: Sequence[str], file: Path) -> Path:
         for split, style in (("train", "-"), ("val", "--")):
             if f"{split}/{term}" in rows[0]:
                 axes.plot(epochs, [float(row[f"{split}/{term}"] or "nan") for row in rows], style, label=split)
-        for name, first, last in stretches(phases[: max(epochs)]):
-            if len(set(phases)) > 1:
-                axes.axvspan(first - 0.5, last + 0.5, alpha=0.06 if first % 2 else 0.12, color="grey", lw=0)
+        for i, (name, first, last) in enumerate(stretches(phases[: max(epochs)])):
+            axes.axvspan(first - 0.5, last + 0.5, alpha=0.15 * (i % 2), color="tab:green", lw=0)
             axes.text((first + last) / 2, 0.98, name, transform=axes.get_xaxis_transform(), ha="center", va="top")
         axes.set_title(term)
         axes.set_xlabel("epoch")
