@@ -19,6 +19,7 @@ from metafusion_yolo.engine.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.predictor import FusionDetectionPredictor
 from metafusion_yolo.engine.results import VIEWS, FusionResults
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
+from metafusion_yolo.engine.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.validator import FusionDetectionValidator
 from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
 from metafusion_yolo.resources import find_data_yaml
@@ -80,11 +81,13 @@ class MetaFusionYOLO(Model):
             }
         }
 
-    def train(self, trainer: Any = None, **kwargs: Any) -> Any:
+    def train(self, trainer: Any = None, fusion_only: bool = False, **kwargs: Any) -> Any:
         """Train on a paired data set.
 
         Args:
             trainer: Another trainer class.
+            fusion_only: Whether to train the front-end alone, without labels, on the pairs of a data set or on a folder
+                of plain images (`data=`). Its checkpoint is a start for the joint training.
             **kwargs: The host's training arguments, `data=` and `epochs=` first of all.
 
         Returns:
@@ -99,7 +102,7 @@ class MetaFusionYOLO(Model):
             raise ValueError(f"'{self.ckpt_path}' is a finished run; resume the last.pt of one that was cut off")
         if not (kwargs.get("data") or kwargs.get("cfg") or resume):
             raise ValueError("'data' is missing; give the YAML of a paired data set")
-        return super().train(trainer, **kwargs)
+        return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
 
     def _val_data(self) -> str:
         """Return the data set of the checkpoint; the host would fall back on COCO."""

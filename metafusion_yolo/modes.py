@@ -79,6 +79,13 @@ def _check_data(**args: Any) -> int:
     return 1 if report.errors else 0
 
 
+def _compare(**args: Any) -> None:
+    from metafusion_yolo.compare import run_compare
+
+    verdict, page = run_compare(**args)
+    say(f"\n{verdict.sentence}\n{verdict.rule}\nReport: {page}")
+
+
 def _register(**args: Any) -> None:
     from metafusion_yolo.data.register import register_dataset
 
@@ -86,11 +93,19 @@ def _register(**args: Any) -> None:
 
 
 RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo}
-RUNS |= {"data synth": _synth, "data convert": _convert, "data check": _check_data, "data register": _register}
+RUNS |= {
+    "compare": _compare,
+    "data synth": _synth,
+    "data convert": _convert,
+    "data check": _check_data,
+    "data register": _register,
+}
 TABLE = """
 train: train the fusion front-end and the detector together
+  ours  fusion_only=False
   host  model=metafusion-yolov8n.yaml data=required epochs imgsz batch device pretrained resume project name exist_ok
   e.g.  data=pairs.yaml pretrained=yolov8n.pt epochs=100
+  e.g.  data=photos/ pretrained=yolov8n.pt fusion_only=True
   e.g.  resume=True model=runs/detect/train/weights/last.pt
 val: measure precision, recall and mAP with both cameras, or with one
   ours  modalities=both
@@ -116,11 +131,16 @@ benchmark: compare size, accuracy and speed of the exports
   ours  format=pt,torchscript,onnx
   host  model=required data=model's imgsz=model's device
   e.g.  model=best.pt data=pairs.yaml format=pt,onnx
+compare: train one camera, both by simple rules, and learned fusion alike; say what to use, and write report.html
+  ours  data=required budget=quick pretrained=False model=metafusion-yolov8n.yaml
+  ours  epochs=budget's imgsz=budget's batch=8 folds=0 seeds=budget's device=- jobs=- project=runs name=compare
+  e.g.  data=pairs.yaml pretrained=yolov8n.pt
+  e.g.  data=pairs.yaml pretrained=yolov8n.pt budget=normal folds=4
 demo: train, validate, predict and export on synthetic pairs, in minutes on a CPU
   ours  epochs=24 imgsz=160 train=160 val=40 batch=8 seed=0 pretrained=False project=runs/demo name=demo exist_ok=False
   e.g.
 data synth: write a synthetic data set of complementary pairs
-  ours  dst=required train=400 val=100 imgsz=640 seed=0 everything_visible=False
+  ours  dst=required train=400 val=100 imgsz=640 seed=0 everything_visible=False everything_infrared=False
   e.g.  dst=datasets/synthetic train=400 val=100
 data convert: bring a published data set, or your own pairs, to the layout of this tool
   ours  format=required src=required dst=required labels=- copy=False
@@ -138,15 +158,23 @@ data register: find where the infrared camera looks in the visible image, and wr
 VIEWS, CAMERAS = ("fused", "visible", "infrared"), ("both", "visible", "infrared")
 LAYOUTS = ("horizontal", "horizontal-infrared-first", "vertical", "vertical-infrared-first", "stacked")
 LABELS = ("visible", "infrared", "union")
-ACCEPTED = {"infrared": (str, list, tuple, type(None)), "pretrained": (bool, str), "view": VIEWS, "modalities": CAMERAS}
+ACCEPTED: dict[str, tuple[Any, ...]] = {
+    "infrared": (str, list, tuple, type(None)),
+    "pretrained": (bool, str),
+    "view": VIEWS,
+    "modalities": CAMERAS,
+}
 ACCEPTED |= {"layout": LAYOUTS, "on_error": ("stop", "skip")}
 ACCEPTED |= {"labels": LABELS, "per": ("dataset", "sequence"), "matrix": (list, tuple)}
+ACCEPTED |= {"budget": ("quick", "normal", "full")} | dict.fromkeys(("seeds", "jobs"), (int,))
+ACCEPTED |= {"compare epochs": (int,), "compare imgsz": (int,), "device": (str, int)}
 MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead; "MODE ARGUMENT" for one mode
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
     "layout": "for images that hold both: horizontal, vertical, either with -infrared-first; stacked: 4 channels",
     "on_error": "what a pair that cannot be read does to the rest: stop or skip",
     "save_fused": "save the fused images too",
     "view": f"what to draw on: {', '.join(VIEWS)}",
+    "fusion_only": "train the front-end alone, without labels; data= may be a folder of plain images",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
     "data convert format": "llvip, m3fd, flir-aligned, kaist, drone-vehicle, vedai, msrs, voc, coco or yolo",
     "src": "root folder of the data set as published",
@@ -161,6 +189,11 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "dst": "new or empty folder, or an earlier data set to replace",
     "report": "HTML file to write instead of one in project/name",
     "everything_visible": "show every object to both cameras",
+    "everything_infrared": "show every object to the infrared camera, so that it is enough",
+    "budget": "quick, normal or full: epochs, image size, seeds, most pairs",
+    "seeds": "trainings of every row",
+    "jobs": "runs at a time; left out: one a core, or one on a GPU",
+    "folds": "test every pair once, in so many folds of neighbouring frames; 0: the data set's own split",
     "model": "checkpoint (.pt), export (.onnx, ...) or model YAML",
     "data": "data-set YAML: path, train, val, names, infrared, ...; of predict: what it says of the cameras",
     "source": "visible side: image, folder, glob, .txt list or video; or pairs: .csv list",
@@ -173,7 +206,9 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
 def _modes() -> Iterator[Mode]:
     """Read `TABLE`: name and summary, our arguments, those of the host worth showing, examples; `key=default` each."""
     for name, summary, lines in re.findall(r"^(\w[\w ]*): (.*)((?:\n  .*)*)", TABLE, re.MULTILINE):
-        own = {kind: dict(re.findall(r"(\w+)=?(\S*)", text)) for kind, text in re.findall(r"  (\w{4})  (.*)", lines)}
+        own: dict[str, dict[str, str]] = {}
+        for kind, text in re.findall(r"  (\w{4})  (.*)", lines):
+            own.setdefault(kind, {}).update(re.findall(r"(\w+)=?(\S*)", text))
         ours, host = own.get("ours", {}), own.get("host", {})
         required = [key for key, default in (ours | host).items() if default == "required"]
         yield Mode(name, summary, RUNS.get(name), ours, host, required, re.findall(r"  e\.g\. *(.*)", lines))

@@ -17,8 +17,8 @@ from metafusion_yolo import __version__, cli
 from tests.data.convert.miniatures import MINIATURES
 
 MODES = (
-    "benchmark, data check, data convert, data register, data synth, demo, export, fuse, help, predict, track, "
-    "train, val, version"
+    "benchmark, compare, data check, data convert, data register, data synth, demo, export, fuse, help, predict, "
+    "track, train, val, version"
 )
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
 
@@ -296,7 +296,8 @@ MISTAKES = {
     "predict model=a source=b stream=True": "unknown argument 'stream' for 'predict', did you mean 'stream_buffer'?",
     "demo epoch=3": "unknown argument 'epoch' for 'demo', did you mean 'epochs'?",
     "data synth dst=a conf=3": (
-        "unknown argument 'conf' for 'data synth', known: dst, everything_visible, imgsz, seed, train, val"
+        "unknown argument 'conf' for 'data synth', "
+        "known: dst, everything_infrared, everything_visible, imgsz, seed, train, val"
     ),
     "train data=a.yaml epochs": "'epochs' is incomplete, expected key=value",
     "train data=a.yaml epochs=": "'epochs=' is incomplete, expected key=value",
@@ -473,6 +474,8 @@ def test_examples_work(model, monkeypatch, mode) -> None:
     clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")
     monkeypatch.setattr("metafusion_yolo.data.check.run_check", lambda **_: (clean, Path("report.html")))
     monkeypatch.setattr("metafusion_yolo.data.register.register_dataset", lambda **_: None)
+    verdict = SimpleNamespace(sentence="Use it.", rule="5 %")
+    monkeypatch.setattr("metafusion_yolo.compare.run_compare", lambda **_: (verdict, Path("report.html")))
     model.answer = [Path("fused/1.png")]
     assert mode.examples
     for example in mode.examples:

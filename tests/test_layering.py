@@ -17,7 +17,7 @@ LINES = 320
 LAYERS = [
     ["color", "schedule"],
     ["config"],
-    ["resources"],
+    ["resources", "pages"],
     ["losses", "metrics"],
     ["nn"],
     ["criterion"],
@@ -26,7 +26,7 @@ LAYERS = [
     ["engine"],
     ["benchmark"],
     ["model"],
-    ["demo"],
+    ["demo", "compare"],
     ["modes"],
     ["cli"],
     ["__main__", "__init__"],

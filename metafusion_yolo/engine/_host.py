@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import pickle
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 from torch import nn
 from ultralytics.nn.tasks import load_checkpoint
-from ultralytics.utils import LOGGER
+from ultralytics.utils import LOGGER, SETTINGS
 from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo.data.rig import Rig
@@ -86,6 +88,25 @@ def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str
             f"one from it: metafusion train model=metafusion-yolov8n.yaml pretrained={weights} data=..."
         )
     return model, checkpoint
+
+
+def log_pictures(trainer: Any) -> None:
+    """Hand our pictures to the loggers that the host gives scalars but no registered plots: TensorBoard and Comet.
+
+    W&B, DVC and ClearML take every plot that is registered by `on_plot`, MLflow every file of the run.
+    """
+    writer = getattr(sys.modules.get("ultralytics.utils.callbacks.tensorboard"), "WRITER", None)
+    comet = sys.modules.get("comet_ml")
+    experiment = comet.get_running_experiment() if comet and SETTINGS["comet"] is True else None
+    logged = trainer.__dict__.setdefault("_pictures_logged", {})
+    for file, plot in [*trainer.plots.items()]:
+        if (writer or experiment) and logged.get(file) != plot["timestamp"]:
+            logged[file] = plot["timestamp"]
+            image = cv2.imread(str(file))
+            if writer and image is not None:
+                writer.add_image(file.stem, image[..., ::-1].copy(), trainer.epoch + 1, dataformats="HWC")
+            if experiment and image is not None:
+                experiment.log_image(str(file), file.stem, step=trainer.epoch + 1)
 
 
 def data_error(error: BaseException, data: Any) -> Exception:
