@@ -60,7 +60,7 @@ def replace_luminance(rgb: Tensor, luminance: Tensor, current: Tensor | None = N
     current = rgb_to_luminance(rgb) if current is None else current
     if luminance.shape != current.shape:
         raise ValueError(f"luminance must have the size of rgb {tuple(rgb.shape)}, got {tuple(luminance.shape)}")
-    return (rgb + (luminance - current)).clamp(0, 1)
+    return (rgb + (luminance - current)).clamp_(0, 1)
 
 
 def _check(image: Tensor, name: str, channels: int) -> None:

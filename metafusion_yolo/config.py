@@ -128,7 +128,6 @@ class FusionConfig:
         channels: Width of the encoders at stride 8, even.
         meta_channels: Width of the meta-features.
         heads: Attention heads; divides `channels`.
-        detail_channels: Width of the half-resolution detail branch.
         attention: Whether meta-features are predicted and embedded by cross-attention.
         start: Share of the infrared camera in the weight maps before training, in (0, 1).
         gains: See :class:`Gains`.
@@ -141,7 +140,6 @@ class FusionConfig:
     channels: int = 32
     meta_channels: int = 48
     heads: int = 2
-    detail_channels: int = 8
     attention: bool = True
     start: float = 0.7
     gains: Gains = field(default_factory=Gains)
@@ -150,7 +148,7 @@ class FusionConfig:
     augment: Augment = field(default_factory=Augment)
 
     def __post_init__(self) -> None:
-        for name in ("channels", "meta_channels", "heads", "detail_channels"):
+        for name in ("channels", "meta_channels", "heads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"fusion: {name} must be a whole number >= 1, not {getattr(self, name)}")
         if self.channels % 2:

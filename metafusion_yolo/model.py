@@ -12,7 +12,8 @@ from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 
 from metafusion_yolo.benchmark import FORMATS, benchmark_formats
 from metafusion_yolo.config import nearest
-from metafusion_yolo.data.sources import BY_RULE, PairedSource
+from metafusion_yolo.data.layout import check_layout
+from metafusion_yolo.data.sources import BY_RULE, ON_ERROR, PairedSource
 from metafusion_yolo.engine._host import load_fusion_checkpoint
 from metafusion_yolo.engine.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.predictor import FusionDetectionPredictor
@@ -118,20 +119,26 @@ class MetaFusionYOLO(Model):
         infrared: Any = BY_RULE,
         save_fused: bool = False,
         view: str = "fused",
+        layout: str | None = None,
+        on_error: str = "stop",
         **kwargs: Any,
     ) -> Iterator[FusionResults] | list[FusionResults]:
         """Detect on pairs.
 
         Args:
-            source: The visible side, or whole pairs: a path, folder, glob or `.txt` list; a video; an (H, W, 3) array
-                in B, G, R; a PIL image; a list of these or of `(visible, infrared)` tuples; an (H, W, 4) array or a
-                (B, 4, H, W) tensor in R, G, B, IR. All but the tensor are normalised and registered as in training.
+            source: The visible side, or whole pairs: a path, folder, glob, `.txt` list or `.csv` list of pairs; a
+                video; an (H, W, 3) array in B, G, R; a PIL image; an (H, W, 4) array or a (B, 4, H, W) tensor in R, G,
+                B, IR; a list or generator of these or of `(visible, infrared)` tuples. All but the tensor are
+                normalised and registered as in training.
             stream: Whether to yield results one by one, for long sources.
             predictor: Another predictor class.
             infrared: The infrared side of the same kind. Left out, the pairing rule of the checkpoint finds it;
                 None detects with the visible camera alone.
             save_fused: Whether to write the fused images to `fused/` in the run's folder.
             view: What to draw the detections on: "fused", "visible" or "infrared".
+            layout: Where the two cameras are in images or videos that hold both: "horizontal", "vertical", either with
+                "-infrared-first", or "stacked" for four channels.
+            on_error: What a pair that cannot be read does to a long run: "stop" it, or "skip" and say so at the end.
             **kwargs: The host's prediction arguments. `data=`, a data-set YAML, says how other cameras than those of
                 the training go together.
 
@@ -140,15 +147,18 @@ class MetaFusionYOLO(Model):
 
         Raises:
             PairError: If something does not pair up.
-            ValueError: For a missing source or an unknown view.
+            ValueError: For a missing source, or an unknown view, layout or `on_error`.
         """
         if source is None:
             raise ValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
         if view not in VIEWS:
             raise ValueError(f"unknown view '{view}', {nearest(view, VIEWS)}")
+        if on_error not in ON_ERROR:
+            raise ValueError(f"unknown on_error '{on_error}', {nearest(on_error, ON_ERROR)}")
+        layout = layout and check_layout(layout)
         kwargs.setdefault("mode", "predict")
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
-        paired = PairedSource(source, infrared, save_fused=save_fused, view=view, data=data)
+        paired = PairedSource(source, infrared, save_fused, view, layout, on_error, data)
         return super().predict(paired, stream, predictor, **kwargs)
 
     def track(

@@ -112,19 +112,19 @@ val: measure precision, recall and mAP with both cameras, or with one
   host  model=required data=model's split imgsz=model's batch device conf iou plots project name exist_ok
   e.g.  model=best.pt data=pairs.yaml modalities=visible
 predict: detect on pairs, and draw what was found
-  ours  infrared=- save_fused=False view=fused
+  ours  infrared=- layout=- on_error=stop save_fused=False view=fused
   host  model=required source=required data=model's conf iou imgsz=model's device classes save show project name
   e.g.  model=best.pt source=my-pairs/images/val
   e.g.  model=best.pt source=day.jpg infrared=heat.png view=visible
 track: follow objects through a pair of videos
-  ours  infrared=- save_fused=False view=fused
+  ours  infrared=- layout=- on_error=stop save_fused=False view=fused
   host  model=required source=required tracker conf=0.1 iou imgsz=model's device vid_stride save show project name
   e.g.  model=best.pt source=visible.mp4 infrared=infrared.mp4
 export: write front-end and detector as one ONNX, TorchScript, ... model
   host  model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify
   e.g.  model=best.pt format=onnx
 fuse: write fused images, without boxes
-  ours  infrared=-
+  ours  infrared=- layout=- on_error=stop
   host  model=required source=required imgsz=model's batch=1 device vid_stride project name=fuse exist_ok
   e.g.  model=best.pt source=my-pairs/images/val project=runs/fused
 benchmark: compare size, accuracy and speed of the exports
@@ -156,6 +156,7 @@ data register: find where the infrared camera looks in the visible image, and wr
   e.g.  data=my-pairs.yaml matrix='[[0.9, 0, 31], [0, 0.9, 18], [0, 0, 1]]'
 """
 VIEWS, CAMERAS = ("fused", "visible", "infrared"), ("both", "visible", "infrared")
+LAYOUTS = ("horizontal", "horizontal-infrared-first", "vertical", "vertical-infrared-first", "stacked")
 LABELS = ("visible", "infrared", "union")
 ACCEPTED: dict[str, tuple[Any, ...]] = {
     "infrared": (str, list, tuple, type(None)),
@@ -163,11 +164,14 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
     "view": VIEWS,
     "modalities": CAMERAS,
 }
+ACCEPTED |= {"layout": LAYOUTS, "on_error": ("stop", "skip")}
 ACCEPTED |= {"labels": LABELS, "per": ("dataset", "sequence"), "matrix": (list, tuple)}
 ACCEPTED |= {"budget": ("quick", "normal", "full")} | dict.fromkeys(("seeds", "jobs"), (int,))
 ACCEPTED |= {"compare epochs": (int,), "compare imgsz": (int,), "device": (str, int)}
 MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead; "MODE ARGUMENT" for one mode
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
+    "layout": "for images that hold both: horizontal, vertical, either with -infrared-first; stacked: 4 channels",
+    "on_error": "what a pair that cannot be read does to the rest: stop or skip",
     "save_fused": "save the fused images too",
     "view": f"what to draw on: {', '.join(VIEWS)}",
     "fusion_only": "train the front-end alone, without labels; data= may be a folder of plain images",
@@ -192,7 +196,7 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "folds": "test every pair once, in so many folds of neighbouring frames; 0: the data set's own split",
     "model": "checkpoint (.pt), export (.onnx, ...) or model YAML",
     "data": "data-set YAML: path, train, val, names, infrared, ...; of predict: what it says of the cameras",
-    "source": "visible side: image, folder, glob, .txt list or video",
+    "source": "visible side: image, folder, glob, .txt list or video; or pairs: .csv list",
     "imgsz": "image size in pixels",
     "format": "onnx, torchscript, openvino, engine, ...; benchmark: several with commas, pt as well",
     "quantize": "precision in bits: 32, 16 or 8",

@@ -136,7 +136,6 @@ def test_augmentation_is_a_share(name, value) -> None:
         ({"channels": 0}, "fusion: channels must be a whole number >= 1, not 0"),
         ({"meta_channels": -1}, "fusion: meta_channels must be a whole number >= 1, not -1"),
         ({"heads": 0}, "fusion: heads must be a whole number >= 1, not 0"),
-        ({"detail_channels": 0}, "fusion: detail_channels must be a whole number >= 1, not 0"),
         ({"channels": 32, "heads": 3}, r"fusion: channels \(32\) must be a multiple of heads \(3\)"),
         ({"channels": 33, "heads": 3}, r"fusion: channels must be even \(half of them at stride 4\), not 33"),
         ({"start": 0}, r"fusion: start must lie in \(0, 1\), not 0.0"),

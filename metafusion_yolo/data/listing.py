@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ultralytics.data.utils import IMG_FORMATS
 from ultralytics.utils import YAML
 
 SPLITS = ("train", "val", "test")  # of a data-set YAML
-WANTED = "give an image, a folder with images, a glob or a .txt list of images"
+WANTED = "give an image, a folder with images, a glob, a .txt list of images or a .csv list of pairs"
 MISSING_SHOWN = 5
 
 
@@ -51,10 +52,40 @@ def read_list(listing: Path) -> list[Path]:
     Raises:
         FileNotFoundError: If some of them do not exist.
     """
+    return _existing(listing, filter(None, map(str.strip, listing.read_text(encoding="utf-8-sig").splitlines())))
+
+
+def read_pair_list(listing: Path) -> list[tuple[str, str]]:
+    """Return the `(visible, infrared)` files of a CSV list, a pair a row; paths are as in :func:`read_list`.
+
+    Args:
+        listing: UTF-8, with or without a byte-order mark; columns parted by a comma, semicolon or tab. A first row
+            `visible,infrared` is its header.
+
+    Raises:
+        FileNotFoundError: If there are no pairs, or some files do not exist.
+        ValueError: If a row has no two columns.
+    """
+    lines = listing.read_text(encoding="utf-8-sig").splitlines()
+    delimiter = next((mark for mark in "\t;" if lines and mark in lines[0]), ",")
+    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if any(row)]
+    if rows and [cell.lower() for cell in rows[0]] == ["visible", "infrared"]:
+        rows = rows[1:]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != 2:
+            raise ValueError(f"row {number} of '{listing}' has {len(row)} columns; give two, visible and infrared")
+    if not rows:
+        raise FileNotFoundError(f"no pairs in '{listing}'; give a row for each, visible,infrared")
+    files = [str(file) for file in _existing(listing, [cell for row in rows for cell in row])]
+    return list(zip(files[::2], files[1::2], strict=True))
+
+
+def _existing(listing: Path, written: Iterable[str]) -> list[Path]:
+    """Return where the files of a list are."""
     files, missing = [], []
-    for line in filter(None, map(str.strip, listing.read_text(encoding="utf-8-sig").splitlines())):
-        written = (line, line.replace("\\", "/"))
-        found = [file for text in written for file in (listing.parent / text, Path(text)) if file.is_file()]
+    for line in written:
+        spellings = (line, line.replace("\\", "/"))
+        found = [file for text in spellings for file in (listing.parent / text, Path(text)) if file.is_file()]
         files += found[:1]
         missing += [] if found else [f"'{line}'"]
     if missing:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +16,23 @@ import numpy as np
 import torch
 from ultralytics.data.loaders import LoadImagesAndVideos, SourceTypes
 from ultralytics.data.utils import VID_FORMATS
+from ultralytics.utils import LOGGER
 
+from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.memory import describe
-from metafusion_yolo.data.pairs import PairError
-from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_visible, spread
+from metafusion_yolo.data.pairs import PROBLEMS_SHOWN, PairError
+from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_stack, read_visible, spread
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.data.sources import BY_RULE, PairedSource, file_pairs, is_path, memory_pairs, tensor_pairs
+from metafusion_yolo.data.sources import (
+    BY_RULE,
+    PairedSource,
+    file_pairs,
+    is_lazy,
+    is_path,
+    lazy_pairs,
+    memory_pairs,
+    tensor_pairs,
+)
 
 Batch = tuple[list[str], list[np.ndarray], list[str]]
 
@@ -37,63 +52,151 @@ def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int =
         TypeError: If the source is of no known kind.
     """
     visible, infrared = source.visible, source.infrared
+    images = partial(LoadPairs, reader=PairReader(rig), batch=batch, layout=source.layout, on_error=source.on_error)
     if isinstance(visible, torch.Tensor):
         return tensor_pairs(visible, infrared)
+    if source.layout:
+        if infrared is not BY_RULE:
+            raise PairError(f"layout={source.layout} says that the images hold both cameras; leave infrared= out")
+        infrared = None
+    if is_lazy(visible):
+        return images(lazy_pairs(visible, infrared, rig.pairing), from_img=True)
     if is_path(visible) and Path(visible).suffix[1:].lower() in VID_FORMATS:
         return LoadVideoPair(visible, infrared, PairReader(rig), vid_stride)
     of_files = infrared is None or infrared is BY_RULE or is_path(infrared)
     if of_files and (is_path(visible) or (isinstance(visible, list) and visible and all(map(is_path, visible)))):
-        return LoadPairs(file_pairs(visible, infrared, rig.pairing), PairReader(rig), batch)
-    return LoadPairs(memory_pairs(visible, infrared, rig.pairing), PairReader(rig), batch, from_img=True)
+        return images(file_pairs(visible, infrared, rig.pairing))
+    return images(memory_pairs(visible, infrared, rig.pairing), from_img=True)
 
 
 class LoadPairs(LoadImagesAndVideos):
     """Read pairs one batch at a time; nothing is kept, so memory does not grow with their number.
 
     Args:
-        pairs: `(visible, infrared)`, each a path, an array or None (infrared only).
+        pairs: `(visible, infrared)`, each a path, an array or None (infrared only); an iterator is read as it goes.
         reader: Reads and stacks them.
         batch: Pairs a batch.
         from_img: Whether the pairs are in memory rather than files.
+        layout: Where the two cameras are in visible images that hold both, None if they do not.
+        on_error: "stop" at a pair that cannot be read, or "skip" it and say so at the end.
+
+    Attributes:
+        skipped: Why pairs were left out, by name.
     """
 
     def __init__(
-        self, pairs: list[tuple[Any, Any]], reader: PairReader, batch: int = 1, from_img: bool = False
+        self,
+        pairs: Iterable[tuple[Any, Any]],
+        reader: PairReader,
+        batch: int = 1,
+        from_img: bool = False,
+        layout: str | None = None,
+        on_error: str = "stop",
     ) -> None:
         self.pairs = pairs
         self.reader = reader
         self.bs = batch
-        self.count = 0
+        self.layout = layout
+        self.on_error = on_error
         self.mode = "image"
-        self.nf = self.ni = len(pairs)  # the host prefetches by these on a GPU
-        self.video_flag = [False] * len(pairs)
+        self.nf = self.ni = len(pairs) if isinstance(pairs, list) else sys.maxsize  # the host prefetches by these
+        self.video_flag = [False]
         self.cap = None
         self.source_type = SourceTypes(stream=False, screenshot=False, from_img=from_img, tensor=False)
-        arrays = [infrared for _, infrared in pairs if isinstance(infrared, np.ndarray)]
+        arrays = (
+            [infrared for _, infrared in pairs if isinstance(infrared, np.ndarray)] if self.nf < sys.maxsize else []
+        )
         self.limits = reader.rig.thermal.limits_of(spread(arrays))  # what is in memory is one sequence
+
+    def __iter__(self) -> LoadPairs:
+        """Start with the first pair."""
+        self.count = 0
+        self.skipped: dict[str, str] = {}
+        self._rest = iter(self.pairs)
+        self._start = time.monotonic()
+        return self
 
     def __len__(self) -> int:
         """Return the number of batches."""
         return math.ceil(self.nf / self.bs)
 
     def __next__(self) -> Batch:
-        """Return names, pairs (H, W, 4) uint8 and log lines of the next batch."""
-        if self.count >= self.nf:
-            raise StopIteration
-        names, pairs, lines = [], [], []
-        for visible, infrared in self.pairs[self.count : self.count + self.bs]:
+        """Return names, pairs (H, W, 4) uint8 and log lines of the next batch.
+
+        Raises:
+            PairError: If a pair cannot be read and the rest is not wanted without it, or if none could be read.
+        """
+        names: list[str] = []
+        pairs: list[np.ndarray] = []
+        lines: list[str] = []
+        while len(pairs) < self.bs:
+            name = f"image{self.count}.jpg"
+            try:
+                visible, infrared = next(self._rest)
+                name = name if isinstance(visible, np.ndarray) else visible
+                pair = self._read(visible, infrared, name)
+            except StopIteration:
+                break
+            except (PairError, TypeError, FileNotFoundError) as error:
+                if self.on_error == "stop":
+                    raise
+                self.skipped[name] = str(error)
+            else:
+                names.append(name)
+                pairs.append(pair)
+                lines.append(self._log_line(visible))
             self.count += 1
-            in_memory = isinstance(visible, np.ndarray)
-            name = f"image{self.count - 1}.jpg" if in_memory else visible
-            names.append(name)
-            lines.append("" if in_memory else f"pair {self.count}/{self.nf} {name}: ")
-            limits, partner = self.limits, None
-            if isinstance(infrared, str):
-                partner, limits = infrared, self.reader.limits_of(infrared)
-                infrared = _checked(infrared, read_counts)
-            visible = visible if in_memory else _checked(visible, read_visible)
-            pairs.append(self.reader.stack(visible, infrared, name, partner, limits))
+        if not pairs:
+            self._report()
+            raise StopIteration
         return names, pairs, lines
+
+    def _read(self, visible: Any, infrared: Any, name: str) -> np.ndarray:
+        """Read one pair."""
+        if self.layout:
+            return self.reader.stack(*self._parts(visible), name)
+        limits, partner = self.limits, None
+        if isinstance(infrared, str):
+            partner, limits = infrared, self.reader.limits_of(infrared)
+            infrared = _checked(infrared, read_counts)
+        visible = visible if isinstance(visible, np.ndarray) else _checked(visible, read_visible)
+        return self.reader.stack(visible, infrared, name, partner, limits)
+
+    def _parts(self, image: str | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the visible (H, W, 3) and the infrared part (H, W) of an image that holds both."""
+        if not isinstance(image, np.ndarray):
+            image = _checked(image, read_stack if self.layout == "stacked" else read_visible)
+        visible, infrared = split_layout(image, str(self.layout))
+        infrared = infrared if infrared.ndim == 2 else cv2.cvtColor(infrared, cv2.COLOR_RGB2GRAY)
+        return np.ascontiguousarray(visible), np.ascontiguousarray(infrared)
+
+    def _log_line(self, visible: Any) -> str:
+        """Return how far it is, at how many pairs a second and with how much time left, for what has a file."""
+        if isinstance(visible, np.ndarray):
+            return ""
+        if self.nf == sys.maxsize:
+            return f"pair {self.count + 1} {visible}: "
+        done, seconds = self.count, time.monotonic() - self._start
+        rate = ""
+        if done and seconds > 1:  # before, it is the time of the first batch alone
+            left = timedelta(seconds=round(seconds / done * (self.nf - done)))
+            rate = f" ({done / seconds:.1f}/s, {left} left)"
+        return f"pair {done + 1}/{self.nf}{rate} {visible}: "
+
+    def _report(self) -> None:
+        """Say what was left out.
+
+        Raises:
+            PairError: If nothing is left.
+        """
+        if not self.skipped:
+            return
+        shown = "".join(f"\n  {reason}" for reason in list(self.skipped.values())[:PROBLEMS_SHOWN])
+        more = len(self.skipped) - PROBLEMS_SHOWN
+        shown += f"\n  ... and {more} more" if more > 0 else ""
+        if len(self.skipped) == self.count:
+            raise PairError(f"none of {self.count} pairs can be read:{shown}")
+        LOGGER.warning(f"{len(self.skipped)} of {self.count} pairs skipped:{shown}")
 
 
 def _checked(file: str, read: Callable[[str], np.ndarray]) -> np.ndarray:

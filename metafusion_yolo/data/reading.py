@@ -19,6 +19,7 @@ from metafusion_yolo.data.thermal import Limits
 
 ASPECT_TOLERANCE = 0.02  # largest relative difference of the two aspect ratios that a resize may bridge
 OPENCV_FIRST = {".tif", ".tiff", ".jp2", ".dng", ".avif", ".heic", ".heif"}  # Pillow does not know every kind of these
+JPEG_END = b"\xff\xd9"
 SEQUENCE_SAMPLE = 32  # images of a sequence that its limits are taken from
 
 T = TypeVar("T")
@@ -159,7 +160,9 @@ def look_through(visible: np.ndarray, infrared: np.ndarray, homography: np.ndarr
 
 
 def check_image(file: str, read: Callable[[str], np.ndarray]) -> Size:
-    """Decode all of a file, of which some versions of OpenCV return half without a word.
+    """Look whether all of a file is there, as some versions of OpenCV return half an image without a word.
+
+    A JPEG ends in its end marker and a PNG has the sum of every chunk, which saves decoding them twice.
 
     Args:
         file: Path of the image.
@@ -178,8 +181,10 @@ def check_image(file: str, read: Callable[[str], np.ndarray]) -> Size:
     try:
         with open_image(file) as image:
             size = _upright(image)
-            image.draft("L", (1, 1))  # an eighth of a JPEG takes all of its bytes, but less time
-            image.load()
+            if image.format == "PNG":
+                image.verify()
+            elif not (image.format == "JPEG" and Path(file).read_bytes().endswith(JPEG_END)):
+                image.load()
     except Exception as error:  # decoders raise whatever they like on broken files
         raise _unreadable(file, error) from error
     return size
@@ -244,6 +249,25 @@ def read_counts(file: str | Path) -> np.ndarray:
         image = image.astype(np.float32) if image.dtype == np.float64 else image  # OpenCV converts no doubles
         return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     return image[..., 0]
+
+
+def read_stack(file: str | Path) -> np.ndarray:
+    """Read an image of four channels, which holds both cameras, as (H, W, 4) uint8, R, G, B, IR.
+
+    By Pillow: OpenCV multiplies the colours of some TIFF files by the fourth channel.
+
+    Raises:
+        PairError: If the file cannot be decoded or has other channels.
+    """
+    _existing(file)
+    try:
+        with open_image(file) as image:
+            if image.mode == "RGBA":
+                return np.asarray(image)
+            channels = "".join(image.getbands())
+    except Exception as error:  # decoders raise whatever they like on broken files
+        raise _unreadable(file, error) from error
+    raise PairError(f"'{file}' has the channels {channels}; layout=stacked reads four of 8 bits: R, G, B, IR")
 
 
 def _array(file: str | Path) -> np.ndarray:

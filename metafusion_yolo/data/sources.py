@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat, starmap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from metafusion_yolo.data.listing import list_images
+from metafusion_yolo.data.listing import list_images, read_pair_list
 from metafusion_yolo.data.memory import as_infrared, as_visible, split_stack
 from metafusion_yolo.data.pairs import (
     Expected,
@@ -31,6 +34,7 @@ class _ByRule:
 
 
 BY_RULE = _ByRule()
+ON_ERROR = ("stop", "skip")
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,14 @@ class PairedSource:
     """What to predict on, and what of ours to do with it: the host refuses arguments that it does not know.
 
     Attributes:
-        visible: Path, folder, glob, list, array, PIL image, (H, W, 4) array, (B, 4, H, W) tensor, or a list of
-            `(visible, infrared)` tuples.
+        visible: Path, folder, glob, list, array, PIL image, (H, W, 4) array, (B, 4, H, W) tensor, or a list or
+            generator of these or of `(visible, infrared)` tuples.
         infrared: A file, a folder with the same names, or whatever `visible` is in memory; None for none, `BY_RULE`
             for the rule of the checkpoint.
         save_fused: Whether the fused images are to be written.
         view: What the detections are to be drawn on.
+        layout: Where the two cameras are in images that hold both, of :data:`~metafusion_yolo.data.layout.LAYOUTS`.
+        on_error: What a pair that cannot be read does to the rest: "stop" or "skip".
         data: Data-set YAML that says how the cameras go together; None for what the checkpoint remembers.
     """
 
@@ -51,12 +57,19 @@ class PairedSource:
     infrared: Any = BY_RULE
     save_fused: bool = False
     view: str = "fused"
+    layout: str | None = None
+    on_error: str = "stop"
     data: str | None = None
 
 
 def is_path(item: Any) -> bool:
     """Tell whether a source is a path."""
     return isinstance(item, (str, Path))
+
+
+def is_lazy(item: Any) -> bool:
+    """Tell whether a source is a generator or another iterator, of which nobody knows the end."""
+    return isinstance(item, Iterator)
 
 
 def tensor_pairs(pairs: torch.Tensor, infrared: Any) -> torch.Tensor:
@@ -80,6 +93,10 @@ def file_pairs(visible: Any, infrared: Any, rule: PairingRule) -> list[tuple[str
         PairError: With a summary of everything that does not pair up.
         FileNotFoundError: If there are no visible images, or `infrared` does not exist.
     """
+    if is_path(visible) and Path(visible).suffix.lower() == ".csv":
+        if infrared is not BY_RULE:
+            raise PairError(f"'{visible}' lists pairs already; leave infrared= out")
+        return [*read_pair_list(Path(visible))]
     files = list_images(visible)
     if infrared is None:
         return [(file, None) for file in files]
@@ -106,6 +123,27 @@ def _expected_below(visible: Any, infrared: Path) -> Expected:
     while not root.is_dir():  # a file, or the part of a glob before its first wildcard
         root = root.parent
     return expected_beside(root, infrared)
+
+
+def lazy_pairs(visible: Iterator[Any], infrared: Any, rule: PairingRule) -> Iterator[tuple[Any, Any]]:
+    """Return the pairs of a generator, each made when its turn comes.
+
+    A wrong item raises what :func:`memory_pairs` raises, and the next one can still be asked for.
+    """
+    if infrared is not BY_RULE and infrared is not None and not is_lazy(infrared):
+        raise PairError("a generator needs infrared= to be one too; or let it yield (visible, infrared) tuples")
+    pairs = _in_step(visible, infrared) if is_lazy(infrared) else zip(visible, repeat(infrared), strict=False)
+    return starmap(partial(_memory_pair, rule=rule), pairs)
+
+
+def _in_step(visible: Iterator[Any], infrared: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield the items of both, which must be as many."""
+    try:
+        yield from zip(visible, infrared, strict=True)
+    except ValueError as error:
+        raise PairError(
+            "the generators of visible and infrared images differ in length; yield as many of each"
+        ) from error
 
 
 def memory_pairs(visible: Any, infrared: Any, rule: PairingRule) -> list[tuple[Any, Any]]:

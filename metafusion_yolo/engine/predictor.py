@@ -34,6 +34,7 @@ class FusionDetectionPredictor(DetectionPredictor):
     def setup_model(self, model: Any, verbose: bool = True) -> None:
         """Listen to the front-end, whose output would otherwise stay inside the model."""
         super().setup_model(model, verbose)
+        self.model.prefetch = True  # read ahead in a thread, as the host does where there is a GPU
         self._fusion: Any = None
         self._trained_with = rig_of(self.model)
         fusion = front_end(self.model)

@@ -32,8 +32,9 @@ class FusionResults(Results):
 
     Args:
         pair: (H, W, 4) uint8, R, G, B, IR.
-        fusion: `infrared_weight` (1, h / 4, w / 4) and `detail` (1, h, w) of the front-end at the network's size; None
-            where the model is an export that does not give them.
+        fusion: What the front-end predicted at a quarter of the network's size (h, w): `infrared_weight`
+            (1, h / 4, w / 4) and `coefficients` (3, h / 4, w / 4) of :class:`~metafusion_yolo.nn.fusion.FusionOutput`;
+            None where the model is an export that does not give them.
         view: See above.
         **kwargs: As for the host's results.
     """
@@ -59,30 +60,30 @@ class FusionResults(Results):
         """Share of each camera at each pixel, (2, H, W) float32 in [0, 1], visible first; None for plain exports."""
         if self._fusion is None:
             return None
-        infrared = self._at_image_size(self._fusion, "infrared_weight")[0, 0]
+        infrared = self._at_image_size("infrared_weight")[0, 0]
         return torch.stack((1 - infrared, infrared)).numpy()
 
     @cached_property
     def fused(self) -> np.ndarray | None:
         """Fused image (H, W, 3) uint8, RGB, in the size of the visible image; None for exports without it.
 
-        It is composed at the native size from the weights and the detail term, so it is as sharp as the sources.
+        It is composed at the native size from the coefficients, so it is as sharp as the sources.
         """
-        if self._fusion is None or self.fusion_weights is None:
+        if self._fusion is None:
             return None
         rgb = torch.from_numpy(self.orig_img[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255
         infrared = torch.from_numpy(self.infrared)[None, None].float() / 255
         luminance = rgb_to_luminance(rgb)
-        weight = torch.from_numpy(self.fusion_weights[1:])[None]
-        detail = self._at_image_size(self._fusion, "detail")
-        fused = replace_luminance(rgb, (luminance + weight * (infrared - luminance) + detail).clamp(0, 1), luminance)
+        visible_factor, infrared_factor, offset = self._at_image_size("coefficients").split(1, 1)
+        fused_luminance = (visible_factor * luminance + infrared_factor * infrared + offset).clamp(0, 1)
+        fused = replace_luminance(rgb, fused_luminance, luminance)
         return (fused[0].permute(1, 2, 0) * 255).round().byte().numpy()
 
-    def _at_image_size(self, fusion: dict[str, Tensor], key: str) -> Tensor:
-        """Bring a plane to the network's size, take the letterbox off, and resize it to (1, 1, H, W)."""
-        network_size = fusion["detail"].shape[-2:]
-        plane = F.interpolate(fusion[key][None].float(), size=network_size, mode="bilinear", align_corners=False)
-        return scale_masks(plane, self.orig_shape)
+    def _at_image_size(self, key: str) -> Tensor:
+        """Bring maps to the network's size, take the letterbox off, and resize them to (1, C, H, W)."""
+        maps = self._fusion[key][None].float()  # type: ignore[index]
+        maps = F.interpolate(maps, scale_factor=4, mode="bilinear", align_corners=False)
+        return scale_masks(maps, self.orig_shape)
 
     def image(self, view: str) -> np.ndarray:
         """Return one of the views as (H, W, 3) uint8, B, G, R, as OpenCV draws and writes.
@@ -114,4 +115,5 @@ class FusionResults(Results):
 
 def pack_fusion(output: dict[str, Tensor], i: int) -> dict[str, Tensor]:
     """Return what :class:`FusionResults` needs of the i-th pair of a batch, small enough to keep many."""
-    return {"infrared_weight": output["weights"][i, 1:2].half().cpu(), "detail": output["detail"][i].half().cpu()}
+    maps = {"infrared_weight": output["weights"][i, 1:2], "coefficients": output["coefficients"][i]}
+    return {name: map_.half().cpu() for name, map_ in maps.items()}

@@ -7,14 +7,17 @@ from torch.nn import functional as F
 
 
 class MetaFeatureCrossAttention(nn.Module):
-    """Let every place of the fusion features look up what detection wants there and elsewhere.
+    """Let every place of the fusion features look up what detection wants in the scene.
 
-    Multi-head attention, queries from the fusion features, keys and values from the meta-features, added to the
-    fusion features. Queries are taken at half the resolution of the fusion features, which is fine enough for
-    weight maps and a quarter of the cost. The output projection starts at zero: an untrained block changes nothing.
+    Multi-head attention of linear cost, queries from the fusion features, keys and values from the meta-features, added
+    to the fusion features: the keys of each feature, a softmax over the places, gather the values to one summary of the
+    scene a feature; each query, a softmax over the features, mixes these. Queries are taken at half the resolution of
+    the fusion features, which is fine enough for weight maps and a quarter of the cost. The output projection starts
+    at zero: an untrained block changes nothing.
 
     Source: meta-feature embedding after Zhao et al., "MetaFusion", CVPR 2023, which uses convolutions and a guide loss
-    for it; the cross-attention is this project's (form: Vaswani et al., "Attention is all you need", 2017).
+    for it; the cross-attention is this project's, in the form of Shen et al., "Efficient Attention: Attention with
+    Linear Complexities", WACV 2021, equations 3 and 5.
 
     Args:
         channels: Channels of the fusion features.
@@ -25,7 +28,6 @@ class MetaFeatureCrossAttention(nn.Module):
     def __init__(self, channels: int, context_channels: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.scale = (channels // heads) ** -0.5
         self.pool = nn.AvgPool2d(2)
         self.query_norm = nn.LayerNorm(channels)
         self.context_norm = nn.LayerNorm(context_channels)
@@ -49,9 +51,9 @@ class MetaFeatureCrossAttention(nn.Module):
         pooled = self.pool(query)
         queries = self.query_norm(tokens(pooled))
         contexts = self.context_norm(tokens(context))
-        q = self._split(self.to_query(queries) * self.scale)
-        k, v = self._split(self.to_key(contexts)), self._split(self.to_value(contexts))
-        attended = (q @ k.transpose(-2, -1)).softmax(-1) @ v  # (B, M, N, C/M)
+        q = self._split(self.to_query(queries)).softmax(-1)  # over the features of a head
+        k, v = self._split(self.to_key(contexts)).softmax(-2), self._split(self.to_value(contexts))  # over the places
+        attended = q @ (k.transpose(-2, -1) @ v)  # (B, M, N, C/M)
         update = self.to_out(attended.transpose(1, 2).flatten(2))  # (B, N, C)
         update = update.transpose(1, 2).reshape(pooled.shape)
         return query + F.interpolate(update, size=query.shape[-2:], mode="bilinear", align_corners=False)

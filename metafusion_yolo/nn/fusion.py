@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from metafusion_yolo.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.nn.attention import MetaFeatureCrossAttention
-from metafusion_yolo.nn.blocks import ConvAct, DetailBranch, Encoder
+from metafusion_yolo.nn.blocks import ConvAct, Encoder, Upsample
 from metafusion_yolo.nn.meta import MetaFeatureExtractor
 
 STRIDE = 32  # the coarsest meta-features; height and width must be multiples of it
@@ -25,29 +25,33 @@ class FusionOutput(TypedDict):
         luminance: Its luminance before the chroma is added, (B, 1, H, W), [0, 1].
         weights: Share of each camera as predicted, at stride 4, (B, 2, H / 4, W / 4), `[:, 0:1]` visible, `[:, 1:2]`
             infrared, in [0, 1], sum 1.
-        detail: Added to the weighted luminance, (B, 1, H, W).
+        coefficients: What the luminance is composed of, at stride 4, (B, 3, H / 4, W / 4): a factor of the visible
+            luminance, one of the infrared image, and an offset; see :func:`affine_coefficients`.
         meta_features: Meta-features by stride, 16 and 32, each (B, C, H / stride, W / stride); empty without attention.
     """
 
     fused: Tensor
     luminance: Tensor
     weights: Tensor
-    detail: Tensor
+    coefficients: Tensor
     meta_features: dict[int, Tensor]
 
 
 class FusionNet(nn.Module):
     """Fuse a pair into one image that a person can look at and a detector can read.
 
-    `fused luminance = w_visible · luminance + w_infrared · infrared + detail`, with the chroma of the visible image.
-    The weights are predicted at stride 4 and upsampled; a thin branch adds the detail that blending takes. A camera
-    whose plane is constant counts as absent: its weight is exactly 0.
+    `fused luminance = Σ w_k · x_k + g_k · (x_k - mean x_k)` over the two cameras, with the chroma of the visible image:
+    weights w for the brightness, and gains g for the detail, which blending alone would wash out. Both are predicted at
+    stride 4; what is applied to the pixels is an affine function of the two images, whose three coefficients are
+    upsampled. A camera whose plane is constant counts as absent: its weight and its gain are exactly 0.
+
+    Source: this project; locally affine models predicted at low resolution are known from K. He, J. Sun, X. Tang,
+    "Guided Image Filtering", TPAMI 2013, and M. Gharbi et al., "Deep Bilateral Learning", SIGGRAPH 2017.
 
     Args:
         channels: Width of the encoders at stride 8.
         meta_channels: Width of the meta-features.
         heads: Attention heads.
-        detail_channels: Width of the detail branch.
         attention: Whether to predict meta-features and embed them by cross-attention.
         start: Share of the infrared camera before training, in (0, 1).
         share_jitter: Largest random change of the log-odds between the cameras in training, see :class:`WeightDecoder`.
@@ -58,21 +62,20 @@ class FusionNet(nn.Module):
         channels: int = 32,
         meta_channels: int = 48,
         heads: int = 2,
-        detail_channels: int = 8,
         attention: bool = True,
         start: float = 0.7,
         share_jitter: float = 0.0,
     ) -> None:
         super().__init__()
-        self.visible_encoder = Encoder(3, channels)
-        self.infrared_encoder = Encoder(1, channels)
+        self.visible_encoder = Encoder(channels)
+        self.infrared_encoder = Encoder(channels)
         self.mix = ConvAct(2 * channels, channels, kernel=1)
         if attention:
             self.meta = MetaFeatureExtractor(channels, meta_channels)
             self.attention = MetaFeatureCrossAttention(channels, meta_channels, heads)
         self.embeds = attention
-        self.weighting = WeightDecoder(channels, start, share_jitter)
-        self.detail = DetailBranch(detail_channels)
+        self.decoder = WeightDecoder(channels, start, share_jitter)
+        self.upsample = Upsample(4)
 
     def forward(self, pair: Tensor) -> FusionOutput:
         """Fuse a batch of pairs.
@@ -82,30 +85,45 @@ class FusionNet(nn.Module):
         """
         visible, infrared = pair[:, :3], pair[:, 3:]
         luminance = rgb_to_luminance(visible)
-        visible_stem, visible_features = self.visible_encoder(visible)
+        visible_stem, visible_features = self.visible_encoder(luminance)
         infrared_stem, infrared_features = self.infrared_encoder(infrared)
         features = self.mix(torch.cat((visible_features, infrared_features), 1))
         meta_features = self.meta(features) if self.embeds else {}
         if self.embeds:
             features = self.attention(query=features, context=meta_features[STRIDE])
         stems = torch.cat((visible_stem, infrared_stem), 1)
-        weights = self.weighting(features, stems, available=present(luminance, infrared))
-        infrared_weight = F.interpolate(weights[:, 1:2], size=pair.shape[-2:], mode="bilinear", align_corners=False)
-        detail = self.detail(luminance, infrared)
-        fused_luminance = (luminance + infrared_weight * (infrared - luminance) + detail).clamp(0, 1)
+        weights, gains = self.decoder(features, stems, available=present(luminance, infrared))
+        means = torch.cat((F.avg_pool2d(luminance, 4), F.avg_pool2d(infrared, 4)), 1)
+        coefficients = affine_coefficients(weights, gains, means)
+        visible_factor, infrared_factor, offset = map(self.upsample, coefficients.split(1, 1))
+        fused_luminance = (visible_factor * luminance + infrared_factor * infrared + offset).clamp_(0, 1)
         return FusionOutput(
             fused=replace_luminance(visible, fused_luminance, current=luminance),
             luminance=fused_luminance,
             weights=weights,
-            detail=detail,
+            coefficients=coefficients,
             meta_features=meta_features,
         )
 
 
-class WeightDecoder(nn.Module):
-    """Predict the share of each camera at stride 4.
+def affine_coefficients(weights: Tensor, gains: Tensor, means: Tensor) -> Tensor:
+    """Write `Σ w · x + g · (x - mean x)` as `Σ (w + g) · x - Σ g · mean x`, an affine function of the two images.
 
-    The logits are a convolution times 8: under Adam, whose steps do not depend on the size of a gradient, the maps
+    Args:
+        weights: Share w of each camera (B, 2, H, W), visible first, in [0, 1], sum 1.
+        gains: By how much its detail is strengthened, g, (B, 2, H, W), in [-1, 1].
+        means: Local mean of each image (B, 2, H, W), [0, 1].
+
+    Returns:
+        (B, 3, H, W): a factor of the visible luminance, one of the infrared image, and an offset.
+    """
+    return torch.cat((weights + gains, -(gains * means).sum(1, keepdim=True)), 1)
+
+
+class WeightDecoder(nn.Module):
+    """Predict the share of each camera, and the gain of its detail, at stride 4. The gains start at 0.
+
+    The maps are a convolution times 8: under Adam, whose steps do not depend on the size of a gradient, the maps
     then take shape within the warm-up of a short training instead of staying near their start.
 
     In training each pair is blended anew every time: a random number, the same at every pixel, is added to the log-odds
@@ -125,14 +143,15 @@ class WeightDecoder(nn.Module):
         self.reduce = ConvAct(channels, channels // 2)
         self.lateral = nn.Conv2d(channels, channels // 2, kernel_size=1)
         self.act = nn.SiLU(inplace=True)
-        self.logits = nn.Conv2d(channels // 2, 2, kernel_size=3, padding=1, padding_mode="replicate")
-        nn.init.normal_(self.logits.weight, std=0.01)  # near uniform, yet not so much that the features learn late
+        self.maps = nn.Conv2d(channels // 2, 4, kernel_size=3, padding=1, padding_mode="replicate")
+        nn.init.normal_(self.maps.weight[:2], std=0.01)  # near uniform, yet not so much that the features learn late
+        nn.init.zeros_(self.maps.weight[2:])
         odds = math.log(infrared_share / (1 - infrared_share)) / self.SHARPNESS
         with torch.no_grad():
-            self.logits.bias.copy_(torch.tensor([-odds / 2, odds / 2]))  # type: ignore[union-attr]
+            self.maps.bias.copy_(torch.tensor([-odds / 2, odds / 2, 0, 0]))  # type: ignore[union-attr]
 
-    def forward(self, features: Tensor, stems: Tensor, available: Tensor) -> Tensor:
-        """Return the weights (B, 2, H, W), sum 1.
+    def forward(self, features: Tensor, stems: Tensor, available: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the weights (B, 2, H, W), sum 1, and the gains (B, 2, H, W), in [-1, 1].
 
         Args:
             features: (B, C, H / 2, W / 2).
@@ -140,11 +159,12 @@ class WeightDecoder(nn.Module):
             available: Cameras that show anything (B, 2, 1, 1), 1 or 0.
         """
         coarse = F.interpolate(self.reduce(features), size=stems.shape[-2:], mode="bilinear", align_corners=False)
-        logits = self.SHARPNESS * self.logits(self.act(coarse + self.lateral(stems)))
+        maps = self.SHARPNESS * self.maps(self.act(coarse + self.lateral(stems))).contiguous()
+        logits, gains = maps[:, :2], available * torch.tanh(maps[:, 2:])
         if self.training and self.jitter:
             half = torch.empty_like(available[:, :1]).uniform_(-self.jitter, self.jitter) / 2
             logits = logits + torch.cat((-half, half), 1)
-        return (logits + (available - 1) * 1e4).softmax(1)
+        return (logits + (available - 1) * 1e4).softmax(1), gains
 
 
 def present(luminance: Tensor, infrared: Tensor, stride: int = 8, contrast: float = 1e-3) -> Tensor:

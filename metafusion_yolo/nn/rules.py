@@ -43,6 +43,6 @@ class PixelRule(nn.Module):
             fused=fused,
             luminance=rgb_to_luminance(fused),
             weights=F.avg_pool2d(torch.cat((1 - infrared_weight, infrared_weight), 1), 4),
-            detail=torch.zeros_like(luminance),
+            coefficients=F.avg_pool2d(torch.cat((1 - infrared_weight, infrared_weight, 0 * infrared_weight), 1), 4),
             meta_features={},
         )

@@ -235,7 +235,6 @@ def build_fusion(config: FusionConfig) -> FusionNet | PixelRule:
         config.channels,
         config.meta_channels,
         config.heads,
-        config.detail_channels,
         attention=config.attention,
         start=config.start,
         share_jitter=config.augment.share_jitter,

@@ -152,6 +152,17 @@ def test_log_lines_name_the_files(pair_folder):
     assert lines[3] == f"pair 4/4 {pair_folder.visible[3]}: "
 
 
+def test_log_lines_tell_the_rate_and_the_time_left(pair_folder, monkeypatch):
+    seconds = iter([100.0, 100.5, 102.0, 104.0, 112.0])  # at the start, then at each pair
+    monkeypatch.setattr(loaders.time, "monotonic", lambda: next(seconds))
+    lines = [line for _, _, lines in load(pair_folder.images) for line in lines]
+    rates = ["", " (0.5/s, 0:00:06 left)", " (0.5/s, 0:00:04 left)", " (0.2/s, 0:00:04 left)"]
+    assert lines == [
+        f"pair {i}/4{rate} {file}: "
+        for i, (rate, file) in enumerate(zip(rates, pair_folder.visible, strict=True), start=1)
+    ]
+
+
 # Memory --------------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def arrays(pair_folder) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -563,4 +574,4 @@ def test_loader_tells_the_host_what_it_is(pair_folder, arrays):
     files, memory = load(pair_folder.images, batch=2), load(arrays[0], arrays[1], batch=2)
     assert isinstance(files, LoadPairs)
     assert (files.source_type.from_img, memory.source_type.from_img) == (False, True)
-    assert (files.nf, files.ni, files.mode, files.video_flag) == (4, 4, "image", [False] * 4)
+    assert (files.nf, files.ni, files.mode, files.video_flag) == (4, 4, "image", [False])

@@ -9,15 +9,15 @@ from metafusion_yolo.engine.results import VIEWS, FusionResults, pack_fusion
 NAMES = {0: "person", 1: "car"}
 
 
-def output(height: int, width: int, infrared_weight: float, detail: float = 0.0, batch: int = 1) -> dict:
-    weights = torch.full((batch, 2, height // 4, width // 4), 1 - infrared_weight)
-    weights[:, 1] = infrared_weight
-    return {"weights": weights, "detail": torch.full((batch, 1, height, width), detail)}
+def output(height: int, width: int, infrared_weight: float, offset: float = 0.0, batch: int = 1) -> dict:
+    coefficients = torch.tensor([1 - infrared_weight, infrared_weight, offset])
+    coefficients = coefficients.view(1, 3, 1, 1).repeat(batch, 1, height // 4, width // 4)
+    return {"weights": coefficients[:, :2].clone(), "coefficients": coefficients}
 
 
-def make(pair: np.ndarray, infrared_weight: float | None = 0.5, detail: float = 0.0, **kwargs) -> FusionResults:
+def make(pair: np.ndarray, infrared_weight: float | None = 0.5, offset: float = 0.0, **kwargs) -> FusionResults:
     boxes = torch.tensor([[4.0, 6.0, 20.0, 30.0, 0.9, 1.0], [1.0, 1.0, 9.0, 9.0, 0.5, 0.0]])
-    fusion = None if infrared_weight is None else pack_fusion(output(64, 64, infrared_weight, detail), 0)
+    fusion = None if infrared_weight is None else pack_fusion(output(64, 64, infrared_weight, offset), 0)
     return FusionResults(pair, fusion, path="7.jpg", names=NAMES, boxes=boxes, **kwargs)
 
 
@@ -40,9 +40,9 @@ def test_full_weight_shows_one_camera(pair):
     assert np.abs(infrared - pair[..., 3])[inside].mean() < 12  # where the chroma does not clip
 
 
-def test_detail_is_added(pair):
+def test_offset_is_added(pair):
     grey = np.full((48, 64, 4), 100, np.uint8)
-    assert np.abs(make(grey, 0.3, detail=0.1).fused.astype(int) - round(100 + 25.5)).max() <= 1
+    assert np.abs(make(grey, 0.3, offset=0.1).fused.astype(int) - round(100 + 25.5)).max() <= 1
 
 
 def test_fused_has_the_size_of_the_visible_image_and_no_letterbox():

@@ -44,7 +44,7 @@ def settled(model: FusionDetectionModel, seed: int = 0) -> FusionDetectionModel:
         for branch in [*model.model[-1].cv3, *getattr(model.model[-1], "one2one_cv3", [])]:
             branch[-1].bias.zero_()  # the host starts near a score of 0
         for name, parameter in model.fusion.named_parameters():
-            if name in ("attention.to_out.weight", "weighting.logits.weight", "detail.residual.weight"):
+            if name in ("attention.to_out.weight", "decoder.maps.weight"):
                 parameter.normal_(0, 0.1, generator=generator)
     return model
 

@@ -1,4 +1,4 @@
-"""Cross-attention against a loop over heads, queries and keys in float64."""
+"""Cross-attention against a loop over heads, features and places in float64."""
 
 import math
 
@@ -61,9 +61,11 @@ def naive(block: MetaFeatureCrossAttention, query: torch.Tensor, context: torch.
             attended = np.zeros(channels)
             for head in range(block.heads):
                 part = slice(head * wide, (head + 1) * wide)
-                scores = np.array([math.exp(q[part] @ key[part] / math.sqrt(wide)) for key in keys])
-                for share, value in zip(scores / scores.sum(), values, strict=True):
-                    attended[part] += share * value[part]
+                for feature in range(head * wide, (head + 1) * wide):
+                    share = math.exp(q[feature]) / sum(math.exp(other) for other in q[part])
+                    total = sum(math.exp(key[feature]) for key in keys)
+                    for key, value in zip(keys, values, strict=True):
+                        attended[part] += share * math.exp(key[feature]) / total * value[part]
             update[:, y, x] = weights["to_out.weight"] @ attended + weights["to_out.bias"]
     return query.numpy() + np.stack([upsample(plane) for plane in update])
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
-from metafusion_yolo.nn.blocks import ConvAct, DetailBranch, Encoder, without_grid
+from metafusion_yolo.nn.blocks import ConvAct, Encoder, Upsample
 from metafusion_yolo.nn.fusion import FusionNet
 
 
@@ -45,97 +46,48 @@ def test_conv_act_matches_loops(kernel, stride) -> None:
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 96), (320, 256)])
-@pytest.mark.parametrize("in_channels", [1, 3])
-def test_encoder_gives_strides_4_and_8(in_channels, size) -> None:
+def test_encoder_gives_strides_4_and_8(size) -> None:
     height, width = size
-    stem, body = Encoder(in_channels, 12)(torch.rand(2, in_channels, height, width))
+    stem, body = Encoder(12)(torch.rand(2, 1, height, width))
     assert stem.shape == (2, 6, height // 4, width // 4)
     assert body.shape == (2, 12, height // 8, width // 8)
 
 
 def test_encoder_matches_loops() -> None:
     torch.manual_seed(0)
-    encoder = Encoder(3, 8).double()
-    image = random_image(1, 3, 16, 24)
+    encoder = Encoder(8).double()
+    image = random_image(1, 1, 16, 24)
     stem, body = encoder(image)
     expected_stem = silu(naive_conv(image[0].numpy(), encoder.stem[0]))
     np.testing.assert_allclose(stem[0].detach().numpy(), expected_stem, atol=1e-12)
     np.testing.assert_allclose(body[0].detach().numpy(), silu(naive_conv(expected_stem, encoder.body[0])), atol=1e-12)
 
 
-def test_detail_starts_at_zero_and_learns() -> None:
-    branch = DetailBranch(4).double()
-    luminance, infrared = random_image(2, 1, 8, 12), random_image(2, 1, 8, 12, seed=1)
-    detail = branch(luminance, infrared)
-    assert torch.equal(detail, torch.zeros(2, 1, 8, 12, dtype=torch.float64))
-    detail.sum().backward()
-    assert branch.residual.weight.grad.abs().max() > 0
-    assert branch.residual.bias.grad.abs().min() > 0
+@pytest.mark.parametrize("factor", [2, 4])
+@pytest.mark.parametrize("size", [(1, 1), (5, 7)])
+def test_upsample_is_bilinear_interpolation(factor, size) -> None:
+    image = random_image(2, 1, *size)
+    expected = functional.interpolate(image, scale_factor=factor, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(Upsample(factor).double()(image), expected, atol=1e-7, rtol=0)
 
 
-def test_detail_matches_loops() -> None:
-    torch.manual_seed(0)
-    branch = DetailBranch(4).double()
-    nn.init.normal_(branch.residual.weight)
-    nn.init.normal_(branch.residual.bias)
-    luminance, infrared = random_image(1, 1, 8, 12), random_image(1, 1, 8, 12, seed=1)
-    # each cell of the half-resolution grid holds the four pixels of a source in reading order
-    cells = np.zeros((8, 4, 6))
-    for s, source in enumerate((luminance, infrared)):
-        for y in range(8):
-            for x in range(12):
-                cells[4 * s + 2 * (y % 2) + x % 2, y // 2, x // 2] = source[0, 0, y, x]
-    residual = 0.1 * np.tanh(naive_conv(silu(naive_conv(cells, branch.hidden[0])), branch.residual))
-    expected = np.zeros((8, 12))
-    for y in range(8):
-        for x in range(12):
-            expected[y, x] = residual[2 * (y % 2) + x % 2, y // 2, x // 2]
-    detail = branch(luminance, infrared)[0, 0].detach().numpy()
-    np.testing.assert_allclose(detail, naive_smoothing(expected), atol=1e-12)
-
-
-def naive_smoothing(image: np.ndarray) -> np.ndarray:
-    """Weigh neighbours by 1, 2, 1 in both directions; beyond the border the image is mirrored about its last pixel."""
-    height, width = image.shape
-    mirrored = np.pad(image, 1, mode="reflect")
-    window = np.outer([1, 2, 1], [1, 2, 1]) / 16
-    return np.array([[(window * mirrored[y : y + 3, x : x + 3]).sum() for x in range(width)] for y in range(height)])
-
-
-def test_no_grid_is_left_of_a_pattern_of_two_pixels() -> None:
-    pattern = torch.tensor([[1.0, 3.0], [7.0, 9.0]]).repeat(1, 1, 4, 6)
-    torch.testing.assert_close(without_grid(pattern), torch.full((1, 1, 8, 12), 5.0))
-    plain = torch.full((1, 1, 8, 12), 0.3)
-    torch.testing.assert_close(without_grid(plain), plain)
-
-
-@pytest.mark.parametrize("limit", [0.1, 0.5])
-def test_detail_is_bounded(limit) -> None:
-    branch = DetailBranch(4, limit)
-    nn.init.normal_(branch.residual.weight, std=30, generator=torch.Generator().manual_seed(0))
-    detail = branch(random_image(1, 1, 8, 12).float(), random_image(1, 1, 8, 12, seed=1).float())
-    assert limit * 0.9 < detail.abs().max() <= limit
+def test_upsample_has_nothing_to_load() -> None:
+    assert Upsample(4).state_dict() == {}
 
 
 def test_featureless_images_show_no_frame() -> None:
     torch.manual_seed(0)
-    grey = torch.full((1, 3, 64, 64), 0.4, dtype=torch.float64)
-    features = [*Encoder(3, 8).double()(grey), ConvAct(3, 4, 3, 2).double()(grey)]
-    branch = DetailBranch(4).double()
-    nn.init.normal_(branch.residual.weight)
-    detail = branch(grey[:, :1], grey[:, 1:2])
-    assert detail.abs().max() > 0.001
-    for plane in (*features, detail):
+    grey = torch.full((1, 1, 64, 64), 0.4, dtype=torch.float64)
+    features = [*Encoder(8).double()(grey), ConvAct(1, 4, 3, 2).double()(grey), Upsample(4).double()(grey)]
+    for plane in features:
         torch.testing.assert_close(plane, plane[..., :1, :1].expand_as(plane))
 
 
 def test_gradcheck() -> None:
     torch.manual_seed(0)
-    branch, encoder = DetailBranch(2).double(), Encoder(1, 2).double()
-    nn.init.normal_(branch.residual.weight)
-    images = [random_image(1, 1, 8, 8, seed=i).requires_grad_() for i in range(2)]
-    assert torch.autograd.gradcheck(branch, images)
-    assert torch.autograd.gradcheck(encoder, images[:1])
+    image = random_image(1, 1, 8, 8).requires_grad_()
+    assert torch.autograd.gradcheck(Encoder(2).double(), image)
+    assert torch.autograd.gradcheck(Upsample(2).double(), image)
 
 
 def test_nothing_normalises_brightness_away() -> None:

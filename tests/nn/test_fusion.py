@@ -7,9 +7,10 @@ import onnxruntime
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from metafusion_yolo.color import rgb_to_luminance
-from metafusion_yolo.nn.fusion import STRIDE, FusionNet, FusionOutput, present
+from metafusion_yolo.nn.fusion import STRIDE, FusionNet, FusionOutput, affine_coefficients, present
 
 SIZES = [(64, 64), (64, 96), (320, 256)]
 
@@ -26,14 +27,14 @@ def untrained_net(**sizes: float) -> FusionNet:
 def random_net(scale: float = 0.3, **sizes: float) -> FusionNet:
     """Return a front-end whose zero-initialised layers are random, as after some training."""
     net = untrained_net(**sizes)
-    for layer in (net.attention.to_out, net.weighting.logits, net.detail.residual):
+    for layer in (net.attention.to_out, net.decoder.maps):
         nn.init.normal_(layer.weight, std=scale)
         nn.init.normal_(layer.bias, std=scale)
     return net
 
 
 def flat(output: FusionOutput) -> tuple[torch.Tensor, ...]:
-    return tuple(output[name] for name in ("fused", "luminance", "weights", "detail")) + tuple(
+    return tuple(output[name] for name in ("fused", "luminance", "weights", "coefficients")) + tuple(
         output["meta_features"].values()
     )
 
@@ -63,8 +64,9 @@ def test_shapes_and_ranges(size, scale) -> None:
         output = random_net(scale)(random_pair(height, width))
     assert set(output) == FusionOutput.__annotations__.keys()
     assert output["fused"].shape == (2, 3, height, width)
-    assert output["luminance"].shape == output["detail"].shape == (2, 1, height, width)
+    assert output["luminance"].shape == (2, 1, height, width)
     assert output["weights"].shape == (2, 2, height // 4, width // 4)
+    assert output["coefficients"].shape == (2, 3, height // 4, width // 4)
     assert {stride: f.shape for stride, f in output["meta_features"].items()} == {
         stride: (2, 48, height // stride, width // stride) for stride in (16, STRIDE)
     }
@@ -73,18 +75,26 @@ def test_shapes_and_ranges(size, scale) -> None:
         assert output[name].max() <= 1, name
     torch.testing.assert_close(output["weights"].sum(1), torch.ones(2, height // 4, width // 4), atol=1e-6, rtol=0)
     assert output["weights"].std() > 0.01  # the weights are maps, not constants
-    assert output["detail"].std() > 0.003
-    assert output["detail"].abs().max() <= 0.1
+    gains = output["coefficients"][:, :2] - output["weights"]
+    assert 0.05 < gains.abs().max() <= 1 + 1e-6
 
 
-def test_fused_luminance_is_the_weighted_sum_plus_detail() -> None:
+def test_fused_luminance_is_affine_in_the_sources() -> None:
     pair = random_pair().double()
     output = random_net(0.1).double()(pair)
-    luminance = rgb_to_luminance(pair[:, :3])
-    weights = torch.nn.functional.interpolate(output["weights"], pair.shape[-2:], mode="bilinear")
-    visible, infrared = weights[:, 0:1], weights[:, 1:2]
-    expected = (visible * luminance + infrared * pair[:, 3:] + output["detail"]).clamp(0, 1)
+    luminance, infrared = rgb_to_luminance(pair[:, :3]), pair[:, 3:]
+    coefficients = functional.interpolate(output["coefficients"], pair.shape[-2:], mode="bilinear")
+    planes = torch.cat((luminance, infrared, torch.ones_like(infrared)), 1)
+    expected = (coefficients * planes).sum(1, keepdim=True).clamp(0, 1)
     torch.testing.assert_close(output["luminance"], expected, atol=1e-12, rtol=0)
+
+
+def test_coefficients_weigh_the_brightness_and_strengthen_the_detail() -> None:
+    weights, gains, means, pixels = (random_pair(8, 8, seed=i)[:, :2].double() for i in range(4))
+    gains = 2 * gains - 1
+    coefficients = affine_coefficients(weights, gains, means)
+    affine = (coefficients[:, :2] * pixels).sum(1) + coefficients[:, 2]
+    torch.testing.assert_close(affine, (weights * pixels + gains * (pixels - means)).sum(1))
 
 
 def test_chroma_of_the_visible_image_is_kept() -> None:
@@ -115,8 +125,8 @@ def test_images_of_a_batch_do_not_mix(size) -> None:
 def test_blank_camera_has_no_say(camera, level, size) -> None:
     pair = blank(random_pair(*size), camera, level)
     net = random_net(3.0)
-    nn.init.zeros_(net.detail.residual.weight)
-    nn.init.zeros_(net.detail.residual.bias)
+    nn.init.zeros_(net.decoder.maps.weight[2:])  # no detail: the gain of the camera that is left stays in use
+    nn.init.zeros_(net.decoder.maps.bias[2:])
     output = net(pair)
     blanked = ("visible", "infrared").index(camera)
     assert torch.equal(output["weights"][:, blanked], torch.zeros_like(output["weights"][:, 0]))
@@ -149,7 +159,7 @@ def test_untrained_weights_give_infrared_its_share(share) -> None:
     weights = net(random_pair())["weights"][:, 1]
     assert weights.std() > 0  # the maps differ a little from the start, so that the features can learn
     torch.testing.assert_close(weights, torch.full_like(weights, share), atol=0.1, rtol=0)
-    nn.init.zeros_(net.weighting.logits.weight)
+    nn.init.zeros_(net.decoder.maps.weight)
     weights = net(random_pair())["weights"][:, 1]
     torch.testing.assert_close(weights, torch.full_like(weights, share), atol=1e-6, rtol=0)
 
@@ -207,7 +217,7 @@ def test_untrained_attention_changes_nothing() -> None:
     plain.load_state_dict({name: value for name, value in net.state_dict().items() if name in plain.state_dict()})
     with torch.no_grad():
         embedded, without = net(random_pair()), plain(random_pair())
-    for name in ("fused", "luminance", "weights", "detail"):
+    for name in ("fused", "luminance", "weights", "coefficients"):
         assert torch.equal(embedded[name], without[name]), name
 
 
@@ -223,7 +233,7 @@ def test_untrained_net_can_start_to_learn() -> None:
     net = untrained_net()
     net(0.25 + 0.5 * random_pair())["fused"].square().sum().backward()
     silent = {name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().max() > 0}
-    behind_zeros = ("attention.", "meta.", "detail.hidden")  # which wait for the layer after them to leave its zeros
+    behind_zeros = ("attention.", "meta.")  # which wait for the layer after them to leave its zeros
     expected = {name for name, _ in net.named_parameters() if name.startswith(behind_zeros)}
     assert silent == expected - {"attention.to_out.weight", "attention.to_out.bias"}
 
@@ -231,13 +241,12 @@ def test_untrained_net_can_start_to_learn() -> None:
 def test_featureless_pair_shows_no_frame() -> None:
     pair = torch.tensor([0.2, 0.4, 0.6, 0.7], dtype=torch.float64).view(1, 4, 1, 1).expand(1, 4, 64, 96)
     output = random_net(0.3).double()(pair)
-    assert output["detail"].abs().max() > 0.001
-    for name in ("weights", "detail", "fused"):
+    for name in ("weights", "coefficients", "fused"):
         torch.testing.assert_close(output[name], output[name][..., :1, :1].expand_as(output[name]))
 
 
 def test_gradcheck() -> None:
-    net = random_net(0.1, channels=4, meta_channels=4, heads=2, detail_channels=2).double()
+    net = random_net(0.1, channels=4, meta_channels=4, heads=2).double()
     pair = (0.3 + 0.4 * random_pair(32, 32, batch=1)).double()
     mask = torch.zeros(4, 32, 32, dtype=torch.bool)
     mask[:, 13, 13] = mask[0, 5, 22] = True  # off the samples that tell whether a camera is present

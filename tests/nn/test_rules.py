@@ -24,7 +24,7 @@ def test_output_is_like_that_of_the_network(rule) -> None:
     pair = random_pair()
     output, learned = PixelRule(rule)(pair), FusionNet()(pair)
     assert set(output) == FusionOutput.__annotations__.keys()
-    for name in ("fused", "luminance", "weights", "detail"):
+    for name in ("fused", "luminance", "weights", "coefficients"):
         assert output[name].shape == learned[name].shape, name
         assert output[name].dtype == learned[name].dtype, name
     for name in ("fused", "luminance", "weights"):
@@ -32,7 +32,8 @@ def test_output_is_like_that_of_the_network(rule) -> None:
         assert output[name].max() <= 1, name
     torch.testing.assert_close(output["weights"].sum(1), torch.ones(2, 8, 16))
     torch.testing.assert_close(output["luminance"], rgb_to_luminance(output["fused"]))
-    assert not output["detail"].any()
+    assert torch.equal(output["coefficients"][:, :2], output["weights"])
+    assert not output["coefficients"][:, 2].any()
     assert output["meta_features"] == {}
 
 

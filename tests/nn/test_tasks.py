@@ -130,14 +130,13 @@ def test_images_that_are_no_pairs_are_refused(ch) -> None:
 
 
 def test_section_shapes_the_front_end(tmp_path) -> None:
-    section = {"channels": 16, "meta_channels": 20, "heads": 4, "detail_channels": 6, "start": 0.8}
+    section = {"channels": 16, "meta_channels": 20, "heads": 4, "start": 0.8}
     path = write_yaml(tmp_path, detector="yolov8.yaml", nc=3, fusion=section)
     model = FusionDetectionModel(path, verbose=False)
     assert model.config == FusionConfig.from_dict(section)
     assert model.fusion.mix[0].out_channels == 16
     assert model.fusion.meta.coarse[0].out_channels == 20
     assert model.fusion.attention.heads == 4
-    assert model.fusion.detail.residual.in_channels == 6
     assert model.eval().fusion(random_pair())["weights"][:, 1].mean().item() == pytest.approx(0.8, abs=0.05)
     assert (model.model[-1].nc, model.yaml["nc"], model.yaml["channels"]) == (3, 3, 4)
     rebuilt = FusionDetectionModel(deepcopy(model.yaml), nc=5, verbose=False)  # as the trainer does it
@@ -411,8 +410,9 @@ def test_gflops_of_the_front_end() -> None:
             module.register_forward_hook(count)
     fusion(random_pair(height, width, 1))
     queries, keys = height * width // 16**2, height * width // 32**2
-    attention = 2 * 2 * queries * keys * 32  # scores, and sums of values
-    expected = (sum(counts) + attention) / 1e9
+    attention = 2 * (queries + keys) * 32 * 16  # 2 heads of 16 features: the summaries, and their mixtures
+    upsampling = 2 * 3 * 9 * height * width
+    expected = (sum(counts) + attention + upsampling) / 1e9
     assert front_end_gflops(fusion, [height, width]) == pytest.approx(expected, rel=1e-9)
     assert front_end_gflops(fusion, 64) == front_end_gflops(fusion, [64, 64])
 

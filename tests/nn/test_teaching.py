@@ -118,8 +118,8 @@ class Lesson:
     def __init__(self, distance: str = "cosine", dtype: torch.dtype = torch.float64, seed: int = 0) -> None:
         torch.manual_seed(0)
         self.distance = distance
-        self.net = FusionNet(channels=4, meta_channels=4, heads=1, detail_channels=2).to(dtype)
-        for layer in (self.net.attention.to_out, self.net.weighting.logits, self.net.detail.residual):
+        self.net = FusionNet(channels=4, meta_channels=4, heads=1).to(dtype)
+        for layer in (self.net.attention.to_out, self.net.decoder.maps):
             nn.init.normal_(layer.weight, std=0.5)
         self.teacher = MetaProjection(4, {16: 5, 32: 6}).to(dtype)
         torch.manual_seed(seed)
@@ -199,7 +199,7 @@ def test_first_order_gradient_holds_the_step_constant() -> None:
         torch.testing.assert_close(gradient, expected[name], rtol=1e-9, atol=1e-15)
     lesson.look_ahead().backward()
     second = lesson.gradients()
-    assert all((first[name] - second[name]).abs().max() > 1e-3 * first[name].abs().max() for name in first)
+    assert all((first[name] - second[name]).abs().max() > 5e-4 * first[name].abs().max() for name in first)
 
 
 def test_only_what_makes_and_teaches_the_meta_features_learns() -> None:
