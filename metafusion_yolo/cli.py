@@ -148,7 +148,9 @@ def _accepted(mode: Mode, key: str) -> tuple[Any, ...]:
     """Return the types, or else the words, that an argument of ours accepts; nothing for one of the host's."""
     default = mode.ours.get(key, "")
     kind = bool if default in ("True", "False") else int if default.isdigit() else str
-    return ACCEPTED.get(key, (kind,)) if key in mode.ours else ()
+    if key not in mode.ours:
+        return ()
+    return ACCEPTED.get(f"{mode.name} {key}", ACCEPTED.get(key, (kind,)))
 
 
 def _message(error: BaseException) -> str:

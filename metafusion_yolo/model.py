@@ -22,6 +22,7 @@ from metafusion_yolo.engine.results import FusionResults
 from metafusion_yolo.engine.slicing import Slicing
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.triton import check_servable, write_repository
+from metafusion_yolo.engine.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.validator import FusionDetectionValidator
 from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
 from metafusion_yolo.resources import find_data_yaml
@@ -83,11 +84,13 @@ class MetaFusionYOLO(Model):
             }
         }
 
-    def train(self, trainer: Any = None, **kwargs: Any) -> Any:
+    def train(self, trainer: Any = None, fusion_only: bool = False, **kwargs: Any) -> Any:
         """Train on a paired data set.
 
         Args:
             trainer: Another trainer class.
+            fusion_only: Whether to train the front-end alone, without labels, on the pairs of a data set or on a folder
+                of plain images (`data=`). Its checkpoint is a start for the joint training.
             **kwargs: The host's training arguments, `data=` and `epochs=` first of all.
 
         Returns:
@@ -104,7 +107,7 @@ class MetaFusionYOLO(Model):
         if not (kwargs.get("data") or kwargs.get("cfg") or resume):
             raise ValueError("'data' is missing; give the YAML of a paired data set")
         with refusals_named(kwargs.get("pretrained") if isinstance(kwargs.get("pretrained"), (str, Path)) else resume):
-            return super().train(trainer, **kwargs)
+            return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
 
     def load(self, weights: Any = "yolov8n.pt") -> MetaFusionYOLO:
         """Take the weights of a stock or a fused checkpoint, of which what could run code is refused by name."""

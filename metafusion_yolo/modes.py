@@ -83,6 +83,13 @@ def _check_data(**args: Any) -> int:
     return 1 if report.errors else 0
 
 
+def _compare(**args: Any) -> None:
+    from metafusion_yolo.compare import run_compare
+
+    verdict, page = run_compare(**args)
+    say(f"\n{verdict.sentence}\n{verdict.rule}\nReport: {page}")
+
+
 def _register(**args: Any) -> None:
     from metafusion_yolo.data.register import register_dataset
 
@@ -99,12 +106,20 @@ def _metrics(metrics: str | None = None, **args: Any) -> None:
 
 
 RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo, "metrics": _metrics}
-RUNS |= {"data synth": _synth, "data convert": _convert, "data check": _check_data, "data register": _register}
+RUNS |= {
+    "compare": _compare,
+    "data synth": _synth,
+    "data convert": _convert,
+    "data check": _check_data,
+    "data register": _register,
+}
 SYNC = "sync=frame sync_tolerance=50 sync_offset=0 on_missing=error reconnect=30"
 TABLE = f"""
 train: train the fusion front-end and the detector together
+  ours  fusion_only=False
   host  model=metafusion-yolov8n.yaml data=required epochs imgsz batch device pretrained resume project name exist_ok
   e.g.  data=pairs.yaml pretrained=yolov8n.pt epochs=100
+  e.g.  data=photos/ pretrained=yolov8n.pt fusion_only=True
   e.g.  resume=True model=runs/detect/train/weights/last.pt
 val: measure precision, recall and mAP with both cameras, or with one
   ours  modalities=both
@@ -141,11 +156,16 @@ benchmark: compare size, accuracy and speed of the exports
   ours  format=installed
   host  model=required data=model's imgsz=model's device project=runs name=benchmark exist_ok
   e.g.  model=best.pt data=pairs.yaml format=pt,onnx,onnx:16,openvino,openvino:8
+compare: train one camera, both by simple rules, and learned fusion alike; say what to use, and write report.html
+  ours  data=required budget=quick pretrained=False model=metafusion-yolov8n.yaml
+  ours  epochs=budget's imgsz=budget's batch=8 folds=0 seeds=budget's device=- jobs=- project=runs name=compare
+  e.g.  data=pairs.yaml pretrained=yolov8n.pt
+  e.g.  data=pairs.yaml pretrained=yolov8n.pt budget=normal folds=4
 demo: train, validate, predict and export on synthetic pairs, in minutes on a CPU
   ours  epochs=24 imgsz=160 train=160 val=40 batch=8 seed=0 pretrained=False project=runs/demo name=demo exist_ok=False
   e.g.
 data synth: write a synthetic data set of complementary pairs
-  ours  dst=required train=400 val=100 imgsz=640 seed=0 everything_visible=False
+  ours  dst=required train=400 val=100 imgsz=640 seed=0 everything_visible=False everything_infrared=False
   e.g.  dst=datasets/synthetic train=400 val=100
 data convert: bring a published data set, or your own pairs, to the layout of this tool
   ours  format=required src=required dst=required labels=- copy=False
@@ -179,6 +199,12 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
     "labels": LABELS,
     "per": ("dataset", "sequence"),
     "matrix": (list, tuple),
+    "budget": ("quick", "normal", "full"),
+    "seeds": (int,),
+    "jobs": (int,),
+    "compare epochs": (int,),
+    "compare imgsz": (int,),
+    "device": (str, int),
 }
 MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead; "MODE ARGUMENT" for one mode
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
@@ -197,6 +223,7 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "fusion_weights": "add the weights of the cameras too",
     "triton": "folder for a model repository of the Triton Inference Server",
     "export data": "data set of pairs to calibrate INT8 on",
+    "fusion_only": "train the front-end alone, without labels; data= may be a folder of plain images",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
     "metrics fused": "folder of fused images",
     "visible": "folder of the visible images, same names",
@@ -220,6 +247,11 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "dst": "new or empty folder, or an earlier data set to replace",
     "report": "HTML file to write instead of one in project/name",
     "everything_visible": "show every object to both cameras",
+    "everything_infrared": "show every object to the infrared camera, so that it is enough",
+    "budget": "quick, normal or full: epochs, image size, seeds, most pairs",
+    "seeds": "trainings of every row",
+    "jobs": "runs at a time; left out: one a core, or one on a GPU",
+    "folds": "test every pair once, in so many folds of neighbouring frames; 0: the data set's own split",
     "model": "checkpoint (.pt), export (.onnx, ...) or model YAML",
     "data": "data-set YAML: path, train, val, names, infrared, ...; of predict: what it says of the cameras",
     "source": "visible side: image, folder, glob, .txt list, video, live camera; or pairs: .csv list",

@@ -18,7 +18,8 @@ from metafusion_yolo.metrics.accumulator import Summary
 from tests.data.convert.miniatures import MINIATURES
 
 MODES = (
-    "benchmark, data check, data convert, data register, data synth, demo, export, fuse, help, metrics, predict, "
+    "benchmark, compare, data check, data convert, data register, data synth, demo, export, fuse, help, metrics, "
+    "predict, "
     "track, train, val, version"
 )
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
@@ -304,7 +305,8 @@ MISTAKES = {
     "predict model=a source=b stream=True": "unknown argument 'stream' for 'predict', did you mean 'stream_buffer'?",
     "demo epoch=3": "unknown argument 'epoch' for 'demo', did you mean 'epochs'?",
     "data synth dst=a conf=3": (
-        "unknown argument 'conf' for 'data synth', known: dst, everything_visible, imgsz, seed, train, val"
+        "unknown argument 'conf' for 'data synth', "
+        "known: dst, everything_infrared, everything_visible, imgsz, seed, train, val"
     ),
     "train data=a.yaml epochs": "'epochs' is incomplete, expected key=value",
     "train data=a.yaml epochs=": "'epochs=' is incomplete, expected key=value",
@@ -485,6 +487,8 @@ def test_examples_work(model, monkeypatch, mode) -> None:
     monkeypatch.setattr("metafusion_yolo.data.register.register_dataset", lambda **_: None)
     figures = {"EN": Summary(6.5, 0.5, 3)}
     monkeypatch.setattr("metafusion_yolo.scoring.score_folders", lambda **_: (figures, Path("metrics.csv")))
+    verdict = SimpleNamespace(sentence="Use it.", rule="5 %")
+    monkeypatch.setattr("metafusion_yolo.compare.run_compare", lambda **_: (verdict, Path("report.html")))
     model.answer = [Path("fused/1.png")]
     monkeypatch.setattr("metafusion_yolo.engine.fuser.fuse_images", lambda **_: model.answer)
     assert mode.examples

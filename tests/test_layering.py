@@ -17,7 +17,7 @@ LINES = 320
 LAYERS = [
     ["color", "schedule"],
     ["config"],
-    ["resources"],
+    ["resources", "pages"],
     ["losses", "fusion_baselines"],
     ["metrics"],
     ["nn"],
@@ -28,7 +28,7 @@ LAYERS = [
     ["engine"],
     ["benchmark", "scoring"],
     ["model"],
-    ["demo"],
+    ["demo", "compare"],
     ["modes"],
     ["cli"],
     ["__main__", "__init__"],

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import pickle
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import cv2
 import torch
 from torch import nn
 from ultralytics.nn import tasks as host_tasks
 from ultralytics.nn.autobackend import AutoBackend
-from ultralytics.utils import LOGGER, checks, env_bool
+from ultralytics.utils import LOGGER, SETTINGS, checks, env_bool
 from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo import config, criterion, schedule
@@ -187,6 +189,25 @@ def missing_packages_named() -> Iterator[None]:
             f"YOLO_AUTOINSTALL=1 to let Ultralytics install what it needs",
             name=name,
         ) from error
+
+
+def log_pictures(trainer: Any) -> None:
+    """Hand our pictures to the loggers that the host gives scalars but no registered plots: TensorBoard and Comet.
+
+    W&B, DVC and ClearML take every plot that is registered by `on_plot`, MLflow every file of the run.
+    """
+    writer = getattr(sys.modules.get("ultralytics.utils.callbacks.tensorboard"), "WRITER", None)
+    comet = sys.modules.get("comet_ml")
+    experiment = comet.get_running_experiment() if comet and SETTINGS["comet"] is True else None
+    logged = trainer.__dict__.setdefault("_pictures_logged", {})
+    for file, plot in [*trainer.plots.items()]:
+        if (writer or experiment) and logged.get(file) != plot["timestamp"]:
+            logged[file] = plot["timestamp"]
+            image = cv2.imread(str(file))
+            if writer and image is not None:
+                writer.add_image(file.stem, image[..., ::-1].copy(), trainer.epoch + 1, dataformats="HWC")
+            if experiment and image is not None:
+                experiment.log_image(str(file), file.stem, step=trainer.epoch + 1)
 
 
 def data_error(error: BaseException, data: Any) -> Exception:
