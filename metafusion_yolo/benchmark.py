@@ -36,7 +36,8 @@ def benchmark_formats(model: Any, data: str, formats: tuple[str, ...], **kwargs:
     rows = []
     for name in formats:
         file = model.ckpt_path if name == "pt" else model.export(format=name, **kwargs)
-        metrics = type(model)(file).val(**{**kwargs, "data": data, "rect": False, "batch": 1, "plots": False})
+        options = {**kwargs, "data": data, "rect": False, "batch": 1, "plots": False, "metrics": "none"}
+        metrics = type(model)(file).val(**options)
         speed = {key: round(metrics.speed[key], 2) for key in ("preprocess", "inference", "postprocess")}
         rows.append(
             {

@@ -107,10 +107,11 @@ train: train the fusion front-end and the detector together
   e.g.  data=pairs.yaml pretrained=yolov8n.pt epochs=100
   e.g.  data=photos/ pretrained=yolov8n.pt fusion_only=True
   e.g.  resume=True model=runs/detect/train/weights/last.pt
-val: measure precision, recall and mAP with both cameras, or with one
-  ours  modalities=both
+val: measure detection and fusion, by class and by day and night, and show the hardest misses
+  ours  modalities=both metrics=EN,SD,SF,AG,SCD,Qabf curves=False night_below=80
   host  model=required data=model's split imgsz=model's batch device conf iou plots project name exist_ok
   e.g.  model=best.pt data=pairs.yaml modalities=visible
+  e.g.  model=best.pt data=pairs.yaml metrics=all curves=True
 predict: detect on pairs, and draw what was found
   ours  infrared=- layout=- on_error=stop save_fused=False view=fused
   host  model=required source=required data=model's conf iou imgsz=model's device classes save show project name
@@ -176,6 +177,9 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "view": f"what to draw on: {', '.join(VIEWS)}",
     "fusion_only": "train the front-end alone, without labels; data= may be a folder of plain images",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
+    "val metrics": "fusion metrics: names with commas, all or none",
+    "curves": "measure mAP50 with missing cameras and shifted infrared images too; seven times the cost",
+    "night_below": "mean grey of a visible image, 0 to 255, below which it is night, where no file says",
     "data convert format": "llvip, m3fd, flir-aligned, kaist, drone-vehicle, vedai, msrs, voc, coco or yolo",
     "src": "root folder of the data set as published",
     "labels": "visible, infrared or union, where the cameras are labelled separately; left out: as is usual",

@@ -23,6 +23,7 @@ LAYERS = [
     ["criterion"],
     ["nn.tasks"],
     ["data"],
+    ["evaluation"],
     ["engine"],
     ["benchmark"],
     ["model"],

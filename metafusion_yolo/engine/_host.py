@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import torch.distributed as dist
 from torch import nn
 from ultralytics.nn.tasks import load_checkpoint
-from ultralytics.utils import LOGGER, SETTINGS
+from ultralytics.utils import LOGGER, RANK, SETTINGS
 from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo.data.rig import Rig
@@ -107,6 +108,15 @@ def log_pictures(trainer: Any) -> None:
                 writer.add_image(file.stem, image[..., ::-1].copy(), trainer.epoch + 1, dataformats="HWC")
             if experiment and image is not None:
                 experiment.log_image(str(file), file.stem, step=trainer.epoch + 1)
+
+
+def gather_list(items: list[Any]) -> list[Any]:
+    """Return the items of all processes of a run on several GPUs on the first, nothing on the others."""
+    if RANK == -1:
+        return items
+    gathered: list[Any] | None = [None] * dist.get_world_size() if RANK == 0 else None
+    dist.gather_object(items, gathered, dst=0)
+    return [item for part in gathered or [] for item in part]
 
 
 def data_error(error: BaseException, data: Any) -> Exception:
