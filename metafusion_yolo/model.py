@@ -196,8 +196,14 @@ class MetaFusionYOLO(Model):
         Raises:
             ValueError: For unknown modalities or metrics, or curves with a camera switched off.
         """
-        ours: dict[str, Any] = {"modalities": modalities, "metrics": metrics, "curves": curves, "night_below": night_below}
-        return super().val(partial(validator or FusionDetectionValidator, **ours), **kwargs)
+        build = partial(
+            validator or FusionDetectionValidator,
+            modalities=modalities,
+            metrics=metrics,
+            curves=curves,
+            night_below=night_below,
+        )
+        return super().val(build, **kwargs)
 
     def export(self, **kwargs: Any) -> str:
         """Export the front-end and the detector as one model.

@@ -165,7 +165,7 @@ class FusionDetectionValidator(DetectionValidator):
         report.write_csv(self.save_dir / "val.csv")
         if self.args.plots:
             plots = [plot_weights(report, self.save_dir / "weights.png")] if report.histogram else []
-            plots += [plot_curves(report, self.save_dir / "robustness.png")] if report.curves else []
+            plots += [plot_curves(report, key, self.save_dir / f"{key}.png") for key in report.curves]
             for plot in plots:
                 self.on_plot(plot)
             misses = picture_misses(self._records, self._read, self._front_end, self.names)

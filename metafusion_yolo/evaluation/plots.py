@@ -31,18 +31,18 @@ def plot_weights(report: Report, file: Path) -> Path:
     return file
 
 
-def plot_curves(report: Report, file: Path) -> Path:
-    """Plot mAP50 against the share of pairs without a camera and against the infrared shift, and return the file."""
+def plot_curves(report: Report, key: str, file: Path) -> Path:
+    """Plot mAP50 under a disturbance, one of `CURVES`, and return the file."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5, 5.6), layout="constrained")
-    for axes, (key, title) in zip(figure.subplots(2), CURVES.items(), strict=True):
-        for name, curve in report.curves[key].items():
-            axes.plot(*zip(*curve, strict=True), marker="o", label=name)
-        axes.set_xlabel(title)
-        axes.set_ylabel("mAP50")
-        axes.set_ylim(0, 1)
-        axes.grid(alpha=0.3)
-        axes.legend()
+    figure = Figure(figsize=(5, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for name, curve in report.curves[key].items():
+        axes.plot(*zip(*curve, strict=True), marker="o", label=name)
+    axes.set_xlabel(CURVES[key])
+    axes.set_ylabel("mAP50")
+    axes.set_ylim(0, 1)
+    axes.grid(alpha=0.3)
+    axes.legend()
     figure.savefig(file, dpi=DPI)
     return file
