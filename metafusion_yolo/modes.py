@@ -33,20 +33,22 @@ def say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def _stream(method: Callable[..., Any], **args: Any) -> None:
+def _stream(method: Callable[..., Any], /, **args: Any) -> None:
     deque(method(**{"save": True, **args, "stream": True}), maxlen=0)  # memory must not grow with the source
 
 
-def _export(method: Callable[..., Any], **args: Any) -> None:
+def _export(method: Callable[..., Any], /, **args: Any) -> None:
     path = method(**{"format": "onnx", **args})
     say(f"\nUse it:  metafusion predict model={shlex.quote(str(path))} source=...")
 
 
-def _fuse(method: Callable[..., Any], **args: Any) -> None:
-    folders = Counter(path.parent for path in method(**args))
-    if not folders:
-        raise ValueError(f"nothing to fuse in '{args['source']}', or an export, which keeps the fused image to itself")
-    say("\n".join(f"{count} fused images in {folder}" for folder, count in folders.items()))
+def _fuse(fuse_images: Callable[..., Any], /, **args: Any) -> None:
+    files = Counter((path.parent, path.suffix) for path in fuse_images(**args))
+    if not files:
+        raise ValueError(f"nothing to fuse in '{args['source']}'")
+    kinds = {".png": "image", ".mp4": "video"}
+    for (folder, suffix), count in files.items():
+        say(f"{count} fused {kinds[suffix]}{'s' * (count > 1)} in {folder}")
 
 
 def _demo(**args: Any) -> None:
@@ -92,7 +94,16 @@ def _register(**args: Any) -> None:
     register_dataset(**args)
 
 
-RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo}
+def _metrics(metrics: str | None = None, **args: Any) -> None:
+    from metafusion_yolo.scoring import score_folders, table
+
+    names = metrics and [name.strip() for name in metrics.split(",")]
+    figures, file = score_folders(**args, metrics=names)
+    count = next(iter(figures.values())).images
+    say(f"{table(figures)}\n\nMean ± standard deviation over {count} pairs; a row for each in {file}")
+
+
+RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo, "metrics": _metrics}
 RUNS |= {
     "compare": _compare,
     "data synth": _synth,
@@ -100,7 +111,8 @@ RUNS |= {
     "data check": _check_data,
     "data register": _register,
 }
-TABLE = """
+SYNC = "sync=frame sync_tolerance=50 sync_offset=0 on_missing=error reconnect=30"
+TABLE = f"""
 train: train the fusion front-end and the detector together
   ours  fusion_only=False
   host  model=metafusion-yolov8n.yaml data=required epochs imgsz batch device pretrained resume project name exist_ok
@@ -113,21 +125,29 @@ val: measure detection and fusion, by class and by day and night, and show the h
   e.g.  model=best.pt data=pairs.yaml modalities=visible
   e.g.  model=best.pt data=pairs.yaml metrics=all curves=True
 predict: detect on pairs, and draw what was found
-  ours  infrared=- layout=- on_error=stop save_fused=False view=fused
+  ours  infrared=- layout=- on_error=stop view=fused save_fused=False save_weights=False save_json=False save_csv=False
+  ours  slice=0 overlap=0.2 {SYNC}
   host  model=required source=required data=model's conf iou imgsz=model's device classes save show project name
   e.g.  model=best.pt source=my-pairs/images/val
   e.g.  model=best.pt source=day.jpg infrared=heat.png view=visible
-track: follow objects through a pair of videos
-  ours  infrared=- layout=- on_error=stop save_fused=False view=fused
+track: follow objects through a pair of videos or live cameras
+  ours  infrared=- layout=- on_error=stop view=fused save_fused=False save_weights=False save_json=False save_csv=False
+  ours  slice=0 overlap=0.2 {SYNC}
   host  model=required source=required tracker conf=0.1 iou imgsz=model's device vid_stride save show project name
   e.g.  model=best.pt source=visible.mp4 infrared=infrared.mp4
+  e.g.  model=best.pt source=rtsp://door/visible infrared=rtsp://door/thermal on_missing=single
 export: write front-end and detector as one ONNX, TorchScript, ... model
   host  model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify
   e.g.  model=best.pt format=onnx
-fuse: write fused images, without boxes
-  ours  infrared=- layout=- on_error=stop
-  host  model=required source=required imgsz=model's batch=1 device vid_stride project name=fuse exist_ok
+fuse: write fused images, without boxes, at the size of the visible ones
+  ours  infrared=- layout=- on_error=stop method=learned {SYNC}
+  host  model=- source=required imgsz=model's device vid_stride project name=fuse exist_ok
   e.g.  model=best.pt source=my-pairs/images/val project=runs/fused
+  e.g.  method=laplacian source=visible.mp4 infrared=infrared.mp4
+metrics: score fused images of any method against their sources, by sixteen metrics of fusion quality
+  ours  fused=required visible=required infrared=required metrics=all project=runs/metrics name=metrics exist_ok=False
+  e.g.  fused=runs/fuse/fused visible=my-pairs/images/val infrared=my-pairs/infrared/val
+  e.g.  fused=theirs visible=tno/images infrared=tno/infrared metrics=EN,MI,SSIM,VIF
 benchmark: compare size, accuracy and speed of the exports
   ours  format=pt,torchscript,onnx
   host  model=required data=model's imgsz=model's device
@@ -156,7 +176,8 @@ data register: find where the infrared camera looks in the visible image, and wr
   e.g.  data=my-pairs.yaml per=sequence dry_run=True
   e.g.  data=my-pairs.yaml matrix='[[0.9, 0, 31], [0, 0.9, 18], [0, 0, 1]]'
 """
-VIEWS, CAMERAS = ("fused", "visible", "infrared"), ("both", "visible", "infrared")
+VIEWS = ("fused", "visible", "infrared", "weights", "panel")
+CAMERAS = ("both", "visible", "infrared")
 LAYOUTS = ("horizontal", "horizontal-infrared-first", "vertical", "vertical-infrared-first", "stacked")
 LABELS = ("visible", "infrared", "union")
 ACCEPTED: dict[str, tuple[Any, ...]] = {
@@ -164,22 +185,44 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
     "pretrained": (bool, str),
     "view": VIEWS,
     "modalities": CAMERAS,
+    "overlap": (float, int),
+    "layout": LAYOUTS,
+    "on_error": ("stop", "skip"),
+    "sync": ("frame", "time"),
+    "on_missing": ("error", "skip", "single"),
+    "method": ("learned", "average", "maximum", "max", "laplacian"),
+    "labels": LABELS,
+    "per": ("dataset", "sequence"),
+    "matrix": (list, tuple),
 }
-ACCEPTED |= {"layout": LAYOUTS, "on_error": ("stop", "skip")}
-ACCEPTED |= {"labels": LABELS, "per": ("dataset", "sequence"), "matrix": (list, tuple)}
 ACCEPTED |= {"budget": ("quick", "normal", "full")} | dict.fromkeys(("seeds", "jobs"), (int,))
 ACCEPTED |= {"compare epochs": (int,), "compare imgsz": (int,), "device": (str, int)}
 MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead; "MODE ARGUMENT" for one mode
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
-    "layout": "for images that hold both: horizontal, vertical, either with -infrared-first; stacked: 4 channels",
-    "on_error": "what a pair that cannot be read does to the rest: stop or skip",
-    "save_fused": "save the fused images too",
+    "layout": "for frames that hold both: horizontal, vertical, either with -infrared-first; stacked: 4 channels",
+    "on_error": "what a pair of files that cannot be read does to the rest: stop or skip",
+    "slice": "side in pixels of the slices of large images, for small objects; 0: the whole image only",
+    "overlap": "share of a slice that its neighbour shows too",
+    "save_fused": "save the fused images: PNG, of videos MP4",
+    "save_weights": "save how much came from which camera, as colours over the fused images",
+    "save_json": "save the detections to predictions.json, a record a pair",
+    "save_csv": "save the detections to predictions.csv, a row a detection",
     "view": f"what to draw on: {', '.join(VIEWS)}",
     "fusion_only": "train the front-end alone, without labels; data= may be a folder of plain images",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
     "val metrics": "fusion metrics: names with commas, all or none",
     "curves": "measure mAP50 with missing cameras and shifted infrared images too; seven times the cost",
     "night_below": "mean grey of a visible image, 0 to 255, below which it is night, where no file says",
+    "method": "learned, which needs a model, or a classical rule: average, maximum, laplacian",
+    "fused": "folder of fused images",
+    "visible": "folder of the visible images, same names",
+    "metrics infrared": "folder of the infrared images, same names",
+    "metrics": "EN,SD,SF,AG,MI,NMI,CC,SCD,MSE,PSNR,SSIM,MS-SSIM,VIF,Qabf,Nabf,FMI",
+    "sync": "pair two videos by frame or by time; live cameras go by time",
+    "sync_tolerance": "largest difference in time within a pair, milliseconds",
+    "sync_offset": "milliseconds by which the infrared camera reports a moment later",
+    "on_missing": "if a camera has no frame: error, skip until both have one, or go on with a single one",
+    "reconnect": "seconds for which a lost live camera is waited for",
     "data convert format": "llvip, m3fd, flir-aligned, kaist, drone-vehicle, vedai, msrs, voc, coco or yolo",
     "src": "root folder of the data set as published",
     "labels": "visible, infrared or union, where the cameras are labelled separately; left out: as is usual",
@@ -200,7 +243,7 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "folds": "test every pair once, in so many folds of neighbouring frames; 0: the data set's own split",
     "model": "checkpoint (.pt), export (.onnx, ...) or model YAML",
     "data": "data-set YAML: path, train, val, names, infrared, ...; of predict: what it says of the cameras",
-    "source": "visible side: image, folder, glob, .txt list or video; or pairs: .csv list",
+    "source": "visible side: image, folder, glob, .txt list, video, live camera; or pairs: .csv list",
     "imgsz": "image size in pixels",
     "format": "onnx, torchscript, openvino, engine, ...; benchmark: several with commas, pt as well",
     "quantize": "precision in bits: 32, 16 or 8",
@@ -210,10 +253,10 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
 def _modes() -> Iterator[Mode]:
     """Read `TABLE`: name and summary, our arguments, those of the host worth showing, examples; `key=default` each."""
     for name, summary, lines in re.findall(r"^(\w[\w ]*): (.*)((?:\n  .*)*)", TABLE, re.MULTILINE):
-        own: dict[str, dict[str, str]] = {}
-        for kind, text in re.findall(r"  (\w{4})  (.*)", lines):
-            own.setdefault(kind, {}).update(re.findall(r"(\w+)=?(\S*)", text))
-        ours, host = own.get("ours", {}), own.get("host", {})
+        ours, host = (
+            dict(re.findall(r"(\w+)=?(\S*)", " ".join(re.findall(rf"  {kind}  (.*)", lines))))
+            for kind in ("ours", "host")
+        )
         required = [key for key, default in (ours | host).items() if default == "required"]
         yield Mode(name, summary, RUNS.get(name), ours, host, required, re.findall(r"  e\.g\. *(.*)", lines))
 

@@ -25,7 +25,9 @@ HOST = f"ultralytics {ultralytics.__version__}"
 HOOKS = {
     "FusionDetectionExporter": "__call__ get_int8_calibration_dataloader run_callbacks",
     "FusionDetectionModel": "__init__ _predict_augment _predict_once info init_criterion load loss",
-    "FusionDetectionPredictor": "construct_results inference postprocess pre_transform setup_model setup_source",
+    "FusionDetectionPredictor": (
+        "construct_results inference postprocess pre_transform run_callbacks setup_model setup_source stream_inference"
+    ),
     "FusionDetectionTrainer": (
         "_model_train build_dataset build_optimizer get_dataset get_model get_validator plot_training_samples validate"
     ),
@@ -34,8 +36,9 @@ HOOKS = {
         "plot_val_samples print_results update_metrics"
     ),
     "FusionMetrics": "results_dict",
-    "FusionResults": "__init__ new plot",
-    "LoadPairs": "__init__ __len__ __next__",
+    "FusionResults": "__init__ new plot save_crop summary",
+    "LoadPairs": "__init__ __iter__ __len__ __next__",
+    "LoadStreamPair": "__init__ __iter__ __next__ close",
     "LoadVideoPair": "__init__ __iter__ __next__ close",
     "MetaFusionYOLO": "__init__ _load _new _val_data benchmark export predict task_map track train val",
     "PairedYOLODataset": (
@@ -46,6 +49,7 @@ HOOKS = {
 OWN_CONSTRUCTORS = {  # which only we call, so they may differ from the host's
     "FusionResults",
     "LoadPairs",
+    "LoadStreamPair",
     "LoadVideoPair",
     "PairedYOLODataset",
 }
