@@ -106,7 +106,7 @@ def intervals(estimates: dict[str, Estimate], label: str, zero: bool = False) ->
     for i, (name, e) in enumerate(estimates.items()):
         y = TOP + LINE * (i + 0.5)
         parts.append(
-            f'<g class="estimate"><title>{escape(name)}: {e}</title>'
+            f'<g class="estimate"><title>{escape(name)}: {e.text} ({e.range})</title>'
             f'<path d="M{place(e.low):.1f} {y}H{place(e.high):.1f}"/>'
             f'<circle cx="{place(e.value):.1f}" cy="{y}" r="4"/></g>'
         )

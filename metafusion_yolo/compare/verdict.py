@@ -22,9 +22,15 @@ class Estimate:
     low: float
     high: float
 
-    def __str__(self) -> str:
-        """Return it as text, without a unit."""
-        return f"{self.value:.1f} ({self.low:.1f} to {self.high:.1f})"
+    @property
+    def text(self) -> str:
+        """The value as text."""
+        return _number(self.value)
+
+    @property
+    def range(self) -> str:
+        """The interval as text."""
+        return f"{_number(self.low)} to {_number(self.high)}"
 
 
 @dataclass(frozen=True)
@@ -152,6 +158,8 @@ def _sentence(table: Table, choice: str, preferred: str, short: bool) -> str:
         gap = table.between[preferred, choice]
         if gap.high < 0:
             why = f"{title(preferred)} is {_points(gap, -1)} below it"
+        elif gap.value <= 0:
+            why = f"{title(preferred)} is not above it: {_points(gap)} on these {table.images} pairs"
         else:
             why = f"the advantage of {title(preferred)}, {_points(gap)}, is not resolved on these {table.images} pairs"
         camera = title(choice).removeprefix("the ").removesuffix(" camera alone")
@@ -171,4 +179,8 @@ def _sentence(table: Table, choice: str, preferred: str, short: bool) -> str:
 
 def _points(gap: Estimate, sign: int = 1) -> str:
     low, high = np.sort([sign * gap.low, sign * gap.high])
-    return f"{sign * gap.value:.1f} points (95 % interval {low:.1f} to {high:.1f})"
+    return f"{_number(sign * gap.value)} points (95 % interval {_number(low)} to {_number(high)})"
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 1) + 0.0:.1f}"  # no -0.0

@@ -38,11 +38,15 @@ class FusionDetectionTrainer(DetectionTrainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.args.plots and RANK in {-1, 0}:
-            self.add_callback("on_train_start", FusionDetectionTrainer._start_film)
-            self.add_callback("on_train_epoch_end", FusionDetectionTrainer._add_to_film)
-            self.add_callback("on_fit_epoch_end", log_pictures)  # after the film, and the host's own loggers
-            self.add_callback("on_train_end", log_pictures)
+        pictures = {
+            "on_train_start": FusionDetectionTrainer._start_film,
+            "on_train_epoch_end": FusionDetectionTrainer._add_to_film,
+            "on_fit_epoch_end": log_pictures,  # after the film, and after the host's own loggers
+            "on_train_end": log_pictures,
+        }
+        for event, function in pictures.items():
+            if RANK in {-1, 0} and function not in self.callbacks[event]:  # a model shares them between its trainings
+                self.add_callback(event, function)
 
     def get_dataset(self) -> dict[str, Any]:
         """Find data-set YAMLs of the package too, read their cameras, and say in one line what is wrong."""
@@ -144,6 +148,8 @@ class FusionDetectionTrainer(DetectionTrainer):
     # Pictures over the epochs ----------------------------------------------------------------------------------------
     def _start_film(self) -> None:
         """Choose the pairs to be shown, from the validation images."""
+        if not self.args.plots:
+            return
         dataset = self.test_loader.dataset
         chosen = sorted({*np.linspace(0, len(dataset) - 1, PAIRS).round().astype(int).tolist()})
         self._shown = [dataset[i]["img"][None].float() / 255 for i in chosen]
@@ -151,7 +157,9 @@ class FusionDetectionTrainer(DetectionTrainer):
 
     def _add_to_film(self) -> None:
         """Show how the pairs are fused after this epoch."""
-        file = self._film.add(self.ema.ema.fusion, self.epoch + 1, self.save_dir / "film_strip.jpg")
+        if not self.args.plots:
+            return
+        file = self._film.add(_unwrap(self.ema.ema).fusion, self.epoch + 1, self.save_dir / "film_strip.jpg")
         if file:
             self.on_plot(file)
 
@@ -160,7 +168,7 @@ class FusionDetectionTrainer(DetectionTrainer):
         super().plot_metrics()
         phases = [self.phase(epoch).name for epoch in range(self.epochs)]
         self.on_plot(plot_losses(self.csv, phases, self.save_dir / "losses.png"))
-        self.on_plot(plot_weights(self.ema.ema.fusion, self._shown, self.save_dir / "fusion_weights.jpg"))
+        self.on_plot(plot_weights(_unwrap(self.ema.ema).fusion, self._shown, self.save_dir / "fusion_weights.jpg"))
 
     # Plots -----------------------------------------------------------------------------------------------------------
     def plot_training_samples(self, batch: dict[str, Any], ni: int) -> None:

@@ -56,7 +56,7 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
             raise ValueError(
                 f"fusion: method: '{model.config.method}' has nothing to learn; fusion_only needs 'learned'"
             )
-        model.fusion.weighting.jitter = 0.0  # type: ignore[union-attr]
+        model.fusion.decoder.jitter = 0.0  # type: ignore[union-attr]
         return model
 
     def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> PairedYOLODataset:

@@ -56,6 +56,12 @@ def test_one_camera_is_enough_where_fusion_is_not_resolved_to_be_better(camera) 
     assert "is not resolved on these 20 pairs" in found.sentence
 
 
+def test_fusion_that_reaches_the_same_is_not_called_an_advantage() -> None:
+    found = verdict(infrared=1.0, universal=0.5, guided=1.0)
+    assert found.choice == "infrared"
+    assert "detection-guided fusion is not above it: 0.0 points" in found.sentence
+
+
 def test_fusion_that_is_resolved_to_be_worse_is_called_so() -> None:
     found = verdict(infrared=1.0, universal=0.5, guided=0.75)
     assert found.choice == "infrared"

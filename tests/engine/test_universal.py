@@ -59,7 +59,7 @@ def test_the_result_is_a_start_for_joint_training(unlabelled, tiny_data, tmp_pat
 
     model = MetaFusionYOLO(start)
     model.add_callback("on_train_start", lambda t: begun.update(t.model.fusion.state_dict()))
-    model.add_callback("on_train_start", lambda t: begun.update(jitter=t.model.fusion.weighting.jitter))
+    model.add_callback("on_train_start", lambda t: begun.update(jitter=t.model.fusion.decoder.jitter))
     args = {**TRAIN_ARGS, "pretrained": True, "epochs": 1, "plots": False, "project": str(tmp_path / "joint")}
     model.train(data=str(tiny_data), **args)
     assert begun["jitter"] == 3.0  # off while it trains alone, on again
