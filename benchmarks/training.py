@@ -8,7 +8,6 @@ from typing import Any
 from baselines import LateFusionModel, MidFusionTrainer
 from rows import ROWS
 from torch import nn
-from torch.nn import functional as F
 
 from metafusion_yolo.compare.budget import Setting
 from metafusion_yolo.compare.runs import Run
@@ -22,6 +21,7 @@ from metafusion_yolo.compare.training import (
     original,
     train_row,
 )
+from metafusion_yolo.evaluation.robustness import shift_infrared
 
 
 class ShiftedRecorder(Recorder):
@@ -38,10 +38,7 @@ class ShiftedRecorder(Recorder):
     def preprocess(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Shift, with the border repeated."""
         batch = super().preprocess(batch)
-        if self.shift:
-            infrared = batch["img"][:, 3:]
-            batch["img"][:, 3:] = F.pad(infrared, (self.shift, 0, 0, 0), mode="replicate")[..., : -self.shift]
-        return batch
+        return {**batch, "img": shift_infrared(batch["img"], self.shift)}
 
 
 def train_and_evaluate(setting: Setting, run: Run) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from metafusion_yolo.benchmark import benchmark_formats
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
 from metafusion_yolo.data.sync import Sync, SyncReport
 from metafusion_yolo.engine._host import load_fusion_checkpoint, refusals_named, rig_of
+from metafusion_yolo.engine.evaluator import QUICK, FusionMetrics
 from metafusion_yolo.engine.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.fuser import fuse_images
 from metafusion_yolo.engine.outputs import OutputOptions
@@ -24,6 +25,7 @@ from metafusion_yolo.engine.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.triton import check_servable, write_repository
 from metafusion_yolo.engine.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.validator import FusionDetectionValidator
+from metafusion_yolo.evaluation.conditions import NIGHT_BELOW
 from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
 from metafusion_yolo.resources import find_data_yaml
 
@@ -202,18 +204,41 @@ class MetaFusionYOLO(Model):
         """Track on pairs of a sequence; sources as for :meth:`predict`, arguments as for the host's `track`."""
         return super().track(source=source, stream=stream, persist=persist, **kwargs)
 
-    def val(self, validator: Any = None, modalities: str = "both", **kwargs: Any) -> Any:
-        """Validate with both cameras, or with only one of them switched on.
+    def val(
+        self,
+        validator: Any = None,
+        modalities: str = "both",
+        metrics: str | Sequence[str] = QUICK,
+        curves: bool = False,
+        night_below: float = NIGHT_BELOW,
+        **kwargs: Any,
+    ) -> FusionMetrics:
+        """Measure detection and fusion, and write val.json, val.csv and, with plots, val.html into the run's folder.
 
         Args:
             validator: Another validator class.
-            modalities: "both", "visible" or "infrared".
+            modalities: Cameras that are on: "both", "visible" or "infrared".
+            metrics: Fusion metrics: names, as a list or with commas, "all" or "none".
+            curves: Whether to measure mAP50 with missing cameras and shifted infrared images too, at seven times the
+                cost.
+            night_below: Mean grey of a visible image, 0 to 255, below which it is night; a `conditions:` file in the
+                data-set YAML goes before it.
             **kwargs: The host's validation arguments.
 
         Returns:
-            The host's detection metrics.
+            The host's detection metrics, with ours in `.report` and in `.results_dict`.
+
+        Raises:
+            ValueError: For unknown modalities or metrics, or curves with a camera switched off.
         """
-        return super().val(partial(validator or FusionDetectionValidator, modalities=modalities), **kwargs)
+        build = partial(
+            validator or FusionDetectionValidator,
+            modalities=modalities,
+            metrics=metrics,
+            curves=curves,
+            night_below=night_below,
+        )
+        return super().val(build, **kwargs)
 
     def export(
         self,

@@ -121,10 +121,11 @@ train: train the fusion front-end and the detector together
   e.g.  data=pairs.yaml pretrained=yolov8n.pt epochs=100
   e.g.  data=photos/ pretrained=yolov8n.pt fusion_only=True
   e.g.  resume=True model=runs/detect/train/weights/last.pt
-val: measure precision, recall and mAP with both cameras, or with one
-  ours  modalities=both
+val: measure detection and fusion, by class and by day and night, and show the hardest misses
+  ours  modalities=both metrics=EN,SD,SF,AG,SCD,Qabf curves=False night_below=80
   host  model=required data=model's split imgsz=model's batch device conf iou plots project name exist_ok
   e.g.  model=best.pt data=pairs.yaml modalities=visible
+  e.g.  model=best.pt data=pairs.yaml metrics=all curves=True
 predict: detect on pairs, and draw what was found
   ours  infrared=- layout=- on_error=stop view=fused save_fused=False save_weights=False save_json=False save_csv=False
   ours  slice=0 overlap=0.2 {SYNC}
@@ -225,6 +226,9 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "export data": "data set of pairs to calibrate INT8 on",
     "fusion_only": "train the front-end alone, without labels; data= may be a folder of plain images",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
+    "val metrics": "fusion metrics: names with commas, all or none",
+    "curves": "measure mAP50 with missing cameras and shifted infrared images too; seven times the cost",
+    "night_below": "mean grey of a visible image, 0 to 255, below which it is night, where no file says",
     "metrics fused": "folder of fused images",
     "visible": "folder of the visible images, same names",
     "metrics infrared": "folder of the infrared images, same names",

@@ -19,8 +19,7 @@ from tests.data.convert.miniatures import MINIATURES
 
 MODES = (
     "benchmark, compare, data check, data convert, data register, data synth, demo, export, fuse, help, metrics, "
-    "predict, "
-    "track, train, val, version"
+    "predict, track, train, val, version"
 )
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
 

@@ -34,7 +34,11 @@ HOOKS = {
     "FusionDetectionTrainer": (
         "_model_train build_dataset build_optimizer get_dataset get_model get_validator plot_training_samples validate"
     ),
-    "FusionDetectionValidator": ("__call__ __init__ build_dataset init_metrics plot_predictions plot_val_samples"),
+    "FusionDetectionValidator": (
+        "__call__ __init__ build_dataset finalize_metrics gather_stats get_stats init_metrics plot_predictions "
+        "plot_val_samples print_results update_metrics"
+    ),
+    "FusionMetrics": "results_dict",
     "FusionResults": "__init__ new plot save_crop summary",
     "LoadPairs": "__init__ __iter__ __len__ __next__",
     "LoadStreamPair": "__init__ __iter__ __next__ close",

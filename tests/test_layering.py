@@ -24,7 +24,7 @@ LAYERS = [
     ["criterion"],
     ["nn.tasks"],
     ["data"],
-    ["runtime"],
+    ["evaluation", "runtime"],
     ["engine"],
     ["benchmark", "scoring"],
     ["model"],

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from metafusion_yolo.compare.budget import Setting, cores
-from metafusion_yolo.compare.precision import Image, average_precision
+from metafusion_yolo.evaluation.precision import Image, average_precision
 
 Work = Callable[[Setting, "Run"], dict[str, Any]]  # returns the images of each view by name, as they are written
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metafusion_yolo.compare.precision import Image, average_precision, interval, resampled
 from metafusion_yolo.compare.rows import AVERAGE, COMPARED, EARLY, GUIDED, INFRARED, UNIVERSAL, VISIBLE
+from metafusion_yolo.evaluation.precision import Image, average_precision, interval, resampled
 
 TOLERATED = 0.05  # share of the best alternative's mAP50 by which universal fusion may be lower
 LEARNED = 20.0  # mAP50 in percent below which a training has not learned enough to say anything

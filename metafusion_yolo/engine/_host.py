@@ -13,10 +13,11 @@ from typing import Any
 
 import cv2
 import torch
+import torch.distributed as dist
 from torch import nn
 from ultralytics.nn import tasks as host_tasks
 from ultralytics.nn.autobackend import AutoBackend
-from ultralytics.utils import LOGGER, SETTINGS, checks, env_bool
+from ultralytics.utils import LOGGER, RANK, SETTINGS, checks, env_bool
 from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo import config, criterion, schedule
@@ -208,6 +209,15 @@ def log_pictures(trainer: Any) -> None:
                 writer.add_image(file.stem, image[..., ::-1].copy(), trainer.epoch + 1, dataformats="HWC")
             if experiment and image is not None:
                 experiment.log_image(str(file), file.stem, step=trainer.epoch + 1)
+
+
+def gather_list(items: list[Any]) -> list[Any]:
+    """Return the items of all processes of a run on several GPUs on the first, nothing on the others."""
+    if RANK == -1:
+        return items
+    gathered: list[Any] | None = [None] * dist.get_world_size() if RANK == 0 else None
+    dist.gather_object(items, gathered, dst=0)
+    return [item for part in gathered or [] for item in part]
 
 
 def data_error(error: BaseException, data: Any) -> Exception:

@@ -21,6 +21,7 @@ from metafusion_yolo.config import nearest
 from metafusion_yolo.data.loaders import load_pairs
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import BY_RULE, PairedSource, tensor_pairs
+from metafusion_yolo.data.sync import sync_of
 from metafusion_yolo.engine.results import compose_fused
 from metafusion_yolo.engine.writers import Names, PictureFolder
 from metafusion_yolo.fusion_baselines import RULES, fuse_pair
@@ -28,6 +29,7 @@ from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.resources import find_data_yaml
 
 METHODS = ("learned", *RULES)
+STREAM_FPS = 30  # of what is written of live cameras, as by the host
 SHORT = {"max": "maximum"}  # as the literature abbreviates it
 
 
@@ -51,9 +53,9 @@ def fuse_images(
         rig: How the cameras go together; None for pairs that are registered already.
         layout: As for :meth:`MetaFusionYOLO.predict`.
         on_error: As there.
-        **kwargs: The host's arguments: `imgsz`, longest side in pixels at which the front-end looks; `device`; `data`,
-            a data-set YAML that says how the cameras go together; `vid_stride`; `project`, `name` and `exist_ok`, where
-            to write; `verbose`, whether to show the progress.
+        **kwargs: Those about moving pictures, as there; and the host's: `imgsz`, longest side in pixels at which the
+            front-end looks; `device`; `data`, a data-set YAML that says how the cameras go together; `vid_stride`;
+            `project`, `name` and `exist_ok`, where to write; `verbose`, whether to show the progress.
 
     Yields:
         A PNG file a pair, or at its end an MP4 file a video.
@@ -65,20 +67,23 @@ def fuse_images(
     method = SHORT.get(method, method)
     if method not in METHODS:
         raise ValueError(f"unknown fusion method '{method}', {nearest(method, METHODS)}")
+    timing = sync_of(kwargs)
     args = get_cfg(overrides={"task": "detect", "mode": "predict", "name": "fuse", **kwargs})
     fuse = partial(fuse_pair, rule=method) if method != "learned" else LearnedFusion(net, args.imgsz, args.device)
     if args.data:
         rig = Rig.of_file(find_data_yaml(args.data))
     if isinstance(source, torch.Tensor):
         source, infrared, rig = _arrays(tensor_pairs(source, infrared)), BY_RULE, None
-    loader = load_pairs(PairedSource(source, infrared, layout, on_error), rig or Rig(), vid_stride=args.vid_stride)
+    paired = PairedSource(source, infrared, layout, on_error, sync=timing)
+    loader = load_pairs(paired, rig or Rig(), vid_stride=args.vid_stride, in_order=True)
     folder, names = PictureFolder(get_save_dir(args)), Names()
     videos: dict[Path, None] = {}
-    total = getattr(loader, "frames", 0) // args.vid_stride or len(loader)
-    total = None if total == sys.maxsize else total  # a generator does not know
+    total = getattr(loader, "frames", 0) if loader.mode == "video" else len(loader)
+    total = None if loader.mode == "stream" or total == sys.maxsize else total  # a generator does not know
     try:
         for paths, pairs, _ in TQDM(loader, total=total, desc="fusing", disable=not args.verbose):
-            fps = max(1, loader.fps / args.vid_stride) if loader.mode == "video" else None
+            rate = {"video": getattr(loader, "fps", 0), "stream": STREAM_FPS}.get(loader.mode)
+            fps = max(1, rate / args.vid_stride) if rate else None
             for path, pair in zip(paths, pairs, strict=True):
                 name = names.of_image(path) if fps is None else names.of_video(path)
                 file = folder.add(name, np.ascontiguousarray(fuse(pair)[..., ::-1]), fps)
