@@ -22,7 +22,7 @@ FAULTS = (
 )
 REFUSALS = re.compile("^(Dataset|Optimizer) '|^ERROR |acceptable suffix is")  # the host's RuntimeError, AssertionError
 NOISE = re.compile("\x1b\\[[0-9;]*m|[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff]|^\\[Errno \\d+\\] ")
-TYPES = {bool: "True or False", int: "a whole number", str: "a name or path", list: "a list"}
+TYPES = {bool: "True or False", int: "a whole number", float: "a number", str: "a name or path", list: "a list"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,10 +65,18 @@ def _dispatch(words: list[str]) -> int:
     args = _check(mode, _parse(mode, rest))
     if not mode.host:
         return mode.run(**args) or 0
-    model = load_model(args.pop("model", None) or "metafusion-yolov8n.yaml")
-    method = getattr(model, "fuse_images" if name == "fuse" else name)
+    method = _method_of(name, args.pop("model", None))
     mode.run(method, **args) if mode.run else method(**args)
     return 0
+
+
+def _method_of(name: str, model: Any) -> Any:
+    """Return the method of the model that does what the name of a mode says; classical fusion needs no model."""
+    if name == "fuse" and model is None:
+        from metafusion_yolo.engine.fuser import fuse_images
+
+        return fuse_images
+    return getattr(load_model(model or "metafusion-yolov8n.yaml"), "fuse_images" if name == "fuse" else name)
 
 
 def load_model(path: Any) -> Any:

@@ -11,14 +11,15 @@ from ultralytics.engine.model import Model
 from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 
 from metafusion_yolo.benchmark import FORMATS, benchmark_formats
-from metafusion_yolo.config import nearest
-from metafusion_yolo.data.layout import check_layout
-from metafusion_yolo.data.sources import BY_RULE, ON_ERROR, PairedSource
+from metafusion_yolo.data.sources import BY_RULE, PairedSource
 from metafusion_yolo.data.sync import Sync, SyncReport
-from metafusion_yolo.engine._host import load_fusion_checkpoint
+from metafusion_yolo.engine._host import load_fusion_checkpoint, rig_of
 from metafusion_yolo.engine.exporter import FusionDetectionExporter
-from metafusion_yolo.engine.predictor import FusionDetectionPredictor
-from metafusion_yolo.engine.results import VIEWS, FusionResults
+from metafusion_yolo.engine.fuser import fuse_images
+from metafusion_yolo.engine.outputs import OutputOptions
+from metafusion_yolo.engine.predictor import FusionDetectionPredictor, Request
+from metafusion_yolo.engine.results import FusionResults
+from metafusion_yolo.engine.slicing import Slicing
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.validator import FusionDetectionValidator
 from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
@@ -115,8 +116,11 @@ class MetaFusionYOLO(Model):
         stream: bool = False,
         predictor: Any = None,
         infrared: Any = BY_RULE,
-        save_fused: bool = False,
         view: str = "fused",
+        save_fused: bool = False,
+        save_weights: bool = False,
+        save_json: bool = False,
+        save_csv: bool = False,
         layout: str | None = None,
         on_error: str = "stop",
         sync: str = "frame",
@@ -124,6 +128,8 @@ class MetaFusionYOLO(Model):
         sync_offset: float = 0,
         on_missing: str = "error",
         reconnect: float = 30,
+        slice: int = 0,
+        overlap: float = 0.2,
         **kwargs: Any,
     ) -> Iterator[FusionResults] | list[FusionResults]:
         """Detect on pairs.
@@ -137,8 +143,11 @@ class MetaFusionYOLO(Model):
             predictor: Another predictor class.
             infrared: The infrared side of the same kind. Left out, the pairing rule of the checkpoint finds it;
                 None detects with the visible camera alone.
-            save_fused: Whether to write the fused images to `fused/` in the run's folder.
-            view: What to draw the detections on: "fused", "visible" or "infrared".
+            view: What to draw the detections on: "fused", "visible", "infrared", "weights" or "panel".
+            save_fused: Whether to write the fused images to `fused/` in the run's folder, or an MP4 for a video.
+            save_weights: Whether to write, likewise to `weights/`, how much came from which camera.
+            save_json: Whether to write the detections to `predictions.json`.
+            save_csv: Whether to write them to `predictions.csv`.
             layout: Where the two cameras are in images, videos or live cameras that hold both: "horizontal" (visible
                 left), "vertical" (visible above), either with "-infrared-first", or "stacked" for images of four
                 channels.
@@ -148,6 +157,9 @@ class MetaFusionYOLO(Model):
             sync_offset: Milliseconds by which the infrared camera reports a moment later than the visible one.
             on_missing: If a camera has no frame: "error", "skip" until both have one, or go on with a "single" camera.
             reconnect: Seconds for which a lost live camera is waited for.
+            slice: Side in pixels of the slices in which a large pair is looked at besides, for small objects; 0 for
+                the whole pair only.
+            overlap: Share of a slice that its neighbour shows too; objects should be smaller than that.
             **kwargs: The host's prediction arguments. `data=`, a data-set YAML, says how other cameras than those of
                 the training go together.
 
@@ -161,16 +173,12 @@ class MetaFusionYOLO(Model):
         """
         if source is None:
             raise ValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
-        if view not in VIEWS:
-            raise ValueError(f"unknown view '{view}', {nearest(view, VIEWS)}")
-        if on_error not in ON_ERROR:
-            raise ValueError(f"unknown on_error '{on_error}', {nearest(on_error, ON_ERROR)}")
-        layout = layout and check_layout(layout)
+        outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv)
         kwargs.setdefault("mode", "predict")
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
         timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
-        paired = PairedSource(source, infrared, save_fused, view, layout, on_error, data, timing)
-        return super().predict(paired, stream, predictor, **kwargs)
+        paired = PairedSource(source, infrared, layout, on_error, data, timing)
+        return super().predict(Request(paired, outputs, Slicing(slice, overlap)), stream, predictor, **kwargs)
 
     @property
     def sync_report(self) -> SyncReport | None:
@@ -228,20 +236,23 @@ class MetaFusionYOLO(Model):
         formats = [name.strip() for name in format.split(",")] if isinstance(format, str) else format or FORMATS
         return benchmark_formats(self, data or self.overrides.get("data"), tuple(formats), verbose=verbose, **kwargs)
 
-    def fuse_images(self, source: Any, infrared: Any = BY_RULE, **kwargs: Any) -> Iterator[Path]:
-        """Write fused images, without boxes, and yield their paths one by one.
+    def fuse_images(
+        self, source: Any, infrared: Any = BY_RULE, method: str = "learned", **kwargs: Any
+    ) -> Iterator[Path]:
+        """Write fused images at the size of the visible ones, without boxes, and yield the files as they are done.
 
         Args:
             source: As for :meth:`predict`.
             infrared: As for :meth:`predict`.
-            **kwargs: The host's prediction arguments, `project=` and `name=` among them.
+            method: "learned", or for comparison a classical rule: "average", "maximum" or "laplacian".
+            **kwargs: See :func:`~metafusion_yolo.engine.fuser.fuse_images`.
 
         Raises:
             TypeError: For an export, which gives boxes but not the fused image.
+            ValueError: For an unknown method.
         """
         if not isinstance(self.model, FusionDetectionModel):
             raise TypeError(f"'{self.model_name}' is an export, which gives no fused image; use the .pt checkpoint")
-        kwargs = {"name": "fuse", **kwargs, "save": False, "stream": True, "verbose": False}
-        for result in self.predict(source, infrared=infrared, save_fused=True, **kwargs):
-            if result.fused_path is not None:
-                yield result.fused_path
+        kwargs = {"imgsz": self.overrides.get("imgsz"), **kwargs}
+        kwargs = {key: value for key, value in kwargs.items() if value is not None}
+        return fuse_images(source, infrared, method, net=self.model.fusion, rig=rig_of(self.model), **kwargs)

@@ -33,20 +33,22 @@ def say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def _stream(method: Callable[..., Any], **args: Any) -> None:
+def _stream(method: Callable[..., Any], /, **args: Any) -> None:
     deque(method(**{"save": True, **args, "stream": True}), maxlen=0)  # memory must not grow with the source
 
 
-def _export(method: Callable[..., Any], **args: Any) -> None:
+def _export(method: Callable[..., Any], /, **args: Any) -> None:
     path = method(**{"format": "onnx", **args})
     say(f"\nUse it:  metafusion predict model={shlex.quote(str(path))} source=...")
 
 
-def _fuse(method: Callable[..., Any], **args: Any) -> None:
-    folders = Counter(path.parent for path in method(**args))
-    if not folders:
-        raise ValueError(f"nothing to fuse in '{args['source']}', or an export, which keeps the fused image to itself")
-    say("\n".join(f"{count} fused images in {folder}" for folder, count in folders.items()))
+def _fuse(fuse_images: Callable[..., Any], /, **args: Any) -> None:
+    files = Counter((path.parent, path.suffix) for path in fuse_images(**args))
+    if not files:
+        raise ValueError(f"nothing to fuse in '{args['source']}'")
+    kinds = {".png": "image", ".mp4": "video"}
+    for (folder, suffix), count in files.items():
+        say(f"{count} fused {kinds[suffix]}{'s' * (count > 1)} in {folder}")
 
 
 def _demo(**args: Any) -> None:
@@ -107,22 +109,25 @@ val: measure precision, recall and mAP with both cameras, or with one
   host  model=required data=model's split imgsz=model's batch device conf iou plots project name exist_ok
   e.g.  model=best.pt data=pairs.yaml modalities=visible
 predict: detect on pairs, and draw what was found
-  ours  infrared=- layout=- on_error=stop save_fused=False view=fused {SYNC}
+  ours  infrared=- layout=- on_error=stop view=fused save_fused=False save_weights=False save_json=False save_csv=False
+  ours  slice=0 overlap=0.2 {SYNC}
   host  model=required source=required data=model's conf iou imgsz=model's device classes save show project name
   e.g.  model=best.pt source=my-pairs/images/val
   e.g.  model=best.pt source=day.jpg infrared=heat.png view=visible
 track: follow objects through a pair of videos or live cameras
-  ours  infrared=- layout=- on_error=stop save_fused=False view=fused {SYNC}
+  ours  infrared=- layout=- on_error=stop view=fused save_fused=False save_weights=False save_json=False save_csv=False
+  ours  slice=0 overlap=0.2 {SYNC}
   host  model=required source=required tracker conf=0.1 iou imgsz=model's device vid_stride save show project name
   e.g.  model=best.pt source=visible.mp4 infrared=infrared.mp4
   e.g.  model=best.pt source=rtsp://door/visible infrared=rtsp://door/thermal on_missing=single
 export: write front-end and detector as one ONNX, TorchScript, ... model
   host  model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify
   e.g.  model=best.pt format=onnx
-fuse: write fused images, without boxes
-  ours  infrared=- layout=- on_error=stop {SYNC}
-  host  model=required source=required imgsz=model's batch=1 device vid_stride project name=fuse exist_ok
+fuse: write fused images, without boxes, at the size of the visible ones
+  ours  infrared=- layout=- on_error=stop method=learned {SYNC}
+  host  model=- source=required imgsz=model's device vid_stride project name=fuse exist_ok
   e.g.  model=best.pt source=my-pairs/images/val project=runs/fused
+  e.g.  method=laplacian source=visible.mp4 infrared=infrared.mp4
 metrics: score fused images of any method against their sources, by sixteen metrics of fusion quality
   ours  fused=required visible=required infrared=required metrics=all project=runs/metrics name=metrics exist_ok=False
   e.g.  fused=runs/fuse/fused visible=my-pairs/images/val infrared=my-pairs/infrared/val
@@ -150,19 +155,37 @@ data register: find where the infrared camera looks in the visible image, and wr
   e.g.  data=my-pairs.yaml per=sequence dry_run=True
   e.g.  data=my-pairs.yaml matrix='[[0.9, 0, 31], [0, 0.9, 18], [0, 0, 1]]'
 """
-VIEWS, CAMERAS = ("fused", "visible", "infrared"), ("both", "visible", "infrared")
+VIEWS = ("fused", "visible", "infrared", "weights", "panel")
+CAMERAS = ("both", "visible", "infrared")
 LAYOUTS = ("horizontal", "horizontal-infrared-first", "vertical", "vertical-infrared-first", "stacked")
 LABELS = ("visible", "infrared", "union")
-ACCEPTED = {"infrared": (str, list, tuple, type(None)), "pretrained": (bool, str), "view": VIEWS, "modalities": CAMERAS}
-ACCEPTED |= {"layout": LAYOUTS, "on_error": ("stop", "skip")}
-ACCEPTED |= {"sync": ("frame", "time"), "on_missing": ("error", "skip", "single")}
-ACCEPTED |= {"labels": LABELS, "per": ("dataset", "sequence"), "matrix": (list, tuple)}
+ACCEPTED: dict[str, tuple[Any, ...]] = {
+    "infrared": (str, list, tuple, type(None)),
+    "pretrained": (bool, str),
+    "view": VIEWS,
+    "modalities": CAMERAS,
+    "overlap": (float, int),
+    "layout": LAYOUTS,
+    "on_error": ("stop", "skip"),
+    "sync": ("frame", "time"),
+    "on_missing": ("error", "skip", "single"),
+    "method": ("learned", "average", "maximum", "max", "laplacian"),
+    "labels": LABELS,
+    "per": ("dataset", "sequence"),
+    "matrix": (list, tuple),
+}
 MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead; "MODE ARGUMENT" for one mode
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
     "layout": "for frames that hold both: horizontal, vertical, either with -infrared-first; stacked: 4 channels",
     "on_error": "what a pair of files that cannot be read does to the rest: stop or skip",
-    "save_fused": "save the fused images too",
+    "slice": "side in pixels of the slices of large images, for small objects; 0: the whole image only",
+    "overlap": "share of a slice that its neighbour shows too",
+    "save_fused": "save the fused images: PNG, of videos MP4",
+    "save_weights": "save how much came from which camera, as colours over the fused images",
+    "save_json": "save the detections to predictions.json, a record a pair",
+    "save_csv": "save the detections to predictions.csv, a row a detection",
     "view": f"what to draw on: {', '.join(VIEWS)}",
+    "method": "learned, which needs a model, or a classical rule: average, maximum, laplacian",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
     "fused": "folder of fused images",
     "visible": "folder of the visible images, same names",
@@ -198,8 +221,10 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
 def _modes() -> Iterator[Mode]:
     """Read `TABLE`: name and summary, our arguments, those of the host worth showing, examples; `key=default` each."""
     for name, summary, lines in re.findall(r"^(\w[\w ]*): (.*)((?:\n  .*)*)", TABLE, re.MULTILINE):
-        own = {kind: dict(re.findall(r"(\w+)=?(\S*)", text)) for kind, text in re.findall(r"  (\w{4})  (.*)", lines)}
-        ours, host = own.get("ours", {}), own.get("host", {})
+        ours, host = (
+            dict(re.findall(r"(\w+)=?(\S*)", " ".join(re.findall(rf"  {kind}  (.*)", lines))))
+            for kind in ("ours", "host")
+        )
         required = [key for key, default in (ours | host).items() if default == "required"]
         yield Mode(name, summary, RUNS.get(name), ours, host, required, re.findall(r"  e\.g\. *(.*)", lines))
 

@@ -130,10 +130,10 @@ ROUTES = {
         {"format": "torchscript", "imgsz": [480, 640]},
     ),
     "fuse model=a.pt source=b": ("a.pt", "fuse_images", {"source": "b"}),
-    "fuse model=a.pt source=b infrared=None name=c": (
+    "fuse model=a.pt source=b infrared=None name=c method=max": (
         "a.pt",
         "fuse_images",
-        {"source": "b", "infrared": None, "name": "c"},
+        {"source": "b", "infrared": None, "name": "c", "method": "max"},
     ),
     "benchmark model=a.pt": ("a.pt", "benchmark", {}),
     "benchmark model=a.pt data=b.yaml format=pt,onnx": ("a.pt", "benchmark", {"data": "b.yaml", "format": "pt,onnx"}),
@@ -171,15 +171,22 @@ def test_results_are_consumed_one_by_one(model, mode) -> None:
 
 
 def test_fuse_says_where_the_images_are(model, capsys) -> None:
-    model.answer = iter([Path("runs/fuse/fused/1.png"), Path("runs/fuse/fused/2.png")])
+    model.answer = iter([Path("runs/fuse/1.png"), Path("runs/fuse/2.png"), Path("runs/fuse/3.mp4")])
     assert run("fuse model=a.pt source=b") == 0
-    assert capsys.readouterr().out == f"2 fused images in {Path('runs/fuse/fused')}\n"
+    folder = Path("runs/fuse")
+    assert capsys.readouterr().out == f"2 fused images in {folder}\n1 fused video in {folder}\n"
 
 
-def test_fuse_does_not_pass_over_an_export_in_silence(model, capsys) -> None:
+def test_fuse_does_not_pass_over_nothing_in_silence(model, capsys) -> None:
     model.answer = iter(())
-    assert run("fuse model=a.onnx source=b") == 2
-    assert error_line(capsys) == "nothing to fuse in 'b', or an export, which keeps the fused image to itself"
+    assert run("fuse model=a.pt source=b") == 2
+    assert error_line(capsys) == "nothing to fuse in 'b'"
+
+
+def test_classical_fusion_needs_no_model(model, pair_folder, tmp_path, capsys) -> None:
+    assert run(f"fuse method=laplacian source={pair_folder.images} project={tmp_path}/a name=b") == 0
+    assert capsys.readouterr().out.endswith(f"4 fused images in {tmp_path}/a/b\n")
+    assert model.path == "" and model.calls == []
 
 
 def test_export_says_how_to_go_on(model, capsys) -> None:
@@ -317,6 +324,8 @@ MISTAKES = {
     "predict model=a": "missing argument 'source' for 'predict', expected source=...",
     "track source=a": "missing argument 'model' for 'track', expected model=...",
     "export": "missing argument 'model' for 'export', expected model=...",
+    "fuse source=b": "method=learned needs model=; the methods that do not are average, maximum, laplacian",
+    "fuse source=b method=laplace": "'method=laplace' is invalid, did you mean 'laplacian'?",
     "fuse model=a": "missing argument 'source' for 'fuse', expected source=...",
     "benchmark": "missing argument 'model' for 'benchmark', expected model=...",
     "data synth": "missing argument 'dst' for 'data synth', expected dst=...",
@@ -333,7 +342,7 @@ MISTAKES = {
     "train data=a cfg=nothing-here.yaml": "'nothing-here.yaml' does not exist",
     "train data=a cfg=a.txt": "a.txt acceptable suffix is ('.yaml', '.yml'), not .txt",
     "val model=a modalities=visble": "'modalities=visble' is invalid, did you mean 'visible'?",
-    "predict model=a source=b view=both": "'view=both' is invalid, known: fused, infrared, visible",
+    "predict model=a source=b view=both": "'view=both' is invalid, known: fused, infrared, panel, visible, weights",
     "predict model=a source=b save_fused=1": "'save_fused=1' is invalid, expected True or False",
     "demo epochs=abc": "'epochs=abc' is invalid, expected a whole number",
     "demo epochs=True": "'epochs=True' is invalid, expected a whole number",
@@ -477,6 +486,7 @@ def test_examples_work(model, monkeypatch, mode) -> None:
     figures = {"EN": Summary(6.5, 0.5, 3)}
     monkeypatch.setattr("metafusion_yolo.scoring.score_folders", lambda **_: (figures, Path("metrics.csv")))
     model.answer = [Path("fused/1.png")]
+    monkeypatch.setattr("metafusion_yolo.engine.fuser.fuse_images", lambda **_: model.answer)
     assert mode.examples
     for example in mode.examples:
         assert run(f"{mode.name} {example}") == 0

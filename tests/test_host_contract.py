@@ -26,13 +26,13 @@ HOOKS = {
     "FusionDetectionExporter": "__call__ get_int8_calibration_dataloader run_callbacks",
     "FusionDetectionModel": "__init__ _predict_augment _predict_once info init_criterion load loss",
     "FusionDetectionPredictor": (
-        "construct_results inference postprocess pre_transform run_callbacks setup_model setup_source"
+        "construct_results inference postprocess pre_transform run_callbacks setup_model setup_source stream_inference"
     ),
     "FusionDetectionTrainer": (
         "_model_train build_dataset build_optimizer get_dataset get_model get_validator plot_training_samples validate"
     ),
     "FusionDetectionValidator": ("__call__ __init__ build_dataset init_metrics plot_predictions plot_val_samples"),
-    "FusionResults": "__init__ new plot",
+    "FusionResults": "__init__ new plot save_crop summary",
     "LoadPairs": "__init__ __iter__ __len__ __next__",
     "LoadStreamPair": "__init__ __iter__ __next__ close",
     "LoadVideoPair": "__init__ __iter__ __next__ close",

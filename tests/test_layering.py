@@ -18,7 +18,7 @@ LAYERS = [
     ["color", "schedule"],
     ["config"],
     ["resources"],
-    ["losses"],
+    ["losses", "fusion_baselines"],
     ["metrics"],
     ["nn"],
     ["criterion"],

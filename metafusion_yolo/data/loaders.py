@@ -22,6 +22,7 @@ from metafusion_yolo.data.reading import PairReader, check_image, read_counts, r
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import (
     BY_RULE,
+    Origin,
     PairedSource,
     file_pairs,
     is_lazy,
@@ -83,6 +84,7 @@ class LoadPairs(LoadImagesAndVideos):
 
     Attributes:
         skipped: Why pairs were left out, by name.
+        origins: Where each pair of the batch came from that was handed out last.
     """
 
     def __init__(
@@ -130,6 +132,7 @@ class LoadPairs(LoadImagesAndVideos):
         names: list[str] = []
         pairs: list[np.ndarray] = []
         lines: list[str] = []
+        self.origins: list[Origin] = []
         while len(pairs) < self.bs:
             name = f"image{self.count}.jpg"
             try:
@@ -146,6 +149,8 @@ class LoadPairs(LoadImagesAndVideos):
                 names.append(name)
                 pairs.append(pair)
                 lines.append(self._log_line(visible))
+                partner = visible if self.layout else infrared
+                self.origins.append(Origin(partner if isinstance(partner, str) else None))
             self.count += 1
         if not pairs:
             self._report()

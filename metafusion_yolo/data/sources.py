@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import repeat, starmap
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from metafusion_yolo.config import nearest
+from metafusion_yolo.data.layout import check_layout
 from metafusion_yolo.data.listing import list_images, read_pair_list
 from metafusion_yolo.data.memory import as_infrared, as_visible, describe, split_stack
 from metafusion_yolo.data.pairs import (
@@ -38,32 +40,51 @@ BY_RULE = _ByRule()
 ON_ERROR = ("stop", "skip")
 
 
+class Origin(NamedTuple):
+    """Where a pair came from, beside its name.
+
+    Attributes:
+        infrared: File, video or address of the infrared side, None if it was in memory or missing.
+        frame: Number of the frame, from 1, None for an image.
+        time: When it was taken, seconds from the start of the video or of the live run, None for an image.
+    """
+
+    infrared: str | None = None
+    frame: int | None = None
+    time: float | None = None
+
+
 @dataclass(frozen=True)
 class PairedSource:
-    """What to predict on, and what of ours to do with it: the host refuses arguments that it does not know.
+    """What to predict on.
 
     Attributes:
         visible: Path, folder, glob, list, array, PIL image, (H, W, 4) array, (B, 4, H, W) tensor, or a list or
             generator of these or of `(visible, infrared)` tuples.
         infrared: A file, a folder with the same names, or whatever `visible` is in memory; None for none, `BY_RULE`
             for the rule of the checkpoint.
-        save_fused: Whether the fused images are to be written.
-        view: What the detections are to be drawn on.
         layout: Where the two cameras are in images or frames that hold both, of
             :data:`~metafusion_yolo.data.layout.LAYOUTS`.
         on_error: What a pair that cannot be read does to the rest: "stop" or "skip".
         data: Data-set YAML that says how the cameras go together; None for what the checkpoint remembers.
         sync: How two moving pictures are kept in step.
+
+    Raises:
+        ValueError: For an unknown layout or `on_error`.
     """
 
     visible: Any
     infrared: Any = BY_RULE
-    save_fused: bool = False
-    view: str = "fused"
     layout: str | None = None
     on_error: str = "stop"
     data: str | None = None
     sync: Sync = field(default_factory=Sync)
+
+    def __post_init__(self) -> None:
+        if self.layout is not None:
+            check_layout(self.layout)
+        if self.on_error not in ON_ERROR:
+            raise ValueError(f"unknown on_error '{self.on_error}', {nearest(self.on_error, ON_ERROR)}")
 
 
 def is_path(item: Any) -> bool:

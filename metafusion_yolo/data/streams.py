@@ -14,7 +14,7 @@ from ultralytics.utils import LOGGER, ops
 from metafusion_yolo.data.camera import Camera, keep_opencv_quiet
 from metafusion_yolo.data.frames import FrameStacker
 from metafusion_yolo.data.reading import PairReader
-from metafusion_yolo.data.sources import PairedSource, is_path, moving_partner
+from metafusion_yolo.data.sources import Origin, PairedSource, is_path, moving_partner
 from metafusion_yolo.data.sync import CAMERAS, Matcher, Shot, Shots, SyncReport
 from metafusion_yolo.data.videos import Batch, is_video
 
@@ -42,7 +42,7 @@ class LoadStreamPair(LoadStreams):
 
     Attributes:
         report: What became of the frames, see :class:`~metafusion_yolo.data.sync.SyncReport`; said when the run ends.
-        time: When the last frame came, seconds from the start of the run.
+        origins: Where the pair came from that was handed out last.
 
     Args:
         source: `visible` and `infrared` are live cameras; `infrared` may be None. With a `layout`, one holds both.
@@ -69,7 +69,7 @@ class LoadStreamPair(LoadStreams):
         self.matcher = Matcher(self.sync, self.report)
         self.changed = Condition()
         self.running = True
-        self.count, self.time, self._pairs = -1, 0.0, 0
+        self.count, self._pairs = -1, 0
         self._began = time.monotonic()
         keep_opencv_quiet()
         self.cameras = {
@@ -116,7 +116,8 @@ class LoadStreamPair(LoadStreams):
                 raise StopIteration
             self.report.use(shots)
         self.count += 1
-        self.time = next(iter(shots.values())).time - self._began
+        moment = next(iter(shots.values())).time - self._began
+        self.origins = [Origin(self.stacker.infrared_name, self.count + 1, moment)]
         counts = shots.get(list(self.cameras)[-1])
         if self.stacker.limits is None and counts is not None and counts.image is not None:
             self.stacker.set_limits([counts.image])  # of the first frame, as those to come are not known

@@ -19,7 +19,7 @@ from metafusion_yolo.data.frames import FrameStacker
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.progress import pace
 from metafusion_yolo.data.reading import PairReader, spread
-from metafusion_yolo.data.sources import PairedSource, is_path, moving_partner
+from metafusion_yolo.data.sources import Origin, PairedSource, is_path, moving_partner
 from metafusion_yolo.data.sync import CAMERAS, Matcher, Shot, Shots, SyncReport
 
 Batch = tuple[list[str], list[np.ndarray], list[str]]
@@ -97,7 +97,7 @@ class LoadVideoPair(LoadImagesAndVideos):
 
     Attributes:
         report: What became of the frames, see :class:`~metafusion_yolo.data.sync.SyncReport`.
-        time: When the last frame was taken, seconds from the start of the video.
+        origins: Where each pair of the batch came from that was handed out last.
 
     Args:
         source: `visible` is a video; `infrared` another one, or None. With a `layout`, `visible` holds both.
@@ -150,7 +150,7 @@ class LoadVideoPair(LoadImagesAndVideos):
     def __iter__(self) -> LoadVideoPair:
         """Start from the first frame."""
         self.report = SyncReport()
-        self.count, self.frame, self.time = 0, 0, 0.0
+        self.count, self.frame = 0, 0
         self.cap = None  # of the host, unused
         self._start = time.monotonic()
         self._shots = self._by_time() if self.sync.by == "time" and len(self.videos) > 1 else self._by_frame()
@@ -161,6 +161,7 @@ class LoadVideoPair(LoadImagesAndVideos):
         names: list[str] = []
         pairs: list[np.ndarray] = []
         lines: list[str] = []
+        self.origins: list[Origin] = []
         while len(pairs) < self.bs and (shots := next(self._shots, None)) is not None:
             self.count += 1
             if self.count % self.vid_stride:
@@ -168,7 +169,8 @@ class LoadVideoPair(LoadImagesAndVideos):
                 continue
             self.report.use(shots)
             self.frame += 1
-            self.time = next(iter(shots.values())).time
+            infrared = self.videos["infrared"].path if "infrared" in self.videos else self.stacker.layout and self.path
+            self.origins.append(Origin(infrared, self.count, next(iter(shots.values())).time))
             names.append(self.path)
             pairs.append(self.stacker.stack(shots))
             lines.append(self._log_line(shots))

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
+from ultralytics.cfg import get_save_dir
 from ultralytics.models.yolo.detect import DetectionPredictor
-from ultralytics.utils import ops
+from ultralytics.utils import LOGGER, ops
+from ultralytics.utils.nms import non_max_suppression
+from ultralytics.utils.ops import scale_boxes
 
 from metafusion_yolo.data.loaders import load_pairs
 from metafusion_yolo.data.planes import PLANES, cameras_on
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.data.sources import PairedSource
+from metafusion_yolo.data.sources import Origin, PairedSource
 from metafusion_yolo.engine._host import front_end, rig_of, trackers_look, warn_of_other_cameras
+from metafusion_yolo.engine.outputs import OutputOptions, Outputs
 from metafusion_yolo.engine.results import FusionResults, pack_fusion, showing_fused
+from metafusion_yolo.engine.slicing import Slicing, cut, merge, place
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to predict on and what to write; it travels as the source, as the host refuses arguments of ours."""
+
+    source: PairedSource
+    outputs: OutputOptions
+    slicing: Slicing
 
 
 class FusionDetectionPredictor(DetectionPredictor):
     """Read pairs where the host reads images, and hand the fused image on with the detections.
 
     Attributes:
-        save_fused: Whether to write the fused image of every pair to `fused/` in the run's folder.
-        view: What the detections are drawn on.
+        options: What to write beyond the host's files, and what to draw on.
+        slicing: How large pairs are cut.
     """
 
-    save_fused = False
-    view = "fused"
+    options = OutputOptions()
+    slicing = Slicing()
+    _outputs: Outputs | None = None
 
     def setup_model(self, model: Any, verbose: bool = True) -> None:
         """Listen to the front-end, whose output would otherwise stay inside the model."""
@@ -46,8 +61,8 @@ class FusionDetectionPredictor(DetectionPredictor):
 
     def setup_source(self, source: Any, stride: int | None = None) -> None:
         """Load pairs; the host sets up the rest."""
-        source = source if isinstance(source, PairedSource) else PairedSource(source)
-        self.save_fused, self.view = source.save_fused, source.view
+        request = source if isinstance(source, Request) else Request(PairedSource(source), OutputOptions(), Slicing())
+        source, self.options, self.slicing = request.source, request.outputs, request.slicing
         rig = self._trained_with or Rig()
         if source.data:
             rig = Rig.of_file(source.data)
@@ -55,9 +70,22 @@ class FusionDetectionPredictor(DetectionPredictor):
         args = self.args
         loader = load_pairs(source, rig, args.batch, args.vid_stride, in_order=args.stream_buffer)
         super().setup_source(loader, stride)
-        if self.save_fused:
-            (self.save_dir / "fused").mkdir(parents=True, exist_ok=True)
-            self._written: Counter[str] = Counter()
+        self.save_dir = get_save_dir(self.args)  # a folder anew for each call, as nothing is to be overwritten
+        self._outputs = Outputs(self.save_dir, self.options)
+        self._said = False
+
+    def stream_inference(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Write our files as the results come, and finish them however the run ends."""
+        self._outputs = None
+        with closing(super().stream_inference(*args, **kwargs)) as results:
+            try:
+                for result in results:
+                    if self._outputs and isinstance(result, FusionResults):  # not an embedding
+                        self._outputs.write(result, self._fps())
+                    yield result
+            finally:
+                if self._outputs:
+                    self._outputs.close()
 
     def pre_transform(self, im: list[np.ndarray]) -> list[np.ndarray]:
         """Letterbox as the host does, but leave no grey border around a camera that shows nothing."""
@@ -76,9 +104,38 @@ class FusionDetectionPredictor(DetectionPredictor):
             super().run_callbacks(event)
 
     def inference(self, im: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        """Forget the fusion of the batch before."""
+        """Look at the slices first, then at the whole pairs, whose fusion is kept."""
+        self._sliced = [] if self.args.embed else [self._look_at_slices(pair) for pair in self._pairs()]
         self._fusion = None
         return super().inference(im, *args, **kwargs)
+
+    def _pairs(self) -> list[np.ndarray]:
+        """Return the pairs of the batch, each (H, W, 4) uint8."""
+        pairs = self.batch[1]
+        return pairs if isinstance(pairs, list) else list(ops.convert_torch2numpy_batch(pairs))
+
+    def _look_at_slices(self, pair: np.ndarray) -> torch.Tensor:
+        """Return the boxes (K, 6) found in the slices of a pair, in its pixels: x1, y1, x2, y2, score, class."""
+        height, width = pair.shape[:2]
+        windows = self.slicing.windows(height, width)
+        found = [torch.zeros(0, 6, device=self.device)]
+        for start in range(0, len(windows), self.args.batch):
+            some = windows[start : start + self.args.batch]
+            slices = [cut(pair, window) for window in some]
+            im = self.preprocess(slices)
+            for boxes, window, part in zip(self._boxes(self.model(im)), some, slices, strict=True):
+                boxes[:, :4] = scale_boxes(im.shape[2:], boxes[:, :4], part.shape)
+                found.append(place(boxes[:, :6], window, height, width))
+        return torch.cat(found)
+
+    def _boxes(self, preds: Any) -> list[torch.Tensor]:
+        """Return the boxes (K, 6) of each image of a batch, by the host's NMS with its settings."""
+        args = self.args
+        return non_max_suppression(
+            *(preds, args.conf, args.iou, args.classes, args.agnostic_nms),
+            max_det=args.max_det,
+            end2end=getattr(self.model, "end2end", False),
+        )
 
     def postprocess(self, preds: Any, img: torch.Tensor, orig_imgs: Any, **kwargs: Any) -> list[FusionResults]:
         """Keep the channel order of tensors, which the host would reverse."""
@@ -90,23 +147,42 @@ class FusionDetectionPredictor(DetectionPredictor):
         self, preds: list[torch.Tensor], img: torch.Tensor, orig_imgs: list[np.ndarray]
     ) -> list[FusionResults]:
         """Put the pair and its fusion beside the boxes."""
+        if self._fusion is None and not self._said:
+            self._say_what_is_missing()
         results = []
+        origins = getattr(self.dataset, "origins", None) or [Origin()] * len(preds)  # tensors come from nowhere
         for i, (pred, pair, path) in enumerate(zip(preds, orig_imgs, self.batch[0], strict=True)):
-            pred[:, :4] = ops.scale_boxes(img.shape[2:], pred[:, :4], pair.shape)
+            pred[:, :4] = scale_boxes(img.shape[2:], pred[:, :4], pair.shape)
+            if len(self._sliced[i]):
+                pred = self._merged(pred, self._sliced[i])
             fusion = None if self._fusion is None else pack_fusion(self._fusion, i)
-            result = FusionResults(pair, fusion, self.view, path=path, names=self.model.names, boxes=pred[:, :6])
-            if self.save_fused and fusion is not None:
-                self._write_fused(result)
+            result = FusionResults(
+                pair, fusion, self.options.view, path=path, names=self.model.names, boxes=pred[:, :6]
+            )
+            result.infrared_path, result.frame, result.time = origins[i]
             results.append(result)
         return results
 
-    def _write_fused(self, result: FusionResults) -> None:
-        """Write a fused image under the name of its visible image, numbered where names repeat."""
-        stem = Path(result.path).stem
-        if self.dataset.mode == "video":
-            stem = f"{stem}_{self.dataset.frame}"
-        self._written[stem] += 1
-        if self._written[stem] > 1:
-            stem = f"{stem}-{self._written[stem]}"
-        result.fused_path = self.save_dir / "fused" / f"{stem}.png"
-        cv2.imwrite(str(result.fused_path), result.image("fused"))
+    def _merged(self, whole: torch.Tensor, sliced: torch.Tensor) -> torch.Tensor:
+        """Return the boxes (K, 6) of a pair and of its slices, each object once."""
+        if getattr(self, "_feats", None) is not None:
+            raise ValueError("slice= finds boxes without features: set 'with_reid: False' in the tracker's YAML")
+        boxes = torch.cat((whole[:, :6], sliced.to(whole)))
+        return merge(boxes, self.args.iou, self.args.max_det, self.args.agnostic_nms)
+
+    def _fps(self) -> float | None:
+        """Return the frames a second of what is written of a moving source, as the host does; None for images."""
+        if self.dataset.mode == "image":
+            return None
+        return max(1, (self.dataset.fps if self.dataset.mode == "video" else 30) / self.args.vid_stride)
+
+    def _say_what_is_missing(self) -> None:
+        """Say once, in a line, what an export without the fused image cannot give."""
+        self._said = True
+        asked = [f"{name}=True" for name in ("save_fused", "save_weights") if getattr(self.options, name)]
+        asked += [f"view={self.options.view}"] * (self.options.view in ("fused", "weights", "panel") and self.args.save)
+        asked += ["infrared_weight"] * (self.options.save_json or self.options.save_csv)
+        if asked:
+            LOGGER.warning(
+                f"this export gives boxes, but no fused image and no weights, which {', '.join(asked)} would need"
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -20,14 +21,16 @@ from ultralytics.utils.ops import scale_masks
 from metafusion_yolo.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.config import nearest
 from metafusion_yolo.data.planes import cameras_on
+from metafusion_yolo.engine.drawing import side_by_side, weight_overlay, with_legend
 
+CAMERAS = ("visible", "infrared", "fused")  # what a panel shows and crops are cut from
+VIEWS = ("fused", "visible", "infrared", "weights", "panel")
 MODALITIES = {
     frozenset(("visible", "infrared")): "both",
     frozenset(("visible",)): "visible",
     frozenset(("infrared",)): "infrared",
     frozenset(()): "none",
 }
-VIEWS = ("fused", "visible", "infrared")
 
 
 class FusionResults(Results):
@@ -36,9 +39,12 @@ class FusionResults(Results):
     Attributes:
         orig_img: Visible image (H, W, 3) uint8, B, G, R, as in the host's results.
         infrared: Infrared image (H, W) uint8, in the size of the visible one.
-        view: Image that :meth:`plot` draws on: "fused", "visible" or "infrared".
+        view: Image that :meth:`plot` draws on, see there.
         modalities: Cameras that show anything: "both", "visible", "infrared" or "none". A missing camera is blank.
-        fused_path: Where the fused image was written, None if it was not.
+        infrared_path: File of the infrared image or video, None if it came from none.
+        frame: Number of the frame in its video, from 1, None for an image.
+        time: Seconds from the start of the video or of a live run, None for an image.
+        fused_path: Where the fused image or video was written, None if it was not.
 
     Args:
         pair: (H, W, 4) uint8, R, G, B, IR.
@@ -56,8 +62,16 @@ class FusionResults(Results):
         self.infrared = np.ascontiguousarray(pair[..., 3])
         self.view = view
         self.modalities = MODALITIES[frozenset(cameras_on(pair))]
+        self.infrared_path: str | None = None
+        self.frame: int | None = None
+        self.time: float | None = None
         self.fused_path: Path | None = None
         self._fusion = fusion
+
+    @property
+    def has_fusion(self) -> bool:
+        """Whether there are a fused image and weights; plain exports give none."""
+        return self._fusion is not None
 
     def new(self) -> FusionResults:
         """Return an empty result of the same pair, which shares its images."""
@@ -82,13 +96,20 @@ class FusionResults(Results):
         """
         if self._fusion is None:
             return None
-        rgb = torch.from_numpy(self.orig_img[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255
-        infrared = torch.from_numpy(self.infrared)[None, None].float() / 255
-        luminance = rgb_to_luminance(rgb)
-        visible_factor, infrared_factor, offset = self._at_image_size("coefficients").split(1, 1)
-        fused_luminance = (visible_factor * luminance + infrared_factor * infrared + offset).clamp(0, 1)
-        fused = replace_luminance(rgb, fused_luminance, luminance)
-        return (fused[0].permute(1, 2, 0) * 255).round().byte().numpy()
+        planes = [
+            torch.from_numpy(np.ascontiguousarray(x)) for x in (self.orig_img[..., ::-1], self.infrared[..., None])
+        ]
+        pair = torch.cat(planes, 2).permute(2, 0, 1)[None].float() / 255
+        return compose_fused(pair, self._at_image_size("coefficients"))
+
+    @property
+    def box_weights(self) -> np.ndarray | None:
+        """Mean share of each camera inside each box, (K, 2) float32, [0, 1], visible first; None for plain exports."""
+        if self._fusion is None:
+            return None
+        infrared = self._at_image_size("infrared_weight")[0, 0].numpy()
+        shares = [mean_inside(infrared, box) for box in self.boxes.cpu().numpy().xyxy]
+        return np.array([(1 - share, share) for share in shares], np.float32).reshape(-1, 2)
 
     def _at_image_size(self, key: str) -> Tensor:
         """Bring maps to the network's size, take the letterbox off, and resize them to (1, C, H, W)."""
@@ -97,31 +118,95 @@ class FusionResults(Results):
         return scale_masks(maps, self.orig_shape)
 
     def image(self, view: str) -> np.ndarray:
-        """Return one of the views as (H, W, 3) uint8, B, G, R, as OpenCV draws and writes.
+        """Return one of the views without boxes as (H, W, 3) uint8, B, G, R, as OpenCV draws and writes.
+
+        Where there is no fused image, the visible one stands in.
 
         Raises:
             ValueError: For an unknown view.
         """
         if view not in VIEWS:
             raise ValueError(f"unknown view '{view}', {nearest(view, VIEWS)}")
+        if view == "panel":
+            return side_by_side({name: self.image(name) for name in self._cameras()})
         if view == "infrared":
             return cv2.cvtColor(self.infrared, cv2.COLOR_GRAY2BGR)
-        if view == "fused" and self.fused is not None:
-            return np.ascontiguousarray(self.fused[..., ::-1])
-        return self.orig_img
+        if view == "visible" or self.fused is None or self.fusion_weights is None:
+            return self.orig_img
+        fused = np.ascontiguousarray(self.fused[..., ::-1])
+        return fused if view == "fused" else weight_overlay(fused, self.fusion_weights[1])
+
+    def _cameras(self) -> list[str]:
+        """Return what there is to see: the two cameras, and the fused image unless an export keeps it to itself."""
+        return [name for name in CAMERAS if name != "fused" or self.has_fusion]
 
     def plot(self, *args: Any, view: str | None = None, **kwargs: Any) -> Any:
-        """Draw the detections on the fused image, or on either source.
+        """Draw the detections on one of the images, or on all.
 
         Args:
-            view: "fused" (the visible image where there is no fused one), "visible" or "infrared"; None for
-                the result's own `view`.
+            view: "fused", "visible", "infrared"; "weights" for the fused image coloured by how much of it came from
+                which camera; "panel" for visible, infrared and fused image side by side; None for the result's own
+                `view`. Where there is no fused image, the visible one stands in.
             *args: As for the host's plot.
             **kwargs: As for the host's plot.
+
+        Raises:
+            ValueError: For an unknown view.
         """
-        if kwargs.get("img") is None:
-            kwargs["img"] = self.image(view or self.view)
-        return super().plot(*args, **kwargs)
+        view = view or self.view
+        if kwargs.get("img") is None and view not in ("panel", "weights"):
+            kwargs["img"] = self.image(view)
+        if kwargs.get("img") is not None:
+            return super().plot(*args, **kwargs)
+        last = {key: kwargs.pop(key) for key in ("pil", "show", "save", "filename") if key in kwargs}
+        if view == "panel":
+            drawn = {name: self.plot(*args, view=name, **kwargs) for name in self._cameras()}
+            picture = side_by_side(drawn)
+        else:
+            picture = super().plot(*args, img=self.image(view), **kwargs)
+            picture = with_legend(picture) if self.has_fusion else picture
+        return Results.plot(self.new(), img=picture, **last)
+
+    def save_crop(self, save_dir: str | Path, file_name: str | Path = Path("im.jpg")) -> None:
+        """Save what is inside the boxes, as the host does: `visible/`, `infrared/` and `fused/` below the folder."""
+        for name in self._cameras():
+            result = copy(self)
+            result.orig_img = self.image(name)
+            Results.save_crop(result, Path(save_dir) / name, file_name)
+
+    def summary(self, normalize: bool = False, decimals: int = 5) -> list[dict[str, Any]]:
+        """Add to the host's summary how much of what is inside each box came from the infrared camera, in [0, 1]."""
+        rows = super().summary(normalize, decimals)
+        weights = self.box_weights
+        for i, row in enumerate(rows):
+            row["infrared_weight"] = None if weights is None else round(float(weights[i, 1]), decimals)
+        return rows
+
+
+def compose_fused(pair: Tensor, coefficients: Tensor) -> np.ndarray:
+    """Apply what the front-end predicted to the pixels of a pair of any size.
+
+    Args:
+        pair: (1, 4, H, W), R, G, B, IR in [0, 1].
+        coefficients: (1, 3, H, W), see :func:`~metafusion_yolo.nn.fusion.affine_coefficients`.
+
+    Returns:
+        Fused image (H, W, 3) uint8, R, G, B.
+    """
+    visible, infrared = pair[:, :3], pair[:, 3:]
+    luminance = rgb_to_luminance(visible)
+    visible_factor, infrared_factor, offset = coefficients.split(1, 1)
+    fused_luminance = (visible_factor * luminance + infrared_factor * infrared + offset).clamp(0, 1)
+    fused = replace_luminance(visible, fused_luminance, current=luminance)
+    return (fused[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
+
+
+def mean_inside(plane: np.ndarray, box: np.ndarray) -> float:
+    """Return the mean of a plane (H, W) over the pixels that a box x1, y1, x2, y2 touches, at least one."""
+    height, width = plane.shape
+    left, top = min(max(int(box[0]), 0), width - 1), min(max(int(box[1]), 0), height - 1)
+    right, bottom = max(math.ceil(box[2]), left + 1), max(math.ceil(box[3]), top + 1)
+    return float(plane[top:bottom, left:right].mean())
 
 
 @contextmanager

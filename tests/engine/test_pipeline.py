@@ -115,13 +115,6 @@ def test_outputs_are_written(run, model, tmp_path):
     assert any((tmp_path / "p" / "crops").rglob("*.jpg"))
 
 
-def test_fuse_images_writes_fused_images_only(run, model, tmp_path):
-    paths = list(model.fuse_images(run.source, project=str(tmp_path), imgsz=IMGSZ))
-    assert [p.stem for p in paths] == [f.stem for f in files(run)[0]]
-    assert all(cv2.imread(str(p)) is not None for p in paths)
-    assert sorted(p for p in tmp_path.rglob("*") if p.is_file()) == sorted(paths)
-
-
 def test_tracking_keeps_identities_and_the_fused_image(run, model):
     visible, infrared = files(run)
     frames = [(visible[0], infrared[0])] * 4  # a standing scene
@@ -212,13 +205,6 @@ def test_a_checkpoint_is_a_start_for_more_training(run, tmp_path):
         assert len(list(csv.DictReader(file))) == 1
 
 
-def test_names_that_repeat_do_not_overwrite_each_other(run, model, tmp_path):
-    visible, infrared = files(run)
-    pairs = [(visible[0], infrared[0]), (visible[0], infrared[0])]
-    paths = list(model.fuse_images(pairs, project=str(tmp_path), imgsz=IMGSZ))
-    assert len(set(paths)) == 2 and all(p.exists() for p in paths)
-
-
 def test_pairs_must_pair(run, model):
     with pytest.raises(PairError, match=r"lies in no folder named 'images'.*infrared="):
         model.predict(run.data.parent / "infrared" / "val", **LOW)
@@ -233,11 +219,6 @@ def test_training_never_falls_back_on_another_data_set(run, arguments, message):
 def test_validation_never_falls_back_on_another_data_set(onnx):
     with pytest.raises(ValueError, match="'data' is missing"):
         MetaFusionYOLO(onnx).val()
-
-
-def test_an_export_cannot_write_fused_images(onnx, run):
-    with pytest.raises(TypeError, match=r"is an export, which gives no fused image; use the \.pt"):
-        next(MetaFusionYOLO(onnx).fuse_images(run.source))
 
 
 def test_benchmark_refuses_unknown_formats_first(run):

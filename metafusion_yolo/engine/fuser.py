@@ -1,0 +1,132 @@
+"""Fused images to look at: no boxes, no letterbox, any size. `metafusion fuse`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from ultralytics.cfg import get_cfg, get_save_dir
+from ultralytics.utils import TQDM
+from ultralytics.utils.torch_utils import select_device
+
+from metafusion_yolo.config import nearest
+from metafusion_yolo.data.loaders import load_pairs
+from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.sources import BY_RULE, PairedSource, tensor_pairs
+from metafusion_yolo.engine.results import compose_fused
+from metafusion_yolo.engine.writers import Names, PictureFolder
+from metafusion_yolo.fusion_baselines import RULES, fuse_pair
+from metafusion_yolo.nn.fusion import STRIDE
+from metafusion_yolo.resources import find_data_yaml
+
+METHODS = ("learned", *RULES)
+SHORT = {"max": "maximum"}  # as the literature abbreviates it
+
+
+def fuse_images(
+    source: Any,
+    infrared: Any = BY_RULE,
+    method: str = "learned",
+    net: nn.Module | None = None,
+    rig: Rig | None = None,
+    layout: str | None = None,
+    on_error: str = "stop",
+    **kwargs: Any,
+) -> Iterator[Path]:
+    """Write fused images at the size of the visible ones, and yield the files as they are done.
+
+    Args:
+        source: As for :meth:`MetaFusionYOLO.predict`.
+        infrared: As there.
+        method: "learned", or a classical rule, which needs no `net`: "average", "maximum" (or "max"), "laplacian".
+        net: The fusion front-end, for "learned".
+        rig: How the cameras go together; None for pairs that are registered already.
+        layout: As for :meth:`MetaFusionYOLO.predict`.
+        on_error: As there.
+        **kwargs: The host's arguments: `imgsz`, longest side in pixels at which the front-end looks; `device`; `data`,
+            a data-set YAML that says how the cameras go together; `vid_stride`; `project`, `name` and `exist_ok`, where
+            to write; `verbose`, whether to show the progress.
+
+    Yields:
+        A PNG file a pair, or at its end an MP4 file a video.
+
+    Raises:
+        ValueError: For an unknown method, or if there is no front-end to fuse with.
+        PairError: If something does not pair up.
+    """
+    method = SHORT.get(method, method)
+    if method not in METHODS:
+        raise ValueError(f"unknown fusion method '{method}', {nearest(method, METHODS)}")
+    args = get_cfg(overrides={"task": "detect", "mode": "predict", "name": "fuse", **kwargs})
+    fuse = partial(fuse_pair, rule=method) if method != "learned" else LearnedFusion(net, args.imgsz, args.device)
+    if args.data:
+        rig = Rig.of_file(find_data_yaml(args.data))
+    if isinstance(source, torch.Tensor):
+        source, infrared, rig = _arrays(tensor_pairs(source, infrared)), BY_RULE, None
+    loader = load_pairs(PairedSource(source, infrared, layout, on_error), rig or Rig(), vid_stride=args.vid_stride)
+    folder, names = PictureFolder(get_save_dir(args)), Names()
+    videos: dict[Path, None] = {}
+    total = getattr(loader, "frames", 0) // args.vid_stride or len(loader)
+    total = None if total == sys.maxsize else total  # a generator does not know
+    try:
+        for paths, pairs, _ in TQDM(loader, total=total, desc="fusing", disable=not args.verbose):
+            fps = max(1, loader.fps / args.vid_stride) if loader.mode == "video" else None
+            for path, pair in zip(paths, pairs, strict=True):
+                name = names.of_image(path) if fps is None else names.of_video(path)
+                file = folder.add(name, np.ascontiguousarray(fuse(pair)[..., ::-1]), fps)
+                if fps is None:
+                    yield file
+                else:
+                    videos[file] = None
+    finally:
+        folder.close()
+        loader.close()
+    yield from videos
+
+
+class LearnedFusion:
+    """Fuse pairs one by one by the front-end of a model.
+
+    The pair is shrunk for the front-end as a whole, to sides that are multiples of 32, so there is no border; what it
+    predicts is applied to the pixels of the full image.
+
+    Args:
+        net: The front-end.
+        imgsz: Longest side in pixels at which it looks at a pair.
+        device: Where it runs, as for the host; None for the first GPU, or the CPU.
+
+    Raises:
+        ValueError: If there is no front-end.
+    """
+
+    def __init__(self, net: nn.Module | None, imgsz: int | list[int], device: Any = None) -> None:
+        if net is None:
+            raise ValueError(f"method=learned needs model=; the methods that do not are {', '.join(RULES)}")
+        self.device = select_device(device, verbose=False)
+        self.net = deepcopy(net).to(self.device).float().eval()
+        self.longest = imgsz if isinstance(imgsz, int) else max(imgsz)
+
+    @torch.inference_mode()
+    def __call__(self, pair: np.ndarray) -> np.ndarray:
+        """Return the fused image (H, W, 3) uint8, R, G, B, of a pair (H, W, 4) uint8, R, G, B, IR."""
+        planes = torch.from_numpy(pair).to(self.device).permute(2, 0, 1)[None].float() / 255
+        scale = self.longest / max(pair.shape[:2])
+        size = [max(1, round(side * scale / STRIDE)) * STRIDE for side in pair.shape[:2]]
+        small = F.interpolate(planes, size, mode="bilinear", align_corners=False, antialias=True)
+        coefficients = self.net(small.clamp(0, 1))["coefficients"]
+        coefficients = F.interpolate(coefficients, pair.shape[:2], mode="bilinear", align_corners=False)
+        return compose_fused(planes, coefficients)
+
+
+def _arrays(pairs: torch.Tensor) -> list[np.ndarray]:
+    """Return the pairs of a tensor (B, 4, H, W), [0, 1], as (H, W, 4) uint8."""
+    pairs = pairs if pairs.ndim == 4 else pairs[None]
+    return list((pairs * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())

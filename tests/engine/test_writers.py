@@ -1,0 +1,75 @@
+"""Files that grow: whole after every step, read back with other libraries."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from metafusion_yolo.engine.writers import CsvTable, JsonArray, Names, PictureFolder
+
+
+def frames_of(file) -> list[np.ndarray]:
+    capture, frames = cv2.VideoCapture(str(file)), []
+    while (answer := capture.read())[0]:
+        frames.append(answer[1])
+    return frames
+
+
+def test_a_json_array_is_valid_after_every_record(tmp_path):
+    file = tmp_path / "a.json"
+    array = JsonArray(file)
+    records = [{"a": 1}, {"a": None, "b": ["é", 2.5]}, {}]
+    for count, record in enumerate(records, start=1):
+        assert json.loads(file.read_text() or "[]") == records[: count - 1]
+        array.add(record)
+        assert json.loads(file.read_text()) == records[:count]
+    array.close()
+    assert json.loads(file.read_text()) == records
+
+
+def test_a_csv_table_is_readable_after_every_row(tmp_path):
+    file = tmp_path / "a.csv"
+    table = CsvTable(file, ("path", "frame"))
+    table.add([{"path": 'a, "b".png', "frame": None}])
+    table.add([{"path": "c\udce9.png", "frame": 2}])  # a file name that is no UTF-8
+    with file.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
+        assert list(csv.reader(lines)) == [["path", "frame"], ['a, "b".png', ""], ["c\udce9.png", "2"]]
+    table.close()
+
+
+def test_names_never_repeat():
+    names = Names()
+    paths = ["a/1.png", "b/1.png", "a/1.jpg", "a/1-2.png", "c/2.tar.png", "c/2.png"]
+    assert [names.of_image(path) for path in paths] == ["1", "1-2", "1-3", "1-2-2", "2.tar", "2"]
+    assert [names.of_video(path) for path in ("a/1.mp4", "b/v.mp4", "a/1.mp4")] == ["1-4", "v", "1-4"]
+
+
+@pytest.mark.parametrize("size", [(48, 64), (47, 65)])
+def test_a_video_plays_with_all_frames_at_its_rate(tmp_path, size):
+    folder = PictureFolder(tmp_path / "deep" / "fused")
+    for level in (40, 120, 200):
+        assert folder.add("v", np.full((*size, 3), level, np.uint8), fps=12.5) == tmp_path / "deep" / "fused" / "v.mp4"
+    folder.add("v", np.full((20, 30, 3), 240, np.uint8), fps=12.5)  # a camera that changed its size
+    folder.close()
+    frames = frames_of(tmp_path / "deep" / "fused" / "v.mp4")
+    assert [round(frame.mean(), -1) for frame in frames] == [40, 120, 200, 240]
+    assert {frame.shape for frame in frames} == {(48, 64 if size[1] == 64 else 66, 3)}
+    assert cv2.VideoCapture(str(tmp_path / "deep" / "fused" / "v.mp4")).get(cv2.CAP_PROP_FPS) == 12.5
+
+
+def test_pictures_are_lossless(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    assert np.array_equal(cv2.imread(str(PictureFolder(tmp_path).add("ä b", picture))), picture)
+
+
+@pytest.mark.parametrize("fps", [None, 25])
+def test_what_cannot_be_written_is_not_passed_over(tmp_path, fps):
+    folder = PictureFolder(tmp_path / "fused")
+    folder.folder.rmdir()
+    with pytest.raises(OSError, match=r"cannot write '.*fused/a\.(png|mp4)'"):
+        folder.add("a", np.zeros((8, 8, 3), np.uint8), fps)
+    folder.close()
