@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.engine.results import showing_fused
+from metafusion_yolo.engine.results import FusionResults, showing_fused
 
 from .moving import moving_pairs, write_videos
 
@@ -84,6 +84,18 @@ def test_motion_of_a_dark_visible_camera_is_found(tmp_path, untrained, pairs):
     warp = gmc.apply(images[1])
     assert warp[0, 2] == pytest.approx(-PAN, abs=1.5)
     assert np.eye(2) == pytest.approx(warp[:, :2], abs=0.02)
+
+
+def test_export_without_fused_image_shows_a_camera_that_is_on(pairs):
+    visible, infrared = pairs[0]
+    for image, expected in (
+        (visible, visible),
+        (np.zeros_like(visible), cv2.cvtColor(infrared, cv2.COLOR_GRAY2BGR)),
+    ):
+        result = FusionResults(np.dstack((image[..., ::-1], infrared)), None, path="", names={})
+        with showing_fused([result]):
+            np.testing.assert_array_equal(result.orig_img, expected)
+        np.testing.assert_array_equal(result.orig_img, image)
 
 
 def test_two_dark_cameras_do_not_stop_the_tracker(tmp_path, untrained, pairs):
