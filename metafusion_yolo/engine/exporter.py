@@ -83,7 +83,7 @@ class FusionDetectionExporter(Exporter):
         """Return the data set to calibrate on, that of the training if none is given; the host would take COCO."""
         data = self.args.data or model.args.get("data")
         if not data or not Path(find_data_yaml(data)).is_file():
-            raise ValueError(f"INT8 calibrates on pairs, and those of the training ({data}) are not here; give data=")
+            raise ValueError(f"INT8 calibrates on pairs, and '{data}' is no data-set YAML here; give it as data=")
         return str(data)
 
     def run_callbacks(self, event: str) -> None:

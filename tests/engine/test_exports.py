@@ -153,7 +153,9 @@ def test_fused_images_come_from_an_export_that_gives_them(export, roadscene, tmp
 
 @pytest.mark.slow
 def test_int8_is_calibrated_on_pairs_and_named_by_the_host(export, roadscene, coco):
-    with pytest.raises(ValueError, match=r"INT8 calibrates on pairs, and those of the training .* give data="):
+    with pytest.raises(
+        ValueError, match=r"INT8 calibrates on pairs, and .* is no data-set YAML here; give it as data="
+    ):
         export(quantize=8)
     file = export(quantize=8, data=str(roadscene / "data.yaml"), fraction=0.5, fused=True, inputs="two")
     assert file.name == "coco_int8.onnx"
