@@ -123,7 +123,7 @@ def measure(
     file, options = export(model, data, form, folder, **kwargs), {**kwargs, "verbose": False}
     loaded = type(model)(file)
     metrics = loaded.val(
-        **{**options, "data": data, "rect": False, "batch": 1, "plots": False},
+        **{**options, "data": data, "rect": False, "batch": 1, "plots": False, "metrics": "none"},
         **{"project": str(folder), "name": "val", "exist_ok": True},
     )
     description = check_det_dataset(find_data_yaml(data))
