@@ -1,9 +1,10 @@
 """Does prediction stream? Resident memory while predicting over a folder of many pairs.
 
-Writes the pairs (links to a few synthetic ones) to a temporary folder, predicts with `stream=True`, prints the resident
-memory at every tenth of the way, and writes JSON.
+Writes the pairs (links to a few synthetic ones, or two videos of them) to a temporary folder, predicts with
+`stream=True`, prints the resident memory at every tenth of the way, and writes JSON.
 
     python benchmarks/memory.py --pairs 2000 --imgsz 160
+    python benchmarks/memory.py --pairs 5000 --imgsz 160 --video
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import os
 import tempfile
 from pathlib import Path
 
+import cv2
+import numpy as np
 import psutil
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.data.synthetic import write_dataset
+from metafusion_yolo.data.synthetic import render_pair, write_dataset
 
 
 def many_pairs(folder: Path, count: int, imgsz: int) -> Path:
@@ -32,20 +35,39 @@ def many_pairs(folder: Path, count: int, imgsz: int) -> Path:
     return folder / "many" / "images"
 
 
+def two_videos(folder: Path, count: int, imgsz: int) -> tuple[Path, Path]:
+    """Return a visible and an infrared video of `count` frames."""
+    pairs = [render_pair(seed, imgsz) for seed in range(20)]
+    files = folder / "visible.avi", folder / "infrared.avi"
+    images = [pair.visible[..., ::-1] for pair in pairs], [np.repeat(p.infrared[..., None], 3, 2) for p in pairs]
+    for file, frames in zip(files, images, strict=True):
+        writer = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*"MJPG"), 25, frames[0].shape[1::-1])
+        for i in range(count):
+            writer.write(frames[i % len(frames)])
+        writer.release()
+    return files
+
+
 def main() -> None:
     """Predict and watch."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=2000)
     parser.add_argument("--imgsz", type=int, default=160)
+    parser.add_argument("--video", action="store_true", help="two videos instead of two folders, tracked and drawn")
     parser.add_argument("--json", type=Path, default=Path("runs/benchmarks/memory.json"))
     args = parser.parse_args()
 
     process = psutil.Process()
     samples = {}
     with tempfile.TemporaryDirectory() as folder:
-        source = many_pairs(Path(folder), args.pairs, args.imgsz)
         model = MetaFusionYOLO("metafusion-yolov8n.yaml")
-        for i, result in enumerate(model.predict(source, stream=True, imgsz=args.imgsz, verbose=False), start=1):
+        options = {"stream": True, "imgsz": args.imgsz, "verbose": False}
+        if args.video:
+            visible, infrared = two_videos(Path(folder), args.pairs, args.imgsz)
+            results = model.track(visible, infrared=infrared, save=True, project=folder, **options)
+        else:
+            results = model.predict(many_pairs(Path(folder), args.pairs, args.imgsz), **options)
+        for i, result in enumerate(results, start=1):
             _ = result.fused  # what a user looks at must not pile up either
             if i % max(1, args.pairs // 10) == 0:
                 samples[i] = round(process.memory_info().rss / 2**20, 1)

@@ -12,6 +12,7 @@ from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 
 from metafusion_yolo.benchmark import FORMATS, benchmark_formats
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
+from metafusion_yolo.data.sync import Sync, SyncReport
 from metafusion_yolo.engine._host import load_fusion_checkpoint, rig_of
 from metafusion_yolo.engine.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.fuser import fuse_images
@@ -122,6 +123,11 @@ class MetaFusionYOLO(Model):
         save_csv: bool = False,
         layout: str | None = None,
         on_error: str = "stop",
+        sync: str = "frame",
+        sync_tolerance: float = 50,
+        sync_offset: float = 0,
+        on_missing: str = "error",
+        reconnect: float = 30,
         slice: int = 0,
         overlap: float = 0.2,
         **kwargs: Any,
@@ -130,9 +136,9 @@ class MetaFusionYOLO(Model):
 
         Args:
             source: The visible side, or whole pairs: a path, folder, glob, `.txt` list or `.csv` list of pairs; a
-                video; an (H, W, 3) array in B, G, R; a PIL image; an (H, W, 4) array or a (B, 4, H, W) tensor in R, G,
-                B, IR; a list or generator of these or of `(visible, infrared)` tuples. All but the tensor are
-                normalised and registered as in training.
+                video; the number or URL of a live camera; an (H, W, 3) array in B, G, R; a PIL image; an (H, W, 4)
+                array or a (B, 4, H, W) tensor in R, G, B, IR; a list or generator of these or of `(visible, infrared)`
+                tuples. All but the tensor are normalised and registered as in training.
             stream: Whether to yield results one by one, for long sources.
             predictor: Another predictor class.
             infrared: The infrared side of the same kind. Left out, the pairing rule of the checkpoint finds it;
@@ -142,9 +148,15 @@ class MetaFusionYOLO(Model):
             save_weights: Whether to write, likewise to `weights/`, how much came from which camera.
             save_json: Whether to write the detections to `predictions.json`.
             save_csv: Whether to write them to `predictions.csv`.
-            layout: Where the two cameras are in images or videos that hold both: "horizontal", "vertical", either with
-                "-infrared-first", or "stacked" for four channels.
-            on_error: What a pair that cannot be read does to a long run: "stop" it, or "skip" and say so at the end.
+            layout: Where the two cameras are in images, videos or live cameras that hold both: "horizontal" (visible
+                left), "vertical" (visible above), either with "-infrared-first", or "stacked" for images of four
+                channels.
+            on_error: What a pair of files that cannot be read does to a long run: "stop" it, or "skip" and say so.
+            sync: Pair two videos by number of "frame" or by "time"; live cameras always go by time.
+            sync_tolerance: Largest difference in time within a pair, milliseconds.
+            sync_offset: Milliseconds by which the infrared camera reports a moment later than the visible one.
+            on_missing: If a camera has no frame: "error", "skip" until both have one, or go on with a "single" camera.
+            reconnect: Seconds for which a lost live camera is waited for.
             slice: Side in pixels of the slices in which a large pair is looked at besides, for small objects; 0 for
                 the whole pair only.
             overlap: Share of a slice that its neighbour shows too; objects should be smaller than that.
@@ -152,19 +164,26 @@ class MetaFusionYOLO(Model):
                 the training go together.
 
         Returns:
-            Results with `.fused`, `.infrared` and `.fusion_weights` beside the host's attributes.
+            Results with `.fused`, `.infrared`, `.fusion_weights` and `.modalities` beside the host's attributes.
 
         Raises:
             PairError: If something does not pair up.
-            ValueError: For a missing source, or an unknown view, layout or `on_error`.
+            ConnectionError: If a live camera cannot be reached, or is lost and `on_missing` is "error".
+            ValueError: For a missing source, or an unknown view, layout or rule.
         """
         if source is None:
             raise ValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
         outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv)
         kwargs.setdefault("mode", "predict")
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
-        paired = PairedSource(source, infrared, layout, on_error, data)
+        timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
+        paired = PairedSource(source, infrared, layout, on_error, data, timing)
         return super().predict(Request(paired, outputs, Slicing(slice, overlap)), stream, predictor, **kwargs)
+
+    @property
+    def sync_report(self) -> SyncReport | None:
+        """What became of the frames of the videos or live cameras of the last run; None for other sources."""
+        return getattr(self.predictor, "sync_report", None)
 
     def track(
         self, source: Any = None, stream: bool = False, persist: bool = False, **kwargs: Any

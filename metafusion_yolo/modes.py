@@ -87,9 +87,19 @@ def _register(**args: Any) -> None:
     register_dataset(**args)
 
 
-RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo}
+def _metrics(metrics: str | None = None, **args: Any) -> None:
+    from metafusion_yolo.scoring import score_folders, table
+
+    names = metrics and [name.strip() for name in metrics.split(",")]
+    figures, file = score_folders(**args, metrics=names)
+    count = next(iter(figures.values())).images
+    say(f"{table(figures)}\n\nMean ± standard deviation over {count} pairs; a row for each in {file}")
+
+
+RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo, "metrics": _metrics}
 RUNS |= {"data synth": _synth, "data convert": _convert, "data check": _check_data, "data register": _register}
-TABLE = """
+SYNC = "sync=frame sync_tolerance=50.0 sync_offset=0.0 on_missing=error reconnect=30.0"
+TABLE = f"""
 train: train the fusion front-end and the detector together
   host  model=metafusion-yolov8n.yaml data=required epochs imgsz batch device pretrained resume project name exist_ok
   e.g.  data=pairs.yaml pretrained=yolov8n.pt epochs=100
@@ -100,23 +110,28 @@ val: measure precision, recall and mAP with both cameras, or with one
   e.g.  model=best.pt data=pairs.yaml modalities=visible
 predict: detect on pairs, and draw what was found
   ours  infrared=- layout=- on_error=stop view=fused save_fused=False save_weights=False save_json=False save_csv=False
-  ours  slice=0 overlap=0.2
+  ours  slice=0 overlap=0.2 {SYNC}
   host  model=required source=required data=model's conf iou imgsz=model's device classes save show project name
   e.g.  model=best.pt source=my-pairs/images/val
   e.g.  model=best.pt source=day.jpg infrared=heat.png view=visible
-track: follow objects through a pair of videos
+track: follow objects through a pair of videos or live cameras
   ours  infrared=- layout=- on_error=stop view=fused save_fused=False save_weights=False save_json=False save_csv=False
-  ours  slice=0 overlap=0.2
+  ours  slice=0 overlap=0.2 {SYNC}
   host  model=required source=required tracker conf=0.1 iou imgsz=model's device vid_stride save show project name
   e.g.  model=best.pt source=visible.mp4 infrared=infrared.mp4
+  e.g.  model=best.pt source=rtsp://door/visible infrared=rtsp://door/thermal on_missing=single
 export: write front-end and detector as one ONNX, TorchScript, ... model
   host  model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify
   e.g.  model=best.pt format=onnx
 fuse: write fused images, without boxes, at the size of the visible ones
-  ours  infrared=- layout=- on_error=stop method=learned
+  ours  infrared=- layout=- on_error=stop method=learned {SYNC}
   host  model=- source=required imgsz=model's device vid_stride project name=fuse exist_ok
   e.g.  model=best.pt source=my-pairs/images/val project=runs/fused
   e.g.  method=laplacian source=visible.mp4 infrared=infrared.mp4
+metrics: score fused images of any method against their sources, by sixteen metrics of fusion quality
+  ours  fused=required visible=required infrared=required metrics=all project=runs/metrics name=metrics exist_ok=False
+  e.g.  fused=runs/fuse/fused visible=my-pairs/images/val infrared=my-pairs/infrared/val
+  e.g.  fused=theirs visible=tno/images infrared=tno/infrared metrics=EN,MI,SSIM,VIF
 benchmark: compare size, accuracy and speed of the exports
   ours  format=pt,torchscript,onnx
   host  model=required data=model's imgsz=model's device
@@ -149,9 +164,10 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
     "pretrained": (bool, str),
     "view": VIEWS,
     "modalities": CAMERAS,
-}
-ACCEPTED |= {"overlap": (float, 0), "layout": LAYOUTS, "on_error": ("stop", "skip")}
-ACCEPTED |= {
+    "layout": LAYOUTS,
+    "on_error": ("stop", "skip"),
+    "sync": ("frame", "time"),
+    "on_missing": ("error", "skip", "single"),
     "method": ("learned", "average", "maximum", "max", "laplacian"),
     "labels": LABELS,
     "per": ("dataset", "sequence"),
@@ -159,8 +175,8 @@ ACCEPTED |= {
 }
 MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead; "MODE ARGUMENT" for one mode
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
-    "layout": "for images that hold both: horizontal, vertical, either with -infrared-first; stacked: 4 channels",
-    "on_error": "what a pair that cannot be read does to the rest: stop or skip",
+    "layout": "for frames that hold both: horizontal, vertical, either with -infrared-first; stacked: 4 channels",
+    "on_error": "what a pair of files that cannot be read does to the rest: stop or skip",
     "slice": "side in pixels of the slices of large images, for small objects; 0: the whole image only",
     "overlap": "share of a slice that its neighbour shows too",
     "save_fused": "save the fused images: PNG, of videos MP4",
@@ -170,6 +186,15 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "view": f"what to draw on: {', '.join(VIEWS)}",
     "method": "learned, which needs a model, or a classical rule: average, maximum, laplacian",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
+    "fused": "folder of fused images",
+    "visible": "folder of the visible images, same names",
+    "metrics infrared": "folder of the infrared images, same names",
+    "metrics": "EN,SD,SF,AG,MI,NMI,CC,SCD,MSE,PSNR,SSIM,MS-SSIM,VIF,Qabf,Nabf,FMI",
+    "sync": "pair two videos by frame or by time; live cameras go by time",
+    "sync_tolerance": "largest difference in time within a pair, milliseconds",
+    "sync_offset": "milliseconds by which the infrared camera reports a moment later",
+    "on_missing": "if a camera has no frame: error, skip until both have one, or go on with a single one",
+    "reconnect": "seconds for which a lost live camera is waited for",
     "data convert format": "llvip, m3fd, flir-aligned, kaist, drone-vehicle, vedai, msrs, voc, coco or yolo",
     "src": "root folder of the data set as published",
     "labels": "visible, infrared or union, where the cameras are labelled separately; left out: as is usual",
@@ -185,7 +210,7 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "everything_visible": "show every object to both cameras",
     "model": "checkpoint (.pt), export (.onnx, ...) or model YAML",
     "data": "data-set YAML: path, train, val, names, infrared, ...; of predict: what it says of the cameras",
-    "source": "visible side: image, folder, glob, .txt list or video; or pairs: .csv list",
+    "source": "visible side: image, folder, glob, .txt list, video, live camera; or pairs: .csv list",
     "imgsz": "image size in pixels",
     "format": "onnx, torchscript, openvino, engine, ...; benchmark: several with commas, pt as well",
     "quantize": "precision in bits: 32, 16 or 8",

@@ -14,11 +14,12 @@ import pytest
 import yaml
 
 from metafusion_yolo import __version__, cli
+from metafusion_yolo.metrics.accumulator import Summary
 from tests.data.convert.miniatures import MINIATURES
 
 MODES = (
-    "benchmark, data check, data convert, data register, data synth, demo, export, fuse, help, predict, track, "
-    "train, val, version"
+    "benchmark, data check, data convert, data register, data synth, demo, export, fuse, help, metrics, predict, "
+    "track, train, val, version"
 )
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
 
@@ -482,6 +483,8 @@ def test_examples_work(model, monkeypatch, mode) -> None:
     clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")
     monkeypatch.setattr("metafusion_yolo.data.check.run_check", lambda **_: (clean, Path("report.html")))
     monkeypatch.setattr("metafusion_yolo.data.register.register_dataset", lambda **_: None)
+    figures = {"EN": Summary(6.5, 0.5, 3)}
+    monkeypatch.setattr("metafusion_yolo.scoring.score_folders", lambda **_: (figures, Path("metrics.csv")))
     model.answer = [Path("fused/1.png")]
     monkeypatch.setattr("metafusion_yolo.engine.fuser.fuse_images", lambda **_: model.answer)
     assert mode.examples

@@ -26,7 +26,7 @@ HOOKS = {
     "FusionDetectionExporter": "__call__ get_int8_calibration_dataloader run_callbacks",
     "FusionDetectionModel": "__init__ _predict_augment _predict_once info init_criterion load loss",
     "FusionDetectionPredictor": (
-        "construct_results inference postprocess pre_transform setup_model setup_source stream_inference"
+        "construct_results inference postprocess pre_transform run_callbacks setup_model setup_source stream_inference"
     ),
     "FusionDetectionTrainer": (
         "_model_train build_dataset build_optimizer get_dataset get_model get_validator plot_training_samples validate"
@@ -34,6 +34,7 @@ HOOKS = {
     "FusionDetectionValidator": ("__call__ __init__ build_dataset init_metrics plot_predictions plot_val_samples"),
     "FusionResults": "__init__ new plot save_crop summary",
     "LoadPairs": "__init__ __iter__ __len__ __next__",
+    "LoadStreamPair": "__init__ __iter__ __next__ close",
     "LoadVideoPair": "__init__ __iter__ __next__ close",
     "MetaFusionYOLO": "__init__ _load _new _val_data benchmark export predict task_map track train val",
     "PairedYOLODataset": (
@@ -44,6 +45,7 @@ HOOKS = {
 OWN_CONSTRUCTORS = {  # which only we call, so they may differ from the host's
     "FusionResults",
     "LoadPairs",
+    "LoadStreamPair",
     "LoadVideoPair",
     "PairedYOLODataset",
 }

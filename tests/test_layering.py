@@ -18,13 +18,14 @@ LAYERS = [
     ["color", "schedule"],
     ["config"],
     ["resources"],
-    ["losses", "metrics", "fusion_baselines"],
+    ["losses", "fusion_baselines"],
+    ["metrics"],
     ["nn"],
     ["criterion"],
     ["nn.tasks"],
     ["data"],
     ["engine"],
-    ["benchmark"],
+    ["benchmark", "scoring"],
     ["model"],
     ["demo"],
     ["modes"],
@@ -32,7 +33,7 @@ LAYERS = [
     ["__main__", "__init__"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-TORCH_ONLY = {"color", "losses", "metrics"} | {
+TORCH_ONLY = {"color", "losses"} | {
     f"nn.{name}" for name in ("attention", "blocks", "fusion", "meta", "rules", "teaching")
 }
 WITHOUT_HOST = TORCH_ONLY | {"config", "schedule", "resources", "criterion", "__init__"}

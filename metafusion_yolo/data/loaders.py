@@ -5,26 +5,24 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from ultralytics.data.loaders import LoadImagesAndVideos, SourceTypes
-from ultralytics.data.utils import VID_FORMATS
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo.data.layout import split_layout
-from metafusion_yolo.data.memory import describe
 from metafusion_yolo.data.pairs import PROBLEMS_SHOWN, PairError
+from metafusion_yolo.data.progress import pace
 from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_stack, read_visible, spread
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import (
     BY_RULE,
+    Origin,
     PairedSource,
     file_pairs,
     is_lazy,
@@ -33,11 +31,11 @@ from metafusion_yolo.data.sources import (
     memory_pairs,
     tensor_pairs,
 )
+from metafusion_yolo.data.streams import LoadStreamPair, is_live
+from metafusion_yolo.data.videos import Batch, LoadVideoPair, is_video
 
-Batch = tuple[list[str], list[np.ndarray], list[str]]
 
-
-def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int = 1) -> Any:
+def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int = 1, in_order: bool = False) -> Any:
     """Return a loader of pairs that the host's predictor can iterate, or a checked tensor.
 
     Args:
@@ -45,24 +43,28 @@ def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int =
         rig: How the cameras go together; its pairing rule is for paths given without their infrared partner.
         batch: Pairs a batch.
         vid_stride: Read every n-th frame of videos.
+        in_order: Whether all pairs of live cameras are wanted, rather than the newest.
 
     Raises:
         PairError: If something does not pair up.
         FileNotFoundError: If a path does not exist or holds no images.
+        ConnectionError: If a live camera cannot be reached.
         TypeError: If the source is of no known kind.
     """
     visible, infrared = source.visible, source.infrared
     images = partial(LoadPairs, reader=PairReader(rig), batch=batch, layout=source.layout, on_error=source.on_error)
     if isinstance(visible, torch.Tensor):
         return tensor_pairs(visible, infrared)
+    if is_live(visible):
+        return LoadStreamPair(source, PairReader(rig), vid_stride, in_order)
+    if is_video(visible):
+        return LoadVideoPair(source, PairReader(rig), batch, vid_stride)
     if source.layout:
         if infrared is not BY_RULE:
             raise PairError(f"layout={source.layout} says that the images hold both cameras; leave infrared= out")
         infrared = None
     if is_lazy(visible):
         return images(lazy_pairs(visible, infrared, rig.pairing), from_img=True)
-    if is_path(visible) and Path(visible).suffix[1:].lower() in VID_FORMATS:
-        return LoadVideoPair(visible, infrared, PairReader(rig), vid_stride)
     of_files = infrared is None or infrared is BY_RULE or is_path(infrared)
     if of_files and (is_path(visible) or (isinstance(visible, list) and visible and all(map(is_path, visible)))):
         return images(file_pairs(visible, infrared, rig.pairing))
@@ -82,7 +84,7 @@ class LoadPairs(LoadImagesAndVideos):
 
     Attributes:
         skipped: Why pairs were left out, by name.
-        partners: Infrared file of each pair of the batch that was handed out last, None for one in memory.
+        origins: Where each pair of the batch came from that was handed out last.
     """
 
     def __init__(
@@ -130,7 +132,7 @@ class LoadPairs(LoadImagesAndVideos):
         names: list[str] = []
         pairs: list[np.ndarray] = []
         lines: list[str] = []
-        partners: list[str | None] = []
+        self.origins: list[Origin] = []
         while len(pairs) < self.bs:
             name = f"image{self.count}.jpg"
             try:
@@ -148,9 +150,8 @@ class LoadPairs(LoadImagesAndVideos):
                 pairs.append(pair)
                 lines.append(self._log_line(visible))
                 partner = visible if self.layout else infrared
-                partners.append(partner if isinstance(partner, str) else None)
+                self.origins.append(Origin(partner if isinstance(partner, str) else None))
             self.count += 1
-        self.partners = partners
         if not pairs:
             self._report()
             raise StopIteration
@@ -181,12 +182,7 @@ class LoadPairs(LoadImagesAndVideos):
             return ""
         if self.nf == sys.maxsize:
             return f"pair {self.count + 1} {visible}: "
-        done, seconds = self.count, time.monotonic() - self._start
-        rate = ""
-        if done and seconds > 1:  # before, it is the time of the first batch alone
-            left = timedelta(seconds=round(seconds / done * (self.nf - done)))
-            rate = f" ({done / seconds:.1f}/s, {left} left)"
-        return f"pair {done + 1}/{self.nf}{rate} {visible}: "
+        return f"pair {self.count + 1}/{self.nf}{pace(self.count, self.nf, self._start)} {visible}: "
 
     def _report(self) -> None:
         """Say what was left out.
@@ -207,81 +203,3 @@ class LoadPairs(LoadImagesAndVideos):
 def _checked(file: str, read: Callable[[str], np.ndarray]) -> np.ndarray:
     check_image(file, read)
     return read(file)
-
-
-class LoadVideoPair(LoadImagesAndVideos):
-    """Read two videos frame by frame, paired by frame number.
-
-    Attributes:
-        partners: See :class:`LoadPairs`.
-
-    Args:
-        visible: Video of the visible camera.
-        infrared: Video of the infrared camera, None for none.
-        reader: Normalises, registers and stacks the frames.
-        vid_stride: Read every n-th frame.
-
-    Raises:
-        FileNotFoundError: If a video does not exist or cannot be opened.
-        PairError: If the infrared video is not given, or ends more than a frame away from the visible one.
-        TypeError: If `infrared` is no video.
-    """
-
-    def __init__(self, visible: str | Path, infrared: Any, reader: PairReader, vid_stride: int = 1) -> None:
-        if infrared is BY_RULE:
-            raise PairError(f"no infrared video for '{visible}'; give it as infrared=, or infrared=None for none")
-        if infrared is not None and not (is_path(infrared) and Path(infrared).suffix[1:].lower() in VID_FORMATS):
-            kind = f"'{infrared}'" if is_path(infrared) else describe(infrared)
-            raise TypeError(f"'{visible}' is a video, so infrared= must be one too, not {kind}")
-        super().__init__(str(visible), batch=1, vid_stride=vid_stride)
-        self.source_type = SourceTypes(stream=False, screenshot=False, from_img=False, tensor=False)
-        self.reader = reader
-        self.infrared = self.limits = None
-        if infrared is not None:
-            self.infrared = LoadImagesAndVideos(str(infrared), batch=1, vid_stride=vid_stride)
-            if abs(self.frames - self.infrared.frames) > 1:
-                self.close()
-                raise PairError(
-                    f"'{visible}' has {self.frames} frames and '{infrared}' {self.infrared.frames}; "
-                    f"cut them to the same length and rate"
-                )
-            self.limits = reader.rig.thermal.limits_of(_sample_frames(str(infrared)))
-
-    def __iter__(self) -> LoadVideoPair:
-        """Start both videos."""
-        super().__iter__()
-        if self.infrared is not None:
-            iter(self.infrared)
-        return self
-
-    def __next__(self) -> Batch:
-        """Return name, pair and log line of the next frame."""
-        names, frames, lines = super().__next__()
-        if not frames:
-            raise StopIteration
-        name, counts = None, None
-        if self.infrared is not None:
-            partner_names, partners, _ = next(self.infrared)
-            if not partners:
-                raise StopIteration
-            name, counts = partner_names[0], cv2.cvtColor(partners[0], cv2.COLOR_BGR2GRAY)
-        visible = cv2.cvtColor(frames[0], cv2.COLOR_BGR2RGB)
-        self.partners = [name]
-        return names, [self.reader.stack(visible, counts, names[0], name, self.limits)], lines
-
-    def close(self) -> None:
-        """Release both captures."""
-        super().close()
-        if self.infrared is not None:
-            self.infrared.close()
-
-
-def _sample_frames(video: str) -> Iterator[np.ndarray]:
-    """Yield frames (H, W) spread over a video, from which the limits of its counts are taken."""
-    capture = cv2.VideoCapture(video)
-    for number in spread(range(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))):
-        capture.set(cv2.CAP_PROP_POS_FRAMES, number)
-        read, frame = capture.read()
-        if read:
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
-    capture.release()

@@ -26,6 +26,12 @@ def join(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
     return cv2.merge([*cv2.split(visible), np.ascontiguousarray(infrared)])
 
 
+def cameras_on(pair: np.ndarray) -> list[str]:
+    """Return which cameras show anything in a pair (H, W, 4), looked at every 8 pixels as by the front-end."""
+    samples = pair[::8, ::8]
+    return [camera for camera, planes in PLANES.items() if np.ptp(samples[..., planes])]
+
+
 def blank(pair: np.ndarray, camera: str) -> np.ndarray:
     """Return a copy of a pair (H, W, 4) with the planes of a camera ("visible" or "infrared") at 0."""
     pair = pair.copy()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import repeat, starmap
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ import torch
 from metafusion_yolo.config import nearest
 from metafusion_yolo.data.layout import check_layout
 from metafusion_yolo.data.listing import list_images, read_pair_list
-from metafusion_yolo.data.memory import as_infrared, as_visible, split_stack
+from metafusion_yolo.data.memory import as_infrared, as_visible, describe, split_stack
 from metafusion_yolo.data.pairs import (
     Expected,
     PairError,
@@ -25,6 +25,7 @@ from metafusion_yolo.data.pairs import (
     expected_by_rule,
     find_partners,
 )
+from metafusion_yolo.data.sync import Sync
 from metafusion_yolo.nn import NUM_CHANNELS
 
 
@@ -39,6 +40,20 @@ BY_RULE = _ByRule()
 ON_ERROR = ("stop", "skip")
 
 
+class Origin(NamedTuple):
+    """Where a pair came from, beside its name.
+
+    Attributes:
+        infrared: File, video or address of the infrared side, None if it was in memory or missing.
+        frame: Number of the frame, from 1, None for an image.
+        time: When it was taken, seconds from the start of the video or of the live run, None for an image.
+    """
+
+    infrared: str | None = None
+    frame: int | None = None
+    time: float | None = None
+
+
 @dataclass(frozen=True)
 class PairedSource:
     """What to predict on.
@@ -48,9 +63,11 @@ class PairedSource:
             generator of these or of `(visible, infrared)` tuples.
         infrared: A file, a folder with the same names, or whatever `visible` is in memory; None for none, `BY_RULE`
             for the rule of the checkpoint.
-        layout: Where the two cameras are in images that hold both, of :data:`~metafusion_yolo.data.layout.LAYOUTS`.
+        layout: Where the two cameras are in images or frames that hold both, of
+            :data:`~metafusion_yolo.data.layout.LAYOUTS`.
         on_error: What a pair that cannot be read does to the rest: "stop" or "skip".
         data: Data-set YAML that says how the cameras go together; None for what the checkpoint remembers.
+        sync: How two moving pictures are kept in step.
 
     Raises:
         ValueError: For an unknown layout or `on_error`.
@@ -61,6 +78,7 @@ class PairedSource:
     layout: str | None = None
     on_error: str = "stop"
     data: str | None = None
+    sync: Sync = field(default_factory=Sync)
 
     def __post_init__(self) -> None:
         if self.layout is not None:
@@ -77,6 +95,36 @@ def is_path(item: Any) -> bool:
 def is_lazy(item: Any) -> bool:
     """Tell whether a source is a generator or another iterator, of which nobody knows the end."""
     return isinstance(item, Iterator)
+
+
+def moving_partner(source: PairedSource, kind: str, is_one: Callable[[Any], bool]) -> Any:
+    """Return the infrared side of a video or live camera, None if the visible one is used alone or holds both.
+
+    Args:
+        source: `visible` is of the kind.
+        kind: What to call it.
+        is_one: Tells whether something is of that kind.
+
+    Raises:
+        PairError: If there is none, or one too many, or if frames cannot hold both in that way.
+        TypeError: If it is of another kind.
+    """
+    visible, infrared = source.visible, source.infrared
+    if source.layout == "stacked":
+        raise PairError(f"layout=stacked is for images of four channels, and '{visible}' is a {kind}, of three")
+    if source.layout:
+        if infrared is not BY_RULE:
+            raise PairError(f"layout={source.layout} says that '{visible}' holds both cameras; leave infrared= out")
+        return None
+    if infrared is BY_RULE:
+        raise PairError(
+            f"no infrared {kind} for '{visible}'; give it as infrared=, or infrared=None for none, or layout= if one "
+            f"{kind} holds both"
+        )
+    if infrared is not None and not is_one(infrared):
+        other = f"'{infrared}'" if is_path(infrared) else describe(infrared)
+        raise TypeError(f"'{visible}' is a {kind}, so infrared= must be one too, not {other}")
+    return infrared
 
 
 def tensor_pairs(pairs: torch.Tensor, infrared: Any) -> torch.Tensor:

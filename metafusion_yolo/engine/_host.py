@@ -60,6 +60,15 @@ def rig_of(backend: Any) -> Rig | None:
     return Rig.from_yaml(description, "the model") if description else None
 
 
+def trackers_look(predictor: Any) -> bool:
+    """Tell whether a predictor is tracking with anything that reads the image, not only the boxes."""
+    if predictor.args.mode != "track" or not getattr(predictor, "trackers", None):
+        return False
+    tracker = predictor.trackers[0]
+    motion = getattr(getattr(tracker, "gmc", None), "method", None)
+    return motion is not None or getattr(tracker, "encoder", None) is not None
+
+
 def warn_of_other_cameras(trained: Rig | None, now: Rig, where: Any) -> None:
     """Say in one line if images are normalised or registered otherwise than those that a model was trained on."""
     keys = [key for key in ("thermal", "registration") if trained and getattr(trained, key) != getattr(now, key)]

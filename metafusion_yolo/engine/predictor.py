@@ -16,13 +16,14 @@ from ultralytics.utils.nms import non_max_suppression
 from ultralytics.utils.ops import scale_boxes
 
 from metafusion_yolo.data.loaders import load_pairs
-from metafusion_yolo.data.planes import PLANES
+from metafusion_yolo.data.planes import PLANES, cameras_on
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.data.sources import PairedSource
-from metafusion_yolo.engine._host import front_end, rig_of, warn_of_other_cameras
+from metafusion_yolo.data.sources import Origin, PairedSource
+from metafusion_yolo.engine._host import front_end, rig_of, trackers_look, warn_of_other_cameras
 from metafusion_yolo.engine.outputs import OutputOptions, Outputs
-from metafusion_yolo.engine.results import FusionResults, pack_fusion
+from metafusion_yolo.engine.results import FusionResults, pack_fusion, showing_fused
 from metafusion_yolo.engine.slicing import Slicing, cut, merge, place
+from metafusion_yolo.engine.writers import written_rate
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class FusionDetectionPredictor(DetectionPredictor):
     Attributes:
         options: What to write beyond the host's files, and what to draw on.
         slicing: How large pairs are cut.
+        sync_report: What became of the frames of videos and live cameras, None for other sources.
     """
 
     options = OutputOptions()
@@ -67,7 +69,10 @@ class FusionDetectionPredictor(DetectionPredictor):
         if source.data:
             rig = Rig.of_file(source.data)
             warn_of_other_cameras(self._trained_with, rig, source.data)
-        super().setup_source(load_pairs(source, rig, self.args.batch, self.args.vid_stride), stride)
+        args = self.args
+        loader = load_pairs(source, rig, args.batch, args.vid_stride, in_order=args.stream_buffer)
+        self.sync_report = getattr(loader, "report", None)
+        super().setup_source(loader, stride)
         self.save_dir = get_save_dir(self.args)  # a folder anew for each call, as nothing is to be overwritten
         self._outputs = Outputs(self.save_dir, self.options)
         self._said = False
@@ -79,7 +84,7 @@ class FusionDetectionPredictor(DetectionPredictor):
             try:
                 for result in results:
                     if self._outputs and isinstance(result, FusionResults):  # not an embedding
-                        self._outputs.write(result, self._fps())
+                        self._outputs.write(result, written_rate(self.dataset, self.args.vid_stride))
                     yield result
             finally:
                 if self._outputs:
@@ -89,11 +94,17 @@ class FusionDetectionPredictor(DetectionPredictor):
         """Letterbox as the host does, but leave no grey border around a camera that shows nothing."""
         boxed = super().pre_transform(im)
         for pair, out in zip(im, boxed, strict=True):
-            for planes in PLANES.values():
-                samples = pair[::8, ::8, planes]
-                if samples.max() == samples.min():
-                    out[..., planes] = 0
+            for camera in PLANES.keys() - cameras_on(pair):
+                out[..., PLANES[camera]] = 0
         return boxed
+
+    def run_callbacks(self, event: str) -> None:
+        """Let trackers estimate the motion of the camera, and the looks of objects, on the fused image."""
+        if event == "on_predict_postprocess_end" and trackers_look(self):
+            with showing_fused(self.results):
+                super().run_callbacks(event)
+        else:
+            super().run_callbacks(event)
 
     def inference(self, im: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """Look at the slices first, then at the whole pairs, whose fusion is kept."""
@@ -115,7 +126,9 @@ class FusionDetectionPredictor(DetectionPredictor):
             some = windows[start : start + self.args.batch]
             slices = [cut(pair, window) for window in some]
             im = self.preprocess(slices)
-            for boxes, window, part in zip(self._boxes(self.model(im)), some, slices, strict=True):
+            for boxes, window, part in zip(
+                self._boxes(self.model(im, augment=self.args.augment)), some, slices, strict=True
+            ):
                 boxes[:, :4] = scale_boxes(im.shape[2:], boxes[:, :4], part.shape)
                 found.append(place(boxes[:, :6], window, height, width))
         return torch.cat(found)
@@ -144,6 +157,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         if self._fusion is None and not self._said:
             self._say_what_is_missing()
         results = []
+        origins = getattr(self.dataset, "origins", None) or [Origin()] * len(preds)  # tensors come from nowhere
         for i, (pred, pair, path) in enumerate(zip(preds, orig_imgs, self.batch[0], strict=True)):
             pred[:, :4] = scale_boxes(img.shape[2:], pred[:, :4], pair.shape)
             if len(self._sliced[i]):
@@ -152,7 +166,7 @@ class FusionDetectionPredictor(DetectionPredictor):
             result = FusionResults(
                 pair, fusion, self.options.view, path=path, names=self.model.names, boxes=pred[:, :6]
             )
-            result.infrared_path, result.frame, result.time = self._origin(i)
+            result.infrared_path, result.frame, result.time = origins[i]
             results.append(result)
         return results
 
@@ -161,28 +175,14 @@ class FusionDetectionPredictor(DetectionPredictor):
         boxes = torch.cat((whole[:, :6], sliced.to(whole)))
         return merge(boxes, self.args.iou, self.args.max_det, self.args.agnostic_nms)
 
-    def _origin(self, i: int) -> tuple[str | None, int | None, float | None]:
-        """Return infrared file, frame and time of the i-th pair of the batch, as far as its source has them."""
-        partners = getattr(self.dataset, "partners", None)
-        infrared = partners[i] if partners else None
-        if self.dataset.mode != "video":
-            return infrared, None, None
-        frame = self.dataset.frame
-        return infrared, frame, (frame * self.args.vid_stride - 1) / max(1, self.dataset.fps)
-
-    def _fps(self) -> float | None:
-        """Return the frames a second of what is written of a moving source, as the host does; None for images."""
-        if self.dataset.mode == "image":
-            return None
-        return max(1, (self.dataset.fps if self.dataset.mode == "video" else 30) / self.args.vid_stride)
-
     def _say_what_is_missing(self) -> None:
-        """Say once, in a line, what an export without the fused image cannot give."""
+        """Say once, in a line, what an export without the fused image does not give of what was asked for."""
         self._said = True
-        asked = [f"{name}=True" for name in ("save_fused", "save_weights") if getattr(self.options, name)]
-        asked += [f"view={self.options.view}"] * (self.options.view in ("fused", "weights", "panel") and self.args.save)
-        asked += ["infrared_weight"] * (self.options.save_json or self.options.save_csv)
-        if asked:
-            LOGGER.warning(
-                f"this export gives boxes, but no fused image and no weights, which {', '.join(asked)} would need"
-            )
+        options = self.options
+        missing = [f"{name} writes nothing" for name in ("save_fused", "save_weights") if getattr(options, name)]
+        if options.view not in ("visible", "infrared") and self.args.save:
+            missing.append(f"view={options.view} shows the cameras only")
+        if options.save_json or options.save_csv:
+            missing.append("infrared_weight is empty")
+        if missing:
+            LOGGER.warning(f"no fused image and no weights from this export: {', '.join(missing)}")

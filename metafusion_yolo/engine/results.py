@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +20,17 @@ from ultralytics.utils.ops import scale_masks
 
 from metafusion_yolo.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.config import nearest
+from metafusion_yolo.data.planes import cameras_on
 from metafusion_yolo.engine.drawing import side_by_side, weight_overlay, with_legend
 
 CAMERAS = ("visible", "infrared", "fused")  # what a panel shows and crops are cut from
 VIEWS = ("fused", "visible", "infrared", "weights", "panel")
+MODALITIES = {
+    frozenset(("visible", "infrared")): "both",
+    frozenset(("visible",)): "visible",
+    frozenset(("infrared",)): "infrared",
+    frozenset(()): "none",
+}
 
 
 class FusionResults(Results):
@@ -31,9 +40,10 @@ class FusionResults(Results):
         orig_img: Visible image (H, W, 3) uint8, B, G, R, as in the host's results.
         infrared: Infrared image (H, W) uint8, in the size of the visible one.
         view: Image that :meth:`plot` draws on, see there.
+        modalities: Cameras that show anything: "both", "visible", "infrared" or "none". A missing camera is blank.
         infrared_path: File of the infrared image or video, None if it came from none.
         frame: Number of the frame in its video, from 1, None for an image.
-        time: Seconds from the start of the video, None for an image.
+        time: Seconds from the start of the video or of a live run, None for an image.
         fused_path: Where the fused image or video was written, None if it was not.
 
     Args:
@@ -51,6 +61,7 @@ class FusionResults(Results):
         super().__init__(np.ascontiguousarray(pair[..., 2::-1]), **kwargs)
         self.infrared = np.ascontiguousarray(pair[..., 3])
         self.view = view
+        self.modalities = MODALITIES[frozenset(cameras_on(pair))]
         self.infrared_path: str | None = None
         self.frame: int | None = None
         self.time: float | None = None
@@ -196,6 +207,23 @@ def mean_inside(plane: np.ndarray, box: np.ndarray) -> float:
     left, top = min(max(int(box[0]), 0), width - 1), min(max(int(box[1]), 0), height - 1)
     right, bottom = max(math.ceil(box[2]), left + 1), max(math.ceil(box[3]), top + 1)
     return float(plane[top:bottom, left:right].mean())
+
+
+@contextmanager
+def showing_fused(results: list[FusionResults]) -> Iterator[None]:
+    """Put the fused image where the host looks for the image of a result; where there is none, a camera that is on."""
+    dark = [result.modalities == "infrared" and result.fused is None for result in results]
+    images = [result.image("infrared" if blind else "fused") for result, blind in zip(results, dark, strict=True)]
+    visible = [(result, result.orig_img) for result in results]
+    try:
+        for result, image in zip(results, images, strict=True):
+            result.orig_img = image
+        yield
+    finally:
+        for result, image in visible:
+            result.orig_img = image
+        for result, (_, image) in zip(results, visible, strict=True):  # those that took their places
+            result.orig_img = image
 
 
 def pack_fusion(output: dict[str, Tensor], i: int) -> dict[str, Tensor]:

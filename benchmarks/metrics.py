@@ -1,0 +1,50 @@
+"""What do the fusion metrics cost? Time of each on a pair of 640 x 512, medians in milliseconds, and their sum.
+
+python benchmarks/metrics.py --threads 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import torch
+
+from metafusion_yolo.color import rgb_to_luminance
+from metafusion_yolo.data.synthetic import render_pair
+from metafusion_yolo.metrics import METRICS
+
+
+def main() -> None:
+    """Time every metric on an average of two synthetic sources."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--json", type=Path, default=Path("runs/benchmarks/metrics.json"))
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+
+    pair = render_pair(0, imgsz=640)
+    rgb = torch.from_numpy(pair.visible).permute(2, 0, 1)[None].float() / 255
+    infrared = torch.from_numpy(pair.infrared)[None, None].float() / 255
+    visible = rgb_to_luminance(rgb)
+    fused = (visible + infrared) / 2
+    times: dict[str, list[float]] = {name: [] for name in METRICS}
+    for _ in range(args.runs):  # all in turn, so that what else runs hits all alike
+        for name, metric in METRICS.items():
+            start = time.perf_counter()
+            metric(fused, visible, infrared)
+            times[name].append((time.perf_counter() - start) * 1e3)
+    medians = {name: round(statistics.median(values), 1) for name, values in times.items()}
+    medians["all"] = round(statistics.median(map(sum, zip(*times.values(), strict=True))), 1)
+    for name, value in medians.items():
+        print(f"{name:>8} {value:8.1f} ms")
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    args.json.write_text(json.dumps({"size": tuple(fused.shape[2:]), "threads": args.threads, **medians}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
