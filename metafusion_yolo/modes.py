@@ -130,7 +130,7 @@ fuse: write fused images, without boxes, at the size of the visible ones
   e.g.  method=laplacian source=visible.mp4 infrared=infrared.mp4
 metrics: score fused images of any method against their sources, by sixteen metrics of fusion quality
   ours  fused=required visible=required infrared=required metrics=all project=runs/metrics name=metrics exist_ok=False
-  e.g.  fused=runs/fuse/fused visible=my-pairs/images/val infrared=my-pairs/infrared/val
+  e.g.  fused=runs/detect/fuse visible=my-pairs/images/val infrared=my-pairs/infrared/val
   e.g.  fused=theirs visible=tno/images infrared=tno/infrared metrics=EN,MI,SSIM,VIF
 benchmark: compare size, accuracy and speed of the exports
   ours  format=pt,torchscript,onnx

@@ -79,7 +79,7 @@ def test_json_and_csv_tell_of_every_detection(run, model, tmp_path):
     assert [Path(r["visible"]) for r in records] == visible_files(run)
     assert [Path(r["infrared"]) for r in records] == [infrared / f.name for f in visible_files(run)]
     for record, result in zip(records, results, strict=True):
-        assert (record["frame"], record["time"]) == (None, None)
+        assert (record["frame"], record["time"], record["modalities"]) == (None, None, "both")
         assert (record["height"], record["width"]) == result.orig_shape
         assert record["detections"] == result.summary() and len(result) > 0
         assert [d["infrared_weight"] for d in record["detections"]] == pytest.approx(result.box_weights[:, 1], abs=1e-5)
@@ -87,7 +87,8 @@ def test_json_and_csv_tell_of_every_detection(run, model, tmp_path):
     table = rows(tmp_path / "p" / "predictions.csv")
     assert len(table) == len(flat)
     for row, (visible, detection) in zip(table, flat, strict=True):
-        assert row["visible"] == visible and row["name"] == detection["name"] and row["track_id"] == row["time"] == ""
+        assert row["visible"] == visible and row["modalities"] == "both"
+        assert row["name"] == detection["name"] and row["track_id"] == row["time"] == ""
         box = [float(row[key]) for key in ("x1", "y1", "x2", "y2")]
         assert box == pytest.approx(list(detection["box"].values()))
         assert float(row["infrared_weight"]) == pytest.approx(detection["infrared_weight"])
