@@ -129,7 +129,8 @@ def _check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"unknown argument '{key}' for '{mode.name}', {hint}")
         accepted = _accepted(mode, key) or (type(value),)
         if type(value) not in accepted and value not in accepted:
-            types = " or ".join(dict.fromkeys(TYPES[kind] for kind in accepted if kind in TYPES))
+            kinds = [kind for kind in accepted if kind in TYPES and not (kind is int and float in accepted)]
+            types = " or ".join(TYPES[kind] for kind in kinds)
             hint = f"expected {types}" if types else nearest(value, accepted)
             raise ValueError(f"'{key}={value}' is invalid, {hint}")
     for key in required:
@@ -147,6 +148,8 @@ def _check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
 def _accepted(mode: Mode, key: str) -> tuple[Any, ...]:
     """Return the types, or else the words, that an argument of ours accepts; nothing for one of the host's."""
     default = mode.ours.get(key, "")
+    if re.fullmatch(r"\d+\.\d+", default):
+        return float, int
     kind = bool if default in ("True", "False") else int if default.isdigit() else str
     if key not in mode.ours:
         return ()

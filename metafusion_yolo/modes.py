@@ -113,7 +113,7 @@ RUNS |= {
     "data check": _check_data,
     "data register": _register,
 }
-SYNC = "sync=frame sync_tolerance=50 sync_offset=0 on_missing=error reconnect=30"
+SYNC = "sync=frame sync_tolerance=50.0 sync_offset=0.0 on_missing=error reconnect=30.0"
 TABLE = f"""
 train: train the fusion front-end and the detector together
   ours  fusion_only=False
@@ -151,7 +151,7 @@ fuse: write fused images, without boxes, at the size of the visible ones
   e.g.  method=laplacian source=visible.mp4 infrared=infrared.mp4
 metrics: score fused images of any method against their sources, by sixteen metrics of fusion quality
   ours  fused=required visible=required infrared=required metrics=all project=runs/metrics name=metrics exist_ok=False
-  e.g.  fused=runs/fuse/fused visible=my-pairs/images/val infrared=my-pairs/infrared/val
+  e.g.  fused=runs/detect/fuse visible=my-pairs/images/val infrared=my-pairs/infrared/val
   e.g.  fused=theirs visible=tno/images infrared=tno/infrared metrics=EN,MI,SSIM,VIF
 benchmark: compare size, accuracy and speed of the exports
   ours  format=installed
@@ -190,7 +190,6 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
     "pretrained": (bool, str),
     "view": VIEWS,
     "modalities": CAMERAS,
-    "overlap": (float, 0),
     "layout": LAYOUTS,
     "on_error": ("stop", "skip"),
     "sync": ("frame", "time"),

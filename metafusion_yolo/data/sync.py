@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,19 +47,6 @@ class Sync:
         for name, number, unit in (("sync_tolerance", self.tolerance, "ms"), ("reconnect", self.reconnect, "seconds")):
             if not number >= 0:
                 raise ValueError(f"{name}={number} must be a number of {unit} >= 0")
-
-
-ARGUMENTS = {"sync": "by", "sync_tolerance": "tolerance", "sync_offset": "offset"}  # of the user, as fields
-
-
-def sync_of(arguments: dict[str, Any]) -> Sync:
-    """Take the arguments about moving pictures off those of a call, and return the rules.
-
-    Raises:
-        ValueError: For a wrong value.
-    """
-    names = {**ARGUMENTS, "on_missing": "on_missing", "reconnect": "reconnect"}
-    return Sync(**{field: arguments.pop(name) for name, field in names.items() if name in arguments})
 
 
 class Shot(NamedTuple):

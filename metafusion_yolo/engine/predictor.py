@@ -30,6 +30,7 @@ from metafusion_yolo.engine._host import (
 from metafusion_yolo.engine.outputs import OutputOptions, Outputs
 from metafusion_yolo.engine.results import FusionResults, pack_fusion, showing_fused
 from metafusion_yolo.engine.slicing import Slicing, cut, merge, place
+from metafusion_yolo.engine.writers import written_rate
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class FusionDetectionPredictor(DetectionPredictor):
             try:
                 for result in results:
                     if self._outputs and isinstance(result, FusionResults):  # not an embedding
-                        self._outputs.write(result, self._fps())
+                        self._outputs.write(result, written_rate(self.dataset, self.args.vid_stride))
                     yield result
             finally:
                 if self._outputs:
@@ -139,7 +140,8 @@ class FusionDetectionPredictor(DetectionPredictor):
             some = windows[start : start + self.args.batch]
             slices = [cut(pair, window) for window in some]
             im = self.preprocess(slices)
-            for boxes, window, part in zip(self._boxes(self._first(self.model(im))), some, slices, strict=True):
+            preds = self._first(self.model(im, augment=self.args.augment))
+            for boxes, window, part in zip(self._boxes(preds), some, slices, strict=True):
                 boxes[:, :4] = scale_boxes(im.shape[2:], boxes[:, :4], part.shape)
                 found.append(place(boxes[:, :6], window, height, width))
         return torch.cat(found)
@@ -186,25 +188,17 @@ class FusionDetectionPredictor(DetectionPredictor):
         boxes = torch.cat((whole[:, :6], sliced.to(whole)))
         return merge(boxes, self.args.iou, self.args.max_det, self.args.agnostic_nms)
 
-    def _fps(self) -> float | None:
-        """Return the frames a second of what is written of a moving source, as the host does; None for images."""
-        if self.dataset.mode == "image":
-            return None
-        return max(1, (self.dataset.fps if self.dataset.mode == "video" else 30) / self.args.vid_stride)
-
     def _say_what_is_missing(self) -> None:
-        """Say once, in a line, what an export without the fused image or the weights cannot give."""
+        """Say once, in a line, what an export without the fused image or the weights lacks of what was asked for."""
         self._said = True
-        options, given = self.options, self._fusion or {}
-        asked = []
+        options, given, missing = self.options, self._fusion or {}, []
         if not given:
-            asked += ["save_fused=True"] * options.save_fused
-            asked += [f"view={options.view}"] * (options.view in ("fused", "panel") and self.args.save)
+            missing += ["save_fused writes nothing"] * options.save_fused
+            shown = options.view not in ("visible", "infrared") and self.args.save
+            missing += [f"view={options.view} shows the cameras only"] * shown
         if "weights" not in given and "fusion_weights" not in given:
-            asked += ["save_weights=True"] * options.save_weights
-            asked += ["view=weights"] * (options.view == "weights" and self.args.save)
-            asked += ["infrared_weight"] * (options.save_json or options.save_csv)
-        if asked:
-            LOGGER.warning(
-                f"this export lacks what {', '.join(asked)} would need; export it with fused=True fusion_weights=True"
-            )
+            missing += ["save_weights writes nothing"] * options.save_weights
+            missing += ["infrared_weight is empty"] * (options.save_json or options.save_csv)
+        if missing:
+            lacking = "no weights" if given else "no fused image and no weights"
+            LOGGER.warning(f"{lacking} from this export: {', '.join(missing)}")

@@ -12,6 +12,13 @@ import cv2
 import numpy as np
 
 
+def written_rate(loader: Any, vid_stride: int) -> float | None:
+    """Return the frames a second at which the pairs of a loader become a video, as the host does; None for images."""
+    if loader.mode == "image":
+        return None
+    return max(1.0, (loader.fps if loader.mode == "video" else 30) / vid_stride)
+
+
 class Names:
     """Names for what is written of a source: its stem, then `-2`, `-3` where stems repeat, as the host counts."""
 
