@@ -29,7 +29,8 @@ HOOKS = {
     ),
     "FusionDetectionModel": "__init__ _predict_augment _predict_once info init_criterion load loss",
     "FusionDetectionPredictor": (
-        "construct_results inference postprocess pre_transform run_callbacks setup_model setup_source stream_inference"
+        "construct_results inference postprocess pre_transform run_callbacks save_predicted_images setup_model "
+        "setup_source stream_inference"
     ),
     "FusionDetectionTrainer": (
         "_model_train build_dataset build_optimizer get_dataset get_model get_validator plot_training_samples validate"

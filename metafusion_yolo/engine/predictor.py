@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from metafusion_yolo.engine._host import (
 from metafusion_yolo.engine.outputs import OutputOptions, Outputs
 from metafusion_yolo.engine.results import FusionResults, pack_fusion, showing_fused
 from metafusion_yolo.engine.slicing import Slicing, cut, merge, place
-from metafusion_yolo.engine.writers import written_rate
+from metafusion_yolo.engine.writers import BackgroundWriter, written_rate
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,10 @@ class FusionDetectionPredictor(DetectionPredictor):
     Attributes:
         options: What to write beyond the host's files, and what to draw on.
         slicing: How large pairs are cut.
+        overlap: Whether pairs are read ahead, and annotated images written behind, while the network runs.
     """
 
+    overlap = True
     options = OutputOptions()
     slicing = Slicing()
     _outputs: Outputs | None = None
@@ -58,7 +61,6 @@ class FusionDetectionPredictor(DetectionPredictor):
         """Listen to the front-end, whose output would otherwise stay inside the model."""
         with missing_packages_named():
             super().setup_model(model, verbose)
-        self.model.prefetch = True  # read ahead in a thread, as the host does where there is a GPU
         self._fusion: Any = None
         self._trained_with = rig_of(self.model)
         self._extra = extra_outputs(self.model)
@@ -80,6 +82,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         args = self.args
         loader = load_pairs(source, rig, args.batch, args.vid_stride, in_order=args.stream_buffer)
         super().setup_source(loader, stride)
+        self.model.prefetch = self.overlap  # in a thread, as the host does where there is a GPU
         self.save_dir = get_save_dir(self.args)  # a folder anew for each call, as nothing is to be overwritten
         self._outputs = Outputs(self.save_dir, self.options)
         self._said = False
@@ -87,6 +90,7 @@ class FusionDetectionPredictor(DetectionPredictor):
     def stream_inference(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """Write our files as the results come, and finish them however the run ends."""
         self._outputs = None
+        self._annotated = BackgroundWriter() if self.overlap else None
         with closing(super().stream_inference(*args, **kwargs)) as results:
             try:
                 for result in results:
@@ -96,6 +100,15 @@ class FusionDetectionPredictor(DetectionPredictor):
             finally:
                 if self._outputs:
                     self._outputs.close()
+                if self._annotated:
+                    self._annotated.close()
+
+    def save_predicted_images(self, save_path: Path, frame: int | None = 0) -> None:
+        """Write annotated images behind; a video is the host's."""
+        if self.dataset.mode == "image" and self._annotated:
+            self._annotated.add(save_path.with_suffix(".jpg"), self.plotted_img)
+        else:
+            super().save_predicted_images(save_path, frame)
 
     def pre_transform(self, im: list[np.ndarray]) -> list[np.ndarray]:
         """Letterbox as the host does, but leave no grey border around a camera that shows nothing."""
