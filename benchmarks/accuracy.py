@@ -13,51 +13,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from precision import average_precision, interval, resampled, with_missing
 from rows import BEST_OF, ROWS
+from training import train_and_evaluate
 from ultralytics.data.utils import check_det_dataset
 
+from metafusion_yolo.compare.budget import Setting
+from metafusion_yolo.compare.runs import Run, as_arrays, do_missing, read_results, remember
+from metafusion_yolo.evaluation.precision import average_precision, interval, resampled, with_missing
 from metafusion_yolo.resources import find_data_yaml
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What all rows share."""
-
-    data: str
-    pretrained: str
-    epochs: int
-    imgsz: int
-    batch: int
-    nbs: int
-    lr0: float | None
-    folds: int
-    classes: tuple[int, ...]
-    device: str | None
-    bfloat16: bool
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training."""
-
-    row: str
-    fold: int
-    seed: int
-    out: str
-
-    @property
-    def file(self) -> Path:
-        """Its result."""
-        return Path(self.out) / f"{self.row}-fold{self.fold}-seed{self.seed}.json"
 
 
 def main() -> None:
@@ -83,87 +51,35 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
     parser.add_argument("--table", action="store_true", help="train nothing, show what there is")
     args = parser.parse_args()
-    setting = Setting(
-        **{name: getattr(args, name) for name in Setting.__annotations__ if name != "classes"},
-        classes=tuple(args.classes),
-    )
-    out = Path(args.out)
-    remember(setting, out)
+    names = [f.name for f in fields(Setting) if hasattr(args, f.name) and f.name != "classes"]
+    setting = Setting(**{name: getattr(args, name) for name in names}, classes=tuple(args.classes))
+    out = Path(args.out).resolve()
+    try:
+        remember(setting, out)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
     if not args.table:
-        train_missing(
-            setting,
-            [
-                Run(row, f, s, str(out.resolve()))
-                for s in args.seeds
-                for f in range(max(args.folds, 1))
-                for row in args.rows
-            ],
-            args.jobs,
-        )
+        runs = [
+            Run(row, fold, seed, str(out))
+            for seed in args.seeds
+            for fold in range(max(args.folds, 1))
+            for row in args.rows
+        ]
+        waiting = [run for run in runs if ROWS[run.row].needs]
+        first = [run for run in runs if run not in waiting]
+        do_missing(setting, [first, waiting], args.jobs, train_and_evaluate, partial(print, flush=True))
     table = summarise(setting, out, args.resamples)
     (out / "accuracy.json").write_text(json.dumps(table, indent=1))
     show(table)
-
-
-def remember(setting: Setting, out: Path) -> None:
-    """Write the setting beside the results, and refuse to mix two settings in one folder."""
-    out.mkdir(parents=True, exist_ok=True)
-    file, now = out / "setting.json", json.loads(json.dumps(asdict(setting)))
-    if file.exists() and (before := json.loads(file.read_text())) != now:
-        changed = ", ".join(f"{k} {before.get(k)} -> {v}" for k, v in now.items() if before.get(k) != v)
-        raise SystemExit(f"'{out}' holds results of another setting ({changed}); give another --out")
-    file.write_text(json.dumps(now))
-
-
-def train_missing(setting: Setting, runs: list[Run], jobs: int) -> None:
-    """Do every run that has no result yet, and say after each how long the rest will take."""
-    todo = [run for run in runs if not run.file.exists()]
-    waiting = [run for run in todo if ROWS[run.row].needs]
-    start, done = time.monotonic(), 0
-    for batch in ([run for run in todo if run not in waiting], waiting):
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-            futures = {pool.submit(run_logged, setting, run): run for run in batch}
-            for future in as_completed(futures):
-                done += 1
-                left = (time.monotonic() - start) / done * (len(todo) - done)
-                run, error = futures[future], future.exception()
-                outcome = (
-                    f"failed: {error}, see {run.file.with_suffix('.log')}" if error else f"mAP50 {future.result():.1f}"
-                )
-                print(f"[{done}/{len(todo)}] {run.file.stem}: {outcome}; {left / 60:.0f} min left", flush=True)
-
-
-def run_logged(setting: Setting, run: Run) -> float:
-    """Do a run with its output in a log file; return its mAP50 in percent."""
-    log = os.open(run.file.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    from training import train_and_evaluate
-
-    begin = time.monotonic()
-    views = train_and_evaluate(setting, run)
-    part = run.file.with_suffix(".part")
-    part.write_text(json.dumps({"seconds": round(time.monotonic() - begin, 1), "views": views}))
-    part.replace(run.file)
-    names = {c: str(c) for c in setting.classes}
-    return average_precision([as_arrays(image) for image in views["both"].values()], names)["mAP50"]
-
-
-def as_arrays(image: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Return the evaluation of one image as it was before it was written."""
-    tp = np.array(image["tp"], bool).reshape(-1, 10)
-    return {**{key: np.array(image[key], float) for key in ("conf", "pred_cls", "target_cls")}, "tp": tp}
 
 
 def summarise(setting: Setting, out: Path, resamples: int) -> dict[str, Any]:
     """Return for every row and view the pooled values with intervals, and the differences that matter."""
     results: dict[str, dict[str, dict[str, list[Any]]]] = {}
     for row in ROWS:
-        for file in sorted(out.glob(f"{row}-fold*-seed*.json")):
-            for view, images in json.loads(file.read_text())["views"].items():
-                by_name = results.setdefault(row if view == "both" else f"{row}, {view}", {})
-                for name, image in images.items():
-                    by_name.setdefault(name, []).append(as_arrays(image))
+        for view, images in read_results(out, row).items():
+            key = row if view == "both" else f"{row}, {view}"
+            results[key] = {name: [as_arrays(e) for e in found] for name, found in images.items()}
     full = max((len(v) for v in results.values()), default=0)
     for share in (0.25, 0.5, 0.75, 1.0):
         views = [results.get(key) for key in ("default", "default, visible", "default, infrared")]

@@ -1,4 +1,4 @@
-"""Detectors of pairs that are no image fusion: a wider stem, two backbones, two detectors. Baselines only."""
+"""Detectors of pairs that are no image fusion: two backbones, two detectors. Baselines only, as early fusion is."""
 
 from __future__ import annotations
 
@@ -9,42 +9,9 @@ import torch
 from torch import Tensor, nn
 from ultralytics.nn.tasks import DetectionModel
 
-from metafusion_yolo.config import FusionConfig
-from metafusion_yolo.engine._host import INPUT_KEY, input_description
-from metafusion_yolo.engine.trainer import FusionDetectionTrainer
+from metafusion_yolo.compare.early import CONFIG, BaselineTrainer
 from metafusion_yolo.nn import NUM_CHANNELS
-from metafusion_yolo.nn.tasks import load_model_yaml
 from metafusion_yolo.nn.teaching import backbone_taps
-
-CONFIG = FusionConfig.from_dict(
-    {
-        "method": "average",
-        "augment": {"modality_dropout": 0.0},
-        "schedule": {"warmup": {"fraction": 0.0}, "joint": {"fraction": 1.0}, "finetune": {"fraction": 0.0}},
-    }
-)
-
-
-class EarlyFusionModel(DetectionModel):
-    """A stock detector whose first convolution reads R, G, B and IR.
-
-    The kernels of a checkpoint are kept for R, G and B; IR starts with their mean, and all are scaled by 3/4, so that
-    a grey pair gives what a grey image gave.
-    """
-
-    config = CONFIG
-    joint = True
-
-    def __init__(self, cfg: dict[str, Any], nc: int, verbose: bool = False) -> None:
-        super().__init__(cfg, ch=NUM_CHANNELS, nc=nc, verbose=verbose)
-
-    def load(self, weights: Any, verbose: bool = True) -> None:
-        """Widen the stem of the checkpoint."""
-        super().load(weights, verbose)
-        with torch.no_grad():
-            stem = self.model[0].conv.weight
-            stem[:, 3] = stem[:, :3].mean(1)
-            stem *= 3 / 4
 
 
 class MidFusionModel(DetectionModel):
@@ -112,27 +79,10 @@ class LateFusionModel(nn.Module):
         return self
 
 
-class BaselineTrainer(FusionDetectionTrainer):
-    """Trains one of the above on the paired data of a fused detector, by the losses of the host alone."""
-
-    model_class: type[DetectionModel]
-
-    def get_model(self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True) -> nn.Module:
-        """Build the detector that the fused one's YAML names, and load a stock checkpoint."""
-        model = self.set_model_names_for_load(self.model_class(load_model_yaml(cfg), nc=self.data["nc"]))
-        if weights:
-            model.load(weights, verbose)
-        model.yaml[INPUT_KEY] = input_description(self._rig)
-        return model
-
-
-class EarlyFusionTrainer(BaselineTrainer):
-    """Trains :class:`EarlyFusionModel`."""
-
-    model_class = EarlyFusionModel
-
-
 class MidFusionTrainer(BaselineTrainer):
     """Trains :class:`MidFusionModel`."""
 
     model_class = MidFusionModel
+
+
+torch.serialization.add_safe_globals([MidFusionModel])  # which its own checkpoints hold

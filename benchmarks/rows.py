@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from metafusion_yolo.compare.rows import BOTH, INFRARED, VISIBLE, Row, rule
 
-FLAT = {
-    "warmup": {"fraction": 0.0},
-    "joint": {"fraction": 1.0, "lr": {"fusion": 1.0, "backbone": 1.0, "head": 1.0}},
-    "finetune": {"fraction": 0.0},
-}
 PHASES = {
     "warmup": {"fraction": 0.2, "lr": {"backbone": 0.0, "head": 0.0}, "joint": False},
     "joint": {"fraction": 0.4, "lr": {"fusion": 1.0, "backbone": 1.0, "head": 1.0}, "joint": True},
@@ -24,35 +18,7 @@ JITTER = {"augment": {"share_jitter": 3.0}}
 FROZEN = {"schedule": {"joint": {"lr": {"fusion": 0.0}}}}
 UNDROPPED = {"augment": {"modality_dropout": 0.0}}
 
-BOTH, VISIBLE, INFRARED = "both", "visible", "infrared"
 SHIFTED = tuple(f"shift-{n}" for n in (2, 4, 8, 16))
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row: a training, and the ways in which its checkpoint is evaluated.
-
-    Attributes:
-        meaning: What it is, for the table.
-        fusion: Changes to the `fusion:` section of the model YAML.
-        model: The model YAML.
-        baseline: "early" or "mid" for a detector without image fusion, "late" for the two single-camera rows together.
-        needs: Rows whose checkpoints of the same fold and seed it needs: what "late" joins, or else the teacher whose
-            features are distilled into it.
-        views: Evaluations: cameras that are on, or "shift-n" for an infrared image n pixels to the right.
-    """
-
-    meaning: str
-    fusion: dict[str, Any] = field(default_factory=dict)
-    model: str = "metafusion-yolov8n.yaml"
-    baseline: str = ""
-    needs: tuple[str, ...] = ()
-    views: tuple[str, ...] = (BOTH,)
-
-
-def rule(method: str) -> dict[str, Any]:
-    """Return the section of a fixed fusion rule: stock detector, host's loss, no camera ever blanked."""
-    return {"method": method, "schedule": FLAT, "gains": {"meta": 0.0}, **UNDROPPED}
 
 
 ROWS = {

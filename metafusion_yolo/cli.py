@@ -16,10 +16,7 @@ from metafusion_yolo.modes import ACCEPTED, MEANINGS, MODES, Mode, say
 
 HELP, VERSION = ("help", "-h", "--help"), ("version", "--version")
 SPECIAL = {"help": "show this; metafusion MODE help explains a mode", "version": "show the version"}
-FAULTS = (
-    *(ValueError, TypeError, SyntaxError, ConnectionError),
-    *(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError),
-)
+FAULTS = (ValueError, TypeError, SyntaxError, OSError, ModuleNotFoundError)  # the last: of an export format
 REFUSALS = re.compile("^(Dataset|Optimizer) '|^ERROR |acceptable suffix is")  # the host's RuntimeError, AssertionError
 NOISE = re.compile("\x1b\\[[0-9;]*m|[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff]|^\\[Errno \\d+\\] ")
 TYPES = {bool: "True or False", int: "a whole number", float: "a number", str: "a name or path", list: "a list"}
@@ -151,7 +148,9 @@ def _accepted(mode: Mode, key: str) -> tuple[Any, ...]:
     if re.fullmatch(r"\d+\.\d+", default):
         return float, int
     kind = bool if default in ("True", "False") else int if default.isdigit() else str
-    return ACCEPTED.get(key, (kind,)) if key in mode.ours else ()
+    if key not in mode.ours:
+        return ()
+    return ACCEPTED.get(f"{mode.name} {key}", ACCEPTED.get(key, (kind,)))
 
 
 def _message(error: BaseException) -> str:

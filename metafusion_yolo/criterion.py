@@ -31,6 +31,22 @@ def fusion_terms(output: FusionOutput, pair: Tensor) -> dict[str, Tensor]:
     }
 
 
+def restoration_loss(output: FusionOutput, clean: Tensor, gains: Gains) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the weighted fusion losses against one clean image, times the batch size, and each unweighted by name.
+
+    The clean image stands for both sources, so that every term is 0 where the fused luminance equals it.
+
+    Args:
+        output: What the front-end made of a pair of views of the image.
+        clean: Luminance of the image (B, 1, H, W), [0, 1].
+        gains: Weights of the terms.
+    """
+    terms = fusion_terms(output, clean.expand(-1, 4, -1, -1))
+    weights = gains.ssim, gains.gradient, gains.intensity
+    weighted = torch.stack([gain * term for gain, term in zip(weights, terms.values(), strict=True)])
+    return weighted * len(clean), {name: term.detach() for name, term in terms.items()}
+
+
 class FusionDetectionLoss:
     """`L = L_ssim + L_gradient + L_intensity + λ · L_detection + μ · L_meta`, each term with its gain.
 

@@ -39,6 +39,8 @@ def _stream(method: Callable[..., Any], /, **args: Any) -> None:
 
 def _export(method: Callable[..., Any], /, **args: Any) -> None:
     path = method(**{"format": "onnx", **args})
+    if args.get("triton"):
+        say(f"\nServe it: tritonserver --model-repository={shlex.quote(args['triton'])}")
     say(f"\nUse it:  metafusion predict model={shlex.quote(str(path))} source=...")
 
 
@@ -81,6 +83,13 @@ def _check_data(**args: Any) -> int:
     return 1 if report.errors else 0
 
 
+def _compare(**args: Any) -> None:
+    from metafusion_yolo.compare import run_compare
+
+    verdict, page = run_compare(**args)
+    say(f"\n{verdict.sentence}\n{verdict.rule}\nReport: {page}")
+
+
 def _register(**args: Any) -> None:
     from metafusion_yolo.data.register import register_dataset
 
@@ -97,17 +106,26 @@ def _metrics(metrics: str | None = None, **args: Any) -> None:
 
 
 RUNS = {"predict": _stream, "track": _stream, "export": _export, "fuse": _fuse, "demo": _demo, "metrics": _metrics}
-RUNS |= {"data synth": _synth, "data convert": _convert, "data check": _check_data, "data register": _register}
+RUNS |= {
+    "compare": _compare,
+    "data synth": _synth,
+    "data convert": _convert,
+    "data check": _check_data,
+    "data register": _register,
+}
 SYNC = "sync=frame sync_tolerance=50.0 sync_offset=0.0 on_missing=error reconnect=30.0"
 TABLE = f"""
 train: train the fusion front-end and the detector together
+  ours  fusion_only=False
   host  model=metafusion-yolov8n.yaml data=required epochs imgsz batch device pretrained resume project name exist_ok
   e.g.  data=pairs.yaml pretrained=yolov8n.pt epochs=100
+  e.g.  data=photos/ pretrained=yolov8n.pt fusion_only=True
   e.g.  resume=True model=runs/detect/train/weights/last.pt
-val: measure precision, recall and mAP with both cameras, or with one
-  ours  modalities=both
+val: measure detection and fusion, by class and by day and night, and show the hardest misses
+  ours  modalities=both metrics=EN,SD,SF,AG,SCD,Qabf curves=False night_below=80
   host  model=required data=model's split imgsz=model's batch device conf iou plots project name exist_ok
   e.g.  model=best.pt data=pairs.yaml modalities=visible
+  e.g.  model=best.pt data=pairs.yaml metrics=all curves=True
 predict: detect on pairs, and draw what was found
   ours  infrared=- layout=- on_error=stop view=fused save_fused=False save_weights=False save_json=False save_csv=False
   ours  slice=0 overlap=0.2 {SYNC}
@@ -121,8 +139,11 @@ track: follow objects through a pair of videos or live cameras
   e.g.  model=best.pt source=visible.mp4 infrared=infrared.mp4
   e.g.  model=best.pt source=rtsp://door/visible infrared=rtsp://door/thermal on_missing=single
 export: write front-end and detector as one ONNX, TorchScript, ... model
-  host  model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify
+  ours  inputs=one fused=False fusion_weights=False triton=-
+  host  model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify nms data=model's
   e.g.  model=best.pt format=onnx
+  e.g.  model=best.pt format=openvino quantize=8 data=pairs.yaml
+  e.g.  model=best.pt inputs=two fused=True triton=models
 fuse: write fused images, without boxes, at the size of the visible ones
   ours  infrared=- layout=- on_error=stop method=learned {SYNC}
   host  model=- source=required imgsz=model's device vid_stride project name=fuse exist_ok
@@ -133,14 +154,19 @@ metrics: score fused images of any method against their sources, by sixteen metr
   e.g.  fused=runs/detect/fuse visible=my-pairs/images/val infrared=my-pairs/infrared/val
   e.g.  fused=theirs visible=tno/images infrared=tno/infrared metrics=EN,MI,SSIM,VIF
 benchmark: compare size, accuracy and speed of the exports
-  ours  format=pt,torchscript,onnx
-  host  model=required data=model's imgsz=model's device
-  e.g.  model=best.pt data=pairs.yaml format=pt,onnx
+  ours  format=installed
+  host  model=required data=model's imgsz=model's device project=runs name=benchmark exist_ok
+  e.g.  model=best.pt data=pairs.yaml format=pt,onnx,onnx:16,openvino,openvino:8
+compare: train one camera, both by simple rules, and learned fusion alike; say what to use, and write report.html
+  ours  data=required budget=quick pretrained=False model=metafusion-yolov8n.yaml
+  ours  epochs=budget's imgsz=budget's batch=8 folds=0 seeds=budget's device=- jobs=- project=runs name=compare
+  e.g.  data=pairs.yaml pretrained=yolov8n.pt
+  e.g.  data=pairs.yaml pretrained=yolov8n.pt budget=normal folds=4
 demo: train, validate, predict and export on synthetic pairs, in minutes on a CPU
   ours  epochs=24 imgsz=160 train=160 val=40 batch=8 seed=0 pretrained=False project=runs/demo name=demo exist_ok=False
   e.g.
 data synth: write a synthetic data set of complementary pairs
-  ours  dst=required train=400 val=100 imgsz=640 seed=0 everything_visible=False
+  ours  dst=required train=400 val=100 imgsz=640 seed=0 everything_visible=False everything_infrared=False
   e.g.  dst=datasets/synthetic train=400 val=100
 data convert: bring a published data set, or your own pairs, to the layout of this tool
   ours  format=required src=required dst=required labels=- copy=False
@@ -169,9 +195,16 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
     "sync": ("frame", "time"),
     "on_missing": ("error", "skip", "single"),
     "method": ("learned", "average", "maximum", "max", "laplacian"),
+    "inputs": ("one", "two"),
     "labels": LABELS,
     "per": ("dataset", "sequence"),
     "matrix": (list, tuple),
+    "budget": ("quick", "normal", "full"),
+    "seeds": (int,),
+    "jobs": (int,),
+    "compare epochs": (int,),
+    "compare imgsz": (int,),
+    "device": (str, int),
 }
 MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead; "MODE ARGUMENT" for one mode
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
@@ -185,8 +218,17 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "save_csv": "save the detections to predictions.csv, a row a detection",
     "view": f"what to draw on: {', '.join(VIEWS)}",
     "method": "learned, which needs a model, or a classical rule: average, maximum, laplacian",
+    "inputs": "one: a tensor R, G, B, IR; two: visible and infrared",
+    "fused": "add the fused image to the outputs",
+    "fusion_weights": "add the weights of the cameras too",
+    "triton": "folder for a model repository of the Triton Inference Server",
+    "export data": "data set of pairs to calibrate INT8 on",
+    "fusion_only": "train the front-end alone, without labels; data= may be a folder of plain images",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
-    "fused": "folder of fused images",
+    "val metrics": "fusion metrics: names with commas, all or none",
+    "curves": "measure mAP50 with missing cameras and shifted infrared images too; seven times the cost",
+    "night_below": "mean grey of a visible image, 0 to 255, below which it is night, where no file says",
+    "metrics fused": "folder of fused images",
     "visible": "folder of the visible images, same names",
     "metrics infrared": "folder of the infrared images, same names",
     "metrics": "EN,SD,SF,AG,MI,NMI,CC,SCD,MSE,PSNR,SSIM,MS-SSIM,VIF,Qabf,Nabf,FMI",
@@ -208,11 +250,17 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "dst": "new or empty folder, or an earlier data set to replace",
     "report": "HTML file to write instead of one in project/name",
     "everything_visible": "show every object to both cameras",
+    "everything_infrared": "show every object to the infrared camera, so that it is enough",
+    "budget": "quick, normal or full: epochs, image size, seeds, most pairs",
+    "seeds": "trainings of every row",
+    "jobs": "runs at a time; left out: one a core, or one on a GPU",
+    "folds": "test every pair once, in so many folds of neighbouring frames; 0: the data set's own split",
     "model": "checkpoint (.pt), export (.onnx, ...) or model YAML",
     "data": "data-set YAML: path, train, val, names, infrared, ...; of predict: what it says of the cameras",
     "source": "visible side: image, folder, glob, .txt list, video, live camera; or pairs: .csv list",
     "imgsz": "image size in pixels",
-    "format": "onnx, torchscript, openvino, engine, ...; benchmark: several with commas, pt as well",
+    "format": "onnx, torchscript, openvino, engine, ...",
+    "benchmark format": "with commas: pt, onnx, openvino ..., onnx:16 for FP16, onnx:8 for INT8",
     "quantize": "precision in bits: 32, 16 or 8",
 }
 

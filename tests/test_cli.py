@@ -18,8 +18,8 @@ from metafusion_yolo.metrics.accumulator import Summary
 from tests.data.convert.miniatures import MINIATURES
 
 MODES = (
-    "benchmark, data check, data convert, data register, data synth, demo, export, fuse, help, metrics, predict, "
-    "track, train, val, version"
+    "benchmark, compare, data check, data convert, data register, data synth, demo, export, fuse, help, metrics, "
+    "predict, track, train, val, version"
 )
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
 
@@ -304,7 +304,8 @@ MISTAKES = {
     "predict model=a source=b stream=True": "unknown argument 'stream' for 'predict', did you mean 'stream_buffer'?",
     "demo epoch=3": "unknown argument 'epoch' for 'demo', did you mean 'epochs'?",
     "data synth dst=a conf=3": (
-        "unknown argument 'conf' for 'data synth', known: dst, everything_visible, imgsz, seed, train, val"
+        "unknown argument 'conf' for 'data synth', "
+        "known: dst, everything_infrared, everything_visible, imgsz, seed, train, val"
     ),
     "train data=a.yaml epochs": "'epochs' is incomplete, expected key=value",
     "train data=a.yaml epochs=": "'epochs=' is incomplete, expected key=value",
@@ -485,6 +486,8 @@ def test_examples_work(model, monkeypatch, mode) -> None:
     monkeypatch.setattr("metafusion_yolo.data.register.register_dataset", lambda **_: None)
     figures = {"EN": Summary(6.5, 0.5, 3)}
     monkeypatch.setattr("metafusion_yolo.scoring.score_folders", lambda **_: (figures, Path("metrics.csv")))
+    verdict = SimpleNamespace(sentence="Use it.", rule="5 %")
+    monkeypatch.setattr("metafusion_yolo.compare.run_compare", lambda **_: (verdict, Path("report.html")))
     model.answer = [Path("fused/1.png")]
     monkeypatch.setattr("metafusion_yolo.engine.fuser.fuse_images", lambda **_: model.answer)
     assert mode.examples
@@ -547,13 +550,13 @@ def test_arguments_of_convert_are_those_of_the_function() -> None:
 
 
 def test_choices_are_those_of_the_engine() -> None:
-    from metafusion_yolo.benchmark import FORMATS
+    from metafusion_yolo.engine.deployment import INPUTS
     from metafusion_yolo.engine.results import VIEWS
     from metafusion_yolo.engine.validator import MODALITIES
 
     assert sorted(cli.ACCEPTED["view"]) == sorted(VIEWS)
     assert sorted(cli.ACCEPTED["modalities"]) == sorted(MODALITIES)
-    assert cli.MODES["benchmark"].ours["format"] == ",".join(FORMATS)
+    assert sorted(cli.ACCEPTED["inputs"]) == sorted(INPUTS)
 
 
 def test_methods_of_the_model_exist() -> None:

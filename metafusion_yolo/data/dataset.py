@@ -104,7 +104,7 @@ class PairedYOLODataset(YOLODataset):
         """Read a pair from the disk cache if it is in use, else from its two files."""
         if self.cache == "disk" and self.npy_files[i].exists():
             return np.load(self.npy_files[i])
-        return self.reader.read(self.im_files[i], self.partners[self.im_files[i]])
+        return self.reader.read(self.im_files[i], self.partners[self.im_files[i]] or None)
 
     def _target_size(self, original: tuple[int, int], rect_mode: bool, resize_short: bool) -> tuple[int, int]:
         """Return the (height, width) to which the host would resize."""
@@ -176,6 +176,7 @@ def build_paired_dataset(
     rect: bool = False,
     photometric: Augment | None = None,
     off: str = "",
+    kind: type[PairedYOLODataset] = PairedYOLODataset,
 ) -> PairedYOLODataset:
     """Build a paired data set from the host's arguments, as the host builds its own.
 
@@ -189,9 +190,10 @@ def build_paired_dataset(
         rect: Whether to use rectangular batches even if the arguments do not say so.
         photometric: Augmentation and drop-out of the infrared camera.
         off: Camera to blank, "visible" or "infrared"; empty for none.
+        kind: Class of the data set.
     """
     training = mode == "train"
-    return PairedYOLODataset(
+    return kind(
         img_path=as_written(img_path, data),
         imgsz=args.imgsz,
         batch_size=batch,

@@ -83,7 +83,9 @@ class Plan:
     seed: int
 
 
-def render_pair(seed: int, imgsz: int = 640, everything_visible: bool = False) -> SyntheticPair:
+def render_pair(
+    seed: int, imgsz: int = 640, everything_visible: bool = False, everything_infrared: bool = False
+) -> SyntheticPair:
     """Render the pair of a seed.
 
     Args:
@@ -91,6 +93,8 @@ def render_pair(seed: int, imgsz: int = 640, everything_visible: bool = False) -
         imgsz: Width in pixels, at least 32; the height is 4/5 of it.
         everything_visible: Show every object in both images; scene and boxes stay the same. What a detector reaches
             there is the upper limit of what it can reach by fusion.
+        everything_infrared: Show every object in the infrared image, those hidden from the visible camera in it alone:
+            pairs for which one camera is enough.
 
     Returns:
         The pair with 2 to 5 objects.
@@ -108,6 +112,9 @@ def render_pair(seed: int, imgsz: int = 640, everything_visible: bool = False) -
     plan = plan_scene(seed)
     if everything_visible:
         plan = replace(plan, objects=tuple(replace(item, shown_in="both") for item in plan.objects))
+    elif everything_infrared:
+        seen = {"visible": "both", "both": "both", "infrared": "infrared"}
+        plan = replace(plan, objects=tuple(replace(item, shown_in=seen[item.shown_in]) for item in plan.objects))
     visible, infrared = draw_scene(plan, imgsz)
     height, width = infrared.shape
     boxes = np.array([item.box_xyxy for item in plan.objects]) * height
@@ -216,6 +223,7 @@ def write_dataset(
     imgsz: int = 640,
     seed: int = 0,
     everything_visible: bool = False,
+    everything_infrared: bool = False,
 ) -> Path:
     """Write a data set of pairs in the layout of :class:`~metafusion_yolo.data.dataset.PairedYOLODataset`.
 
@@ -234,6 +242,7 @@ def write_dataset(
         imgsz: Width in pixels; the height is 4/5 of it.
         seed: Non-negative; another seed gives another data set.
         everything_visible: Show every object in both images, see :func:`render_pair`.
+        everything_infrared: Show every object in the infrared image, see there.
 
     Returns:
         Path of synthetic.yaml.
@@ -254,7 +263,7 @@ def write_dataset(
         index = csv.writer(file)
         index.writerow(("split", "file", "box", "class", "shown_in", "condition"))
         for split, i in TQDM(jobs, desc=f"Rendering {root.name}", disable=True if quick else None):
-            pair = render_pair(pair_seed(seed, split, i), imgsz, everything_visible)
+            pair = render_pair(pair_seed(seed, split, i), imgsz, everything_visible, everything_infrared)
             write_pair(root, f"{split}/{i:06d}", pair)
             rows = zip(pair.classes.tolist(), pair.shown_in, strict=True)
             index.writerows((split, f"{i:06d}", box, *row, pair.condition) for box, row in enumerate(rows))

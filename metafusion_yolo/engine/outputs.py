@@ -86,7 +86,7 @@ class Outputs:
             name = (self._names.of_image if fps is None else self._names.of_video)(result.path)
             if "fused" in files:
                 result.fused_path = files["fused"].add(name, result.image("fused"), fps)
-            if "weights" in files:
+            if "weights" in files and result.has_weights:
                 files["weights"].add(name, with_legend(result.image("weights")), fps)
         if "predictions.json" in files or "predictions.csv" in files:
             record = describe(result)

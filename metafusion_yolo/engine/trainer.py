@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from copy import copy
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import nn
 from ultralytics.models.yolo.detect import DetectionTrainer
@@ -16,7 +17,9 @@ from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.engine._host import INPUT_KEY, data_error, input_description
+from metafusion_yolo.engine._backends import INPUT_KEY
+from metafusion_yolo.engine._host import data_error, input_description, log_pictures
+from metafusion_yolo.engine.pictures import PAIRS, FilmStrip, plot_losses, plot_weights
 from metafusion_yolo.engine.validator import FusionDetectionValidator
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.fusion import STRIDE
@@ -32,6 +35,19 @@ class FusionDetectionTrainer(DetectionTrainer):
     """
 
     _phase: Phase | None = None
+    best_fitness: float | None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        pictures = {
+            "on_train_start": FusionDetectionTrainer._start_film,
+            "on_train_epoch_end": FusionDetectionTrainer._add_to_film,
+            "on_fit_epoch_end": log_pictures,  # after the film, and after the host's own loggers
+            "on_train_end": log_pictures,
+        }
+        for event, function in pictures.items():
+            if RANK in {-1, 0} and function not in self.callbacks[event]:  # a model shares them between its trainings
+                self.add_callback(event, function)
 
     def get_dataset(self) -> dict[str, Any]:
         """Find data-set YAMLs of the package too, read their cameras, and say in one line what is wrong."""
@@ -93,11 +109,15 @@ class FusionDetectionTrainer(DetectionTrainer):
         optimizer.param_groups[:] = groups
         return optimizer
 
+    def phase(self, epoch: int) -> Phase:
+        """Return the phase of an epoch, counted from 0."""
+        return _unwrap(self.model).config.schedule.phase(epoch, self.epochs)
+
     def _model_train(self) -> None:
         """Enter the phase of this epoch: freeze its frozen parts, batch norm included, and set the learning rates."""
         super()._model_train()
         model = _unwrap(self.model)
-        phase = model.config.schedule.phase(self.epoch, self.epochs)
+        phase = self.phase(self.epoch)
         model.joint = phase.joint
         for part, name, module in _modules(model):
             learns = part in phase.lr.learning and not any(x in f"{name}." for x in self.freeze_layer_names)
@@ -121,12 +141,35 @@ class FusionDetectionTrainer(DetectionTrainer):
     def validate(self) -> tuple[dict[str, float] | None, float | None]:
         """Pick no best checkpoint while the detector has not met the fused images yet."""
         metrics, fitness = super().validate()
-        schedule = _unwrap(self.model).config.schedule
-        phases = [schedule.phase(epoch, self.epochs) for epoch in range(self.epoch + 1)]
-        if not any(phase.trains_detector for phase in phases):
+        if not any(self.phase(epoch).trains_detector for epoch in range(self.epoch + 1)):
             self.best_fitness = None
             fitness = 0.0 if metrics is not None else None
         return metrics, fitness
+
+    # Pictures over the epochs ----------------------------------------------------------------------------------------
+    def _start_film(self) -> None:
+        """Choose the pairs to be shown, from the validation images."""
+        if not self.args.plots:
+            return
+        dataset = self.test_loader.dataset
+        chosen = sorted({*np.linspace(0, len(dataset) - 1, PAIRS).round().astype(int).tolist()})
+        self._shown = [dataset[i]["img"][None].float() / 255 for i in chosen]
+        self._film = FilmStrip(self.save_dir / "film", self._shown, self.epochs)
+
+    def _add_to_film(self) -> None:
+        """Show how the pairs are fused after this epoch."""
+        if not self.args.plots:
+            return
+        file = self._film.add(_unwrap(self.ema.ema).fusion, self.epoch + 1, self.save_dir / "film_strip.jpg")
+        if file:
+            self.on_plot(file)
+
+    def plot_metrics(self) -> None:
+        """Plot the losses by term and phase, and the last weight maps, beside the host's plot of all results."""
+        super().plot_metrics()
+        phases = [self.phase(epoch).name for epoch in range(self.epochs)]
+        self.on_plot(plot_losses(self.csv, phases, self.save_dir / "losses.png"))
+        self.on_plot(plot_weights(_unwrap(self.ema.ema).fusion, self._shown, self.save_dir / "fusion_weights.jpg"))
 
     # Plots -----------------------------------------------------------------------------------------------------------
     def plot_training_samples(self, batch: dict[str, Any], ni: int) -> None:

@@ -18,7 +18,7 @@ from ultralytics.utils import LOGGER
 from ultralytics.utils.torch_utils import get_num_params
 
 from metafusion_yolo.config import FusionConfig, nearest
-from metafusion_yolo.criterion import FusionDetectionLoss
+from metafusion_yolo.criterion import FusionDetectionLoss, restoration_loss
 from metafusion_yolo.losses import meta_loss
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
@@ -146,9 +146,15 @@ class FusionDetectionModel(DetectionModel):
         return output["fused"] if self.joint else output["fused"].detach()
 
     def loss(self, batch: dict[str, Any], preds: Any = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the joint loss of a batch of pairs, or the host's of images that count as fused already."""
+        """Return the joint loss of a batch of pairs, or the host's of images that count as fused already.
+
+        With `clean` in the batch, the luminance that the pair should be fused to, no detector and no label has a part
+        in it: see :mod:`metafusion_yolo.nn.universal`.
+        """
         if getattr(self, "criterion", None) is None:
             self.criterion = self.init_criterion()
+        if "clean" in batch:
+            return restoration_loss(self.fuse_images(batch["img"]), batch["clean"], self.config.gains)
         if preds is None:
             preds = self._predict_once(batch["img"])
         raw = preds[1] if isinstance(preds, tuple) else preds

@@ -61,17 +61,22 @@ def test_without_results_there_is_no_table(go, capsys) -> None:
 
 def test_two_settings_do_not_share_a_folder(go) -> None:
     go("--table")
-    with pytest.raises(SystemExit, match=r"results of another setting \(epochs 1 -> 3\); give another --out"):
+    with pytest.raises(
+        SystemExit, match=r"results of another setting \(epochs 1 -> 3\); name another folder, or remove it"
+    ):
         go("--table", "--epochs", "3")
 
 
 def test_the_rows_are_model_yamls_that_load() -> None:
     from rows import ROWS
-    from training import model_yaml
 
+    from metafusion_yolo.compare.training import model_yaml
     from metafusion_yolo.config import FusionConfig
 
-    configs = {name: FusionConfig.from_dict(model_yaml(row.model, row.fusion)["fusion"]) for name, row in ROWS.items()}
+    configs = {
+        name: FusionConfig.from_dict(model_yaml(row.model or "metafusion-yolov8n.yaml", row.fusion)["fusion"])
+        for name, row in ROWS.items()
+    }
     assert {configs[name].method for name in ("visible", "infrared", "average", "maximum")} == {
         "visible",
         "infrared",

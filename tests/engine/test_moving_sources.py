@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -106,9 +109,11 @@ def test_live_cameras_leave_fused_videos_and_a_record_of_each_pair(tmp_path):
         camera.kill()
 
 
-def test_sources_that_do_not_move_have_no_report(videos):
+def test_only_sources_that_move_have_a_report(videos):
     model = MetaFusionYOLO("metafusion-yolov8n.yaml")
     assert model.sync_report is None
+    model.predict(videos[0], infrared=videos[1], imgsz=64, verbose=False)
+    assert model.sync_report.visible.matched == model.sync_report.infrared.matched == 6
     visible, infrared = next(moving_pairs(1, imgsz=64))
     model.predict(visible, infrared=infrared, imgsz=64, verbose=False)
     assert model.sync_report is None
@@ -166,8 +171,23 @@ def test_wrong_rule(capsys, videos, word, message):
     assert message in refusal(capsys, "predict", *MODEL, f"source={videos[0]}", f"infrared={videos[1]}", word)
 
 
-def test_no_permission_to_write(capsys, videos, tmp_path):
-    (tmp_path / "file").touch()
-    project = tmp_path / "file" / "runs"
-    message = refusal(capsys, "predict", *MODEL, f"source={videos[0]}", f"infrared={videos[1]}", f"project={project}")
-    assert str(tmp_path / "file") in message
+@pytest.fixture
+def locked() -> Iterator[Path]:
+    """Return a folder of videos that may not be written to; root, to whom nothing is refused, gives up its rights."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "locked"
+        folder.mkdir()
+        write_videos(folder, list(moving_pairs(2, imgsz=64)))
+        Path(name).chmod(0o755)
+        folder.chmod(0o555)
+        if os.getuid() == 0:
+            os.seteuid(65534)
+        yield folder
+        os.seteuid(os.getuid())
+        folder.chmod(0o755)
+
+
+def test_no_permission_to_write(capsys, locked):
+    source = [f"source={locked / 'visible.avi'}", f"infrared={locked / 'infrared.avi'}"]
+    message = refusal(capsys, "predict", *MODEL, *source, f"project={locked / 'runs'}")
+    assert message == f"metafusion: error: Permission denied: '{locked / 'runs'}'"

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from metafusion_yolo import __version__
 from metafusion_yolo.data.check.findings import SEVERITIES, Finding
@@ -22,8 +21,9 @@ from metafusion_yolo.data.check.sequences import (
 )
 from metafusion_yolo.data.check.thumbnails import can_be_shown, picture_case
 from metafusion_yolo.data.reading import PairReader
+from metafusion_yolo.pages import write_html
 
-TEMPLATE = "report.html.j2"
+TEMPLATE = Path(__file__).with_name("report.html.j2")
 PICTURED = 4  # cases of a finding that are shown with pictures
 LISTED = 30  # cases of a finding that are named
 SEQUENCES = 100  # rows of the table
@@ -42,16 +42,10 @@ def write_page(report: Report, file: str | Path) -> Path:
     Returns:
         Its path.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["sum_values"] = lambda counts: sum(counts.values())
     reader = PairReader(report.source.rig)
-    page = environment.get_template(TEMPLATE).render(
+    return write_html(
+        TEMPLATE,
+        file,
         report=report,
         version=__version__,
         counts={severity: report.count(severity) for severity in SEVERITIES},
@@ -62,10 +56,6 @@ def write_page(report: Report, file: str | Path) -> Path:
         sequences=_sequences(report),
         hidden=max(0, len(report.sequences) - SEQUENCES),
     )
-    path = Path(file)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
-    return path
 
 
 def _finding(report: Report, finding: Finding, reader: PairReader) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import numpy as np
 from metafusion_yolo.data.check.findings import Case
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import PairReader, read_counts, read_visible
+from metafusion_yolo.pages import data_uri
 
 WIDTH = 320  # pixels
-QUALITY = 80  # of the JPEG
 YELLOW, RED = (255, 214, 10), (255, 40, 40)
 CANNY = (60, 160)  # thresholds of the edges that are drawn over a visible image
 
@@ -36,7 +35,10 @@ def _pictures(
 ) -> Iterator[Picture]:
     for name, file, read in (("visible", pair[0], _visible), ("infrared", pair[1], _infrared)):
         if file:
-            yield name, _encode(_with_boxes(_shrink(image), boxes)) if (image := read(file, reader)) is not None else ""
+            yield (
+                name,
+                data_uri(_with_boxes(_shrink(image), boxes)) if (image := read(file, reader)) is not None else "",
+            )
 
 
 def _visible(file: str, reader: PairReader) -> np.ndarray | None:
@@ -67,7 +69,7 @@ def _overlay(pair: tuple[str, str], reader: PairReader) -> str:
         return ""
     shown = np.repeat(cv2.cvtColor(stacked[..., :3], cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     shown[cv2.Canny(np.ascontiguousarray(stacked[..., 3]), *CANNY) > 0] = RED
-    return _encode(shown)
+    return data_uri(shown)
 
 
 def _shrink(image: np.ndarray) -> np.ndarray:
@@ -82,11 +84,6 @@ def _with_boxes(image: np.ndarray, boxes_xywhn: tuple[tuple[float, ...], ...]) -
         high = round((x + w / 2) * width) + 1, round((y + h / 2) * height) + 1
         cv2.rectangle(image, low, high, YELLOW, 2)
     return image
-
-
-def _encode(image: np.ndarray) -> str:
-    content = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
-    return "data:image/jpeg;base64," + base64.b64encode(content.tobytes()).decode()
 
 
 def can_be_shown(case: Case) -> bool:

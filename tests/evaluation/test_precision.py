@@ -14,7 +14,7 @@ def image(hits: list[bool], cls: int = 0, boxes: int = 2, confidence: float = 0.
 
 
 def test_all_found_is_100_and_a_class_never_found_0() -> None:
-    from precision import average_precision
+    from metafusion_yolo.evaluation.precision import average_precision
 
     ap = average_precision([image([True, True]), image([], cls=2)], NAMES)
     assert ap["person"] == pytest.approx(99.5, abs=0.1)  # the host's interpolation ends just below 100
@@ -22,7 +22,7 @@ def test_all_found_is_100_and_a_class_never_found_0() -> None:
 
 
 def test_detections_are_ranked_over_all_images() -> None:
-    from precision import average_precision
+    from metafusion_yolo.evaluation.precision import average_precision
 
     sure, unsure = image([True, True]), image([False, False], boxes=0, confidence=0.3)
     wrong = image([False, False], boxes=0, confidence=0.99)
@@ -30,7 +30,7 @@ def test_detections_are_ranked_over_all_images() -> None:
 
 
 def test_the_bootstrap_draws_the_same_images_for_every_row() -> None:
-    from precision import interval, resampled
+    from metafusion_yolo.evaluation.precision import interval, resampled
 
     good, bad = image([True, True]), image([False])
     rows = [resampled([[good], [bad], [good], [bad]], {0: "p"}, 50) for _ in range(2)]
@@ -41,7 +41,7 @@ def test_the_bootstrap_draws_the_same_images_for_every_row() -> None:
 
 
 def test_the_seeds_of_an_image_are_drawn_together() -> None:
-    from precision import resampled
+    from metafusion_yolo.evaluation.precision import resampled
 
     values = resampled([[image([True, True]), image([])]] * 3, {0: "p"}, 5)["mAP50"]
     assert values.std() == 0
@@ -50,7 +50,7 @@ def test_the_seeds_of_an_image_are_drawn_together() -> None:
 
 @pytest.mark.parametrize(("share", "missing"), [(0.0, 0), (0.25, 2), (0.5, 4), (1.0, 8)])
 def test_a_share_of_the_pairs_lacks_each_camera_in_turn(share, missing) -> None:
-    from precision import with_missing
+    from metafusion_yolo.evaluation.precision import with_missing
 
     views = [[{"view": view} for _ in range(8)] for view in ("both", "visible", "infrared")]
     seen = [evaluation["view"] for evaluation in with_missing(*views, share)]

@@ -21,7 +21,7 @@ def drive(tmp_path) -> list[Path]:
 
 
 def test_a_block_ends_where_the_frame_numbers_jump(drive) -> None:
-    from folds import blocks_of
+    from metafusion_yolo.compare.folds import blocks_of
 
     assert [len(block) for block in blocks_of(drive[::-1])] == [3] * 6
     assert [len(block) for block in blocks_of(drive, gap=200)] == [18]
@@ -29,7 +29,7 @@ def test_a_block_ends_where_the_frame_numbers_jump(drive) -> None:
 
 
 def test_every_image_is_in_one_fold_and_no_block_is_split(drive) -> None:
-    from folds import blocks_of, folds_of
+    from metafusion_yolo.compare.folds import blocks_of, folds_of
 
     folds = folds_of(drive, 3, (0, 2))
     assert sorted(image for fold in folds for image in fold) == sorted(drive)
@@ -38,7 +38,7 @@ def test_every_image_is_in_one_fold_and_no_block_is_split(drive) -> None:
 
 
 def test_images_and_boxes_are_spread(drive) -> None:
-    from folds import counts, folds_of
+    from metafusion_yolo.compare.folds import counts, folds_of
 
     loads = np.array([sum(counts(image, (0, 2)) for image in fold) for fold in folds_of(drive, 3, (0, 2))])
     assert (loads[:, 0] == 6).all()
@@ -47,6 +47,6 @@ def test_images_and_boxes_are_spread(drive) -> None:
 
 
 def test_the_order_of_the_images_does_not_matter(drive) -> None:
-    from folds import folds_of
+    from metafusion_yolo.compare.folds import folds_of
 
     assert folds_of(drive, 3, (0, 2)) == folds_of(drive[::-1], 3, (0, 2))

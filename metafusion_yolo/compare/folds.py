@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from ultralytics.data.utils import img2label_paths
 
 
 def blocks_of(images: Sequence[Path], gap: int = 60) -> list[list[Path]]:
@@ -29,8 +30,7 @@ def blocks_of(images: Sequence[Path], gap: int = 60) -> list[list[Path]]:
 
 def counts(image: Path, classes: Sequence[int]) -> np.ndarray:
     """Return 1 and the boxes of each class of an image, (1 + classes,)."""
-    parts = ["labels" if part == "images" else part for part in image.parts]
-    label = Path(*parts).with_suffix(".txt")
+    label = Path(img2label_paths([str(image)])[0])
     found = [int(line.split()[0]) for line in label.read_text().splitlines() if line.strip()] if label.exists() else []
     return np.array([1, *(found.count(c) for c in classes)])
 
@@ -49,10 +49,10 @@ def folds_of(images: Sequence[Path], number: int, classes: Sequence[int], gap: i
     Returns:
         The images of each fold, sorted.
     """
-    total = np.maximum(sum(counts(image, classes) for image in images), 1)
+    total = np.maximum(np.sum([counts(image, classes) for image in images], 0), 1)
     load = np.zeros((number, len(total)))
     folds: list[list[Path]] = [[] for _ in range(number)]
-    sized = [(sum(counts(image, classes) for image in block), block) for block in blocks_of(images, gap)]
+    sized = [(np.sum([counts(image, classes) for image in b], 0), b) for b in blocks_of(images, gap)]
     for count, block in sorted(sized, key=lambda item: (-item[0][1:].sum(), item[1])):
         rise = (((load + count) / total) ** 2 - (load / total) ** 2).sum(1)
         best = int(rise.argmin())

@@ -1,0 +1,182 @@
+"""Does fusion help detection on these pairs, and which way? `metafusion compare`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from ultralytics.data.utils import check_det_dataset, img2label_paths
+from ultralytics.utils import LOGGER
+from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
+
+from metafusion_yolo.compare.budget import Setting, cores, find_budget
+from metafusion_yolo.compare.page import write_report
+from metafusion_yolo.compare.rows import COMPARED
+from metafusion_yolo.compare.runs import Run, as_arrays, do_missing, read_results, remember
+from metafusion_yolo.compare.training import (
+    TRAINERS,
+    evaluate,
+    host_arguments,
+    images_in,
+    link_fold,
+    load_last,
+    original,
+    train_row,
+)
+from metafusion_yolo.compare.verdict import Table, Verdict, recommend, tabulate
+from metafusion_yolo.data.reading import image_size
+from metafusion_yolo.nn.fusion import STRIDE
+from metafusion_yolo.nn.tasks import load_model_yaml
+from metafusion_yolo.resources import find_data_yaml
+
+__all__ = ["Table", "Verdict", "run_compare"]
+
+
+def run_compare(
+    data: str | Path,
+    budget: str = "quick",
+    pretrained: str | bool = False,
+    model: str = "metafusion-yolov8n.yaml",
+    epochs: int | None = None,
+    imgsz: int | None = None,
+    batch: int = 8,
+    folds: int = 0,
+    seeds: int | None = None,
+    device: str | None = None,
+    jobs: int | None = None,
+    project: str | Path = "runs",
+    name: str = "compare",
+) -> tuple[Verdict, Path]:
+    """Train every row of :data:`~metafusion_yolo.compare.rows.COMPARED` alike, test it, recommend one, write a report.
+
+    Each run leaves its result in `project/name`; called again with the same setting, only what is missing is done.
+
+    Args:
+        data: The data-set YAML of labelled pairs.
+        budget: "quick", "normal" or "full", see :data:`~metafusion_yolo.compare.budget.BUDGETS`.
+        pretrained: Detector checkpoint that every row starts from; False for random weights.
+        model: Model YAML of the fused rows, whose detector is that of all rows.
+        epochs: Epochs of every row instead of those of the budget.
+        imgsz: Image size in pixels instead of that of the budget.
+        batch: Batch size.
+        folds: Folds of whole blocks of neighbouring frames to test every pair once; 0 for the data set's own split.
+        seeds: Trainings of every row instead of those of the budget.
+        device: As for the host.
+        jobs: Runs at a time; None for one a core, or one on a GPU.
+        project: Folder of the runs.
+        name: Name of this comparison.
+
+    Returns:
+        The verdict and the path of the HTML report; compare.json lies beside it.
+
+    Raises:
+        FileNotFoundError: If the data set, the model YAML or the checkpoint does not exist.
+        ValueError: For an unknown budget, a number below its least, results of another setting in the folder, a data
+            set without labels, or a run that failed; its log says why.
+    """
+    chosen = find_budget(budget)
+    least = {"epochs": (epochs, 1), "imgsz": (imgsz, STRIDE), "batch": (batch, 1), "folds": (folds, 0)}
+    for key, (value, low) in {**least, "seeds": (seeds, 1), "jobs": (jobs, 1)}.items():
+        if value is not None and value < low:
+            raise ValueError(f"{key} must be a whole number >= {low}, not {value}")
+    if folds == 1:
+        raise ValueError("folds=1 leaves nothing to train with; give 2 or more, or 0 for the data set's own split")
+    start = _find_checkpoint(pretrained)
+    load_model_yaml(model)
+    description = _describe(data)
+    setting = Setting(
+        data=str(Path(find_data_yaml(data)).absolute()),
+        pretrained=str(Path(start).absolute()) if start else "",
+        epochs=epochs or chosen.epochs,
+        imgsz=imgsz or _image_size(description, chosen.imgsz),
+        batch=batch,
+        folds=folds,
+        model=model,
+        device=None if device is None else str(device),
+        pairs=chosen.pairs,
+    )
+    out = Path(project).absolute() / name
+    remember(setting, out)
+    runs = [
+        Run(row, fold, seed, str(out))
+        for seed in range(seeds or chosen.seeds)
+        for fold in range(max(folds, 1))
+        for row in sorted(COMPARED, key=lambda row: -COMPARED[row].universal)  # the longest first
+    ]
+    on_gpu = torch.cuda.is_available() and device != "cpu"
+    LOGGER.info(f"{len(runs)} runs of {setting.epochs} epochs at {setting.imgsz} px, results in {out}")
+    if not start:
+        LOGGER.info("All rows start from random weights; pretrained=yolov8n.pt is a better start for real pairs")
+    began = time.monotonic()
+    failed = do_missing(setting, [runs], jobs or (1 if on_gpu else cores()), train_and_test, LOGGER.info)
+    if failed:
+        raise ValueError(f"{len(failed)} of {len(runs)} runs failed, {failed[0].file.stem} first; see {failed[0].log}")
+    table = tabulate(_arrays(out), description["names"], chosen.resamples)
+    verdict = recommend(table)
+    content = {
+        "recommendation": asdict(verdict),
+        "setting": {**asdict(setting), "budget": budget},
+        "images": table.images,
+        "seeds": table.seeds,
+        "best single camera": table.single,
+        "rows": {row: {m: asdict(e) for m, e in measures.items()} for row, measures in table.measures.items()},
+        "mAP50 differences": {f"{a} - {b}": asdict(e) for (a, b), e in table.between.items()},
+    }
+    (out / "compare.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    page = write_report(out, table, verdict, setting, budget, description["names"], time.monotonic() - began)
+    return verdict, page
+
+
+def train_and_test(setting: Setting, run: Run) -> dict[str, Any]:
+    """Do one run: train its row and return what was found in each image, by view and path."""
+    row = COMPARED[run.row]
+    files = run.folder / "data"
+    data = link_fold(setting, run.fold, files)
+    checkpoint = train_row(setting, row, run.seed, run.folder, data, TRAINERS[row.baseline])
+    model, host = load_last(checkpoint), host_arguments(setting, run.folder, data)
+    views = {view: evaluate(model, host, view) for view in row.views}
+    return {view: {original(files, link): image for link, image in images.items()} for view, images in views.items()}
+
+
+def _find_checkpoint(pretrained: str | bool) -> str:
+    """Return the path of a checkpoint, one of the host's own downloaded as in training; empty for none."""
+    name = str(pretrained) if pretrained else ""
+    if name in GITHUB_ASSETS_NAMES and not Path(name).is_file():
+        try:
+            name = attempt_download_asset(name)
+        except OSError as error:
+            raise FileNotFoundError(f"no checkpoint '{name}' here, and it cannot be downloaded") from error
+    if name and not Path(name).is_file():
+        raise FileNotFoundError(f"no checkpoint '{name}'; give the path of one, such as yolov8n.pt, or leave it out")
+    return name
+
+
+def _describe(data: str | Path) -> dict[str, Any]:
+    """Read the data-set YAML as training would."""
+    file = find_data_yaml(data)
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"no data-set YAML '{data}'; give the one that describes the labelled pairs")
+    description = check_det_dataset(file, autodownload=False)
+    for split in ("train", "val"):
+        if not any(Path(label).is_file() for label in img2label_paths(images_in(description, split))):
+            raise ValueError(f"no labels for '{split}:' of '{data}'; a comparison of detectors needs labelled pairs")
+    return description
+
+
+def _image_size(description: dict[str, Any], largest: int) -> int:
+    """Return the size of the first image, as a multiple of the stride, no larger than the budget has it."""
+    longest = max(image_size(images_in(description, "val")[0]))
+    return min(largest, -(-longest // STRIDE) * STRIDE)
+
+
+def _arrays(out: Path) -> Mapping[str, Mapping[str, Sequence[Any]]]:
+    """Return the results of all rows with both cameras, as the precision is computed from them."""
+    return {
+        row: {image: [as_arrays(e) for e in found] for image, found in read_results(out, row)["both"].items()}
+        for row in COMPARED
+    }

@@ -1,0 +1,72 @@
+"""Early fusion, the simplest rival of image fusion: a stock detector whose first convolution reads both cameras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from ultralytics.nn.tasks import DetectionModel
+
+from metafusion_yolo.config import FusionConfig
+from metafusion_yolo.engine._backends import INPUT_KEY
+from metafusion_yolo.engine._host import input_description
+from metafusion_yolo.engine.trainer import FusionDetectionTrainer
+from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.nn.tasks import load_model_yaml
+
+CONFIG = FusionConfig.from_dict(
+    {
+        "method": "average",
+        "augment": {"modality_dropout": 0.0},
+        "schedule": {"warmup": {"fraction": 0.0}, "joint": {"fraction": 1.0}, "finetune": {"fraction": 0.0}},
+    }
+)
+
+
+class EarlyFusionModel(DetectionModel):
+    """A stock detector whose first convolution reads R, G, B and IR.
+
+    The kernels of a checkpoint are kept for R, G and B; IR starts with their mean, and all are scaled by 3/4, so that
+    a grey pair gives what a grey image gave.
+    """
+
+    config = CONFIG
+    joint = True
+
+    def __init__(self, cfg: dict[str, Any], nc: int, verbose: bool = False) -> None:
+        super().__init__(cfg, ch=NUM_CHANNELS, nc=nc, verbose=verbose)
+
+    def load(self, weights: Any, verbose: bool = True) -> None:
+        """Widen the stem of the checkpoint."""
+        super().load(weights, verbose)
+        with torch.no_grad():
+            stem = self.model[0].conv.weight
+            stem[:, 3] = stem[:, :3].mean(1)
+            stem *= 3 / 4
+
+
+class BaselineTrainer(FusionDetectionTrainer):
+    """Trains a detector that is no image fusion on pairs, by the losses of the host alone."""
+
+    model_class: type[DetectionModel]
+
+    def get_model(self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True) -> Any:
+        """Build the detector that the fused one's YAML names, and load a stock checkpoint."""
+        model = self.set_model_names_for_load(self.model_class(load_model_yaml(cfg), nc=self.data["nc"]))
+        if weights:
+            model.load(weights, verbose)
+        model.yaml[INPUT_KEY] = input_description(self._rig)
+        return model
+
+
+class EarlyFusionTrainer(BaselineTrainer):
+    """Trains :class:`EarlyFusionModel`."""
+
+    model_class = EarlyFusionModel
+
+
+torch.serialization.add_safe_globals([EarlyFusionModel])  # which its own checkpoints hold
+
+
+torch.serialization.add_safe_globals([EarlyFusionModel])  # which its own checkpoints hold

@@ -1,0 +1,147 @@
+"""The report of a comparison as one HTML file: recommendation, table, intervals, example pairs."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from metafusion_yolo import __version__
+from metafusion_yolo.compare.budget import Setting
+from metafusion_yolo.compare.pictures import Tile, most_telling, picture_pair
+from metafusion_yolo.compare.rows import BOTH, COMPARED
+from metafusion_yolo.compare.runs import Run, read_results
+from metafusion_yolo.compare.verdict import Estimate, Table, Verdict
+from metafusion_yolo.data.pairs import expected_by_rule, find_partners
+from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.pages import write_html
+
+TEMPLATE = Path(__file__).with_name("report.html.j2")
+EXAMPLES = 4
+WIDTH, LINE, LEFT, RIGHT, TOP, BOTTOM = 420, 26, 84, 14, 6, 34  # units of a plot; about pixels on a phone
+
+
+def write_report(
+    out: Path,
+    table: Table,
+    verdict: Verdict,
+    setting: Setting,
+    budget: str,
+    names: dict[int, str],
+    seconds: float,
+) -> Path:
+    """Write report.html into the folder of a comparison.
+
+    Args:
+        out: The folder, with the results of all runs.
+        table: What the rows reached.
+        verdict: The recommendation.
+        setting: What all rows shared.
+        budget: Name of the budget.
+        names: Class names.
+        seconds: How long this call took.
+
+    Returns:
+        The path of the report.
+    """
+    results = {run.stem: json.loads(run.read_text(encoding="utf-8")) for run in out.glob("*-fold*-seed*.json")}
+    trained = sum(result["seconds"] for result in results.values())
+    gaps = {row: table.between[row, table.single] for row in COMPARED if row != table.single}
+    classes = [m for m in next(iter(table.measures.values())) if m not in ("mAP50", "mAP50-95")]
+    minutes = {
+        row: sum(result["seconds"] for stem, result in results.items() if stem.startswith(f"{row}-fold")) / 60
+        for row in COMPARED
+    }
+    return write_html(
+        TEMPLATE,
+        out / "report.html",
+        version=__version__,
+        rows=COMPARED,
+        table=table,
+        classes=classes,
+        verdict=verdict,
+        gaps=gaps,
+        minutes=minutes,
+        setting=setting,
+        budget=budget,
+        names=names,
+        trained=trained / 60,
+        seconds=seconds,
+        plots=[
+            ("mAP50, percent", intervals({row: table.measures[row]["mAP50"] for row in COMPARED}, "mAP50, %")),
+            (
+                f"mAP50 above {COMPARED[table.single].title}",
+                intervals(gaps, "points; an interval that holds 0 is not resolved", zero=True),
+            ),
+        ],
+        examples=_examples(out, setting),
+    )
+
+
+def intervals(estimates: dict[str, Estimate], label: str, zero: bool = False) -> str:
+    """Draw values with their intervals, one a line.
+
+    Args:
+        estimates: By name of the line.
+        label: What the values are, with their unit.
+        zero: Whether 0 is to be on the scale, with a line.
+
+    Returns:
+        An `<svg>` element, coloured by the style sheet of the page.
+    """
+    values = [v for e in estimates.values() for v in (e.low, e.high)] + ([0.0] if zero else [])
+    low, high = min(values), max(values)
+    margin = max(0.05 * (high - low), 0.5)
+    low, high = low - margin, high + margin
+    height = TOP + LINE * len(estimates) + BOTTOM
+    base = height - BOTTOM
+
+    def place(value: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (value - low) / (high - low)
+
+    parts = [f'<path class="axis" d="M{LEFT} {base}H{WIDTH - RIGHT}"/>']
+    if zero:
+        parts.append(f'<path class="limit" d="M{place(0):.1f} {TOP}V{base}"/>')
+    for i, (name, e) in enumerate(estimates.items()):
+        y = TOP + LINE * (i + 0.5)
+        parts.append(
+            f'<g class="estimate"><title>{escape(name)}: {e.text} ({e.range})</title>'
+            f'<path d="M{place(e.low):.1f} {y}H{place(e.high):.1f}"/>'
+            f'<circle cx="{place(e.value):.1f}" cy="{y}" r="4"/></g>'
+        )
+        parts.append(f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{escape(name)}</text>')
+    step = next(s for s in (0.5, 1, 2, 5, 10, 20, 50, 100) if (high - low) / s <= 8)
+    tick = step * -(-low // step)
+    while tick <= high:
+        parts.append(f'<text x="{place(tick):.1f}" y="{base + 13}" text-anchor="middle">{tick:g}</text>')
+        tick += step
+    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{height - 5}" text-anchor="middle">{escape(label)}</text>')
+    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'
+
+
+def _examples(out: Path, setting: Setting) -> list[tuple[str, list[Tile]]]:
+    """Return name and pictures of the pairs on which the rows differ most, of the first seed."""
+    found: dict[str, dict[str, Any]] = {
+        row: {image: entries[0] for image, entries in read_results(out, row)[BOTH].items()} for row in COMPARED
+    }
+    rig = Rig.of_file(setting.data)
+    chosen = []
+    for image in most_telling(found, EXAMPLES):
+        partners, _ = find_partners([image], expected_by_rule(rig.pairing), False)
+        fold = _fold_of(out, setting, image)
+        checkpoints = {row: Run(row, fold, 0, str(out)).folder / "train" / "weights" / "last.pt" for row in COMPARED}
+        tiles = picture_pair(
+            image, partners[image], rig, {row: found[row][image] for row in COMPARED}, checkpoints, setting.imgsz
+        )
+        chosen.append((Path(image).name, tiles))
+    return chosen
+
+
+def _fold_of(out: Path, setting: Setting, image: str) -> int:
+    """Return the fold on which an image was tested."""
+    row = next(iter(COMPARED))
+    for fold in range(max(1, setting.folds)):
+        if image in json.loads(Run(row, fold, 0, str(out)).file.read_text(encoding="utf-8"))["views"][BOTH]:
+            return fold
+    raise ValueError(f"'{image}' was not tested in '{out}'")

@@ -1,0 +1,68 @@
+"""What is compared: each row is a training, by its changes to the `fusion:` section of the shipped model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+FLAT = {"warmup": {"fraction": 0.0}, "joint": {"fraction": 1.0}, "finetune": {"fraction": 0.0}}
+UNDROPPED = {"augment": {"modality_dropout": 0.0}}
+BOTH = "both"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: a training, and the ways in which its checkpoint is evaluated.
+
+    Attributes:
+        meaning: What it is, for the table.
+        fusion: Changes to the `fusion:` section of the model YAML.
+        model: The model YAML, without a scale letter; empty for the one that is compared.
+        baseline: Name of a detector without image fusion, such as "early"; empty for a fused one.
+        universal: Whether the front-end is first trained by itself, without labels, and then frozen.
+        needs: Rows whose checkpoints of the same fold and seed it needs.
+        views: Evaluations: cameras that are on.
+        title: Its name in a sentence.
+    """
+
+    meaning: str
+    fusion: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
+    baseline: str = ""
+    universal: bool = False
+    needs: tuple[str, ...] = ()
+    views: tuple[str, ...] = (BOTH,)
+    title: str = ""
+
+
+def rule(method: str) -> dict[str, Any]:
+    """Return the section of a fixed fusion rule: stock detector, host's loss, no camera ever blanked."""
+    return {"method": method, "schedule": FLAT, "gains": {"meta": 0.0}, **UNDROPPED}
+
+
+FROZEN = {
+    "schedule": {**FLAT, "joint": {"fraction": 1.0, "lr": {"fusion": 0.0}, "joint": False}},
+    "augment": {"modality_dropout": 0.0, "share_jitter": 0.0},
+}
+VISIBLE, INFRARED, AVERAGE, EARLY, UNIVERSAL, GUIDED = (
+    "visible",
+    "infrared",
+    "average",
+    "early",
+    "universal",
+    "guided",
+)
+COMPARED = {
+    VISIBLE: Row("the detector on the visible image", rule("visible"), title="the visible camera alone"),
+    INFRARED: Row("the detector on the infrared image", rule("infrared"), title="the infrared camera alone"),
+    AVERAGE: Row("the detector on the mean of both images", rule("average"), title="the average image"),
+    EARLY: Row("the detector with a stem of four channels", baseline="early", title="early fusion"),
+    UNIVERSAL: Row(
+        "fusion learned without labels, frozen, and the detector on its images",
+        FROZEN,
+        universal=True,
+        title="universal fusion",
+    ),
+    GUIDED: Row("fusion and detector trained together, the full model", title="detection-guided fusion"),
+}

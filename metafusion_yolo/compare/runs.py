@@ -1,0 +1,150 @@
+"""The runs of a comparison: each in a process of its own, each leaving one JSON file, so that all can be resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metafusion_yolo.compare.budget import Setting, cores
+from metafusion_yolo.evaluation.precision import Image, average_precision
+
+Work = Callable[[Setting, "Run"], dict[str, Any]]  # returns the images of each view by name, as they are written
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of a row."""
+
+    row: str
+    fold: int
+    seed: int
+    out: str
+
+    @property
+    def file(self) -> Path:
+        """Its result."""
+        return Path(self.out) / f"{self.row}-fold{self.fold}-seed{self.seed}.json"
+
+    @property
+    def folder(self) -> Path:
+        """Where it trains."""
+        return Path(self.out) / "runs" / self.file.stem
+
+    @property
+    def log(self) -> Path:
+        """What it said."""
+        return self.file.with_suffix(".log")
+
+
+def remember(setting: Setting, out: Path) -> None:
+    """Write the setting beside the results.
+
+    Raises:
+        ValueError: If the folder holds results of another setting.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    file, now = out / "setting.json", json.loads(json.dumps(asdict(setting)))
+    if file.exists() and (before := json.loads(file.read_text(encoding="utf-8"))) != now:
+        changed = ", ".join(f"{k} {before.get(k)} -> {v}" for k, v in now.items() if before.get(k) != v)
+        raise ValueError(f"'{out}' holds results of another setting ({changed}); name another folder, or remove it")
+    file.write_text(json.dumps(now), encoding="utf-8")
+
+
+def do_missing(
+    setting: Setting, batches: Sequence[Sequence[Run]], jobs: int, work: Work, say: Callable[[str], None]
+) -> list[Run]:
+    """Do every run that has no result yet, and say after each how long the rest will take.
+
+    Args:
+        setting: What all runs share.
+        batches: Runs; those of a batch start when the batches before it are done.
+        jobs: Runs at a time.
+        work: What a run does.
+        say: Where to say it.
+
+    Returns:
+        The runs that failed.
+    """
+    todo = [[run for run in batch if not run.file.exists()] for batch in batches]
+    total, seconds = sum(map(len, todo)), []
+    kept = sum(map(len, batches)) - total
+    if kept:
+        say(f"{kept} finished runs are kept, {total} to go")
+    failed = []
+    for batch in todo:
+        with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=end_with_parent) as pool:
+            futures = {pool.submit(do_logged, setting, run, jobs, work): run for run in batch}
+            try:
+                for future in as_completed(futures):
+                    run, error = futures[future], future.exception()
+                    score, took = (0.0, 0.0) if error else future.result()
+                    seconds.append(took)
+                    left = sum(seconds) / len(seconds) * (total - len(seconds)) / jobs / 60
+                    failed += [run] if error else []
+                    outcome = f"failed: {error}, see {run.log}" if error else f"mAP50 {score:.1f}"
+                    say(f"[{len(seconds)}/{total}] {run.file.stem}: {outcome}; about {left:.0f} min left")
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    return failed
+
+
+def do_logged(setting: Setting, run: Run, jobs: int, work: Work) -> tuple[float, float]:
+    """Do a run with its output in a log file; return its mAP50 in percent, and the seconds that it took."""
+    log = os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    import cv2
+    import torch
+
+    threads = max(1, cores() // jobs)
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    begin = time.monotonic()
+    views = work(setting, run)
+    part = run.file.with_suffix(".part")
+    seconds = round(time.monotonic() - begin, 1)
+    content = {"seconds": seconds, "views": views}
+    part.write_text(json.dumps(content), encoding="utf-8")
+    part.replace(run.file)
+    images = [as_arrays(image) for image in next(iter(views.values())).values()]
+    classes = setting.classes or sorted({c for image in images for c in image["target_cls"].astype(int).tolist()})
+    return (average_precision(images, {c: str(c) for c in classes})["mAP50"] if classes else 0.0), seconds
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it has ended, lest two do the same run after a restart."""
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def as_arrays(image: dict[str, Any]) -> Image:
+    """Return the evaluation of one image as it was before it was written."""
+    tp = np.array(image["tp"], bool).reshape(-1, 10)
+    return {**{key: np.array(image[key], float) for key in ("conf", "pred_cls", "target_cls")}, "tp": tp}
+
+
+def read_results(out: Path, row: str) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Return what the runs of a row found, by view and image, one entry a seed."""
+    results: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for file in sorted(out.glob(f"{row}-fold*-seed*.json")):
+        for view, images in json.loads(file.read_text(encoding="utf-8"))["views"].items():
+            for name, image in images.items():
+                results.setdefault(view, {}).setdefault(name, []).append(image)
+    return results

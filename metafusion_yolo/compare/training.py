@@ -1,0 +1,225 @@
+"""One run of a comparison: links a fold, trains a row on it, and evaluates the last checkpoint image by image.
+
+The last checkpoint counts, not the best one, which would be chosen on the images it is judged by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch import nn
+from ultralytics.data.utils import check_det_dataset, img2label_paths
+from ultralytics.nn.tasks import load_checkpoint
+
+from metafusion_yolo.compare.budget import Setting
+from metafusion_yolo.compare.early import EarlyFusionTrainer
+from metafusion_yolo.compare.folds import folds_of
+from metafusion_yolo.compare.rows import Row
+from metafusion_yolo.data.listing import as_written, list_images
+from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
+from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.engine.trainer import FusionDetectionTrainer
+from metafusion_yolo.engine.universal import UniversalFusionTrainer
+from metafusion_yolo.engine.validator import FusionDetectionValidator
+from metafusion_yolo.resources import find_data_yaml, find_model_yaml, split_scale
+
+TRAINERS: Mapping[str, type[FusionDetectionTrainer]] = {"": FusionDetectionTrainer, "early": EarlyFusionTrainer}
+SHOWN = 0.25  # least score of the boxes that are drawn
+EVALUATED = "tp", "conf", "pred_cls", "target_cls"
+
+
+class Recorder(FusionDetectionValidator):
+    """Keeps the matches of every image, by its path, and the boxes that are sure enough to be drawn."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.recorded: dict[str, dict[str, Any]] = {}
+        self._boxes: list[list[list[float]]] = []
+
+    def update_metrics(self, preds: list[dict[str, torch.Tensor]], batch: dict[str, Any]) -> None:
+        """Keep the boxes in pixels of the visible image, x y x y, with score and class."""
+        super().update_metrics(preds, batch)
+        for i, pred in enumerate(preds):
+            found = self.scale_preds(self._prepare_pred(pred), self._prepare_batch(i, batch))
+            rows = torch.cat((found["bboxes"], found["conf"][:, None], found["cls"][:, None].float()), 1)
+            self._boxes.append([[round(float(v), 2) for v in row] for row in rows[rows[:, 4] >= SHOWN]])
+
+    def get_stats(self) -> dict[str, Any]:
+        """Keep the matches before the host pools and forgets them."""
+        for i, file in enumerate(self.dataloader.dataset.im_files):
+            tp, conf, pred_cls, target_cls = (self.metrics.stats[key][i] for key in EVALUATED)
+            self.recorded[file] = {
+                "tp": tp.astype(int).tolist(),
+                "conf": [round(float(c), 5) for c in conf],
+                "pred_cls": [int(c) for c in pred_cls],
+                "target_cls": [int(c) for c in target_cls],
+                "boxes": self._boxes[i],
+            }
+        return super().get_stats()
+
+
+def train_row(
+    setting: Setting, row: Row, seed: int, folder: Path, data: Path, trainer: type[FusionDetectionTrainer], **extra: Any
+) -> Path:
+    """Train a row and return its last checkpoint.
+
+    Args:
+        setting: What all rows share.
+        row: What to train.
+        seed: Of the training.
+        folder: Of the run.
+        data: The data-set YAML of the fold.
+        trainer: The class that trains it.
+        **extra: More arguments of the host.
+    """
+    file = folder / (row.model or Path(setting.model).name)
+    file.write_text(yaml.safe_dump(model_yaml(row.model or setting.model, row.fusion)))
+    args = {
+        **host_arguments(setting, folder, data),
+        "model": str(file),
+        "pretrained": setting.pretrained or False,
+        "epochs": setting.epochs,
+        "nbs": setting.nbs or setting.batch,
+        "seed": seed,
+        "val": False,
+        "cache": "ram",
+        "verbose": False,
+        **optimizer(setting.lr0),
+        **extra,
+    }
+    if row.universal:
+        args["pretrained"] = str(_train(UniversalFusionTrainer, {**args, "name": "universal"}, setting.bfloat16))
+    return _train(trainer, {**args, "name": "train"}, setting.bfloat16)
+
+
+def _train(trainer: type[FusionDetectionTrainer], args: dict[str, Any], bfloat16: bool) -> Path:
+    training = trainer(overrides=args)
+    if bfloat16:
+        training.add_callback("on_train_start", in_bfloat16)
+    training.train()
+    return Path(args["project"]) / args["name"] / "weights" / "last.pt"
+
+
+def host_arguments(setting: Setting, folder: Path, data: Path) -> dict[str, Any]:
+    """Return the host's arguments that training and evaluation share."""
+    return {
+        "data": str(data),
+        "imgsz": setting.imgsz,
+        "batch": setting.batch,
+        "device": setting.device,
+        "workers": 0,
+        "plots": False,
+        "project": str(folder),
+        "exist_ok": True,
+    }
+
+
+def optimizer(lr0: float | None) -> dict[str, Any]:
+    """Return the host's automatic optimizer of a short training at another learning rate, or leave all to the host."""
+    return {"optimizer": "AdamW", "lr0": lr0, "momentum": 0.9, "warmup_bias_lr": 0.0} if lr0 else {}
+
+
+def in_bfloat16(trainer: Any) -> None:
+    """Convolve in bfloat16 and channels last, as the host does on a GPU by `amp`; some CPUs take half the time then."""
+    model = trainer.model.to(memory_format=torch.channels_last)
+    model.forward = torch.autocast("cpu", torch.bfloat16)(model.forward)
+
+
+def evaluate(
+    model: nn.Module, host: dict[str, Any], modalities: str, recorder: type[Recorder] = Recorder, **kwargs: Any
+) -> dict[str, Any]:
+    """Return what was found in every image, by its path: see :class:`Recorder`."""
+    args = {**host, "name": "val", "rect": True, "mode": "val", "task": "detect"}
+    validator = recorder(args=args, modalities=modalities, **kwargs)
+    validator(model=model)
+    return validator.recorded
+
+
+def load_last(checkpoint: Path) -> nn.Module:
+    """Load a checkpoint for evaluation."""
+    return load_checkpoint(str(checkpoint))[0]
+
+
+def model_yaml(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a shipped model YAML with changes to its `fusion:` section."""
+    shipped = yaml.safe_load(find_model_yaml(name).read_text(encoding="utf-8"))
+    scale = split_scale(Path(name).name)[1]
+    return {**shipped, **({"scale": scale} if scale else {}), "fusion": merged(shipped.get("fusion") or {}, changes)}
+
+
+def merged(section: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a section with changes, key by key at every depth."""
+    result = dict(section)
+    for key, value in changes.items():
+        result[key] = merged(result.get(key, {}), value) if isinstance(value, Mapping) else value
+    return result
+
+
+def link_fold(setting: Setting, fold: int, folder: Path) -> Path:
+    """Link the pairs of a fold into a folder where the host may write its caches; return the YAML of the fold.
+
+    The links lie in the folders of their files, copied below `folder`, so that pairing rule, registration and labels
+    mean what they meant.
+
+    Raises:
+        PairError: If a pair is not complete.
+        ValueError: If a split is missing, or there are fewer blocks of pairs than folds.
+    """
+    data = check_det_dataset(find_data_yaml(setting.data), autodownload=False)
+    rig = Rig.from_yaml(data, setting.data)
+    splits = {split: [Path(f).absolute() for f in images_in(data, split)] for split in ("train", "val")}
+    if setting.folds:
+        classes = setting.classes or sorted(data["names"])
+        folds = folds_of([*{*splits["train"], *splits["val"]}], setting.folds, classes)
+        if not all(folds):
+            raise ValueError(f"'{setting.data}' has too few blocks of neighbouring frames for folds={setting.folds}")
+        splits = {"train": [p for i, f in enumerate(folds) if i != fold for p in f], "val": folds[fold]}
+    for split, images in splits.items():
+        partners, problems = find_partners([str(p) for p in images], expected_by_rule(rig.pairing), False)
+        if problems:
+            raise PairError.of(problems, setting.data)
+        chosen = spread([str(p) for p in images if str(p) in partners], setting.pairs)
+        for file in chosen:
+            for kept in (file, partners[file], img2label_paths([file])[0]):
+                link_below(folder, Path(kept))
+        (folder / f"{split}.txt").write_text("".join(f"{below(folder, Path(f))}\n" for f in chosen), encoding="utf-8")
+    names = {"path": str(folder), "train": "train.txt", "val": "val.txt", "names": data["names"]}
+    (folder / "pairs.yaml").write_text(yaml.safe_dump({**names, **rig.to_yaml()}), encoding="utf-8")
+    return folder / "pairs.yaml"
+
+
+def images_in(data: dict[str, Any], split: str) -> list[str]:
+    """Return the visible images of a split as they are written in the YAML."""
+    if not data.get(split):
+        raise ValueError(f"the data set has no '{split}:'; a comparison trains on 'train:' and tests on 'val:'")
+    return sorted(list_images(as_written(data[split], data)))
+
+
+def spread(items: Sequence[str], most: int) -> list[str]:
+    """Return at most so many items, evenly spread; 0 for all."""
+    if not most or len(items) <= most:
+        return list(items)
+    return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
+
+
+def below(folder: Path, file: Path) -> Path:
+    """Return where the link to a file lies: its absolute path, below the folder."""
+    return folder.joinpath(*file.absolute().parts[1:])
+
+
+def original(folder: Path, link: str) -> str:
+    """Return the file of a link, see :func:`below`."""
+    return str(Path(folder.anchor) / Path(link).relative_to(folder))
+
+
+def link_below(folder: Path, file: Path) -> None:
+    """Link a file, if it exists, below a folder."""
+    link = below(folder, file)
+    if file.exists() and not link.is_symlink():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file.absolute())

@@ -1,0 +1,191 @@
+"""What to use: the rule of the five per cent, and whether one camera would do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from metafusion_yolo.compare.rows import AVERAGE, COMPARED, EARLY, GUIDED, INFRARED, UNIVERSAL, VISIBLE
+from metafusion_yolo.evaluation.precision import Image, average_precision, interval, resampled
+
+TOLERATED = 0.05  # share of the best alternative's mAP50 by which universal fusion may be lower
+LEARNED = 20.0  # mAP50 in percent below which a training has not learned enough to say anything
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value in percent or points with its 95 % interval over the images."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def text(self) -> str:
+        """The value as text."""
+        return _number(self.value)
+
+    @property
+    def range(self) -> str:
+        """The interval as text."""
+        return f"{_number(self.low)} to {_number(self.high)}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """What all rows reached on the same images.
+
+    Attributes:
+        measures: By row, each measure in percent: AP50 of each class by its name, mAP50, mAP50-95.
+        gaps: By row, its mAP50 less that of the best single camera, in points, over the same resampled images.
+        between: By two rows, mAP50 of the first less that of the second.
+        single: The better of the single cameras.
+        images: Number of images.
+        seeds: Trainings of each row.
+    """
+
+    measures: Mapping[str, Mapping[str, Estimate]]
+    between: Mapping[tuple[str, str], Estimate]
+    single: str
+    images: int
+    seeds: int
+
+    def reached(self, row: str) -> float:
+        """Return the mAP50 of a row in percent."""
+        return self.measures[row]["mAP50"].value
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to use, and why.
+
+    Attributes:
+        choice: The row that is recommended; empty if nothing can be.
+        sentence: The recommendation with its numbers.
+        rule: How the rule of the five per cent was applied, with its numbers.
+    """
+
+    choice: str
+    sentence: str
+    rule: str
+
+
+def tabulate(results: Mapping[str, Mapping[str, Sequence[Image]]], names: Mapping[int, str], resamples: int) -> Table:
+    """Measure every row, and its difference to every other, by resampling the images.
+
+    Args:
+        results: By row and image, what was found, one a seed; every row has the same images.
+        names: Class names; those without a box in these images do not count.
+        resamples: Of the bootstrap.
+
+    Raises:
+        ValueError: If no image has a box, or the rows have not the same images.
+    """
+    images = sorted(next(iter(results.values())))
+    if any(sorted(row) != images for row in results.values()):
+        raise ValueError("the rows were tested on different images; remove the folder and compare again")
+    first = [row[0] for row in next(iter(results.values())).values()]
+    present = {int(c) for image in first for c in image["target_cls"]}
+    counted = {c: name for c, name in names.items() if c in present}
+    if not counted:
+        raise ValueError("no image that was tested on has a box; a comparison needs labels")
+    measures, draws = {}, {}
+    for row, by_image in results.items():
+        ordered = [by_image[image] for image in images]
+        point = average_precision([e for image in ordered for e in image], counted)
+        draws[row] = resampled(ordered, counted, resamples)
+        measures[row] = {m: Estimate(float(v), *interval(draws[row][m])) for m, v in point.items()}
+    between = {
+        (a, b): Estimate(
+            measures[a]["mAP50"].value - measures[b]["mAP50"].value, *interval(draws[a]["mAP50"] - draws[b]["mAP50"])
+        )
+        for a in results
+        for b in results
+        if a != b
+    }
+    single = max((VISIBLE, INFRARED), key=lambda row: measures[row]["mAP50"].value)
+    seeds = len(next(iter(next(iter(results.values())).values())))
+    return Table(measures, between, single, len(images), seeds)
+
+
+def recommend(table: Table) -> Verdict:
+    """Apply the rule, then ask whether fusion is worth a second camera.
+
+    1. Universal fusion more than 5 % (of it) below the best alternative: fuse as the detector asks for it. Otherwise
+       universal fusion is good enough.
+    2. If the advantage of that fusion over the best single camera is not resolved, nor that of the other learned one:
+       one camera is enough.
+    3. A simpler way to use both cameras that is resolved to be better than that takes its place.
+    """
+    best = max((row for row in table.measures if row != UNIVERSAL), key=table.reached)
+    shortfall = 1 - table.reached(UNIVERSAL) / max(table.reached(best), 1e-9)
+    short = shortfall > TOLERATED
+    preferred, other = (GUIDED, UNIVERSAL) if short else (UNIVERSAL, GUIDED)
+    if shortfall >= 0:
+        distance = f"{100 * shortfall:.1f} % below the best alternative"
+    else:
+        distance = f"{-100 * shortfall:.1f} % above the best alternative"
+    rule = (
+        f"Universal fusion reaches mAP50 {table.reached(UNIVERSAL):.1f}, {distance}, {title(best)} "
+        f"({table.reached(best):.1f}). {'More' if short else 'Not more'} than {TOLERATED:.0%} below: "
+        f"{'detection-guided' if short else 'universal'} fusion is preferred."
+    )
+    top = max(map(table.reached, table.measures))
+    if top < LEARNED:
+        return Verdict(
+            "",
+            f"Nothing can be recommended yet: the best row reaches mAP50 {top:.1f} only; start from a checkpoint "
+            f"(pretrained=yolov8n.pt), take a larger budget, or give more pairs.",
+            f"not applied below mAP50 {LEARNED:g}",
+        )
+    choice = next((row for row in (preferred, other) if table.between[row, table.single].low > 0), table.single)
+    for simple in (AVERAGE, EARLY):
+        if choice != simple and table.between[simple, choice].low > 0:
+            choice = simple
+    sentence = _sentence(table, choice, preferred, short)
+    if choice in (UNIVERSAL, GUIDED) and table.between[choice, AVERAGE].low <= 0:
+        sentence += (
+            f" The average image, with nothing to learn, is not told apart from it ({table.reached(AVERAGE):.1f})."
+        )
+    return Verdict(choice, sentence, rule)
+
+
+def title(row: str) -> str:
+    """Return the name of a row in a sentence."""
+    return COMPARED[row].title
+
+
+def _sentence(table: Table, choice: str, preferred: str, short: bool) -> str:
+    reached = f"mAP50 {table.reached(choice):.1f}"
+    if choice == table.single:
+        gap = table.between[preferred, choice]
+        if gap.high < 0:
+            why = f"{title(preferred)} is {_points(gap, -1)} below it"
+        elif gap.value <= 0:
+            why = f"{title(preferred)} is not above it: {_points(gap)} on these {table.images} pairs"
+        else:
+            why = f"the advantage of {title(preferred)}, {_points(gap)}, is not resolved on these {table.images} pairs"
+        camera = title(choice).removeprefix("the ").removesuffix(" camera alone")
+        return f"{camera.capitalize()} alone is enough: it reaches {reached}, and {why}."
+    gap = table.between[choice, table.single]
+    sentence = f"Use {title(choice)}: {reached}, {_points(gap)} above {title(table.single)}"
+    if choice in (AVERAGE, EARLY):
+        over = table.between[choice, preferred]
+        return f"{sentence}, and {_points(over)} above {title(preferred)}."
+    if choice == GUIDED and short:
+        fall = 100 * (1 - table.reached(UNIVERSAL) / max(table.reached(row) for row in table.measures))
+        return f"{sentence}; universal fusion falls {fall:.1f} % short of the best, more than {TOLERATED:.0%}."
+    if choice == UNIVERSAL and not short:
+        return f"{sentence}; no alternative is more than {TOLERATED:.0%} better."
+    return f"{sentence}; that of {title(preferred)} is not resolved."
+
+
+def _points(gap: Estimate, sign: int = 1) -> str:
+    low, high = np.sort([sign * gap.low, sign * gap.high])
+    return f"{_number(sign * gap.value)} points (95 % interval {_number(low)} to {_number(high)})"
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 1) + 0.0:.1f}"  # no -0.0

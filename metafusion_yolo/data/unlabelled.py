@@ -1,0 +1,88 @@
+"""Pairs, or plain images alone, without labels: what universal fusion learns from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from metafusion_yolo.data.dataset import PairedYOLODataset
+from metafusion_yolo.data.listing import list_images
+from metafusion_yolo.data.pairs import PairError
+from metafusion_yolo.data.reading import image_size
+
+UNNAMED = {0: "object"}
+
+
+class UnlabelledDataset(PairedYOLODataset):
+    """A paired data set whose labels, if there are any, are not read.
+
+    With `plain: true` in its description there are no partners: the infrared plane of every image is blank.
+    """
+
+    def get_img_files(self, img_path: str | list[str]) -> list[str]:
+        """List the images, and pair them unless they are plain ones."""
+        if not self.data_is_plain:
+            return super().get_img_files(img_path)
+        files = sorted(list_images(img_path))
+        self.partners = dict.fromkeys(files, "")
+        fraction = self.fraction
+        return files[: fraction if isinstance(fraction, int) else max(1, round(len(files) * fraction))]
+
+    def __init__(self, *args: Any, data: dict[str, Any], **kwargs: Any) -> None:
+        self.data_is_plain = bool(data.get("plain"))
+        super().__init__(*args, data=data, **kwargs)
+
+    def get_labels(self) -> list[dict[str, Any]]:
+        """Return images without boxes, each looked at once."""
+        problems = []
+        for file in self.im_files:
+            problem = "" if self.data_is_plain else self.reader.check(file, self.partners[file])[0]
+            problems += [problem] if problem else []
+        if problems:
+            raise PairError.of(problems, str(self.img_path))
+        return [
+            {
+                "im_file": file,
+                "shape": image_size(file)[::-1],
+                "cls": np.zeros((0, 1), np.float32),
+                "bboxes": np.zeros((0, 4), np.float32),
+                "segments": [],
+                "keypoints": None,
+                "normalized": True,
+                "bbox_format": "xywh",
+            }
+            for file in self.im_files
+        ]
+
+
+def describe_unlabelled(data: str, file: Path) -> Path:
+    """Write the description of unlabelled images as the host wants it: with names, and with images to validate on.
+
+    Args:
+        data: Folder of plain images, or a data-set YAML of pairs, in which `val` and `names` may be missing.
+        file: The YAML to write.
+
+    Returns:
+        Its path.
+
+    Raises:
+        FileNotFoundError: If there is no such folder or YAML.
+        ValueError: If the YAML names no images to train with.
+    """
+    path = Path(data)
+    if path.is_dir():
+        content: dict[str, Any] = {"path": str(path.absolute()), "train": ".", "plain": True}
+    elif path.is_file():
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        root = Path(content.get("path") or path.parent)
+        content["path"] = str(root if root.is_dir() else (path.parent / root).absolute())
+    else:
+        raise FileNotFoundError(f"no '{data}'; give a folder of images or the YAML of a paired data set")
+    if not isinstance(content.get("train"), (str, list)):
+        raise ValueError(f"'{data}' has no 'train:'; give the folder of the visible images there")
+    content = {"val": content["train"], "names": UNNAMED, **content}
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return file

@@ -1,0 +1,77 @@
+"""Under which condition a pair was taken: by the brightness of its visible image, or as a file says."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from metafusion_yolo.data.reading import read_visible
+
+NIGHT_BELOW = 80  # mean grey of a visible image, 0 to 255
+DAY, NIGHT, UNLISTED = "day", "night", "not listed"
+
+
+class Conditions:
+    """Name the condition of each visible image.
+
+    Args:
+        named: Condition by image or folder, the last parts of a path, as in "7.jpg", "val/7.jpg" or "set06"; None to
+            tell day and night by the brightness.
+        night_below: Mean of R, G and B over the visible image, 0 to 255, below which it is night.
+    """
+
+    def __init__(self, named: Mapping[str, str] | None = None, night_below: float = NIGHT_BELOW) -> None:
+        self.named = named
+        self.night_below = night_below
+
+    @classmethod
+    def of_data(cls, data: Mapping[str, Any], night_below: float = NIGHT_BELOW) -> Conditions:
+        """Read the file that `conditions:` of a data-set YAML names, a CSV of `image,condition`.
+
+        Args:
+            data: The data-set dictionary; the file is looked for from its `path`.
+            night_below: See above.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If `conditions:` is no name, or a row has no two columns.
+        """
+        name = data.get("conditions")
+        if name is None:
+            return cls(None, night_below)
+        if not isinstance(name, str):
+            raise ValueError(f"'conditions:' must name a CSV file of image,condition rows, not {name!r}")
+        file = Path(data.get("path", "")) / name
+        if not file.is_file():
+            raise FileNotFoundError(f"no file '{file}' for 'conditions:'; give a CSV of image,condition rows")
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if any(row)]
+        for number, row in enumerate(rows, start=1):
+            if len(row) != 2 or not all(row):
+                raise ValueError(f"conditions: row {number} of '{file}' must be image,condition, not {','.join(row)!r}")
+        rows = rows[1:] if rows and [cell.lower() for cell in rows[0]] == ["image", "condition"] else rows
+        return cls({_parts(image): condition for image, condition in rows}, night_below)
+
+    @property
+    def rule(self) -> str:
+        """How conditions are told, in words."""
+        if self.named is not None:
+            return "conditions as the file of the data-set YAML has them"
+        return f"night: mean grey of the visible image below {self.night_below:g} of 255"
+
+    def of(self, file: str) -> str:
+        """Return the condition of a visible image; its own name goes before its folder's, a longer before a shorter."""
+        if self.named is None:
+            return NIGHT if read_visible(file)[::4, ::4].mean() < self.night_below else DAY
+        parts = PurePosixPath(Path(file).as_posix()).parts
+        for end in range(len(parts), 0, -1):  # the image itself, then its folders from the innermost
+            for start in range(end):
+                if (found := self.named.get("/".join(parts[start:end]))) is not None:
+                    return found
+        return UNLISTED
+
+
+def _parts(name: str) -> str:
+    return "/".join(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))

@@ -1,0 +1,96 @@
+"""The hardest misses: labelled objects that were not found, cut out of both cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from metafusion_yolo.evaluation.records import SURE, PairRecord
+from metafusion_yolo.pages import data_uri
+
+SHOWN = 24
+A_PAIR = 3  # misses shown of one pair at the most
+CONTEXT = 4  # sides of the object to a side of the picture
+LEAST = 96  # side of a picture's section, pixels of the network's input
+SIDE = 320  # of a picture, pixels
+MISSED, FOUND = (255, 214, 10), (80, 220, 100)
+
+
+class Miss(NamedTuple):
+    """A labelled object that was not found: the k-th of a pair."""
+
+    record: PairRecord
+    k: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the object, pixels of the network's input."""
+        x0, y0, x1, y1 = self.record.boxes_xyxy[self.k]
+        return round(float(x1 - x0)), round(float(y1 - y0))
+
+    @property
+    def score(self) -> float:
+        """Highest score of a detection that overlaps it, below `SURE`; 0 for none."""
+        return float(self.record.best_scores[self.k])
+
+
+def hardest_misses(records: Sequence[PairRecord], shown: int = SHOWN, a_pair: int = A_PAIR) -> list[Miss]:
+    """Return the objects that were missed by the most: the lowest score first, of equal ones the largest first.
+
+    Args:
+        records: What was found in every pair.
+        shown: How many.
+        a_pair: How many of one pair.
+    """
+    misses = [Miss(record, int(k)) for record in records for k in np.flatnonzero(record.missed)]
+    misses.sort(key=lambda miss: (miss.score, -miss.size[0] * miss.size[1], miss.record.file))
+    taken: dict[str, int] = {}
+    chosen = []
+    for miss in misses:
+        taken[miss.record.file] = taken.get(miss.record.file, 0) + 1
+        if taken[miss.record.file] <= a_pair:
+            chosen.append(miss)
+    return chosen[:shown]
+
+
+def picture_miss(miss: Miss, views: dict[str, np.ndarray]) -> list[tuple[str, str]]:
+    """Return name and data URI of a section of each view: missed objects in yellow, sure detections in green.
+
+    Args:
+        miss: The object, at the centre.
+        views: Images (H, W, 3) uint8, R, G, B, in the size of the network's input.
+    """
+    x0, y0, x1, y1 = miss.record.boxes_xyxy[miss.k]
+    height, width = next(iter(views.values())).shape[:2]
+    side = int(min(max(LEAST, CONTEXT * max(x1 - x0, y1 - y0)), height, width))
+    left = int(np.clip((x0 + x1) / 2 - side / 2, 0, width - side))
+    top = int(np.clip((y0 + y1) / 2 - side / 2, 0, height - side))
+    scale = SIDE / side
+    pictures = []
+    for name, image in views.items():
+        section = np.ascontiguousarray(image[top : top + side, left : left + side])
+        section = cv2.resize(section, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+        for box in miss.record.detections:
+            _draw(section, (box[:4] - (left, top, left, top)) * scale, FOUND, 1)
+        for k in np.flatnonzero(miss.record.missed):
+            box = (miss.record.boxes_xyxy[k] - (left, top, left, top)) * scale
+            _draw(section, box, MISSED, 2 if k == miss.k else 1)
+        pictures.append((name, data_uri(section)))
+    return pictures
+
+
+def _draw(image: np.ndarray, box_xyxy: np.ndarray, colour: tuple[int, int, int], thickness: int) -> None:
+    x0, y0, x1, y1 = (round(float(v)) for v in box_xyxy)
+    cv2.rectangle(image, (x0 - thickness, y0 - thickness), (x1 + thickness, y1 + thickness), colour, thickness)
+
+
+def describe_miss(miss: Miss, name: str) -> str:
+    """Return class, size, condition and score of a miss in words."""
+    width, height = miss.size
+    found = f"best score {miss.score:.2f}, below {SURE:g}" if miss.score else "no overlapping detection of its class"
+    weights = miss.record.weights
+    weight = f", infrared weight {weights.boxes[miss.k]:.2f}" if weights else ""
+    return f"{name}, {width} x {height} px, {miss.record.condition}: {found}{weight}"

@@ -1,0 +1,54 @@
+"""The report of a validation as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from metafusion_yolo import __version__
+from metafusion_yolo.evaluation.records import SURE
+from metafusion_yolo.evaluation.report import Report
+from metafusion_yolo.pages import write_html
+
+TEMPLATE = Path(__file__).with_name("val.html.j2")
+PicturedMiss = tuple[str, str, list[tuple[str, str]]]  # file, what it is, name and data URI of each picture
+
+
+def write_page(
+    file: Path,
+    report: Report,
+    misses: Sequence[PicturedMiss],
+    plots: Sequence[Path],
+    *,
+    missed: int,
+    settings: Mapping[str, Any],
+    speed: Mapping[str, float],
+) -> Path:
+    """Write the page of a validation.
+
+    Args:
+        file: The HTML file.
+        report: The figures.
+        misses: The hardest misses.
+        plots: PNG files to show.
+        missed: How many objects were missed in all.
+        settings: What was validated: `model`, `data`, `split`, `imgsz`, `cameras`.
+        speed: Milliseconds a pair of each step.
+
+    Returns:
+        Its path.
+    """
+    return write_html(
+        TEMPLATE,
+        file,
+        version=__version__,
+        report=report,
+        misses=misses,
+        missed=missed,
+        sure=SURE,
+        plots=[(plot.stem, "data:image/png;base64," + base64.b64encode(plot.read_bytes()).decode()) for plot in plots],
+        settings=settings,
+        speed=speed,
+    )

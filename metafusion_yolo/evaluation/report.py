@@ -1,0 +1,190 @@
+"""The figures of a validation: of all pairs, of each class, of each condition; as text, JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metafusion_yolo.evaluation.miss_rate import log_average_miss_rate
+from metafusion_yolo.evaluation.precision import average_precision
+from metafusion_yolo.evaluation.records import PairRecord
+from metafusion_yolo.evaluation.robustness import AS_IS, Curve, robustness_curves
+from metafusion_yolo.evaluation.weights import EDGES
+
+ALL, CLASS, CONDITION = "all", "class", "condition"
+DETECTION = ("mAP50", "mAP50-95", "MR-2")
+WEIGHTS = ("inside", "outside")
+CURVES = {"missing": "share of pairs without a camera", "shift": "infrared shifted by, pixels"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """Figures of some pairs, or of one class; None where there is nothing to measure.
+
+    Attributes:
+        kind: "all", "class" or "condition".
+        name: Of the class or condition.
+        images: Pairs; of a class, those that hold it.
+        instances: Labelled objects.
+        detection: mAP50, mAP50-95 and MR-2 (log-average miss rate), each [0, 1], means over the classes that occur.
+        weights: Weight of the infrared camera, [0, 1]: mean of the boxes' means, and of the pairs' means outside them.
+        quality: Mean of each fusion metric over the pairs.
+    """
+
+    kind: str
+    name: str
+    images: int
+    instances: int
+    detection: Mapping[str, float | None]
+    weights: Mapping[str, float | None]
+    quality: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All figures of a validation.
+
+    Attributes:
+        rows: All pairs first, then every class that occurs, then every condition.
+        rule: How conditions are told.
+        histogram: Edges, and counts of the weights of the infrared camera inside and outside boxes; empty without.
+        curves: mAP50 under disturbance, see :func:`~metafusion_yolo.evaluation.robustness.robustness_curves`; empty
+            unless asked for.
+    """
+
+    rows: list[Row]
+    rule: str
+    histogram: dict[str, list[float]] = field(default_factory=dict)
+    curves: dict[str, dict[str, Curve]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Sequence[PairRecord], names: dict[int, str], rule: str) -> Report:
+        """Work out the figures.
+
+        Args:
+            records: What was found in every pair.
+            names: Class names.
+            rule: How conditions are told.
+        """
+        rows = [summarise(ALL, ALL, records, names)]
+        present = np.unique(np.concatenate([record.found[AS_IS]["target_cls"] for record in records])).astype(int)
+        rows += [summarise_class(records, c, names[c]) for c in present.tolist()]
+        for name in sorted({record.condition for record in records}):
+            rows.append(summarise(CONDITION, name, [r for r in records if r.condition == name], names))
+        weighed = [record.weights for record in records if record.weights]
+        histogram = {}
+        if weighed:
+            counts = {where: np.sum([getattr(w, f"{where}_counts") for w in weighed], 0) for where in WEIGHTS}
+            histogram = {"edges": EDGES.tolist(), **{where: values.tolist() for where, values in counts.items()}}
+        curves = {}
+        if len(present) and len(records[0].found) > 1:
+            found = {view: [record.found[view] for record in records] for view in records[0].found}
+            curves = robustness_curves(found, {c: names[c] for c in present.tolist()})
+        return cls(rows, rule, histogram, curves)
+
+    @property
+    def results_dict(self) -> dict[str, float]:
+        """Figures by flat names, as `metrics/MR-2(B)`, `fusion/EN`, `weights/inside` and `night/mAP50`."""
+        total = self.rows[0]
+        results = {"metrics/MR-2(B)": total.detection["MR-2"]}
+        results |= {f"weights/{where}": total.weights[where] for where in WEIGHTS}
+        results |= {f"fusion/{name}": value for name, value in total.quality.items()}
+        for row in self.rows:
+            if row.kind == CONDITION:
+                results |= {f"{row.name}/{name}": value for name, value in row.detection.items()}
+        return {name: value for name, value in results.items() if value is not None}
+
+    def write_json(self, file: Path, **more: Any) -> None:
+        """Write all figures, and more beside them."""
+        file.write_text(json.dumps({**more, **asdict(self)}, indent=2), encoding="utf-8")
+
+    def write_csv(self, file: Path) -> None:
+        """Write the rows, a column a figure."""
+        with file.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            weights = [f"weight_{where}" for where in WEIGHTS]
+            writer.writerow(["kind", "name", "images", "instances", *DETECTION, *weights, *self.rows[0].quality])
+            for row in self.rows:
+                figures = [*row.detection.values(), *row.weights.values(), *row.quality.values()]
+                cells = ["" if value is None else f"{value:.6g}" for value in figures]
+                writer.writerow([row.kind, row.name, row.images, row.instances, *cells])
+
+    def lines(self, classes: bool) -> list[str]:
+        """Return the figures as lines of text, in the columns of the host's table.
+
+        Args:
+            classes: Whether to show a line for every class too.
+        """
+        heads = ["", "Images", "Instances", *DETECTION] + (["IR inside", "IR outside"] if self.histogram else [])
+        lines = [f"{heads[0]:>22}" + "".join(f"{head:>11}" for head in heads[1:])]
+        for row in self.rows:
+            if row.kind != CLASS or classes:
+                figures = [*row.detection.values(), *(row.weights.values() if self.histogram else ())]
+                cells = "".join(f"{'-' if value is None else f'{value:.3g}':>11}" for value in figures)
+                lines.append(f"{row.name:>22}{row.images:>11}{row.instances:>11}{cells}")
+        if self.rows[0].quality:
+            lines.append("Fusion: " + "  ".join(f"{name} {value:.4g}" for name, value in self.rows[0].quality.items()))
+        notes = ["MR-2: log-average miss rate at IoU 0.5, less is better"]
+        notes += ["IR: mean weight of the infrared camera inside and outside labelled boxes"] if self.histogram else []
+        lines += [*notes, self.rule]
+        for key, title in CURVES.items():
+            curves = self.curves.get(key, {})
+            for x in [[point[0] for point in curve] for curve in curves.values()][:1]:
+                lines.append(f"{title:>33}" + "".join(f"{value:>11g}" for value in x))
+            for name, curve in curves.items():
+                lines.append(f"{f'mAP50, {name}':>33}" + "".join(f"{y:>11.3g}" for _, y in curve))
+        return lines
+
+
+def summarise(kind: str, name: str, records: Sequence[PairRecord], names: dict[int, str]) -> Row:
+    """Return the figures of some pairs."""
+    images = [record.found[AS_IS] for record in records]
+    targets = np.concatenate([image["target_cls"] for image in images])
+    present = np.unique(targets).astype(int).tolist()
+    detection: Mapping[str, float | None] = dict.fromkeys(DETECTION)
+    if present:
+        precision = average_precision(images, {c: names[c] for c in present})
+        rates = [miss_rate(records, c) for c in present]
+        detection = {key: precision[key] / 100 for key in DETECTION[:2]} | {"MR-2": float(np.mean(rates))}
+    weighed = [record.weights for record in records if record.weights]
+    weights = {
+        "inside": mean(np.concatenate([w.boxes for w in weighed])) if weighed else None,
+        "outside": mean(np.array([w.outside for w in weighed])),
+    }
+    measured = [record.quality for record in records if record.quality]
+    quality = {key: float(np.mean([values[key] for values in measured])) for key in (measured[0] if measured else ())}
+    return Row(kind, name, len(records), len(targets), detection, weights, quality)
+
+
+def summarise_class(records: Sequence[PairRecord], c: int, name: str) -> Row:
+    """Return the figures of a class, over all pairs."""
+    images = [record.found[AS_IS] for record in records]
+    precision = average_precision(images, {c: name})
+    detection = {key: precision[key] / 100 for key in DETECTION[:2]} | {"MR-2": miss_rate(records, c)}
+    own = [image["target_cls"] == c for image in images]
+    weights = [r.weights.boxes[mine] for r, mine in zip(records, own, strict=True) if r.weights]
+    inside = mean(np.concatenate(weights)) if weights else None
+    holding = sum(bool(mine.any()) for mine in own)
+    return Row(CLASS, name, holding, int(sum(m.sum() for m in own)), detection, {"inside": inside, "outside": None})
+
+
+def miss_rate(records: Sequence[PairRecord], c: int) -> float:
+    """Return the log-average miss rate of a class over pairs, in some of which it occurs."""
+    images = [record.found[AS_IS] for record in records]
+    own = [image["pred_cls"] == c for image in images]
+    hits = np.concatenate([image["tp"][mine, 0] for image, mine in zip(images, own, strict=True)])
+    scores = np.concatenate([image["conf"][mine] for image, mine in zip(images, own, strict=True)])
+    objects = sum(int((image["target_cls"] == c).sum()) for image in images)
+    return log_average_miss_rate(hits, scores, objects, len(images))
+
+
+def mean(values: np.ndarray) -> float | None:
+    """Return the mean of the values that are there, None without any."""
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if values.size else None

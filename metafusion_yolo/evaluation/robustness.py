@@ -1,0 +1,69 @@
+"""How detection holds when a camera fails or the infrared image lies beside the visible one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from torch import Tensor
+from torch.nn import functional as F
+
+from metafusion_yolo.data.planes import PLANES
+from metafusion_yolo.evaluation.precision import Image, average_precision, with_missing
+
+AS_IS = "both"
+SHIFTS = (2, 4, 8, 16)  # pixels of the network's input
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the pairs
+DRAWS = 5  # which pairs lack a camera is drawn so often, and the mean is reported
+
+Curve = list[tuple[float, float]]  # x and mAP50, [0, 1]
+
+
+def shift_infrared(pair: Tensor, pixels: int) -> Tensor:
+    """Return pairs (B, 4, H, W) whose infrared plane lies so many pixels further right; the border is repeated."""
+    shifted = pair.clone()
+    if pixels:
+        shifted[:, 3:] = F.pad(pair[:, 3:], (pixels, 0, 0, 0), mode="replicate")[..., :-pixels]
+    return shifted
+
+
+def disturbances(pair: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Yield pairs (B, 4, H, W) with one camera on, named by it, and with the infrared image shifted, "shift-2" etc."""
+    for on, off in (("visible", "infrared"), ("infrared", "visible")):
+        blanked = pair.clone()
+        blanked[:, PLANES[off]] = 0
+        yield on, blanked
+    for pixels in SHIFTS:
+        yield f"shift-{pixels}", shift_infrared(pair, pixels)
+
+
+def robustness_curves(found: Mapping[str, Sequence[Image]], classes: dict[int, str]) -> dict[str, dict[str, Curve]]:
+    """Return mAP50 against the share of pairs that lack a camera, and against the shift of the infrared image.
+
+    Args:
+        found: What was found in every image, undisturbed (`AS_IS`) and under each disturbance.
+        classes: Name of each class that counts.
+
+    Returns:
+        `missing`: a curve for each camera that fails and for either in turn, over shares of the pairs; `shift`: one
+        curve, over pixels of the network's input.
+    """
+    both, visible, infrared = (found[view] for view in (AS_IS, "visible", "infrared"))
+    left = {
+        "infrared missing": (visible, visible),
+        "visible missing": (infrared, infrared),
+        "either missing": (visible, infrared),
+    }
+
+    def precision(images: Sequence[Image]) -> float:
+        return float(average_precision(images, classes)["mAP50"]) / 100
+
+    missing = {
+        name: [
+            (share, float(np.mean([precision(with_missing(both, *views, share, seed)) for seed in range(DRAWS)])))
+            for share in SHARES
+        ]
+        for name, views in left.items()
+    }
+    shifts = [(0.0, precision(both)), *((float(s), precision(found[f"shift-{s}"])) for s in SHIFTS)]
+    return {"missing": missing, "shift": {"infrared shifted": shifts}}

@@ -1,0 +1,44 @@
+"""Reports as single HTML files that need nothing else: one style sheet, pictures as data URIs."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+QUALITY = 80  # of the JPEG
+
+
+def write_html(template: Path, file: str | Path, **values: Any) -> Path:
+    """Render a template, which may include `page.css`, to a file.
+
+    Args:
+        template: The Jinja template.
+        file: The HTML file; its folder is made.
+        **values: What the template names; a name that is missing is an error.
+
+    Returns:
+        The path of the file.
+    """
+    environment = Environment(
+        loader=FileSystemLoader([template.parent, Path(__file__).parent]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["sum_values"] = lambda counts: sum(counts.values())
+    path = Path(file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(environment.get_template(template.name).render(**values), encoding="utf-8")
+    return path
+
+
+def data_uri(image: np.ndarray) -> str:
+    """Return an (H, W, 3) uint8 image, R, G, B, as a JPEG in a data URI."""
+    content = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+    return "data:image/jpeg;base64," + base64.b64encode(content.tobytes()).decode()

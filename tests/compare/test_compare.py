@@ -1,0 +1,70 @@
+"""The whole comparison on tiny pairs, from the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from metafusion_yolo import cli
+from metafusion_yolo.compare.page import intervals
+from metafusion_yolo.compare.rows import COMPARED
+from metafusion_yolo.compare.verdict import Estimate
+
+
+@pytest.mark.slow
+def test_every_row_is_trained_once_and_reported(pair_folder, tmp_path, capfd) -> None:
+    words = f"compare data={pair_folder.yaml} epochs=1 imgsz=64 batch=4 jobs=2 project={tmp_path}".split()
+    assert cli.main(words) == 0
+    out = tmp_path / "compare"
+    results = {row: out / f"{row}-fold0-seed0.json" for row in COMPARED}
+    assert all(file.is_file() for file in results.values())
+    summary = json.loads((out / "compare.json").read_text())
+    assert summary["images"] == 4
+    for row in COMPARED:
+        estimate = summary["rows"][row]["mAP50"]
+        assert 0 <= estimate["low"] <= estimate["high"] <= 100
+    page = (out / "report.html").read_text()
+    assert summary["recommendation"]["sentence"] in page.replace("&#39;", "'")
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert len(sources) > 4 * len(COMPARED) and all(source.startswith("data:") for source in sources)  # self-contained
+
+    written = {row: file.stat().st_mtime_ns for row, file in results.items()}
+    results["early"].unlink()
+    assert cli.main(words) == 0
+    assert all(file.stat().st_mtime_ns == written[row] for row, file in results.items() if row != "early")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("data={yaml} budget=quik", "'budget=quik' is invalid, did you mean 'quick'?"),
+        ("data={yaml} epochs=0", "epochs must be a whole number >= 1, not 0"),
+        ("data={yaml} folds=1", "folds=1 leaves nothing to train with"),
+        ("data={yaml} pretrained=nowhere.pt", "no checkpoint 'nowhere.pt'"),
+        ("data=nowhere.yaml", "no data-set YAML 'nowhere.yaml'"),
+        ("data={yaml} model=metafusion-yolov9n.yaml", "no model YAML 'metafusion-yolov9n.yaml'"),
+    ],
+)
+def test_a_mistake_costs_one_line(pair_folder, tmp_path, capsys, words, message) -> None:
+    arguments = words.format(yaml=pair_folder.yaml).split()
+    assert cli.main(["compare", *arguments, f"project={tmp_path / 'runs'}"]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_pairs_without_labels_are_refused_before_anything_is_trained(pair_folder, tmp_path, capsys) -> None:
+    for label in (pair_folder.root / "labels" / "train").iterdir():
+        label.unlink()
+    assert cli.main(["compare", f"data={pair_folder.yaml}", f"project={tmp_path / 'runs'}"]) == 2
+    assert "a comparison of detectors needs labelled pairs" in capsys.readouterr().err
+
+
+def test_intervals_lie_on_one_scale() -> None:
+    drawing = intervals({"a": Estimate(10, 5, 15), "b": Estimate(30, 20, 40)}, "mAP50, %", zero=True)
+    starts = [float(x) for x in re.findall(r'<g class="estimate">.*?<path d="M([\d.]+)', drawing)]
+    zero = float(re.search(r'class="limit" d="M([\d.]+)', drawing)[1])
+    assert zero < starts[0] < starts[1]
+    assert "a: 10.0 (5.0 to 15.0)" in drawing
