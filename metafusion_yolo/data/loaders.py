@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -122,7 +121,7 @@ class LoadPairs(LoadImagesAndVideos):
 
     def __len__(self) -> int:
         """Return the number of batches."""
-        return math.ceil(self.nf / self.bs)
+        return (self.nf + self.bs - 1) // self.bs
 
     def __next__(self) -> Batch:
         """Return names, pairs (H, W, 4) uint8 and log lines of the next batch.

@@ -89,7 +89,9 @@ def fuse_images(
     videos: dict[Path, None] = {}
     fps = written_rate(loader, args.vid_stride)
     try:
-        for paths, pairs, _ in TQDM(loader, total=_length(loader), desc="fusing", disable=not args.verbose):
+        for paths, pairs, _ in TQDM(
+            (batch for batch in loader), total=_length(loader), desc="fusing", disable=not args.verbose
+        ):
             for path, pair in zip(paths, pairs, strict=True):
                 name = names.of_image(path) if fps is None else names.of_video(path)
                 file = folder.add(name, np.ascontiguousarray(fuse(pair)[..., ::-1]), fps)
