@@ -218,6 +218,17 @@ def test_an_export_writes_what_it_can_and_says_what_it_cannot(run, onnx, tmp_pat
     assert sorted(p.name for p in (tmp_path / "p" / "crops").iterdir()) == ["infrared", "visible"]
 
 
+def test_an_export_with_the_fused_image_writes_it_too(run, model, tmp_path, caplog):
+    export = MetaFusionYOLO(model.export(format="onnx", imgsz=IMGSZ, fused=True))
+    options = {"save_fused": True, "save_weights": True, "rect": False, "project": str(tmp_path)}
+    results = export.predict(run.source, name="p", **options, **LOW)
+    assert [r.message for r in caplog.records if "save_weights writes nothing" in r.message]
+    for result, file in zip(results, visible_files(run), strict=True):
+        fused = cv2.imread(str(tmp_path / "p" / "fused" / f"{file.stem}.png"))
+        assert fused.shape == cv2.imread(str(file)).shape and np.array_equal(fused, result.image("fused"))
+    assert list((tmp_path / "p" / "weights").iterdir()) == []
+
+
 def test_the_command_line_writes_the_same(run, tmp_path, capsys):
     line = ["predict", f"model={run.best}", f"source={run.source}", f"imgsz={IMGSZ}", "conf=0.0005", "save=False"]
     assert cli.main([*line, "save_json=True", "save_csv=True", f"project={tmp_path}", "name=c"]) == 0
