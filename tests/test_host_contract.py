@@ -23,6 +23,9 @@ HOST = f"ultralytics {ultralytics.__version__}"
 
 # Hooks by class. A name that the host gives up would otherwise turn into a method that nobody calls.
 HOOKS = {
+    "BaselineTrainer": "get_model",
+    "EarlyFusionModel": "__init__ load",
+    "EarlyFusionTrainer": "",
     "FusedOutputModel": "__init__",
     "FusionDetectionExporter": (
         "__call__ __init__ _transform_fn export_coreml export_onnx get_int8_calibration_dataloader run_callbacks"
@@ -33,7 +36,8 @@ HOOKS = {
         "setup_source stream_inference"
     ),
     "FusionDetectionTrainer": (
-        "_model_train build_dataset build_optimizer get_dataset get_model get_validator plot_training_samples validate"
+        "__init__ _model_train build_dataset build_optimizer get_dataset get_model get_validator plot_metrics "
+        "plot_training_samples validate"
     ),
     "FusionDetectionValidator": (
         "__call__ __init__ build_dataset finalize_metrics gather_stats get_stats init_metrics plot_predictions "
@@ -54,14 +58,21 @@ HOOKS = {
         "__init__ build_transforms cache_images cache_images_to_disk cache_labels get_cache_hash get_img_files "
         "load_image"
     ),
+    "Recorder": "__init__ get_stats update_metrics",
+    "UniversalFusionTrainer": (
+        "__init__ build_dataset final_eval get_dataset get_model plot_training_labels preprocess_batch validate"
+    ),
+    "UnlabelledDataset": "__init__ get_img_files get_labels",
 }
 OWN_CONSTRUCTORS = {  # which only we call, so they may differ from the host's
     "FusedOutputModel",
+    "EarlyFusionModel",
     "FusionResults",
     "LoadPairs",
     "LoadStreamPair",
     "LoadVideoPair",
     "PairedYOLODataset",
+    "UnlabelledDataset",
 }
 
 

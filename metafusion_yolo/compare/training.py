@@ -135,7 +135,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Return what was found in every image, by its path: see :class:`Recorder`."""
     args = {**host, "name": "val", "rect": True, "mode": "val", "task": "detect"}
-    validator = recorder(args=args, modalities=modalities, **kwargs)
+    validator = recorder(args=args, modalities=modalities, metrics="none", **kwargs)
     validator(model=model)
     return validator.recorded
 

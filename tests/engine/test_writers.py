@@ -91,5 +91,7 @@ def test_failure_of_writing_behind_is_raised(tmp_path):
     with pytest.raises(OSError, match=r"cannot write '.*nowhere.*0.png'; is the disk full, or the folder not yours\?"):
         for i in range(20):
             writer.add(tmp_path / "nowhere" / f"{i}.png", np.zeros((4, 4, 3), np.uint8))
+    writer = BackgroundWriter()
     with pytest.raises(OSError, match="cannot write"):
+        writer.add(tmp_path / "nowhere" / "0.png", np.zeros((4, 4, 3), np.uint8))
         writer.close()
