@@ -122,6 +122,16 @@ def test_names_of_all_outputs_agree_where_stems_repeat(run, model, tmp_path):
     assert len({record["visible"] for record in json.loads((tmp_path / "p" / "predictions.json").read_text())}) == 4
 
 
+def test_a_file_that_holds_both_cameras_is_told_of_twice(run, model, tmp_path):
+    both = tmp_path / "both.png"
+    infrared = run.data.parent / "infrared" / "val" / visible_files(run)[0].name
+    cv2.imwrite(str(both), np.hstack((cv2.imread(str(visible_files(run)[0])), cv2.imread(str(infrared)))))
+    model.predict(both, layout="horizontal", save_json=True, project=str(tmp_path), name="p", **LOW)
+    [record] = json.loads((tmp_path / "p" / "predictions.json").read_text())
+    assert record["visible"] == record["infrared"] == str(both)
+    assert record["width"] == cv2.imread(str(infrared)).shape[1]
+
+
 def test_nothing_is_overwritten_unless_it_may_be(run, model, tmp_path):
     options = {"project": str(tmp_path), "name": "p", "save": True, "save_crop": True, **EVERYTHING, **LOW}
     first = visible_files(run)[0]
