@@ -128,7 +128,8 @@ class FusionDetectionPredictor(DetectionPredictor):
 
     def inference(self, im: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """Look at the slices first, then at the whole pairs, whose fusion is kept."""
-        self._sliced = [] if self.args.embed else [self._look_at_slices(pair) for pair in self._pairs()]
+        slicing = self.slicing.size and not self.args.embed
+        self._sliced = [self._look_at_slices(pair) for pair in self._pairs()] if slicing else []
         self._fusion = None
         preds = super().inference(im, *args, **kwargs)
         if self._extra:
@@ -186,7 +187,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         origins = getattr(self.dataset, "origins", None) or [Origin()] * len(preds)  # tensors come from nowhere
         for i, (pred, pair, path) in enumerate(zip(preds, orig_imgs, self.batch[0], strict=True)):
             pred[:, :4] = scale_boxes(img.shape[2:], pred[:, :4], pair.shape)
-            if len(self._sliced[i]):
+            if self._sliced and len(self._sliced[i]):
                 pred = self._merged(pred, self._sliced[i])
             fusion = None if self._fusion is None else pack_fusion(self._fusion, i)
             result = FusionResults(

@@ -174,7 +174,7 @@ def test_wrong_arguments(pair_folder, arguments, message):
 
 def test_an_export_has_no_front_end(run, model):
     export = MetaFusionYOLO(model.export(format="onnx", imgsz=IMGSZ))
-    with pytest.raises(TypeError, match=r"is an export, which gives no fused image; use the \.pt"):
+    with pytest.raises(TypeError, match=r"is an export; use the \.pt checkpoint"):
         export.fuse_images(run.source)
 
 

@@ -122,6 +122,16 @@ def test_names_of_all_outputs_agree_where_stems_repeat(run, model, tmp_path):
     assert len({record["visible"] for record in json.loads((tmp_path / "p" / "predictions.json").read_text())}) == 4
 
 
+def test_a_file_that_holds_both_cameras_is_told_of_twice(run, model, tmp_path):
+    both = tmp_path / "both.png"
+    infrared = run.data.parent / "infrared" / "val" / visible_files(run)[0].name
+    cv2.imwrite(str(both), np.hstack((cv2.imread(str(visible_files(run)[0])), cv2.imread(str(infrared)))))
+    model.predict(both, layout="horizontal", save_json=True, project=str(tmp_path), name="p", **LOW)
+    [record] = json.loads((tmp_path / "p" / "predictions.json").read_text())
+    assert record["visible"] == record["infrared"] == str(both)
+    assert record["width"] == cv2.imread(str(infrared)).shape[1]
+
+
 def test_nothing_is_overwritten_unless_it_may_be(run, model, tmp_path):
     options = {"project": str(tmp_path), "name": "p", "save": True, "save_crop": True, **EVERYTHING, **LOW}
     first = visible_files(run)[0]
@@ -216,6 +226,17 @@ def test_an_export_writes_what_it_can_and_says_what_it_cannot(run, onnx, tmp_pat
     assert {row["infrared_weight"] for row in rows(tmp_path / "p" / "predictions.csv")} == {""}
     assert list((tmp_path / "p" / "fused").iterdir()) == []
     assert sorted(p.name for p in (tmp_path / "p" / "crops").iterdir()) == ["infrared", "visible"]
+
+
+def test_an_export_with_the_fused_image_writes_it_too(run, model, tmp_path, caplog):
+    export = MetaFusionYOLO(model.export(format="onnx", imgsz=IMGSZ, fused=True))
+    options = {"save_fused": True, "save_weights": True, "rect": False, "project": str(tmp_path)}
+    results = export.predict(run.source, name="p", **options, **LOW)
+    assert [r.message for r in caplog.records if "save_weights writes nothing" in r.message]
+    for result, file in zip(results, visible_files(run), strict=True):
+        fused = cv2.imread(str(tmp_path / "p" / "fused" / f"{file.stem}.png"))
+        assert fused.shape == cv2.imread(str(file)).shape and np.array_equal(fused, result.image("fused"))
+    assert list((tmp_path / "p" / "weights").iterdir()) == []
 
 
 def test_the_command_line_writes_the_same(run, tmp_path, capsys):
