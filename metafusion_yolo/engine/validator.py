@@ -93,7 +93,7 @@ class FusionDetectionValidator(DetectionValidator):
         finally:
             if self._hook:  # or it would be saved with the checkpoint
                 self._hook.remove()
-            self._fusion = self._model = self._front_end = None
+            self._fusion = None
 
     def build_dataset(self, img_path: str, mode: str = "val", batch: int | None = None) -> PairedYOLODataset:
         """Build a paired data set."""
