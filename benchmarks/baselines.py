@@ -83,3 +83,6 @@ class MidFusionTrainer(BaselineTrainer):
     """Trains :class:`MidFusionModel`."""
 
     model_class = MidFusionModel
+
+
+torch.serialization.add_safe_globals([MidFusionModel])  # which its own checkpoints hold

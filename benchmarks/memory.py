@@ -53,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=2000)
     parser.add_argument("--imgsz", type=int, default=160)
-    parser.add_argument("--video", action="store_true", help="two videos instead of two folders, tracked and drawn")
+    parser.add_argument("--video", action="store_true", help="two videos, tracked, with all that can be written")
     parser.add_argument("--json", type=Path, default=Path("runs/benchmarks/memory.json"))
     args = parser.parse_args()
 
@@ -64,7 +64,8 @@ def main() -> None:
         options = {"stream": True, "imgsz": args.imgsz, "verbose": False}
         if args.video:
             visible, infrared = two_videos(Path(folder), args.pairs, args.imgsz)
-            results = model.track(visible, infrared=infrared, save=True, project=folder, **options)
+            outputs = dict.fromkeys(("save", "save_fused", "save_weights", "save_json", "save_csv"), True)
+            results = model.track(visible, infrared=infrared, project=folder, **outputs, **options)
         else:
             results = model.predict(many_pairs(Path(folder), args.pairs, args.imgsz), **options)
         for i, result in enumerate(results, start=1):

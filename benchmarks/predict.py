@@ -2,7 +2,7 @@
 
 Writes pairs of 640 x 512 (JPEG visible, PNG infrared), then predicts on a part of them at a time, fused and stock in
 turn, until all are done: same scale, size, threads and settings. Prints pairs a second and the quartiles of the ratio
-of the times, for PyTorch and for ONNX, and writes JSON.
+of the times, for PyTorch and for ONNX, and what reading ahead and writing behind saves; writes JSON.
 
     python benchmarks/predict.py --pairs 500 --pretrained yolov8n.pt
 """
@@ -28,6 +28,7 @@ from metafusion_yolo.data.synthetic import render_pair
 
 SIZE = 640, 512  # width and height of the images
 DISTINCT = 25
+COLUMNS = ("ratio", "ratio_q1", "ratio_q3", "overlap", "overlap_q1", "overlap_q3")
 
 
 def write_pairs(folder: Path, count: int, part: int) -> list[Path]:
@@ -50,6 +51,18 @@ def seconds(model: Any, source: Path, **kwargs: Any) -> float:
     start = time.perf_counter()
     deque(model.predict(str(source), stream=True, verbose=False, device="cpu", **kwargs), maxlen=0)
     return time.perf_counter() - start
+
+
+def gain(fused: Any, folders: list[Path], **kwargs: Any) -> dict[str, float]:
+    """Return the quartiles of the time with reading ahead and writing behind over the time without, in turn."""
+    times: dict[bool, list[float]] = {True: [], False: []}
+    for i, folder in enumerate(folders):
+        for overlap in (True, False) if i % 2 else (False, True):
+            fused.predictor.overlap = overlap
+            times[overlap].append(seconds(fused, folder / "images", **kwargs))
+    fused.predictor.overlap = True
+    low, middle, high = statistics.quantiles([a / b for a, b in zip(times[True], times[False], strict=True)], n=4)
+    return {"overlap": round(middle, 3), "overlap_q1": round(low, 3), "overlap_q3": round(high, 3)}
 
 
 def compare(fused: Any, stock: Any, folders: list[Path], **kwargs: Any) -> dict[str, float]:
@@ -80,7 +93,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
 
-    header = ("format", "save", "stock", "fused", "ratio", "ratio_q1", "ratio_q3")
+    header = ("format", "save", "stock", "fused", *COLUMNS)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         folders = write_pairs(Path(folder), args.pairs, args.part)
@@ -97,7 +110,8 @@ def main() -> None:
                     file = model.export(format=format, imgsz=args.imgsz)
                     ready[name] = type(model)(file, task="detect")
             for save in (False, True):
-                row = compare(**ready, folders=folders, imgsz=args.imgsz, save=save, project=folder)
+                settings = {"folders": folders, "imgsz": args.imgsz, "save": save, "project": folder}
+                row = {**compare(**ready, **settings), **gain(ready["fused"], **settings)}
                 rows.append({"format": format, "save": save, **row})
                 print("  ".join(f"{rows[-1][name]!s:>9}" for name in header), flush=True)
     args.json.parent.mkdir(parents=True, exist_ok=True)

@@ -16,10 +16,7 @@ from metafusion_yolo.modes import ACCEPTED, MEANINGS, MODES, Mode, say
 
 HELP, VERSION = ("help", "-h", "--help"), ("version", "--version")
 SPECIAL = {"help": "show this; metafusion MODE help explains a mode", "version": "show the version"}
-FAULTS = (
-    *(ValueError, TypeError, SyntaxError, ConnectionError),
-    *(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError),
-)
+FAULTS = (ValueError, TypeError, SyntaxError, OSError, ModuleNotFoundError)  # the last: of an export format
 REFUSALS = re.compile("^(Dataset|Optimizer) '|^ERROR |acceptable suffix is")  # the host's RuntimeError, AssertionError
 NOISE = re.compile("\x1b\\[[0-9;]*m|[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff]|^\\[Errno \\d+\\] ")
 TYPES = {bool: "True or False", int: "a whole number", float: "a number", str: "a name or path", list: "a list"}
@@ -129,7 +126,8 @@ def _check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"unknown argument '{key}' for '{mode.name}', {hint}")
         accepted = _accepted(mode, key) or (type(value),)
         if type(value) not in accepted and value not in accepted:
-            types = " or ".join(TYPES[kind] for kind in accepted if kind in TYPES)
+            kinds = [kind for kind in accepted if kind in TYPES and not (kind is int and float in accepted)]
+            types = " or ".join(TYPES[kind] for kind in kinds)
             hint = f"expected {types}" if types else nearest(value, accepted)
             raise ValueError(f"'{key}={value}' is invalid, {hint}")
     for key in required:
@@ -147,6 +145,8 @@ def _check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
 def _accepted(mode: Mode, key: str) -> tuple[Any, ...]:
     """Return the types, or else the words, that an argument of ours accepts; nothing for one of the host's."""
     default = mode.ours.get(key, "")
+    if re.fullmatch(r"\d+\.\d+", default):
+        return float, int
     kind = bool if default in ("True", "False") else int if default.isdigit() else str
     if key not in mode.ours:
         return ()

@@ -12,6 +12,7 @@ from ultralytics.utils import LOGGER
 from ultralytics.utils.files import increment_path
 
 from metafusion_yolo.data.synthetic import write_dataset
+from metafusion_yolo.engine.drawing import side_by_side
 from metafusion_yolo.engine.results import FusionResults
 from metafusion_yolo.model import MetaFusionYOLO
 
@@ -123,39 +124,24 @@ def most_telling(results: list[FusionResults]) -> FusionResults:
     """Return the result whose objects lean most differently on the two cameras, sure ones before unsure ones."""
 
     def spread(result: FusionResults) -> float:
-        weights = infrared_weight(result)
-        shares = [weights[int(y1) : int(y2) + 1, int(x1) : int(x2) + 1].mean() for x1, y1, x2, y2 in result.boxes.xyxy]
-        return float(np.ptp(shares)) * float(result.boxes.conf.mean()) if len(shares) > 1 else 0.0
+        weights = result.box_weights
+        if weights is None or len(weights) < 2:
+            return 0.0
+        return float(np.ptp(weights[:, 1])) * float(result.boxes.conf.mean())
 
     return max(results, key=spread)
 
 
-def infrared_weight(result: FusionResults) -> np.ndarray:
-    """Return the weight map of the infrared camera as (H, W) uint8, 0 to 255."""
-    if result.fusion_weights is None:
-        raise ValueError("an export without its fusion weights has no weight map")
-    return (result.fusion_weights[1] * 255).round().astype(np.uint8)
-
-
 def panel(result: FusionResults, height: int = 384) -> np.ndarray:
-    """Return visible, infrared, fused image with boxes, and weight map side by side, (H, 4 W, 3) uint8, B, G, R."""
-    weights = cv2.applyColorMap(infrared_weight(result), cv2.COLORMAP_VIRIDIS)
+    """Return visible, infrared, fused image with boxes, and weights side by side, (H, W, 3) uint8, B, G, R."""
     scale = height / result.orig_shape[0]
-    views = {
-        "visible": result.image("visible"),
-        "infrared": result.image("infrared"),
-        "fused": result.image("fused"),
-        "weight of infrared: dark 0, bright 1": weights,
+    titles = {"visible": "visible", "infrared": "infrared", "fused": "fused", "weights": "weights, bright: infrared"}
+    columns = {
+        title: cv2.resize(result.image(view), None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
+        for view, title in titles.items()
     }
-    columns = []
-    for title, image in views.items():
-        column = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
-        if title == "fused":
-            column = draw_boxes(column, result, scale)
-        caption = np.full((36, column.shape[1], 3), 255, np.uint8)
-        cv2.putText(caption, title, (8, 25), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (32, 32, 32), 1, cv2.LINE_AA)
-        columns.append(np.vstack((caption, column)))
-    return np.hstack(columns)
+    columns["fused"] = draw_boxes(columns["fused"], result, scale)
+    return side_by_side(columns)
 
 
 def draw_boxes(image: np.ndarray, result: FusionResults, scale: float) -> np.ndarray:

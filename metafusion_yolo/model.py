@@ -10,10 +10,10 @@ from typing import Any
 from ultralytics.engine.model import Model
 from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 
-from metafusion_yolo.benchmark import FORMATS, benchmark_formats
+from metafusion_yolo.benchmark import benchmark_formats
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
 from metafusion_yolo.data.sync import Sync, SyncReport
-from metafusion_yolo.engine._host import load_fusion_checkpoint, rig_of
+from metafusion_yolo.engine._host import load_fusion_checkpoint, refusals_named, rig_of
 from metafusion_yolo.engine.evaluator import QUICK, FusionMetrics
 from metafusion_yolo.engine.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.fuser import fuse_images
@@ -22,6 +22,7 @@ from metafusion_yolo.engine.predictor import FusionDetectionPredictor, Request
 from metafusion_yolo.engine.results import FusionResults
 from metafusion_yolo.engine.slicing import Slicing
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
+from metafusion_yolo.engine.triton import check_servable, write_repository
 from metafusion_yolo.engine.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.validator import FusionDetectionValidator
 from metafusion_yolo.evaluation.conditions import NIGHT_BELOW
@@ -100,13 +101,20 @@ class MetaFusionYOLO(Model):
         Raises:
             ValueError: If there is no data set, or nothing to resume; the host would train on COCO instead.
             PairError: If the data set does not pair up.
+            UnsafeCheckpointError: If `pretrained`, `resume` or `distill_model` names a file that could run code.
         """
         resume = kwargs.get("resume")
         if resume is True and (self.ckpt or {}).get("epoch", -1) < 0:
             raise ValueError(f"'{self.ckpt_path}' is a finished run; resume the last.pt of one that was cut off")
         if not (kwargs.get("data") or kwargs.get("cfg") or resume):
             raise ValueError("'data' is missing; give the YAML of a paired data set")
-        return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
+        with refusals_named(kwargs.get("pretrained") if isinstance(kwargs.get("pretrained"), (str, Path)) else resume):
+            return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
+
+    def load(self, weights: Any = "yolov8n.pt") -> MetaFusionYOLO:
+        """Take the weights of a stock or a fused checkpoint, of which what could run code is refused by name."""
+        with refusals_named(weights):
+            return super().load(weights)
 
     def _val_data(self) -> str:
         """Return the data set of the checkpoint; the host would fall back on COCO."""
@@ -188,7 +196,7 @@ class MetaFusionYOLO(Model):
     @property
     def sync_report(self) -> SyncReport | None:
         """What became of the frames of the videos or live cameras of the last run; None for other sources."""
-        return getattr(self.predictor, "sync_report", None)
+        return getattr(getattr(self.predictor, "dataset", None), "report", None)
 
     def track(
         self, source: Any = None, stream: bool = False, persist: bool = False, **kwargs: Any
@@ -232,10 +240,21 @@ class MetaFusionYOLO(Model):
         )
         return super().val(build, **kwargs)
 
-    def export(self, **kwargs: Any) -> str:
+    def export(
+        self,
+        inputs: str = "one",
+        fused: bool = False,
+        fusion_weights: bool = False,
+        triton: str | Path | None = None,
+        **kwargs: Any,
+    ) -> str:
         """Export the front-end and the detector as one model.
 
         Args:
+            inputs: "one" input of four channels, R, G, B, IR, or "two": `visible` and `infrared`.
+            fused: Whether to add the fused image (B, 3, H, W) to the outputs.
+            fusion_weights: Whether to add the weights of the cameras (B, 2, H, W) too.
+            triton: Folder in which to write a model repository of the Triton Inference Server; ONNX and OpenVINO only.
             **kwargs: The host's export arguments, `format="onnx"` first of all.
 
         Returns:
@@ -244,25 +263,34 @@ class MetaFusionYOLO(Model):
         self._check_is_pytorch_model()
         method = {"imgsz": self.model.args["imgsz"], "batch": 1, "data": None, "device": None, "verbose": False}
         overrides = {**self.overrides, **method, **kwargs, "mode": "export"}
-        return FusionDetectionExporter(overrides=overrides, _callbacks=self.callbacks)(model=self.model)
+        if triton is not None:
+            check_servable(overrides.get("format"))
+        exporter = FusionDetectionExporter(
+            overrides=overrides, _callbacks=self.callbacks, inputs=inputs, fused=fused, fusion_weights=fusion_weights
+        )
+        file = exporter(model=self.model)
+        if triton is not None:
+            write_repository(file, triton)
+        return file
 
     def benchmark(
         self, data: str | None = None, format: str | list[str] | None = None, verbose: bool = False, **kwargs: Any
     ) -> list[dict[str, Any]]:
-        """Measure size, accuracy and speed of the checkpoint and of its exports, one pair at a time.
+        """Measure size, accuracy and speed of the checkpoint and of its exports.
 
         Args:
             data: Paired data set; None for the one of the checkpoint.
-            format: Formats, as a list or a comma-separated string; None for those that run everywhere.
-            verbose: Whether to log each validation in full.
-            **kwargs: The host's arguments, such as `imgsz` and `device`.
+            format: Formats, as a list or a comma-separated string, "onnx:16" in FP16 and "onnx:8" in INT8; None for
+                those whose packages are installed.
+            verbose: The host's, of no effect.
+            **kwargs: The host's arguments: `imgsz`, `device`, `project`, `name`, `exist_ok`.
 
         Returns:
             A row a format, see :func:`metafusion_yolo.benchmark.benchmark_formats`.
         """
         self._check_is_pytorch_model()
-        formats = [name.strip() for name in format.split(",")] if isinstance(format, str) else format or FORMATS
-        return benchmark_formats(self, data or self.overrides.get("data"), tuple(formats), verbose=verbose, **kwargs)
+        formats = [name.strip() for name in format.split(",")] if isinstance(format, str) else format
+        return benchmark_formats(self, data or self._val_data(), formats, **kwargs)
 
     def fuse_images(
         self, source: Any, infrared: Any = BY_RULE, method: str = "learned", **kwargs: Any
@@ -276,11 +304,14 @@ class MetaFusionYOLO(Model):
             **kwargs: See :func:`~metafusion_yolo.engine.fuser.fuse_images`.
 
         Raises:
-            TypeError: For an export, which gives boxes but not the fused image.
+            TypeError: For an export; `predict` writes the fused images of one that gives them.
             ValueError: For an unknown method.
         """
         if not isinstance(self.model, FusionDetectionModel):
-            raise TypeError(f"'{self.model_name}' is an export, which gives no fused image; use the .pt checkpoint")
+            raise TypeError(
+                f"'{self.model_name}' is an export; use the .pt checkpoint, or predict with save_fused=True by an "
+                f"export with fused=True"
+            )
         kwargs = {"imgsz": self.overrides.get("imgsz"), **kwargs}
         kwargs = {key: value for key, value in kwargs.items() if value is not None}
         return fuse_images(source, infrared, method, net=self.model.fusion, rig=rig_of(self.model), **kwargs)

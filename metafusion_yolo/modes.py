@@ -39,6 +39,8 @@ def _stream(method: Callable[..., Any], /, **args: Any) -> None:
 
 def _export(method: Callable[..., Any], /, **args: Any) -> None:
     path = method(**{"format": "onnx", **args})
+    if args.get("triton"):
+        say(f"\nServe it: tritonserver --model-repository={shlex.quote(args['triton'])}")
     say(f"\nUse it:  metafusion predict model={shlex.quote(str(path))} source=...")
 
 
@@ -111,7 +113,7 @@ RUNS |= {
     "data check": _check_data,
     "data register": _register,
 }
-SYNC = "sync=frame sync_tolerance=50 sync_offset=0 on_missing=error reconnect=30"
+SYNC = "sync=frame sync_tolerance=50.0 sync_offset=0.0 on_missing=error reconnect=30.0"
 TABLE = f"""
 train: train the fusion front-end and the detector together
   ours  fusion_only=False
@@ -137,8 +139,11 @@ track: follow objects through a pair of videos or live cameras
   e.g.  model=best.pt source=visible.mp4 infrared=infrared.mp4
   e.g.  model=best.pt source=rtsp://door/visible infrared=rtsp://door/thermal on_missing=single
 export: write front-end and detector as one ONNX, TorchScript, ... model
-  host  model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify
+  ours  inputs=one fused=False fusion_weights=False triton=-
+  host  model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify nms data=model's
   e.g.  model=best.pt format=onnx
+  e.g.  model=best.pt format=openvino quantize=8 data=pairs.yaml
+  e.g.  model=best.pt inputs=two fused=True triton=models
 fuse: write fused images, without boxes, at the size of the visible ones
   ours  infrared=- layout=- on_error=stop method=learned {SYNC}
   host  model=- source=required imgsz=model's device vid_stride project name=fuse exist_ok
@@ -146,12 +151,12 @@ fuse: write fused images, without boxes, at the size of the visible ones
   e.g.  method=laplacian source=visible.mp4 infrared=infrared.mp4
 metrics: score fused images of any method against their sources, by sixteen metrics of fusion quality
   ours  fused=required visible=required infrared=required metrics=all project=runs/metrics name=metrics exist_ok=False
-  e.g.  fused=runs/fuse/fused visible=my-pairs/images/val infrared=my-pairs/infrared/val
+  e.g.  fused=runs/detect/fuse visible=my-pairs/images/val infrared=my-pairs/infrared/val
   e.g.  fused=theirs visible=tno/images infrared=tno/infrared metrics=EN,MI,SSIM,VIF
 benchmark: compare size, accuracy and speed of the exports
-  ours  format=pt,torchscript,onnx
-  host  model=required data=model's imgsz=model's device
-  e.g.  model=best.pt data=pairs.yaml format=pt,onnx
+  ours  format=installed
+  host  model=required data=model's imgsz=model's device project=runs name=benchmark exist_ok
+  e.g.  model=best.pt data=pairs.yaml format=pt,onnx,onnx:16,openvino,openvino:8
 compare: train one camera, both by simple rules, and learned fusion alike; say what to use, and write report.html
   ours  data=required budget=quick pretrained=False model=metafusion-yolov8n.yaml
   ours  epochs=budget's imgsz=budget's batch=8 folds=0 seeds=budget's device=- jobs=- project=runs name=compare
@@ -185,18 +190,22 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
     "pretrained": (bool, str),
     "view": VIEWS,
     "modalities": CAMERAS,
-    "overlap": (float, int),
     "layout": LAYOUTS,
     "on_error": ("stop", "skip"),
     "sync": ("frame", "time"),
     "on_missing": ("error", "skip", "single"),
     "method": ("learned", "average", "maximum", "max", "laplacian"),
+    "inputs": ("one", "two"),
     "labels": LABELS,
     "per": ("dataset", "sequence"),
     "matrix": (list, tuple),
+    "budget": ("quick", "normal", "full"),
+    "seeds": (int,),
+    "jobs": (int,),
+    "compare epochs": (int,),
+    "compare imgsz": (int,),
+    "device": (str, int),
 }
-ACCEPTED |= {"budget": ("quick", "normal", "full")} | dict.fromkeys(("seeds", "jobs"), (int,))
-ACCEPTED |= {"compare epochs": (int,), "compare imgsz": (int,), "device": (str, int)}
 MEANINGS = {  # of our arguments, and of those of the host whose own words would mislead; "MODE ARGUMENT" for one mode
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
     "layout": "for frames that hold both: horizontal, vertical, either with -infrared-first; stacked: 4 channels",
@@ -208,13 +217,18 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "save_json": "save the detections to predictions.json, a record a pair",
     "save_csv": "save the detections to predictions.csv, a row a detection",
     "view": f"what to draw on: {', '.join(VIEWS)}",
+    "method": "learned, which needs a model, or a classical rule: average, maximum, laplacian",
+    "inputs": "one: a tensor R, G, B, IR; two: visible and infrared",
+    "fused": "add the fused image to the outputs",
+    "fusion_weights": "add the weights of the cameras too",
+    "triton": "folder for a model repository of the Triton Inference Server",
+    "export data": "data set of pairs to calibrate INT8 on",
     "fusion_only": "train the front-end alone, without labels; data= may be a folder of plain images",
     "modalities": f"cameras that are on: {', '.join(CAMERAS)}",
     "val metrics": "fusion metrics: names with commas, all or none",
     "curves": "measure mAP50 with missing cameras and shifted infrared images too; seven times the cost",
     "night_below": "mean grey of a visible image, 0 to 255, below which it is night, where no file says",
-    "method": "learned, which needs a model, or a classical rule: average, maximum, laplacian",
-    "fused": "folder of fused images",
+    "metrics fused": "folder of fused images",
     "visible": "folder of the visible images, same names",
     "metrics infrared": "folder of the infrared images, same names",
     "metrics": "EN,SD,SF,AG,MI,NMI,CC,SCD,MSE,PSNR,SSIM,MS-SSIM,VIF,Qabf,Nabf,FMI",
@@ -245,7 +259,8 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "data": "data-set YAML: path, train, val, names, infrared, ...; of predict: what it says of the cameras",
     "source": "visible side: image, folder, glob, .txt list, video, live camera; or pairs: .csv list",
     "imgsz": "image size in pixels",
-    "format": "onnx, torchscript, openvino, engine, ...; benchmark: several with commas, pt as well",
+    "format": "onnx, torchscript, openvino, engine, ...",
+    "benchmark format": "with commas: pt, onnx, openvino ..., onnx:16 for FP16, onnx:8 for INT8",
     "quantize": "precision in bits: 32, 16 or 8",
 }
 

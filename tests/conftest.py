@@ -13,7 +13,12 @@ import pytest
 import torch
 import yaml
 
+from metafusion_yolo import MetaFusionYOLO
+from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.engine._host import INPUT_KEY, input_description
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+EXPORT_IMGSZ = 320
 LEVELS = {0: 200, 1: 250}  # grey level of the objects of each class; the background stays below 100
 
 os.environ["OMP_NUM_THREADS"] = "1"  # two workers share the cores; more threads would stand in each other's way
@@ -141,3 +146,43 @@ def yolov8n() -> Path:
     if not weights.is_file():
         pytest.skip(f"no stock weights at '{weights}'")
     return weights
+
+
+@pytest.fixture(scope="session")
+def coco(tmp_path_factory) -> MetaFusionYOLO:
+    """The stock COCO detector behind an untrained front-end, which finds people and cars on real pairs."""
+    weights = SHARED / "weights" / "yolov8n.pt"
+    if not weights.is_file():
+        pytest.skip(f"no stock weights at '{weights}'")
+    file = tmp_path_factory.mktemp("coco") / "coco.pt"
+    MetaFusionYOLO("metafusion-yolov8n.yaml").load(weights).save(file)
+    return MetaFusionYOLO(file)
+
+
+@pytest.fixture(scope="session")
+def export(coco, tmp_path_factory) -> Callable[..., Path]:
+    """Return the function that exports this detector, each time to a folder of its own.
+
+    Its keyword `cameras` holds sections of a data-set YAML; the others are those of the export.
+    """
+
+    def run(cameras: dict | None = None, **kwargs) -> Path:
+        model = MetaFusionYOLO(coco.ckpt_path)
+        model.model.yaml[INPUT_KEY] = input_description(Rig.from_yaml(cameras or {}))
+        model.model.pt_path = str(tmp_path_factory.mktemp("export") / "coco.pt")
+        Path(model.model.pt_path).write_bytes(Path(coco.ckpt_path).read_bytes())  # the host tells its size
+        return Path(model.export(**{"format": "onnx", "imgsz": EXPORT_IMGSZ, **kwargs}))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def onnx(export) -> Path:
+    """Plain ONNX export at `EXPORT_IMGSZ` pixels."""
+    return export()
+
+
+def real_pairs(root: Path, count: int = 10) -> list[tuple[Path, Path]]:
+    """Return files (visible, infrared) of the validation split of a data set."""
+    visible = sorted((root / "images" / "val").iterdir())[:count]
+    return [(file, next((root / "infrared" / "val").glob(f"{file.stem}.*"))) for file in visible]

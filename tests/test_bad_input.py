@@ -146,7 +146,7 @@ def test_empty_folder_is_named(model, make_pair_folder, tmp_path):
     assert_nothing_written(folder, tmp_path)
 
 
-@pytest.mark.parametrize("source", [7, {"a": 1}, object()], ids=lambda kind: type(kind).__name__)
+@pytest.mark.parametrize("source", [1.5, True, {"a": 1}, object()], ids=lambda kind: type(kind).__name__)
 def test_wrong_kind_of_source_is_refused(model, source):
     with pytest.raises(TypeError, match=r"a visible image must be a path, PIL image or .* array, not "):
         model.predict(source, imgsz=64)

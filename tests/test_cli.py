@@ -484,10 +484,10 @@ def test_examples_work(model, monkeypatch, mode) -> None:
     clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")
     monkeypatch.setattr("metafusion_yolo.data.check.run_check", lambda **_: (clean, Path("report.html")))
     monkeypatch.setattr("metafusion_yolo.data.register.register_dataset", lambda **_: None)
-    verdict = SimpleNamespace(sentence="Use it.", rule="5 %")
-    monkeypatch.setattr("metafusion_yolo.compare.run_compare", lambda **_: (verdict, Path("report.html")))
     figures = {"EN": Summary(6.5, 0.5, 3)}
     monkeypatch.setattr("metafusion_yolo.scoring.score_folders", lambda **_: (figures, Path("metrics.csv")))
+    verdict = SimpleNamespace(sentence="Use it.", rule="5 %")
+    monkeypatch.setattr("metafusion_yolo.compare.run_compare", lambda **_: (verdict, Path("report.html")))
     model.answer = [Path("fused/1.png")]
     monkeypatch.setattr("metafusion_yolo.engine.fuser.fuse_images", lambda **_: model.answer)
     assert mode.examples
@@ -550,13 +550,13 @@ def test_arguments_of_convert_are_those_of_the_function() -> None:
 
 
 def test_choices_are_those_of_the_engine() -> None:
-    from metafusion_yolo.benchmark import FORMATS
+    from metafusion_yolo.engine.deployment import INPUTS
     from metafusion_yolo.engine.results import VIEWS
     from metafusion_yolo.engine.validator import MODALITIES
 
     assert sorted(cli.ACCEPTED["view"]) == sorted(VIEWS)
     assert sorted(cli.ACCEPTED["modalities"]) == sorted(MODALITIES)
-    assert cli.MODES["benchmark"].ours["format"] == ",".join(FORMATS)
+    assert sorted(cli.ACCEPTED["inputs"]) == sorted(INPUTS)
 
 
 def test_methods_of_the_model_exist() -> None:

@@ -23,13 +23,21 @@ HOST = f"ultralytics {ultralytics.__version__}"
 
 # Hooks by class. A name that the host gives up would otherwise turn into a method that nobody calls.
 HOOKS = {
-    "FusionDetectionExporter": "__call__ get_int8_calibration_dataloader run_callbacks",
+    "BaselineTrainer": "get_model",
+    "EarlyFusionModel": "__init__ load",
+    "EarlyFusionTrainer": "",
+    "FusedOutputModel": "__init__",
+    "FusionDetectionExporter": (
+        "__call__ __init__ _transform_fn export_coreml export_onnx get_int8_calibration_dataloader run_callbacks"
+    ),
     "FusionDetectionModel": "__init__ _predict_augment _predict_once info init_criterion load loss",
     "FusionDetectionPredictor": (
-        "construct_results inference postprocess pre_transform run_callbacks setup_model setup_source stream_inference"
+        "construct_results inference postprocess pre_transform run_callbacks save_predicted_images setup_model "
+        "setup_source stream_inference"
     ),
     "FusionDetectionTrainer": (
-        "_model_train build_dataset build_optimizer get_dataset get_model get_validator plot_training_samples validate"
+        "__init__ _model_train build_dataset build_optimizer get_dataset get_model get_validator plot_metrics "
+        "plot_training_samples validate"
     ),
     "FusionDetectionValidator": (
         "__call__ __init__ build_dataset finalize_metrics gather_stats get_stats init_metrics plot_predictions "
@@ -40,18 +48,31 @@ HOOKS = {
     "LoadPairs": "__init__ __iter__ __len__ __next__",
     "LoadStreamPair": "__init__ __iter__ __next__ close",
     "LoadVideoPair": "__init__ __iter__ __next__ close",
-    "MetaFusionYOLO": "__init__ _load _new _val_data benchmark export predict task_map track train val",
+    "MetaFusionYOLO": "__init__ _load _new _val_data benchmark export load predict task_map track train val",
+    "TwoInputModel": "",
+    "PairONNXBackend": "forward",
+    "PairOpenVINOBackend": "forward load_model",
+    "PairTorchScriptBackend": "forward",
+    "PairTritonBackend": "forward",
     "PairedYOLODataset": (
         "__init__ build_transforms cache_images cache_images_to_disk cache_labels get_cache_hash get_img_files "
         "load_image"
     ),
+    "Recorder": "__init__ get_stats update_metrics",
+    "UniversalFusionTrainer": (
+        "__init__ build_dataset final_eval get_dataset get_model plot_training_labels preprocess_batch validate"
+    ),
+    "UnlabelledDataset": "__init__ get_img_files get_labels",
 }
 OWN_CONSTRUCTORS = {  # which only we call, so they may differ from the host's
+    "FusedOutputModel",
+    "EarlyFusionModel",
     "FusionResults",
     "LoadPairs",
     "LoadStreamPair",
     "LoadVideoPair",
     "PairedYOLODataset",
+    "UnlabelledDataset",
 }
 
 
@@ -106,7 +127,7 @@ def complaint(ours: Signature, host: Signature) -> str:
         if own is not None and wanted.default is not wanted.empty and own.default is own.empty:
             return f"'{name}' has no default"
     for name, extra in mine.items():
-        if extra.default is extra.empty:
+        if extra.default is extra.empty and name != "self":  # which a decorated hook of the host hides
             return f"'{name}' of ours has no default"
     return ""
 

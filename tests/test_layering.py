@@ -24,7 +24,7 @@ LAYERS = [
     ["criterion"],
     ["nn.tasks"],
     ["data"],
-    ["evaluation"],
+    ["evaluation", "runtime"],
     ["engine"],
     ["benchmark", "scoring"],
     ["model"],

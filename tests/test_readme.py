@@ -41,6 +41,8 @@ def test_commands_are_valid(command, monkeypatch):
     monkeypatch.setattr("metafusion_yolo.demo.run_demo", lambda **k: None)
     clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")
     monkeypatch.setattr("metafusion_yolo.data.check.run_check", lambda **k: (clean, Path("report.html")))
+    verdict = SimpleNamespace(sentence="Use it.", rule="5 %")
+    monkeypatch.setattr("metafusion_yolo.compare.run_compare", lambda **k: (verdict, Path("report.html")))
     assert cli.main(shlex.split(command)[1:]) == 0
 
 

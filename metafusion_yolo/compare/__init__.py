@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from ultralytics.data.utils import check_det_dataset, img2label_paths
 from ultralytics.utils import LOGGER
-from ultralytics.utils.downloads import attempt_download_asset
+from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
 
 from metafusion_yolo.compare.budget import Setting, cores, find_budget
 from metafusion_yolo.compare.page import write_report
@@ -86,9 +86,7 @@ def run_compare(
             raise ValueError(f"{key} must be a whole number >= {low}, not {value}")
     if folds == 1:
         raise ValueError("folds=1 leaves nothing to train with; give 2 or more, or 0 for the data set's own split")
-    start = attempt_download_asset(str(pretrained)) if pretrained else ""
-    if start and not Path(start).is_file():
-        raise FileNotFoundError(f"no checkpoint '{start}'; give the path of one, such as yolov8n.pt, or leave it out")
+    start = _find_checkpoint(pretrained)
     load_model_yaml(model)
     description = _describe(data)
     setting = Setting(
@@ -143,6 +141,19 @@ def train_and_test(setting: Setting, run: Run) -> dict[str, Any]:
     model, host = load_last(checkpoint), host_arguments(setting, run.folder, data)
     views = {view: evaluate(model, host, view) for view in row.views}
     return {view: {original(files, link): image for link, image in images.items()} for view, images in views.items()}
+
+
+def _find_checkpoint(pretrained: str | bool) -> str:
+    """Return the path of a checkpoint, one of the host's own downloaded as in training; empty for none."""
+    name = str(pretrained) if pretrained else ""
+    if name in GITHUB_ASSETS_NAMES and not Path(name).is_file():
+        try:
+            name = attempt_download_asset(name)
+        except OSError as error:
+            raise FileNotFoundError(f"no checkpoint '{name}' here, and it cannot be downloaded") from error
+    if name and not Path(name).is_file():
+        raise FileNotFoundError(f"no checkpoint '{name}'; give the path of one, such as yolov8n.pt, or leave it out")
+    return name
 
 
 def _describe(data: str | Path) -> dict[str, Any]:

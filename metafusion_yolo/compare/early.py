@@ -9,7 +9,8 @@ from torch import nn
 from ultralytics.nn.tasks import DetectionModel
 
 from metafusion_yolo.config import FusionConfig
-from metafusion_yolo.engine._host import INPUT_KEY, input_description
+from metafusion_yolo.engine._backends import INPUT_KEY
+from metafusion_yolo.engine._host import input_description
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.tasks import load_model_yaml
@@ -63,6 +64,9 @@ class EarlyFusionTrainer(BaselineTrainer):
     """Trains :class:`EarlyFusionModel`."""
 
     model_class = EarlyFusionModel
+
+
+torch.serialization.add_safe_globals([EarlyFusionModel])  # which its own checkpoints hold
 
 
 torch.serialization.add_safe_globals([EarlyFusionModel])  # which its own checkpoints hold

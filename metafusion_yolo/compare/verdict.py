@@ -144,7 +144,12 @@ def recommend(table: Table) -> Verdict:
     for simple in (AVERAGE, EARLY):
         if choice != simple and table.between[simple, choice].low > 0:
             choice = simple
-    return Verdict(choice, _sentence(table, choice, preferred, short), rule)
+    sentence = _sentence(table, choice, preferred, short)
+    if choice in (UNIVERSAL, GUIDED) and table.between[choice, AVERAGE].low <= 0:
+        sentence += (
+            f" The average image, with nothing to learn, is not told apart from it ({table.reached(AVERAGE):.1f})."
+        )
+    return Verdict(choice, sentence, rule)
 
 
 def title(row: str) -> str:

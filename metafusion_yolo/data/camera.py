@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from threading import Condition, Thread
@@ -14,6 +15,12 @@ from metafusion_yolo.data.sync import CameraReport, Shot
 OPEN_MS, READ_MS = 5000, 3000  # after which OpenCV gives up on a network camera
 FIRST_PAUSE, LAST_PAUSE = 0.25, 8.0  # seconds between attempts to reconnect, doubled from one to the next
 STALL = 2.0  # seconds without a frame after which a connected camera counts as missing
+
+
+def keep_opencv_quiet() -> None:
+    """Keep OpenCV and FFmpeg from filling stderr at every attempt to reach a camera; what matters is said by us."""
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET; read at the first capture
 
 
 class Camera:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -18,7 +17,7 @@ from ultralytics.utils import LOGGER
 from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.pairs import PROBLEMS_SHOWN, PairError
 from metafusion_yolo.data.progress import pace
-from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_stack, read_visible, spread
+from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_stack, read_visible
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import (
     BY_RULE,
@@ -32,6 +31,7 @@ from metafusion_yolo.data.sources import (
     tensor_pairs,
 )
 from metafusion_yolo.data.streams import LoadStreamPair, is_live
+from metafusion_yolo.data.thermal import spread
 from metafusion_yolo.data.videos import Batch, LoadVideoPair, is_video
 
 
@@ -121,7 +121,7 @@ class LoadPairs(LoadImagesAndVideos):
 
     def __len__(self) -> int:
         """Return the number of batches."""
-        return math.ceil(self.nf / self.bs)
+        return (self.nf + self.bs - 1) // self.bs
 
     def __next__(self) -> Batch:
         """Return names, pairs (H, W, 4) uint8 and log lines of the next batch.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -14,15 +12,13 @@ from ultralytics.utils import patches
 
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.planes import join
-from metafusion_yolo.data.rig import Rig, Size
-from metafusion_yolo.data.thermal import Limits
+from metafusion_yolo.data.registration import Size, look_through
+from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.thermal import Limits, spread
 
 ASPECT_TOLERANCE = 0.02  # largest relative difference of the two aspect ratios that a resize may bridge
 OPENCV_FIRST = {".tif", ".tiff", ".jp2", ".dng", ".avif", ".heic", ".heif"}  # Pillow does not know every kind of these
 JPEG_END = b"\xff\xd9"
-SEQUENCE_SAMPLE = 32  # images of a sequence that its limits are taken from
-
-T = TypeVar("T")
 
 # The host's own `Image.open` answers a file that is no image by installing a package.
 open_image = getattr(patches, "_image_open", Image.open)
@@ -121,42 +117,6 @@ class PairReader:
         if self.rig.homography(visible, *sizes) is not None:
             return "", ""
         return compare_sizes(*sizes, names)
-
-
-def spread(items: Sequence[T]) -> Sequence[T]:
-    """Return some items of a sequence, evenly spread, from which its limits are taken.
-
-    Example:
-        >>> spread(range(100))
-        range(0, 100, 4)
-    """
-    return items[:: math.ceil(len(items) / SEQUENCE_SAMPLE) or 1]
-
-
-def look_through(visible: np.ndarray, infrared: np.ndarray, homography: np.ndarray) -> np.ndarray:
-    """Bring an infrared image over the visible one; outside its view the visible luminance stands in.
-
-    A flat border there would be an edge that no object has. Even grey, the mean of the infrared image, stands in if
-    the visible image shows nothing either.
-
-    Args:
-        visible: (H, W, 3) uint8, R, G, B.
-        infrared: (h, w) uint8.
-        homography: (3, 3), from infrared to visible pixels.
-
-    Returns:
-        (H, W) uint8.
-    """
-    size = visible.shape[1::-1]
-    if infrared.size and infrared.min() == infrared.max():
-        return np.full(visible.shape[:2], infrared.flat[0], np.uint8)  # a camera that shows nothing
-    if visible.min() == visible.max():
-        outside = np.full(visible.shape[:2], round(float(infrared.mean())), np.uint8)
-    else:
-        outside = cv2.cvtColor(visible, cv2.COLOR_RGB2GRAY)
-    return cv2.warpPerspective(
-        infrared, homography, size, dst=outside, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT
-    )
 
 
 def check_image(file: str, read: Callable[[str], np.ndarray]) -> Size:

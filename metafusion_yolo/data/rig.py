@@ -4,107 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
-from metafusion_yolo.config import nearest
 from metafusion_yolo.data.pairs import DEFAULT_FOLDER, PairingRule, parse_rule
+from metafusion_yolo.data.registration import Registration, Size
 from metafusion_yolo.data.thermal import Thermal
-
-Matrix = tuple[tuple[float, float, float], ...]
-Size = tuple[int, int]  # width, height
-
-KEYS = ("matrix", "visible", "infrared", "sequences")
-SINGULAR = 1e12  # condition number beyond which a matrix of pixels has no inverse worth the name
-
-
-@dataclass(frozen=True)
-class Registration:
-    """Where the infrared image lies in the visible one: the `registration:` section of a data-set YAML.
-
-    Attributes:
-        matrix: Homography from pixels of the infrared image to pixels of the visible image, 3 x 3; pixel centres are
-            whole numbers. None if only the sequences have one.
-        visible: (width, height) of the visible images that the matrices were measured on; None: of any.
-        infrared: (width, height) of the infrared images that they were measured on; None: of any.
-        sequences: Matrices by folder of the visible images, its last parts, as in "train/drive-1".
-    """
-
-    matrix: Matrix | None
-    visible: Size | None = None
-    infrared: Size | None = None
-    sequences: Mapping[str, Matrix] = field(default_factory=dict)
-
-    @classmethod
-    def from_yaml(cls, section: Any, where: str = "the data-set YAML") -> Registration | None:
-        """Read the `registration:` section, a mapping or a bare 3 x 3 matrix; None for none.
-
-        Raises:
-            ValueError: For an unknown key or a wrong value, in one line.
-
-        Example:
-            >>> Registration.from_yaml([[2, 0, 0], [0, 2, 0], [0, 0, 1]]).matrix[0]
-            (2.0, 0.0, 0.0)
-        """
-        if section is None:
-            return None
-        if not isinstance(section, Mapping):
-            section = {"matrix": section}
-        for key in section:
-            if key not in KEYS:
-                raise ValueError(f"unknown key '{key}' under 'registration:' in {where}, {nearest(key, KEYS)}")
-        sequences = section.get("sequences") or {}
-        if not isinstance(sequences, Mapping):
-            raise ValueError(
-                f"registration: sequences in {where} must map folders to 3 x 3 matrices, not {sequences!r}"
-            )
-        if section.get("matrix") is None and not sequences:
-            raise ValueError(f"'registration:' in {where} holds no matrix; give 'matrix:', 3 x 3, or 'sequences:'")
-        return cls(
-            None if section.get("matrix") is None else _matrix(section["matrix"], f"matrix in {where}"),
-            _size(section.get("visible"), f"visible in {where}"),
-            _size(section.get("infrared"), f"infrared in {where}"),
-            {str(folder): _matrix(m, f"sequences: {folder} in {where}") for folder, m in sequences.items()},
-        )
-
-    def to_yaml(self) -> dict[str, Any]:
-        """Return the section that :meth:`from_yaml` reads."""
-        section: dict[str, Any] = {"matrix": None if self.matrix is None else [list(row) for row in self.matrix]}
-        section.update({k: list(v) for k, v in (("visible", self.visible), ("infrared", self.infrared)) if v})
-        if self.sequences:
-            section["sequences"] = {k: [list(row) for row in m] for k, m in self.sequences.items()}
-        return section
-
-    def homography(self, file: str | Path | None, visible: Size, infrared: Size) -> np.ndarray | None:
-        """Return the homography from infrared to visible pixels for images of these sizes.
-
-        Args:
-            file: The visible file, whose folder selects the sequence; None for an image in memory.
-            visible: (width, height) of the visible image.
-            infrared: (width, height) of the infrared image.
-
-        Returns:
-            (3, 3) float64, or None if the sequence has none: then the images are taken to show the same.
-        """
-        matrix = self._of_sequence(file)
-        if matrix is None:
-            return None
-        there = scaling(self.visible or visible, visible)
-        back = scaling(infrared, self.infrared or infrared)
-        return there @ np.array(matrix) @ back
-
-    def _of_sequence(self, file: str | Path | None) -> Matrix | None:
-        """Return the matrix of the folder, of the longest name that its last parts match."""
-        parts = PurePosixPath(Path(file).parent.as_posix()).parts if file is not None else ()
-        best, found = 0, self.matrix
-        for folder, matrix in self.sequences.items():
-            wanted = PurePosixPath(folder).parts
-            if len(wanted) > best and parts[-len(wanted) :] == wanted:
-                best, found = len(wanted), matrix
-        return found
 
 
 @dataclass(frozen=True)
@@ -160,38 +68,3 @@ class Rig:
         """Return the keys that :meth:`from_yaml` reads, of plain values."""
         keys: dict[str, Any] = {"infrared": self.pairing, "thermal": self.thermal.to_yaml()}
         return keys | ({"registration": self.registration.to_yaml()} if self.registration else {})
-
-
-def scaling(before: Size, after: Size) -> np.ndarray:
-    """Return the (3, 3) matrix of a resize from one (width, height) to another, with whole numbers at pixel centres.
-
-    Example:
-        >>> scaling((4, 4), (8, 8))[0].tolist()
-        [2.0, 0.0, 0.5]
-    """
-    (w, h), (x, y) = before, after
-    return np.array([[x / w, 0, (x / w - 1) / 2], [0, y / h, (y / h - 1) / 2], [0, 0, 1]])
-
-
-def _matrix(value: Any, where: str) -> Matrix:
-    """Return a 3 x 3 matrix of finite numbers that can be inverted."""
-    try:
-        matrix = np.array(value, np.float64)
-    except (TypeError, ValueError):
-        matrix = np.zeros(0)
-    if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
-        raise ValueError(f"registration: {where} must be a 3 x 3 matrix of numbers, not {value!r}")
-    if np.linalg.cond(matrix) > SINGULAR:
-        raise ValueError(
-            f"registration: {where} cannot be inverted; it maps infrared to visible pixels, as OpenCV's do"
-        )
-    return tuple(tuple(row) for row in matrix.tolist())
-
-
-def _size(value: Any, where: str) -> Size | None:
-    """Return a (width, height), None for none."""
-    if value is None:
-        return None
-    if isinstance(value, (list, tuple)) and len(value) == 2 and all(type(v) is int and v > 0 for v in value):
-        return value[0], value[1]
-    raise ValueError(f"registration: {where} must be [width, height] in pixels, not {value!r}")

@@ -11,7 +11,7 @@ from typing import Any
 from ultralytics.data.loaders import LoadStreams, SourceTypes
 from ultralytics.utils import LOGGER, ops
 
-from metafusion_yolo.data.camera import Camera
+from metafusion_yolo.data.camera import Camera, keep_opencv_quiet
 from metafusion_yolo.data.frames import FrameStacker
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.sources import Origin, PairedSource, is_path, moving_partner
@@ -26,7 +26,7 @@ TICK = 0.05  # seconds between two looks at whether a camera is missing
 def is_live(source: Any) -> bool:
     """Tell whether a source is a live camera: the number of a USB camera, or a URL that is no video file."""
     if isinstance(source, int):
-        return True
+        return not isinstance(source, bool)
     text = str(source) if is_path(source) else ""
     if text.isdigit():
         return not Path(text).exists()
@@ -71,6 +71,7 @@ class LoadStreamPair(LoadStreams):
         self.running = True
         self.count, self._pairs = -1, 0
         self._began = time.monotonic()
+        keep_opencv_quiet()
         self.cameras = {
             camera: Camera(
                 int(address) if str(address).isdigit() else str(address),

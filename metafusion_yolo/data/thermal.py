@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -16,9 +16,11 @@ NORMALIZATIONS = ("percentile", "minmax", "fixed", "clahe")
 SCOPES = ("image", "sequence")
 PERCENTILES = (0.1, 99.9)  # of the counts; outside them lie dead pixels and sun glints
 CLAHE_LIMIT, CLAHE_TILES = 2.0, (8, 8)
+SEQUENCE_SAMPLE = 32  # images of a sequence that its limits are taken from
 LEVELS = 1 << 16  # of 16-bit counts; CLAHE sees as many, so that none is lost before it
 
 Limits = tuple[float, float]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,16 @@ class Thermal:
         if not self.invert:
             return grey
         return np.zeros_like(grey) if grey.size and grey.min() == grey.max() else 255 - grey
+
+
+def spread(items: Sequence[T]) -> Sequence[T]:
+    """Return some items of a sequence, evenly spread, from which its limits are taken.
+
+    Example:
+        >>> spread(range(100))
+        range(0, 100, 4)
+    """
+    return items[:: math.ceil(len(items) / SEQUENCE_SAMPLE) or 1]
 
 
 def _stretch(counts: np.ndarray, low: float, high: float, depth: type[np.unsignedinteger]) -> np.ndarray:

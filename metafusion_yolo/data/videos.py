@@ -18,9 +18,10 @@ from ultralytics.utils import LOGGER
 from metafusion_yolo.data.frames import FrameStacker
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.progress import pace
-from metafusion_yolo.data.reading import PairReader, spread
+from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.sources import Origin, PairedSource, is_path, moving_partner
 from metafusion_yolo.data.sync import CAMERAS, Matcher, Shot, Shots, SyncReport
+from metafusion_yolo.data.thermal import spread
 
 Batch = tuple[list[str], list[np.ndarray], list[str]]
 
@@ -186,12 +187,19 @@ class LoadVideoPair(LoadImagesAndVideos):
 
     def _by_frame(self) -> Iterator[Shots]:
         """Yield the frames of the same number; where one is missing, what the rule says."""
+        apart = 0
         for row in zip_longest(*map(self._read, self.videos)):
             shots = {camera: shot for camera, shot in zip(self.videos, row, strict=True) if shot and shot.decoded}
             if None in row and self.sync.on_missing != "single":
                 self.report.count(shots, "left")
-                return
-            if shots and (len(shots) == len(self.videos) or self.sync.on_missing == "single"):
+                apart += 1
+                if self.sync.on_missing == "skip":
+                    return
+                if apart > FRAMES_APART:
+                    early = self.videos["infrared" if "visible" in shots else "visible"].path
+                    hint = "cut the other one too, or give on_missing=skip or on_missing=single"
+                    raise PairError(f"'{early}' ends after {self.count} frames, before the other video; {hint}")
+            elif shots and (len(shots) == len(self.videos) or self.sync.on_missing == "single"):
                 yield shots
             else:
                 self.report.count(shots, "unmatched")

@@ -21,8 +21,9 @@ from metafusion_yolo.config import nearest
 from metafusion_yolo.data.loaders import load_pairs
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import BY_RULE, PairedSource, tensor_pairs
+from metafusion_yolo.data.sync import Sync
 from metafusion_yolo.engine.results import compose_fused
-from metafusion_yolo.engine.writers import Names, PictureFolder
+from metafusion_yolo.engine.writers import Names, PictureFolder, written_rate
 from metafusion_yolo.fusion_baselines import RULES, fuse_pair
 from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.resources import find_data_yaml
@@ -39,6 +40,11 @@ def fuse_images(
     rig: Rig | None = None,
     layout: str | None = None,
     on_error: str = "stop",
+    sync: str = "frame",
+    sync_tolerance: float = 50,
+    sync_offset: float = 0,
+    on_missing: str = "error",
+    reconnect: float = 30,
     **kwargs: Any,
 ) -> Iterator[Path]:
     """Write fused images at the size of the visible ones, and yield the files as they are done.
@@ -51,6 +57,11 @@ def fuse_images(
         rig: How the cameras go together; None for pairs that are registered already.
         layout: As for :meth:`MetaFusionYOLO.predict`.
         on_error: As there.
+        sync: As there.
+        sync_tolerance: As there.
+        sync_offset: As there.
+        on_missing: As there.
+        reconnect: As there.
         **kwargs: The host's arguments: `imgsz`, longest side in pixels at which the front-end looks; `device`; `data`,
             a data-set YAML that says how the cameras go together; `vid_stride`; `project`, `name` and `exist_ok`, where
             to write; `verbose`, whether to show the progress.
@@ -71,14 +82,16 @@ def fuse_images(
         rig = Rig.of_file(find_data_yaml(args.data))
     if isinstance(source, torch.Tensor):
         source, infrared, rig = _arrays(tensor_pairs(source, infrared)), BY_RULE, None
-    loader = load_pairs(PairedSource(source, infrared, layout, on_error), rig or Rig(), vid_stride=args.vid_stride)
+    timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
+    paired = PairedSource(source, infrared, layout, on_error, sync=timing)
+    loader = load_pairs(paired, rig or Rig(), vid_stride=args.vid_stride, in_order=args.stream_buffer)
     folder, names = PictureFolder(get_save_dir(args)), Names()
     videos: dict[Path, None] = {}
-    total = getattr(loader, "frames", 0) // args.vid_stride or len(loader)
-    total = None if total == sys.maxsize else total  # a generator does not know
+    fps = written_rate(loader, args.vid_stride)
     try:
-        for paths, pairs, _ in TQDM(loader, total=total, desc="fusing", disable=not args.verbose):
-            fps = max(1, loader.fps / args.vid_stride) if loader.mode == "video" else None
+        for paths, pairs, _ in TQDM(
+            (batch for batch in loader), total=_length(loader), desc="fusing", disable=not args.verbose
+        ):
             for path, pair in zip(paths, pairs, strict=True):
                 name = names.of_image(path) if fps is None else names.of_video(path)
                 file = folder.add(name, np.ascontiguousarray(fuse(pair)[..., ::-1]), fps)
@@ -124,6 +137,13 @@ class LearnedFusion:
         coefficients = self.net(small.clamp(0, 1))["coefficients"]
         coefficients = F.interpolate(coefficients, pair.shape[:2], mode="bilinear", align_corners=False)
         return compose_fused(planes, coefficients)
+
+
+def _length(loader: Any) -> int | None:
+    """Return how many pairs there will be; None for generators and live cameras, which do not know."""
+    if loader.mode == "video":
+        return loader.frames
+    return None if loader.mode == "stream" or loader.nf == sys.maxsize else loader.nf
 
 
 def _arrays(pairs: torch.Tensor) -> list[np.ndarray]:

@@ -16,7 +16,7 @@ from metafusion_yolo.engine.results import VIEWS, FusionResults
 from metafusion_yolo.engine.writers import CsvTable, JsonArray, Names, PictureFolder
 
 COLUMNS = (
-    *("visible", "infrared", "frame", "time", "name", "class", "confidence"),
+    *("visible", "infrared", "modalities", "frame", "time", "name", "class", "confidence"),
     *("x1", "y1", "x2", "y2", "track_id", "infrared_weight"),
 )
 
@@ -86,7 +86,7 @@ class Outputs:
             name = (self._names.of_image if fps is None else self._names.of_video)(result.path)
             if "fused" in files:
                 result.fused_path = files["fused"].add(name, result.image("fused"), fps)
-            if "weights" in files:
+            if "weights" in files and result.has_weights:
                 files["weights"].add(name, with_legend(result.image("weights")), fps)
         if "predictions.json" in files or "predictions.csv" in files:
             record = describe(result)
@@ -109,6 +109,7 @@ def describe(result: FusionResults) -> dict[str, Any]:
     return {
         "visible": result.path,
         "infrared": result.infrared_path,
+        "modalities": result.modalities,
         "frame": result.frame,
         "time": None if result.time is None else round(result.time, 4),
         "height": result.orig_shape[0],
@@ -119,7 +120,7 @@ def describe(result: FusionResults) -> dict[str, Any]:
 
 def flat_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of `predictions.csv` of a record, one a detection."""
-    pair = {key: record[key] for key in ("visible", "infrared", "frame", "time")}
+    pair = {key: record[key] for key in ("visible", "infrared", "modalities", "frame", "time")}
     rows = []
     for detection in record["detections"]:
         values = {key: value for key, value in detection.items() if key in COLUMNS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,18 @@ from metafusion_yolo.data.loaders import load_pairs
 from metafusion_yolo.data.planes import PLANES, cameras_on
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import Origin, PairedSource
-from metafusion_yolo.engine._host import front_end, rig_of, trackers_look, warn_of_other_cameras
+from metafusion_yolo.engine._host import (
+    extra_outputs,
+    front_end,
+    missing_packages_named,
+    rig_of,
+    trackers_look,
+    warn_of_other_cameras,
+)
 from metafusion_yolo.engine.outputs import OutputOptions, Outputs
 from metafusion_yolo.engine.results import FusionResults, pack_fusion, showing_fused
 from metafusion_yolo.engine.slicing import Slicing, cut, merge, place
+from metafusion_yolo.engine.writers import BackgroundWriter, written_rate
 
 
 @dataclass(frozen=True)
@@ -40,19 +49,21 @@ class FusionDetectionPredictor(DetectionPredictor):
     Attributes:
         options: What to write beyond the host's files, and what to draw on.
         slicing: How large pairs are cut.
-        sync_report: What became of the frames of videos and live cameras, None for other sources.
+        overlap: Whether pairs are read ahead, and annotated images written behind, while the network runs.
     """
 
+    overlap = True
     options = OutputOptions()
     slicing = Slicing()
     _outputs: Outputs | None = None
 
     def setup_model(self, model: Any, verbose: bool = True) -> None:
         """Listen to the front-end, whose output would otherwise stay inside the model."""
-        super().setup_model(model, verbose)
-        self.model.prefetch = True  # read ahead in a thread, as the host does where there is a GPU
+        with missing_packages_named():
+            super().setup_model(model, verbose)
         self._fusion: Any = None
         self._trained_with = rig_of(self.model)
+        self._extra = extra_outputs(self.model)
         fusion = front_end(self.model)
         if fusion is not None:
             fusion.register_forward_hook(self._keep_fusion)
@@ -70,8 +81,8 @@ class FusionDetectionPredictor(DetectionPredictor):
             warn_of_other_cameras(self._trained_with, rig, source.data)
         args = self.args
         loader = load_pairs(source, rig, args.batch, args.vid_stride, in_order=args.stream_buffer)
-        self.sync_report = getattr(loader, "report", None)
         super().setup_source(loader, stride)
+        self.model.prefetch = self.overlap  # in a thread, as the host does where there is a GPU
         self.save_dir = get_save_dir(self.args)  # a folder anew for each call, as nothing is to be overwritten
         self._outputs = Outputs(self.save_dir, self.options)
         self._said = False
@@ -79,15 +90,25 @@ class FusionDetectionPredictor(DetectionPredictor):
     def stream_inference(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """Write our files as the results come, and finish them however the run ends."""
         self._outputs = None
+        self._annotated = BackgroundWriter() if self.overlap else None
         with closing(super().stream_inference(*args, **kwargs)) as results:
             try:
                 for result in results:
                     if self._outputs and isinstance(result, FusionResults):  # not an embedding
-                        self._outputs.write(result, self._fps())
+                        self._outputs.write(result, written_rate(self.dataset, self.args.vid_stride))
                     yield result
             finally:
                 if self._outputs:
                     self._outputs.close()
+                if self._annotated:
+                    self._annotated.close()
+
+    def save_predicted_images(self, save_path: Path, frame: int | None = 0) -> None:
+        """Write annotated images behind; a video is the host's."""
+        if self.dataset.mode == "image" and self._annotated:
+            self._annotated.add(save_path.with_suffix(".jpg"), self.plotted_img)
+        else:
+            super().save_predicted_images(save_path, frame)
 
     def pre_transform(self, im: list[np.ndarray]) -> list[np.ndarray]:
         """Letterbox as the host does, but leave no grey border around a camera that shows nothing."""
@@ -109,7 +130,14 @@ class FusionDetectionPredictor(DetectionPredictor):
         """Look at the slices first, then at the whole pairs, whose fusion is kept."""
         self._sliced = [] if self.args.embed else [self._look_at_slices(pair) for pair in self._pairs()]
         self._fusion = None
-        return super().inference(im, *args, **kwargs)
+        preds = super().inference(im, *args, **kwargs)
+        if self._extra:
+            self._fusion = dict(zip(self._extra, preds[1:], strict=True))
+        return self._first(preds)
+
+    def _first(self, preds: Any) -> Any:
+        """Return the boxes of an export that gives more, and else all that the model gives."""
+        return preds[0] if self._extra else preds
 
     def _pairs(self) -> list[np.ndarray]:
         """Return the pairs of the batch, each (H, W, 4) uint8."""
@@ -125,7 +153,8 @@ class FusionDetectionPredictor(DetectionPredictor):
             some = windows[start : start + self.args.batch]
             slices = [cut(pair, window) for window in some]
             im = self.preprocess(slices)
-            for boxes, window, part in zip(self._boxes(self.model(im)), some, slices, strict=True):
+            preds = self._first(self.model(im, augment=self.args.augment))
+            for boxes, window, part in zip(self._boxes(preds), some, slices, strict=True):
                 boxes[:, :4] = scale_boxes(im.shape[2:], boxes[:, :4], part.shape)
                 found.append(place(boxes[:, :6], window, height, width))
         return torch.cat(found)
@@ -149,7 +178,9 @@ class FusionDetectionPredictor(DetectionPredictor):
         self, preds: list[torch.Tensor], img: torch.Tensor, orig_imgs: list[np.ndarray]
     ) -> list[FusionResults]:
         """Put the pair and its fusion beside the boxes."""
-        if self._fusion is None and not self._said:
+        if self.slicing.size and getattr(self, "_feats", None) is not None:
+            raise ValueError("slice= finds boxes without features: set 'with_reid: False' in the tracker's YAML")
+        if not self._said:
             self._say_what_is_missing()
         results = []
         origins = getattr(self.dataset, "origins", None) or [Origin()] * len(preds)  # tensors come from nowhere
@@ -167,24 +198,20 @@ class FusionDetectionPredictor(DetectionPredictor):
 
     def _merged(self, whole: torch.Tensor, sliced: torch.Tensor) -> torch.Tensor:
         """Return the boxes (K, 6) of a pair and of its slices, each object once."""
-        if getattr(self, "_feats", None) is not None:
-            raise ValueError("slice= finds boxes without features: set 'with_reid: False' in the tracker's YAML")
         boxes = torch.cat((whole[:, :6], sliced.to(whole)))
         return merge(boxes, self.args.iou, self.args.max_det, self.args.agnostic_nms)
 
-    def _fps(self) -> float | None:
-        """Return the frames a second of what is written of a moving source, as the host does; None for images."""
-        if self.dataset.mode == "image":
-            return None
-        return max(1, (self.dataset.fps if self.dataset.mode == "video" else 30) / self.args.vid_stride)
-
     def _say_what_is_missing(self) -> None:
-        """Say once, in a line, what an export without the fused image cannot give."""
+        """Say once, in a line, what an export without the fused image or the weights lacks of what was asked for."""
         self._said = True
-        asked = [f"{name}=True" for name in ("save_fused", "save_weights") if getattr(self.options, name)]
-        asked += [f"view={self.options.view}"] * (self.options.view in ("fused", "weights", "panel") and self.args.save)
-        asked += ["infrared_weight"] * (self.options.save_json or self.options.save_csv)
-        if asked:
-            LOGGER.warning(
-                f"this export gives boxes, but no fused image and no weights, which {', '.join(asked)} would need"
-            )
+        options, given, missing = self.options, self._fusion or {}, []
+        if not given:
+            missing += ["save_fused writes nothing"] * options.save_fused
+            shown = options.view not in ("visible", "infrared") and self.args.save
+            missing += [f"view={options.view} shows the cameras only"] * shown
+        if "weights" not in given and "fusion_weights" not in given:
+            missing += ["save_weights writes nothing"] * options.save_weights
+            missing += ["infrared_weight is empty"] * (options.save_json or options.save_csv)
+        if missing:
+            lacking = "no weights" if given else "no fused image and no weights"
+            LOGGER.warning(f"{lacking} from this export: {', '.join(missing)}")

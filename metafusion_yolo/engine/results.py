@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -50,7 +50,7 @@ class FusionResults(Results):
         pair: (H, W, 4) uint8, R, G, B, IR.
         fusion: What the front-end predicted at a quarter of the network's size (h, w): `infrared_weight`
             (1, h / 4, w / 4) and `coefficients` (3, h / 4, w / 4) of :class:`~metafusion_yolo.nn.fusion.FusionOutput`;
-            None where the model is an export that does not give them.
+            or what an export gives: `fused` (3, h, w) and perhaps `infrared_weight` (1, h, w); None for neither.
         view: See above.
         **kwargs: As for the host's results.
     """
@@ -70,8 +70,13 @@ class FusionResults(Results):
 
     @property
     def has_fusion(self) -> bool:
-        """Whether there are a fused image and weights; plain exports give none."""
+        """Whether there is a fused image; plain exports give none."""
         return self._fusion is not None
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether there are weights of the cameras; of exports, those with `fusion_weights=True` give them."""
+        return self._fusion is not None and "infrared_weight" in self._fusion
 
     def new(self) -> FusionResults:
         """Return an empty result of the same pair, which shares its images."""
@@ -83,7 +88,7 @@ class FusionResults(Results):
     @cached_property
     def fusion_weights(self) -> np.ndarray | None:
         """Share of each camera at each pixel, (2, H, W) float32 in [0, 1], visible first; None for plain exports."""
-        if self._fusion is None:
+        if not self.has_weights:
             return None
         infrared = self._at_image_size("infrared_weight")[0, 0]
         return torch.stack((1 - infrared, infrared)).numpy()
@@ -92,10 +97,14 @@ class FusionResults(Results):
     def fused(self) -> np.ndarray | None:
         """Fused image (H, W, 3) uint8, RGB, in the size of the visible image; None for exports without it.
 
-        It is composed at the native size from the coefficients, so it is as sharp as the sources.
+        It is composed at the native size from the coefficients, so it is as sharp as the sources; that of an export is
+        enlarged from the network's size.
         """
         if self._fusion is None:
             return None
+        if "fused" in self._fusion:  # of an export, at the network's size
+            image = self._at_image_size("fused")[0].permute(1, 2, 0)
+            return (image.clamp(0, 1) * 255).round().byte().numpy()
         planes = [
             torch.from_numpy(np.ascontiguousarray(x)) for x in (self.orig_img[..., ::-1], self.infrared[..., None])
         ]
@@ -105,7 +114,7 @@ class FusionResults(Results):
     @property
     def box_weights(self) -> np.ndarray | None:
         """Mean share of each camera inside each box, (K, 2) float32, [0, 1], visible first; None for plain exports."""
-        if self._fusion is None:
+        if not self.has_weights:
             return None
         infrared = self._at_image_size("infrared_weight")[0, 0].numpy()
         shares = [mean_inside(infrared, box) for box in self.boxes.cpu().numpy().xyxy]
@@ -113,14 +122,16 @@ class FusionResults(Results):
 
     def _at_image_size(self, key: str) -> Tensor:
         """Bring maps to the network's size, take the letterbox off, and resize them to (1, C, H, W)."""
-        maps = self._fusion[key][None].float()  # type: ignore[index]
-        maps = F.interpolate(maps, scale_factor=4, mode="bilinear", align_corners=False)
+        fusion = cast(dict[str, Tensor], self._fusion)
+        maps = fusion[key][None].float()
+        if "coefficients" in fusion:  # of the front-end; an export gives all at the network's size
+            maps = F.interpolate(maps, scale_factor=4, mode="bilinear", align_corners=False)
         return scale_masks(maps, self.orig_shape)
 
     def image(self, view: str) -> np.ndarray:
         """Return one of the views without boxes as (H, W, 3) uint8, B, G, R, as OpenCV draws and writes.
 
-        Where there is no fused image, the visible one stands in.
+        Where there is no fused image, the visible one stands in, and for weights that are not there the fused one.
 
         Raises:
             ValueError: For an unknown view.
@@ -131,10 +142,12 @@ class FusionResults(Results):
             return side_by_side({name: self.image(name) for name in self._cameras()})
         if view == "infrared":
             return cv2.cvtColor(self.infrared, cv2.COLOR_GRAY2BGR)
-        if view == "visible" or self.fused is None or self.fusion_weights is None:
+        if view == "visible" or self.fused is None:
             return self.orig_img
         fused = np.ascontiguousarray(self.fused[..., ::-1])
-        return fused if view == "fused" else weight_overlay(fused, self.fusion_weights[1])
+        if view == "fused" or self.fusion_weights is None:
+            return fused
+        return weight_overlay(fused, self.fusion_weights[1])
 
     def _cameras(self) -> list[str]:
         """Return what there is to see: the two cameras, and the fused image unless an export keeps it to itself."""
@@ -164,7 +177,7 @@ class FusionResults(Results):
             picture = side_by_side(drawn)
         else:
             picture = super().plot(*args, img=self.image(view), **kwargs)
-            picture = with_legend(picture) if self.has_fusion else picture
+            picture = with_legend(picture) if self.has_weights else picture
         return Results.plot(self.new(), img=picture, **last)
 
     def save_crop(self, save_dir: str | Path, file_name: str | Path = Path("im.jpg")) -> None:
@@ -227,6 +240,14 @@ def showing_fused(results: list[FusionResults]) -> Iterator[None]:
 
 
 def pack_fusion(output: dict[str, Tensor], i: int) -> dict[str, Tensor]:
-    """Return what :class:`FusionResults` needs of the i-th pair of a batch, small enough to keep many."""
-    maps = {"infrared_weight": output["weights"][i, 1:2], "coefficients": output["coefficients"][i]}
+    """Return what :class:`FusionResults` needs of the i-th pair of a batch, small enough to keep many.
+
+    Args:
+        output: Of the front-end, or the extra outputs of an export by name.
+        i: Index of the pair.
+    """
+    base, weights = ("coefficients", "weights") if "coefficients" in output else ("fused", "fusion_weights")
+    maps = {base: output[base][i]}
+    if weights in output:
+        maps["infrared_weight"] = output[weights][i, 1:2]
     return {name: map_.half().cpu() for name, map_ in maps.items()}

@@ -12,7 +12,7 @@ from torchvision.ops import batched_nms
 
 Window = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
-EDGE = 0.01  # of the side of a slice: a box that comes so near to an inner edge is cut by it
+EDGE = 0.03  # of the side of a slice: a box that comes so near to an inner edge is cut by it
 AGREEMENT = 0.5  # IoU from which two boxes of different slices are one object; they agree less than those of one image
 
 

@@ -17,7 +17,8 @@ from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.engine._host import INPUT_KEY, data_error, input_description, log_pictures
+from metafusion_yolo.engine._backends import INPUT_KEY
+from metafusion_yolo.engine._host import data_error, input_description, log_pictures
 from metafusion_yolo.engine.pictures import PAIRS, FilmStrip, plot_losses, plot_weights
 from metafusion_yolo.engine.validator import FusionDetectionValidator
 from metafusion_yolo.nn import NUM_CHANNELS

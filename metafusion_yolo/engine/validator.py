@@ -14,7 +14,14 @@ from ultralytics.utils import LOGGER
 from metafusion_yolo.config import nearest
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.engine._host import data_error, front_end, gather_list, rig_of, warn_of_other_cameras
+from metafusion_yolo.engine._host import (
+    data_error,
+    front_end,
+    gather_list,
+    missing_packages_named,
+    rig_of,
+    warn_of_other_cameras,
+)
 from metafusion_yolo.engine.evaluator import (
     QUICK,
     FusionMetrics,
@@ -85,7 +92,8 @@ class FusionDetectionValidator(DetectionValidator):
         given = kwargs.get("model")
         self._name = str(given if isinstance(given, (str, Path)) else self.args.model)
         try:
-            return super().__call__(*args, **kwargs)
+            with missing_packages_named():
+                return super().__call__(*args, **kwargs)
         except (SyntaxError, FileNotFoundError) as error:
             if self.device is None:  # not there yet: it is about the model
                 raise

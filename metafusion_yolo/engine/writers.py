@@ -5,11 +5,20 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+
+
+def written_rate(loader: Any, vid_stride: int) -> float | None:
+    """Return the frames a second at which the pairs of a loader become a video, as the host does; None for images."""
+    if loader.mode == "image":
+        return None
+    return max(1.0, (loader.fps if loader.mode == "video" else 30) / vid_stride)
 
 
 class Names:
@@ -34,6 +43,51 @@ class Names:
         if path not in self._videos:
             self._videos[path] = self.of_image(path)
         return self._videos[path]
+
+
+def write_picture(file: Path, picture: np.ndarray) -> None:
+    """Write a picture (H, W, 3) uint8, B, G, R.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    if not cv2.imwrite(str(file), picture):
+        raise OSError(f"cannot write '{file}'; is the disk full, or the folder not yours?")
+
+
+class BackgroundWriter:
+    """Writes pictures in a thread, a few behind at most, while the next ones are made.
+
+    Args:
+        behind: Pictures that may wait.
+    """
+
+    def __init__(self, behind: int = 4) -> None:
+        self.behind = behind
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._waiting: deque[Future[None]] = deque()
+
+    def add(self, file: Path, picture: np.ndarray) -> None:
+        """Write a picture (H, W, 3) uint8, B, G, R, soon.
+
+        Raises:
+            OSError: If an earlier one could not be written.
+        """
+        self._waiting.append(self._pool.submit(write_picture, file, picture))
+        while len(self._waiting) > self.behind or self._waiting[0].done():
+            self._waiting.popleft().result()
+            if not self._waiting:
+                break
+
+    def close(self) -> None:
+        """Wait until all are written.
+
+        Raises:
+            OSError: If one could not be written.
+        """
+        self._pool.shutdown()
+        while self._waiting:
+            self._waiting.popleft().result()
 
 
 class PictureFolder:
@@ -64,8 +118,7 @@ class PictureFolder:
         """
         if fps is None:
             file = self.folder / f"{name}.png"
-            if not cv2.imwrite(str(file), picture):
-                raise OSError(f"cannot write '{file}'; is the disk full, or the folder not yours?")
+            write_picture(file, picture)
             return file
         if name not in self._videos:
             self._videos[name] = VideoFile(self.folder / f"{name}.mp4", fps)

@@ -11,6 +11,7 @@ from metafusion_yolo.losses import NOTICEABLE, sobel_magnitude
 from metafusion_yolo.metrics.images import checked
 
 LEVELS = 256
+TIE = 4e-7  # edges of 8-bit images may lie halfway between two levels: the upper one, whatever the rounding error
 
 
 def entropy(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
@@ -137,7 +138,7 @@ def feature_mutual_information(fused: Tensor, visible: Tensor, infrared: Tensor)
     images = checked(fused, visible, infrared, least=3)
     edges = [sobel_magnitude(image) for image in images]
     strongest = [edge.amax((1, 2, 3), keepdim=True).clamp(min=NOTICEABLE) for edge in edges]
-    levels = [_levels(edge / most) for edge, most in zip(edges, strongest, strict=True)]
+    levels = [_levels(edge / most + TIE) for edge, most in zip(edges, strongest, strict=True)]
     return (_shares(levels) / 2).to(images[0].dtype)
 
 

@@ -60,7 +60,7 @@ class MetaFeatureCrossAttention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """Split (B, N, C) into heads (B, M, N, C / M)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.reshape(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)  # X2Paddle knows no unflatten
 
 
 def tokens(features: Tensor) -> Tensor:

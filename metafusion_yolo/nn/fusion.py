@@ -93,7 +93,7 @@ class FusionNet(nn.Module):
             features = self.attention(query=features, context=meta_features[STRIDE])
         stems = torch.cat((visible_stem, infrared_stem), 1)
         weights, gains = self.decoder(features, stems, available=present(luminance, infrared))
-        means = torch.cat((F.avg_pool2d(luminance, 4), F.avg_pool2d(infrared, 4)), 1)
+        means = torch.cat((F.avg_pool2d(luminance, 4, 4), F.avg_pool2d(infrared, 4, 4)), 1)  # X2Paddle wants the stride
         coefficients = affine_coefficients(weights, gains, means)
         visible_factor, infrared_factor, offset = map(self.upsample, coefficients.split(1, 1))
         fused_luminance = (visible_factor * luminance + infrared_factor * infrared + offset).clamp_(0, 1)
@@ -178,4 +178,4 @@ def present(luminance: Tensor, infrared: Tensor, stride: int = 8, contrast: floa
     """
     samples = torch.cat((luminance[..., ::stride, ::stride], infrared[..., ::stride, ::stride]), 1)
     contrasts = samples.amax((2, 3), keepdim=True) - samples.amin((2, 3), keepdim=True)
-    return (contrasts > contrast).to(samples.dtype)
+    return ((contrasts - contrast) * 6e4).clamp(0, 1)  # a step that NCNN knows too, unlike a comparison, and FP16 holds

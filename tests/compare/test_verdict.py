@@ -74,6 +74,13 @@ def test_a_simpler_way_that_is_better_takes_its_place() -> None:
     assert found.sentence.startswith("Use early fusion: mAP50 99.5")
 
 
+def test_an_average_that_does_as_well_is_named() -> None:
+    alike = verdict(visible=0.5, infrared=0.5, average=1.0, universal=0.75, guided=1.0)
+    assert alike.choice == "guided"
+    assert alike.sentence.endswith("The average image, with nothing to learn, is not told apart from it (99.5).")
+    assert "average" not in verdict(visible=0.5, infrared=0.5, average=0.75, universal=0.75, guided=1.0).sentence
+
+
 def test_nothing_is_recommended_before_anything_is_learned() -> None:
     found = verdict(**dict.fromkeys(COMPARED, 0.0))
     assert found.choice == ""

@@ -18,10 +18,10 @@ from metafusion_yolo.data.reading import (
     check_image,
     compare_sizes,
     image_size,
-    look_through,
     read_counts,
     read_visible,
 )
+from metafusion_yolo.data.registration import look_through
 from metafusion_yolo.data.rig import Rig
 
 HEIGHT, WIDTH = 40, 60

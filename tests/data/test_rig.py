@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import yaml
 
-from metafusion_yolo.data.rig import Registration, Rig, scaling
+from metafusion_yolo.data.registration import Registration, scaling
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.thermal import Thermal
 
 SHIFT = [[1, 0, 5], [0, 1, -3], [0, 0, 1]]

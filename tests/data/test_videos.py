@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -274,15 +275,24 @@ def test_corrupt_frame_in_the_middle_goes_by_the_rule(tmp_path, corrupt, camera,
         assert [not pair[..., planes].any() for pair in pairs[1:]] == [i == 5 for i in range(1, 10)]
 
 
-def test_video_that_was_cut_off_is_said(tmp_path, videos, caplog):
-    content = videos[1].read_bytes()
-    videos[1].write_bytes(content[: len(content) * 6 // 10])
-    try:
-        loader = load(*videos, on_missing="skip")
-    except FileNotFoundError:
-        return  # nothing of it can be read
-    assert len(list(loader)) < 5
-    check_account(loader.report)
+def test_video_that_was_cut_off_is_said(tmp_path, caplog):
+    rng = np.random.default_rng(0)
+    file = tmp_path / "cut.avi"
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*"MJPG"), 10, (320, 240))
+    for _ in range(20):
+        writer.write(rng.integers(0, 256, (240, 320, 3), np.uint8))
+    writer.release()
+    file.write_bytes(file.read_bytes()[: file.stat().st_size * 6 // 10])
+    count = len(list(load(file, None)))
+    assert 8 <= count < 20
+    assert re.search(rf"cut\.avi' ends after {count} of 20 frames; the file is cut off or damaged", caplog.text)
+    whole = write_video(tmp_path / "whole.avi", [90] * 20, (320, 240))
+    for sides in ((whole, file), (file, whole)):
+        with pytest.raises(
+            PairError, match=rf"cut\.avi' ends after {count} frames, before the other video; cut the ot"
+        ):
+            list(load(*sides))
+        assert len(list(load(*sides, on_missing="single"))) == 20
 
 
 def test_stride_is_accounted_for(videos):

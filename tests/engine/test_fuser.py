@@ -109,6 +109,42 @@ def test_a_video_becomes_a_video(model, tmp_path):
         assert frames[3].mean() > frames[0].mean() + 30
 
 
+def test_images_and_videos_that_hold_both_cameras(pair_folder, tmp_path):
+    (tmp_path / "both").mkdir()
+    expected = {}
+    for visible, infrared in zip(pair_folder.visible, pair_folder.infrared, strict=True):
+        halves = cv2.imread(str(visible)), cv2.imread(str(infrared))
+        cv2.imwrite(str(tmp_path / "both" / visible.name), np.vstack(halves))
+        expected[visible.stem] = fuse_pair(np.dstack((halves[0][..., ::-1], halves[1][..., 0])), "maximum")
+    options = {"method": "maximum", "layout": "vertical", "project": str(tmp_path), "verbose": False}
+    paths = list(fuse_images(tmp_path / "both", **options))
+    assert {path.stem for path in paths} == expected.keys()
+    for path in paths:
+        assert np.array_equal(cv2.imread(str(path))[..., ::-1], expected[path.stem])
+
+
+def test_videos_of_different_rates_by_time(tmp_path):
+    for name, rate in (("visible", 20), ("infrared", 10)):
+        writer = cv2.VideoWriter(str(tmp_path / f"{name}.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), rate, (64, 48))
+        for i in range(rate):  # a second
+            writer.write(np.full((48, 64, 3), 100 + 100 * i // rate, np.uint8))
+        writer.release()
+    words = [f"source={tmp_path}/visible.mp4", f"infrared={tmp_path}/infrared.mp4", f"project={tmp_path}", "name=f"]
+    assert cli.main(["fuse", "method=average", *words]) == 2
+    assert cli.main(["fuse", "method=average", "sync=time", *words]) == 0
+    assert len(frames_of(tmp_path / "f" / "visible.mp4")) == 10
+
+
+def test_a_generator_is_fused_as_it_goes(tmp_path):
+    def pairs():
+        for i in range(3):
+            yield np.full((24, 32, 3), 50 * i, np.uint8), np.full((24, 32), 100, np.uint8)
+
+    paths = fuse_images(pairs(), method="average", project=str(tmp_path), verbose=False)
+    assert cv2.imread(str(next(paths))).mean() == 50
+    assert [cv2.imread(str(path)).mean() for path in paths] == [75, 100]
+
+
 def test_names_that_repeat_do_not_overwrite_each_other(run, model, tmp_path):
     pairs = [(files(run)[0], run.data.parent / "infrared" / "val" / files(run)[0].name)] * 2
     for name in ("fuse", "fuse-2"):  # nor do runs

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -85,9 +89,31 @@ def test_live_cameras_become_an_annotated_video_and_a_summary(tmp_path, caplog):
     assert any(record.message == f"Cameras: {report}" for record in caplog.records)
 
 
-def test_sources_that_do_not_move_have_no_report(videos):
+def test_live_cameras_leave_fused_videos_and_a_record_of_each_pair(tmp_path):
+    pairs = list(moving_pairs(10, imgsz=64))
+    cameras = [
+        MjpegCamera(lambda i, k=k: np.ascontiguousarray(np.atleast_3d(pairs[i % 10][k])), 20, count=30) for k in (0, 1)
+    ]
+    model = MetaFusionYOLO("metafusion-yolov8n.yaml")
+    rules = {"on_missing": "single", "reconnect": 0.2, "imgsz": 64, "verbose": False, "project": str(tmp_path)}
+    source = {"source": cameras[0].url, "infrared": cameras[1].url}
+    outputs = {"save_fused": True, "save_weights": True, "save_json": True}
+    results = list(model.predict(**source, stream=True, name="p", **outputs, **rules))
+    records = json.loads((tmp_path / "p" / "predictions.json").read_text())
+    assert [r["modalities"] for r in records] == [r.modalities for r in results] and "both" in records[0].values()
+    times = [record["time"] for record in records]
+    assert times == sorted(times) and times[-1] > 0.5
+    [fused], [weights] = ([*(tmp_path / "p" / kind).iterdir()] for kind in ("fused", "weights"))
+    assert length(fused) == length(weights) == len(results) > 5
+    for camera in cameras:
+        camera.kill()
+
+
+def test_only_sources_that_move_have_a_report(videos):
     model = MetaFusionYOLO("metafusion-yolov8n.yaml")
     assert model.sync_report is None
+    model.predict(videos[0], infrared=videos[1], imgsz=64, verbose=False)
+    assert model.sync_report.visible.matched == model.sync_report.infrared.matched == 6
     visible, infrared = next(moving_pairs(1, imgsz=64))
     model.predict(visible, infrared=infrared, imgsz=64, verbose=False)
     assert model.sync_report is None
@@ -138,15 +164,30 @@ def test_camera_that_is_off(capsys):
         ("on_missing=wait", "'on_missing=wait' is invalid, known: error, single, skip"),
         ("sync=clock", "'sync=clock' is invalid, known: frame, time"),
         ("sync_tolerance=-5", "sync_tolerance=-5 must be a number of ms >= 0"),
-        ("sync_tolerance=soon", "'sync_tolerance=soon' is invalid, expected a whole number"),
+        ("sync_tolerance=soon", "'sync_tolerance=soon' is invalid, expected a number"),
     ],
 )
 def test_wrong_rule(capsys, videos, word, message):
     assert message in refusal(capsys, "predict", *MODEL, f"source={videos[0]}", f"infrared={videos[1]}", word)
 
 
-def test_no_permission_to_write(capsys, videos, tmp_path):
-    (tmp_path / "file").touch()
-    project = tmp_path / "file" / "runs"
-    message = refusal(capsys, "predict", *MODEL, f"source={videos[0]}", f"infrared={videos[1]}", f"project={project}")
-    assert str(tmp_path / "file") in message
+@pytest.fixture
+def locked() -> Iterator[Path]:
+    """Return a folder of videos that may not be written to; root, to whom nothing is refused, gives up its rights."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "locked"
+        folder.mkdir()
+        write_videos(folder, list(moving_pairs(2, imgsz=64)))
+        Path(name).chmod(0o755)
+        folder.chmod(0o555)
+        if os.getuid() == 0:
+            os.seteuid(65534)
+        yield folder
+        os.seteuid(os.getuid())
+        folder.chmod(0o755)
+
+
+def test_no_permission_to_write(capsys, locked):
+    source = [f"source={locked / 'visible.avi'}", f"infrared={locked / 'infrared.avi'}"]
+    message = refusal(capsys, "predict", *MODEL, *source, f"project={locked / 'runs'}")
+    assert message == f"metafusion: error: Permission denied: '{locked / 'runs'}'"

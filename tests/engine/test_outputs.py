@@ -79,7 +79,7 @@ def test_json_and_csv_tell_of_every_detection(run, model, tmp_path):
     assert [Path(r["visible"]) for r in records] == visible_files(run)
     assert [Path(r["infrared"]) for r in records] == [infrared / f.name for f in visible_files(run)]
     for record, result in zip(records, results, strict=True):
-        assert (record["frame"], record["time"]) == (None, None)
+        assert (record["frame"], record["time"], record["modalities"]) == (None, None, "both")
         assert (record["height"], record["width"]) == result.orig_shape
         assert record["detections"] == result.summary() and len(result) > 0
         assert [d["infrared_weight"] for d in record["detections"]] == pytest.approx(result.box_weights[:, 1], abs=1e-5)
@@ -87,7 +87,8 @@ def test_json_and_csv_tell_of_every_detection(run, model, tmp_path):
     table = rows(tmp_path / "p" / "predictions.csv")
     assert len(table) == len(flat)
     for row, (visible, detection) in zip(table, flat, strict=True):
-        assert row["visible"] == visible and row["name"] == detection["name"] and row["track_id"] == row["time"] == ""
+        assert row["visible"] == visible and row["modalities"] == "both"
+        assert row["name"] == detection["name"] and row["track_id"] == row["time"] == ""
         box = [float(row[key]) for key in ("x1", "y1", "x2", "y2")]
         assert box == pytest.approx(list(detection["box"].values()))
         assert float(row["infrared_weight"]) == pytest.approx(detection["infrared_weight"])
@@ -162,7 +163,7 @@ def test_a_video_gives_videos_and_times(model, videos, tmp_path, stride):
         assert cv2.VideoCapture(str(tmp_path / "t" / file)).get(cv2.CAP_PROP_FPS) == pytest.approx(10 / stride, 0.01)
     assert np.abs(frames_of(tmp_path / "t" / "fused/clip.mp4")[0].astype(int) - results[0].image("fused")).mean() < 12
     records = json.loads((tmp_path / "t" / "predictions.json").read_text())
-    assert [r["frame"] for r in records] == list(range(1, count + 1))
+    assert [r["frame"] for r in records] == list(range(stride, 13, stride))
     assert [r["time"] for r in records] == pytest.approx([(stride * (i + 1) - 1) / 10 for i in range(count)])
     assert {(r["visible"], r["infrared"]) for r in records} == {tuple(map(str, videos.values()))}
 
@@ -208,7 +209,7 @@ def test_an_export_writes_what_it_can_and_says_what_it_cannot(run, onnx, tmp_pat
     options = {"save": True, "save_crop": True, **EVERYTHING, **LOW}
     results = onnx.predict(run.source, project=str(tmp_path), name="p", rect=False, **options)
     missing = [r.message for r in caplog.records if "no fused image" in r.message]
-    assert len(missing) == 1 and "save_fused=True" in missing[0] and "view=fused" in missing[0]
+    assert len(missing) == 1 and "save_fused writes nothing" in missing[0] and "view=fused shows" in missing[0]
     records = json.loads((tmp_path / "p" / "predictions.json").read_text())
     assert sum(len(r["detections"]) for r in records) == sum(map(len, results)) > 0
     assert {d["infrared_weight"] for r in records for d in r["detections"]} == {None}

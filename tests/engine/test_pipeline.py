@@ -98,6 +98,13 @@ def test_a_black_camera_is_seen_through_the_letterbox(model):
     assert result.fusion_weights[0].min() == 1
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_generator_is_asked_as_it_goes(run, model, batch):
+    pairs = ((cv2.imread(str(v)), cv2.imread(str(i), cv2.IMREAD_GRAYSCALE)) for v, i in zip(*files(run), strict=True))
+    results = list(model.predict(pairs, stream=True, batch=batch, **LOW))
+    assert len(results) == len(files(run)[0])
+
+
 def test_streaming_yields_one_by_one(run, model):
     stream = model.predict(run.source, stream=True, **LOW)
     assert Path(next(stream).path).name == files(run)[0][0].name

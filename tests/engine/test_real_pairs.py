@@ -10,11 +10,6 @@ from metafusion_yolo import MetaFusionYOLO
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def coco(yolov8n) -> MetaFusionYOLO:
-    return MetaFusionYOLO("metafusion-yolov8n.yaml").load(str(yolov8n))
-
-
 def test_a_stock_checkpoint_detects_on_fused_images_before_any_training(coco, roadscene):
     results = coco.predict(roadscene / "images" / "val", imgsz=512, verbose=False)
     names = [result.names[int(c)] for result in results for c in result.boxes.cls]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.engine.results import showing_fused
+from metafusion_yolo.engine.results import FusionResults, showing_fused
 
 from .moving import moving_pairs, write_videos
 
@@ -44,16 +44,15 @@ def identities(results) -> list[dict[int, np.ndarray]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tracker", ["botsort.yaml", "bytetrack.yaml"])
+@pytest.mark.parametrize("tracker", ["botsort.yaml", "bytetrack.yaml", "tracktrack.yaml"])
 @pytest.mark.parametrize("start", [FRAMES, FRAMES // 2])
 def test_identities_persist(tmp_path, coco, pairs, tracker, start):
     visible, infrared = write_videos(tmp_path, dark_from(pairs, start))
     results = list(coco.track(visible, infrared=infrared, tracker=tracker, **OPTIONS))
     assert [r.modalities for r in results] == ["both"] * start + ["infrared"] * (FRAMES - start)
     frames = identities(results)
-    assert len(frames[0]) == 5
+    assert len(set().union(*frames)) == 5  # as many identities as objects
     for before, after in itertools.pairwise(frames):
-        assert set(after) <= set(before) | set(frames[0])  # no new ones
         assert len(after) >= 4
         for identity in set(before) & set(after):
             assert np.abs(before[identity] - after[identity]).max() < 10, "the identity went over to another object"
@@ -85,6 +84,18 @@ def test_motion_of_a_dark_visible_camera_is_found(tmp_path, untrained, pairs):
     warp = gmc.apply(images[1])
     assert warp[0, 2] == pytest.approx(-PAN, abs=1.5)
     assert np.eye(2) == pytest.approx(warp[:, :2], abs=0.02)
+
+
+def test_export_without_fused_image_shows_a_camera_that_is_on(pairs):
+    visible, infrared = pairs[0]
+    for image, expected in (
+        (visible, visible),
+        (np.zeros_like(visible), cv2.cvtColor(infrared, cv2.COLOR_GRAY2BGR)),
+    ):
+        result = FusionResults(np.dstack((image[..., ::-1], infrared)), None, path="", names={})
+        with showing_fused([result]):
+            np.testing.assert_array_equal(result.orig_img, expected)
+        np.testing.assert_array_equal(result.orig_img, image)
 
 
 def test_two_dark_cameras_do_not_stop_the_tracker(tmp_path, untrained, pairs):

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from metafusion_yolo.engine.writers import CsvTable, JsonArray, Names, PictureFolder
+from metafusion_yolo.engine.writers import BackgroundWriter, CsvTable, JsonArray, Names, PictureFolder
 
 
 def frames_of(file) -> list[np.ndarray]:
@@ -73,3 +73,25 @@ def test_what_cannot_be_written_is_not_passed_over(tmp_path, fps):
     with pytest.raises(OSError, match=r"cannot write '.*fused/a\.(png|mp4)'"):
         folder.add("a", np.zeros((8, 8, 3), np.uint8), fps)
     folder.close()
+
+
+# Writing behind ------------------------------------------------------------------------------------------------------
+def test_pictures_written_behind_are_all_there_at_the_end(tmp_path):
+    pictures = [np.full((40, 60, 3), 5 * i, np.uint8) for i in range(20)]
+    writer = BackgroundWriter(behind=3)
+    for i, picture in enumerate(pictures):
+        writer.add(tmp_path / f"{i}.png", picture)
+    writer.close()
+    for i, picture in enumerate(pictures):
+        np.testing.assert_array_equal(cv2.imread(str(tmp_path / f"{i}.png")), picture)
+
+
+def test_failure_of_writing_behind_is_raised(tmp_path):
+    writer = BackgroundWriter()
+    with pytest.raises(OSError, match=r"cannot write '.*nowhere.*0.png'; is the disk full, or the folder not yours\?"):
+        for i in range(20):
+            writer.add(tmp_path / "nowhere" / f"{i}.png", np.zeros((4, 4, 3), np.uint8))
+    writer = BackgroundWriter()
+    with pytest.raises(OSError, match="cannot write"):
+        writer.add(tmp_path / "nowhere" / "0.png", np.zeros((4, 4, 3), np.uint8))
+        writer.close()

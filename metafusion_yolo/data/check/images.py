@@ -16,8 +16,8 @@ from metafusion_yolo.data.check.files import PairFiles
 from metafusion_yolo.data.check.findings import Case
 from metafusion_yolo.data.check.labels import NO_LABELS, Labels, read_labels
 from metafusion_yolo.data.pairs import PairError
-from metafusion_yolo.data.reading import PairReader, check_image, compare_sizes, look_through, read_counts, read_visible
-from metafusion_yolo.data.rig import Size
+from metafusion_yolo.data.reading import PairReader, check_image, compare_sizes, read_counts, read_visible
+from metafusion_yolo.data.registration import Size, look_through
 
 THUMBNAIL = 32  # pixels of the square by which pairs are compared
 BLANK = 1.0  # grey levels of standard deviation below which an image shows nothing

@@ -10,7 +10,7 @@ import numpy as np
 from ultralytics.utils.ops import segments2boxes
 
 from metafusion_yolo.data.check.findings import Case
-from metafusion_yolo.data.rig import Size
+from metafusion_yolo.data.registration import Size
 
 TOLERANCE = 0.01  # by which the host lets coordinates leave 0 to 1
 DUPLICATE = 0.95  # IoU above which two boxes of a class are one

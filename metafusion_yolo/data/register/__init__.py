@@ -27,7 +27,8 @@ from metafusion_yolo.data.register.estimate import (
     usual_size,
 )
 from metafusion_yolo.data.register.yaml_section import write_section
-from metafusion_yolo.data.rig import Matrix, Registration, Rig, scaling
+from metafusion_yolo.data.registration import Matrix, Registration, scaling
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.resources import find_data_yaml, is_shipped
 
 PER = ("dataset", "sequence")

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from metafusion_yolo.data.rig import Size, scaling
+from metafusion_yolo.data.registration import Size, scaling
 
 Pairs = Sequence[tuple[np.ndarray, np.ndarray]]  # visible (H, W) and infrared (h, w), grey uint8
 Progress = Callable[[Iterable["Peaks"], int], Iterable["Peaks"]]

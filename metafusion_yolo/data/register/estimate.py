@@ -19,7 +19,7 @@ from metafusion_yolo.data.register.alignment import (
     search,
     start_matrix,
 )
-from metafusion_yolo.data.rig import Size
+from metafusion_yolo.data.registration import Size
 
 MINIMUM = 6  # pairs, three a half
 FREEDOMS = {4: "similarity", 6: "affine map", 8: "homography"}

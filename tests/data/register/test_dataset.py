@@ -15,7 +15,8 @@ from metafusion_yolo.data.reading import PairReader, read_visible
 from metafusion_yolo.data.register import register_dataset
 from metafusion_yolo.data.register.alignment import corner_distance, similarity
 from metafusion_yolo.data.register.estimate import Estimate, RegistrationError
-from metafusion_yolo.data.rig import Registration, Rig
+from metafusion_yolo.data.registration import Registration
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.resources import find_data_yaml
 from tests.data.register.test_estimate import SIZE, scene, warped
 

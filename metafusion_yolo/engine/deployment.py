@@ -1,0 +1,80 @@
+"""The inputs and outputs of an export: a pair or two images in, boxes and, if asked for, the fused image out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from ultralytics.engine.exporter import ExportWrapper
+
+INPUTS = {"one": ["images"], "two": ["visible", "infrared"]}
+TWO_INPUT_FORMATS = ("torchscript", "onnx", "openvino")
+
+
+class FusedOutputModel(ExportWrapper):
+    """Hands the fused image on beside the boxes.
+
+    Args:
+        model: The fused detector, prepared for export.
+        detector: What finds the boxes (B, ...) on a fused image: the model itself, or with NMS around it.
+        weights: Whether to hand on the weights of the cameras too.
+    """
+
+    def __init__(self, model: nn.Module, detector: nn.Module, weights: bool) -> None:
+        super().__init__(model)
+        self.detector = detector
+        self.weights = weights
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the boxes, the fused images (B, 3, H, W) in [0, 1], and perhaps the weights (B, 2, H, W)."""
+        fusion = self._model.fuse_images(images)
+        outputs = self.detector(fusion["fused"]), fusion["fused"]
+        if not self.weights:
+            return outputs
+        size = images.shape[-2:]
+        return *outputs, nn.functional.interpolate(fusion["weights"], size=size, mode="bilinear", align_corners=False)
+
+
+class TwoInputModel(ExportWrapper):
+    """Reads the visible and the infrared image apart."""
+
+    def forward(self, visible: Tensor, infrared: Tensor) -> Any:
+        """Join the images (B, 3, H, W) and (B, 1, H, W), both in [0, 1]."""
+        return self._model(torch.cat((visible, infrared), 1))
+
+
+def outputs_of(fused: bool, weights: bool) -> list[str]:
+    """Return what the outputs of an export are, in their order."""
+    return ["boxes"] + ["fused"] * fused + ["fusion_weights"] * weights
+
+
+def rename_onnx(file: str | Path, inputs: Sequence[str]) -> None:
+    """Name the outputs `output0`, `output1`, ... as the host does, and take the input apart if two are asked for.
+
+    Args:
+        file: ONNX file with the input `images` (B, 4, H, W), rewritten.
+        inputs: Names of the inputs.
+    """
+    import onnx
+
+    model = onnx.load(file)
+    graph = model.graph
+    names = {value.name: f"output{i}" for i, value in enumerate(graph.output)}
+    for node in graph.node:
+        for side in (node.input, node.output):
+            side[:] = [names.get(name, name) for name in side]
+    for value in graph.output:
+        value.name = names[value.name]
+    if len(inputs) == 2:
+        whole = graph.input[0]
+        for name, channels in zip(inputs, (3, 1), strict=True):
+            part = graph.input.add()
+            part.CopyFrom(whole)
+            part.name, part.type.tensor_type.shape.dim[1].dim_value = name, channels
+        graph.input.remove(whole)
+        graph.node.insert(0, onnx.helper.make_node("Concat", inputs, [whole.name], name="pair", axis=1))
+    onnx.checker.check_model(model)
+    onnx.save(model, file)

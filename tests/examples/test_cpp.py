@@ -1,0 +1,86 @@
+"""The C++ example, built where OpenVINO and OpenCV are, prints the boxes of PyTorch."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ..conftest import EXPORT_IMGSZ, real_pairs
+
+pytestmark = pytest.mark.slow
+SOURCE = Path(__file__).parents[2] / "examples" / "cpp"
+CONF = 0.1
+
+
+@pytest.fixture(scope="module")
+def detect(tmp_path_factory) -> Path:
+    """The program, built here."""
+    openvino = pytest.importorskip("openvino")
+    for tool in ("cmake", "c++"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"no {tool}")
+    build = tmp_path_factory.mktemp("build")
+    package = f"-DOpenVINO_DIR={Path(openvino.__file__).parent / 'cmake'}"
+    configured = subprocess.run(
+        ["cmake", "-S", SOURCE, "-B", build, package, "-DCMAKE_BUILD_TYPE=Debug"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if configured.returncode and "OpenCV" in configured.stderr:
+        pytest.skip("no OpenCV for C++ (libopencv-dev)")
+    assert configured.returncode == 0, configured.stderr
+    built = subprocess.run(["cmake", "--build", build], capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return build / "detect"
+
+
+def run(detect: Path, *words: object) -> subprocess.CompletedProcess:
+    return subprocess.run([detect, *map(str, words)], capture_output=True, text=True, check=False)
+
+
+def as_png(pair: tuple[Path, Path], folder: Path, deep: bool) -> tuple[Path, Path]:
+    """Save a pair without loss, the infrared image with 8 or 16 bits: two JPEG decoders may differ by a level."""
+    files = folder / "visible.png", folder / "infrared.png"
+    infrared = cv2.imread(str(pair[1]), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(files[0]), cv2.imread(str(pair[0])))
+    cv2.imwrite(str(files[1]), infrared.astype(np.uint16) * 17 + 3000 if deep else infrared)
+    return files
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "deep"),
+    [({}, False), ({"inputs": "two", "fused": True}, True), ({"format": "openvino", "inputs": "two"}, False)],
+)
+def test_same_boxes_as_pytorch(detect, coco, export, roadscene, tmp_path, kwargs, deep):
+    model = export(**kwargs)
+    model = next(model.glob("*.xml")) if model.is_dir() else model
+    count = 0
+    for pair in real_pairs(roadscene, 4):
+        visible, infrared = as_png(pair, tmp_path, deep)
+        done = run(detect, model, visible, infrared, CONF)
+        assert done.returncode == 0, done.stderr
+        rows = [line.rsplit(" ", 5) for line in done.stdout.splitlines()]
+        options = {"imgsz": EXPORT_IMGSZ, "conf": CONF, "rect": False, "verbose": False}
+        boxes = coco.predict(visible, infrared=infrared, **options)[0].boxes
+        assert [row[0] for row in rows] == [coco.names[int(c)] for c in boxes.cls]
+        numbers = np.array([row[1:] for row in rows], float).reshape(-1, 5)
+        assert np.abs(numbers[:, 0] - boxes.conf.numpy()).max(initial=0) < 0.01
+        assert np.abs(numbers[:, 1:] - boxes.xyxy.numpy()).max(initial=0) < 1
+        count += len(rows)
+    assert count > 5
+
+
+def test_mistakes_end_in_one_line(detect, onnx, export):
+    assert run(detect).stderr == "usage: detect MODEL VISIBLE INFRARED [CONF]\n"
+    done = run(detect, onnx, "none.png", "none.png")
+    assert done.returncode == 2 and re.search("error: 'none.png' cannot be read as an image\n", done.stderr)
+    matrix = [[1, 0, 5], [0, 1, 0], [0, 0, 1]]
+    done = run(detect, export({"registration": matrix}, imgsz=64), "a.png", "b.png")
+    assert "error: this model registers the cameras, which this example does not do" in done.stderr

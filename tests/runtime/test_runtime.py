@@ -1,0 +1,166 @@
+"""The runtime without PyTorch finds the boxes that PyTorch finds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from metafusion_yolo import MetaFusionYOLO
+from metafusion_yolo.data.reading import PairReader, read_visible
+from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.runtime import Detections, Detector, read_counts, select
+from metafusion_yolo.runtime import read_visible as read_bgr
+from metafusion_yolo.runtime.__main__ import main
+
+from ..conftest import EXPORT_IMGSZ as IMGSZ
+from ..conftest import real_pairs as pairs
+
+CAMERAS = {
+    "thermal": {"normalize": "fixed", "range": [7000, 7243], "invert": True},
+    "registration": {"matrix": [[1.45, 0.02, 3.0], [-0.02, 1.4, 2.0], [0.0003, 0, 1]]},
+}
+
+
+def same(found: Detections, result, pixels: float = 0.02, score: float = 1e-4) -> None:
+    """Check that the runtime and the host found the same."""
+    boxes = result.boxes
+    assert len(found.scores) == len(boxes)
+    if len(boxes):
+        assert np.array_equal(found.classes, boxes.cls.numpy())
+        assert np.abs(found.boxes_xyxy - boxes.xyxy.numpy()).max() < pixels
+        assert np.abs(found.scores - boxes.conf.numpy()).max() < score
+
+
+@pytest.mark.parametrize("arguments", [{}, {"dynamic": True}, {"nms": True, "conf": 0.1}, {"imgsz": (192, 320)}])
+def test_same_boxes_as_pytorch_on_real_pairs(coco, export, roadscene, arguments):
+    detector = Detector(export(**arguments), conf=0.1, threads=1)
+    options = {"imgsz": arguments.get("imgsz", IMGSZ), "conf": 0.1, "rect": "dynamic" in arguments, "verbose": False}
+    count = 0
+    for visible, infrared in pairs(roadscene):
+        found = detector(read_bgr(visible), read_counts(infrared), visible)
+        expected = coco.predict(visible, infrared=infrared, **options)[0]
+        same(found, expected, pixels=0.1 if "dynamic" in arguments else 0.02)
+        count += len(found.scores)
+    assert count > 10
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint8])
+@pytest.mark.parametrize("cameras", [{}, CAMERAS, {"thermal": {"normalize": "clahe"}}])
+def test_pairs_are_stacked_as_in_training(export, tmp_path, cameras, dtype):
+    if cameras is CAMERAS and dtype is np.uint8:
+        pytest.skip("counts of the fixed range need 16 bits")
+    rng = np.random.default_rng(0)
+    visible, infrared = tmp_path / "v.png", tmp_path / "i.png"
+    cv2.imwrite(str(visible), rng.integers(0, 255, (48, 64, 3), np.uint8))
+    counts = rng.integers(7000, 7250, (36, 48)) if dtype is np.uint16 else rng.integers(0, 255, (36, 48))
+    cv2.imwrite(str(infrared), counts.astype(dtype))
+    detector = Detector(export(cameras, imgsz=64))
+    pair = detector.stack(read_bgr(visible), read_counts(infrared), visible)
+    reader = PairReader(Rig.from_yaml(cameras))
+    assert np.array_equal(pair, reader.read(visible, infrared))
+    assert np.array_equal(detector.stack(read_bgr(visible), None, visible), reader.stack(read_visible(visible), None))
+
+
+def test_video_pairs_by_frame(coco, onnx, roadscene, tmp_path):
+    videos = []
+    for camera, column in (("visible", 0), ("infrared", 1)):
+        videos.append(tmp_path / f"{camera}.avi")
+        writer = cv2.VideoWriter(str(videos[-1]), cv2.VideoWriter_fourcc(*"MJPG"), 10, (320, 256))
+        for pair in pairs(roadscene, 3):
+            writer.write(cv2.resize(read_bgr(pair[column]), (320, 256)))
+        writer.release()
+    found = list(Detector(onnx, conf=0.1).video(*videos))
+    options = {"imgsz": IMGSZ, "conf": 0.1, "rect": False, "verbose": False}
+    expected = coco.predict(videos[0], infrared=videos[1], **options)
+    assert len(found) == len(expected) == 3
+    for first, second in zip(found, expected, strict=True):
+        same(first, second)
+
+
+def test_one_camera_alone(coco, onnx, roadscene):
+    visible, _ = pairs(roadscene, 1)[0]
+    expected = coco.predict(visible, infrared=None, imgsz=IMGSZ, rect=False, verbose=False)[0]
+    same(Detector(onnx)(read_bgr(visible), None), expected)
+
+
+def test_it_runs_where_there_is_no_pytorch(onnx, roadscene, tmp_path):
+    visible, infrared = pairs(roadscene, 1)[0]
+    code = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision", "ultralytics"):
+            raise ModuleNotFoundError(f"no {name} on this machine")
+
+sys.meta_path.insert(0, Absent())
+from metafusion_yolo.runtime.__main__ import main
+raise SystemExit(main(sys.argv[1:]))
+"""
+    words = [onnx, visible, infrared, "--conf", "0.1", "--save", tmp_path / "drawn"]
+    done = subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    expected = Detector(onnx, conf=0.1)(read_bgr(visible), read_counts(infrared))
+    assert done.stdout == f"{visible}\n{expected}\n" and len(expected.scores)
+    drawn = cv2.imread(str(tmp_path / "drawn" / f"{visible.stem}.jpg"))
+    assert drawn.shape == read_bgr(visible).shape
+
+
+def test_folders_pair_by_name(onnx, roadscene, capsys):
+    assert main([str(onnx), str(roadscene / "images" / "val"), str(roadscene / "infrared" / "val")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    files = [line for line in lines if line.endswith(".jpg")]
+    assert files == [str(file) for file, _ in pairs(roadscene, count=1000)]
+
+
+def test_boxes_are_drawn():
+    image = np.zeros((50, 60, 3), np.uint8)
+    found = Detections(np.float32([[10, 20, 40, 45]]), np.float32([0.5]), np.array([0]), {0: "car"}, image)
+    drawn = found.draw()
+    assert drawn[20, 10:41].any(1).all() and drawn[20:46, 40].any(1).all() and not image.any()
+    assert str(found) == "car 0.500 10.0 20.0 40.0 45.0"
+
+
+def test_overlapping_boxes_of_a_class_are_joined_and_of_two_are_not():
+    output = np.float32([[10, 10, 10], [10, 10, 10], [8, 8, 8], [8, 8, 8], [0.9, 0.8, 0.0], [0.1, 0.0, 0.7]])
+    rows = select(output, conf=0.25, iou=0.5, max_det=10, raw=True)
+    np.testing.assert_allclose(rows, [[6, 6, 14, 14, 0.9, 0], [6, 6, 14, 14, 0.7, 1]], rtol=1e-6)
+    assert len(select(output, conf=0.95, iou=0.5, max_det=10, raw=True)) == 0
+    assert len(select(output, conf=0.25, iou=0.5, max_det=1, raw=True)) == 1
+
+
+MISTAKES = {
+    "model": (["none.onnx", "a", "b"], "no model 'none.onnx'; give an ONNX file written by metafusion export"),
+    "visible": (["{onnx}", "a.png", "{image}"], "'a.png' cannot be read as an image; give a visible image"),
+    "infrared": (["{onnx}", "{image}", "b.png"], "'b.png' cannot be read as an image; give the infrared partner"),
+    "video": (["{onnx}", "a.mp4", "b.mp4"], "'a.mp4' cannot be opened as a video"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_end_in_one_line(onnx, name, tmp_path, capsys):
+    image = tmp_path / "i.png"
+    cv2.imwrite(str(image), np.zeros((32, 32), np.uint8))
+    words, message = MISTAKES[name]
+    assert main([word.format(onnx=onnx, image=image) for word in words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_stock_export_is_refused(yolov8n, tmp_path):
+    from ultralytics import YOLO
+
+    stock = tmp_path / "stock.pt"
+    stock.write_bytes(yolov8n.read_bytes())
+    file = YOLO(stock).export(format="onnx", imgsz=64)
+    with pytest.raises(ValueError, match="does not say how it reads pairs; export it by metafusion export"):
+        Detector(file)
+
+
+def test_exports_are_read_by_the_package_too(onnx, roadscene):
+    visible, infrared = pairs(roadscene, 1)[0]
+    result = MetaFusionYOLO(onnx).predict(visible, infrared=infrared, imgsz=IMGSZ, verbose=False)[0]
+    same(Detector(onnx)(read_bgr(visible), read_counts(infrared)), result)
