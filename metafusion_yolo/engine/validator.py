@@ -197,7 +197,9 @@ class FusionDetectionValidator(DetectionValidator):
         """Print our figures below the host's."""
         super().print_results()
         if self.metrics.report is not None:
-            LOGGER.info("\n".join(["", *self.metrics.report.lines(self.args.verbose and self.nc > 1)]))
+            lines = self.metrics.report.lines(self.args.verbose and self.nc > 1)
+            file = self.save_dir / ("val.html" if self.args.plots else "val.json")
+            LOGGER.info("\n".join(["", *lines, f"Report: {file}"]))
 
     # Fused images ----------------------------------------------------------------------------------------------------
     def _fusion_of(self, pair: Tensor) -> Any:
