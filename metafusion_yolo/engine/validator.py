@@ -101,7 +101,7 @@ class FusionDetectionValidator(DetectionValidator):
         finally:
             if self._hook:  # or it would be saved with the checkpoint
                 self._hook.remove()
-            self._fusion = self._model = self._front_end = None
+            self._fusion = None
 
     def build_dataset(self, img_path: str, mode: str = "val", batch: int | None = None) -> PairedYOLODataset:
         """Build a paired data set."""
@@ -197,7 +197,9 @@ class FusionDetectionValidator(DetectionValidator):
         """Print our figures below the host's."""
         super().print_results()
         if self.metrics.report is not None:
-            LOGGER.info("\n".join(["", *self.metrics.report.lines(self.args.verbose and self.nc > 1)]))
+            lines = self.metrics.report.lines(self.args.verbose and self.nc > 1)
+            file = self.save_dir / ("val.html" if self.args.plots else "val.json")
+            LOGGER.info("\n".join(["", *lines, f"Report: {file}"]))
 
     # Fused images ----------------------------------------------------------------------------------------------------
     def _fusion_of(self, pair: Tensor) -> Any:

@@ -218,3 +218,16 @@ def test_the_end_of_a_training_is_reported(run) -> None:
     assert (run.folder / "val.json").is_file()
     assert json.loads((run.folder / "val.json").read_text())["model"].endswith("best.pt")
     assert run.trainer.validator.metrics.report.rows[0].images == 4
+
+
+def test_real_pairs_by_day_and_night(run, roadscene, tmp_path) -> None:
+    arguments = {**QUIET, "imgsz": 128, "project": str(tmp_path), "name": "v"}
+    report = MetaFusionYOLO(run.best).val(data=str(roadscene / "data.yaml"), night_below=147, **arguments).report
+    rows = {row.name: row for row in report.rows}
+    assert rows["day"].images + rows["night"].images == rows["all"].images == 14
+    assert min(rows["day"].images, rows["night"].images) >= 3
+    assert rows["night"].quality["EN"] < rows["day"].quality["EN"] < 8
+    assert 0 < rows["all"].weights["inside"] < 1
+    page = (tmp_path / "v" / "val.html").read_text(encoding="utf-8")
+    assert page.count("no overlapping detection of its class") == 24  # it has never seen a road
+    assert page.count('alt="infrared"') == 24
