@@ -163,7 +163,7 @@ def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str
     with refusals_named(weights):
         try:
             model, checkpoint = host_tasks.load_checkpoint(weights)
-        except (TypeError, AttributeError, KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        except Exception as error:  # what is no pickle may look like any instruction of one
             raise TypeError(f"'{weights}' is no checkpoint of metafusion_yolo ({one_line(error)})") from error
     if not isinstance(model, FusionDetectionModel):
         raise TypeError(

@@ -146,9 +146,12 @@ def test_runtime_without_pytorch_shows_the_fused_image(export, coco, roadscene, 
 def test_fused_images_come_from_an_export_that_gives_them(export, roadscene, tmp_path):
     visible, infrared = real_pairs(roadscene, 1)[0]
     options = {"infrared": infrared, "imgsz": EXPORT_IMGSZ, "project": str(tmp_path)}
-    assert [path.is_file() for path in MetaFusionYOLO(export(fused=True)).fuse_images(visible, **options)] == [True]
-    with pytest.raises(TypeError, match=r"gives no fused image; use the \.pt checkpoint, or export it with fused=True"):
-        next(MetaFusionYOLO(export()).fuse_images(visible, **options))
+    [result] = MetaFusionYOLO(export(fused=True)).predict(visible, save_fused=True, **options)
+    assert result.fused_path.is_file()
+    [result] = MetaFusionYOLO(export()).predict(visible, save_fused=True, **options)
+    assert result.fused_path is None
+    with pytest.raises(TypeError, match=r"is an export; use the \.pt checkpoint, or predict with save_fused=True"):
+        MetaFusionYOLO(export(fused=True)).fuse_images(visible, **options)
 
 
 @pytest.mark.slow

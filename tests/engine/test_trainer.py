@@ -295,6 +295,7 @@ def test_checkpoint_remembers_its_input(run):
     assert model.model.yaml[INPUT_KEY] == {
         "channels": 4,
         "order": "R,G,B,IR",
+        "layout": "BCHW",
         "range": [0, 1],
         **Rig().to_yaml(),
     }
