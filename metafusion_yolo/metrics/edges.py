@@ -61,7 +61,7 @@ def fusion_artifacts(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor
     """Measure how much of the edges in the fused image is in neither source (Nabf).
 
     `N = Σ a ((1 - Q_VF) g_V + (1 - Q_IF) g_I) / Σ (g_V + g_I)` over the pixels, where `a` is 1 if the edge is stronger
-    in the fused image than in both sources, else 0; g and Q are those of :func:`gradient_preservation`. Scripts that
+    in the fused image than in both sources, by more than rounding, else 0; g and Q are those of :func:`gradient_preservation`. Scripts that
     follow later changes of the measure (other thresholds and exponents of the weights) give other values.
 
     Args:
@@ -86,7 +86,7 @@ def fusion_artifacts(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor
         0.0
     """
     edges = [_edges(image) for image in checked(fused, visible, infrared, least=3)]
-    new = (edges[0][0] > torch.maximum(edges[1][0], edges[2][0])).to(edges[0][0].dtype)
+    new = (edges[0][0] > torch.maximum(edges[1][0], edges[2][0]) + ROUNDING).to(edges[0][0].dtype)
     foreign = [new * (1 - _preserved(source, edges[0])) * source[0] for source in edges[1:]]
     return _share(foreign[0] + foreign[1], edges)
 

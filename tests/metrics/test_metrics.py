@@ -220,6 +220,14 @@ def test_values_are_in_range(name: str) -> None:
         assert low - 1e-6 <= METRICS[name](*images).item() <= high + 1e-6
 
 
+def test_rounding_errors_make_no_edge() -> None:
+    """The luminance of a grey image in colours differs from the image by roundings."""
+    visible, infrared = as_8_bit(random_images(2, batch=1))
+    grey = rgb_to_luminance(infrared.float().expand(-1, 3, -1, -1))
+    assert not torch.equal(grey, infrared.float())
+    assert fusion_artifacts(grey, visible.float(), infrared.float()).item() == 0
+
+
 @each_precision
 def test_identical_images(dtype: torch.dtype) -> None:
     image = random_images(1)[0].to(dtype)
