@@ -61,8 +61,9 @@ def fusion_artifacts(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor
     """Measure how much of the edges in the fused image is in neither source (Nabf).
 
     `N = Σ a ((1 - Q_VF) g_V + (1 - Q_IF) g_I) / Σ (g_V + g_I)` over the pixels, where `a` is 1 if the edge is stronger
-    in the fused image than in both sources, by more than rounding, else 0; g and Q are those of :func:`gradient_preservation`. Scripts that
-    follow later changes of the measure (other thresholds and exponents of the weights) give other values.
+    in the fused image than in both sources, by more than rounding, else 0; g and Q are those of
+    :func:`gradient_preservation`. Scripts that follow later changes of the measure (other thresholds and exponents of
+    the weights) give other values.
 
     Args:
         fused: Fused luminance F (B, 1, H, W), [0, 1]; H and W at least 3.
