@@ -123,7 +123,7 @@ def affine_coefficients(weights: Tensor, gains: Tensor, means: Tensor) -> Tensor
 class WeightDecoder(nn.Module):
     """Predict the share of each camera, and the gain of its detail, at stride 4. The gains start at 0.
 
-    The maps are a convolution times 8: under Adam, whose steps do not depend on the size of a gradient, the maps
+    The logits are a convolution times 8: under Adam, whose steps do not depend on the size of a gradient, the maps
     then take shape within the warm-up of a short training instead of staying near their start.
 
     In training each pair is blended anew every time: a random number, the same at every pixel, is added to the log-odds
@@ -159,8 +159,8 @@ class WeightDecoder(nn.Module):
             available: Cameras that show anything (B, 2, 1, 1), 1 or 0.
         """
         coarse = F.interpolate(self.reduce(features), size=stems.shape[-2:], mode="bilinear", align_corners=False)
-        maps = self.SHARPNESS * self.maps(self.act(coarse + self.lateral(stems))).contiguous()
-        logits, gains = maps[:, :2], available * torch.tanh(maps[:, 2:])
+        maps = self.maps(self.act(coarse + self.lateral(stems))).contiguous()
+        logits, gains = self.SHARPNESS * maps[:, :2], available * torch.tanh(maps[:, 2:])
         if self.training and self.jitter:
             half = torch.empty_like(available[:, :1]).uniform_(-self.jitter, self.jitter) / 2
             logits = logits + torch.cat((-half, half), 1)
