@@ -88,6 +88,7 @@ def main() -> None:
     parser.add_argument("--imgsz", type=int, default=640)
     parser.add_argument("--pretrained", help="detector checkpoint; left out, the weights are random")
     parser.add_argument("--formats", nargs="+", default=["pt", "onnx"], help="pt, onnx, ...")
+    parser.add_argument("--save", type=int, nargs="+", default=[0, 1], help="1: draw and write the images, 0: do not")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--json", type=Path, default=Path("runs/benchmarks/predict.json"))
     args = parser.parse_args()
@@ -109,10 +110,10 @@ def main() -> None:
                     model.model.pt_path = f"{name}.pt"  # under which name the export is written
                     file = model.export(format=format, imgsz=args.imgsz)
                     ready[name] = type(model)(file, task="detect")
-            for save in (False, True):
-                settings = {"folders": folders, "imgsz": args.imgsz, "save": save, "project": folder}
+            for save in args.save:
+                settings = {"folders": folders, "imgsz": args.imgsz, "save": bool(save), "project": folder}
                 row = {**compare(**ready, **settings), **gain(ready["fused"], **settings)}
-                rows.append({"format": format, "save": save, **row})
+                rows.append({"format": format, "save": bool(save), **row})
                 print("  ".join(f"{rows[-1][name]!s:>9}" for name in header), flush=True)
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps({"rows": rows, "threads": args.threads, "imgsz": args.imgsz}, indent=2))
