@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+C1, C2 = 0.01**2, 0.03**2  # of SSIM
 NOTICEABLE = 1e-3  # a quarter of an 8-bit step: contrast up to this is rounding noise, and counts as 0
 
 
@@ -251,10 +252,9 @@ def sobel_magnitude(image: Tensor) -> Tensor:
 
 def _ssim(mean_x: Tensor, mean_y: Tensor, power_x: Tensor, power_y: Tensor, product: Tensor) -> Tensor:
     """Return SSIM from the raw moments of each window: the means of x, y, x², y² and xy, see :func:`ssim_map`."""
-    c1, c2 = 0.01**2, 0.03**2
     means = 2 * mean_x * mean_y
     squares = mean_x**2 + mean_y**2
-    return (means + c1) * (2 * product - means + c2) / ((squares + c1) * (power_x + power_y - squares + c2))
+    return (means + C1) * (2 * product - means + C2) / ((squares + C1) * (power_x + power_y - squares + C2))
 
 
 def _window_means(*images: Tensor, window_size: int = 11, sigma: float = 1.5) -> tuple[Tensor, ...]:

@@ -60,7 +60,7 @@ HOOKS = {
     ),
     "Recorder": "__init__ get_stats update_metrics",
     "UniversalFusionTrainer": (
-        "__init__ build_dataset final_eval get_dataset get_model plot_training_labels preprocess_batch validate"
+        "__init__ final_eval get_dataset get_model plot_training_labels preprocess_batch validate"
     ),
     "UnlabelledDataset": "__init__ get_img_files get_labels",
 }

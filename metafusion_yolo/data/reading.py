@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,11 +144,18 @@ def check_image(file: str, read: Callable[[str], np.ndarray]) -> Size:
             size = _upright(image)
             if image.format == "PNG":
                 image.verify()
-            elif not (image.format == "JPEG" and Path(file).read_bytes().endswith(JPEG_END)):
+            elif not (image.format == "JPEG" and _ends_in(file, JPEG_END)):
                 image.load()
     except Exception as error:  # decoders raise whatever they like on broken files
         raise _unreadable(file, error) from error
     return size
+
+
+def _ends_in(file: str, marker: bytes) -> bool:
+    """Tell whether the last bytes of a file are these, without reading the others."""
+    with Path(file).open("rb") as stream:
+        stream.seek(-len(marker), os.SEEK_END)
+        return stream.read() == marker
 
 
 def image_size(file: str | Path) -> Size:

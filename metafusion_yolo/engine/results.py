@@ -22,6 +22,7 @@ from metafusion_yolo.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.config import nearest
 from metafusion_yolo.data.planes import cameras_on
 from metafusion_yolo.engine.drawing import side_by_side, weight_overlay, with_legend
+from metafusion_yolo.nn.fusion import blend
 
 CAMERAS = ("visible", "infrared", "fused")  # what a panel shows and crops are cut from
 VIEWS = ("fused", "visible", "infrared", "weights", "panel")
@@ -208,8 +209,7 @@ def compose_fused(pair: Tensor, coefficients: Tensor) -> np.ndarray:
     """
     visible, infrared = pair[:, :3], pair[:, 3:]
     luminance = rgb_to_luminance(visible)
-    visible_factor, infrared_factor, offset = coefficients.split(1, 1)
-    fused_luminance = (visible_factor * luminance + infrared_factor * infrared + offset).clamp(0, 1)
+    fused_luminance = blend(coefficients.split(1, 1), luminance, infrared)
     fused = replace_luminance(visible, fused_luminance, current=luminance)
     return (fused[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
 

@@ -15,6 +15,7 @@ from ultralytics.utils import LOGGER, RANK, colorstr
 from ultralytics.utils.plotting import plot_images
 from ultralytics.utils.torch_utils import unwrap_model
 
+from metafusion_yolo.config import Augment
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine._backends import INPUT_KEY
@@ -34,6 +35,7 @@ class FusionDetectionTrainer(DetectionTrainer):
     The phase follows from the epoch alone, so a resumed or multi-GPU run is always in the right one.
     """
 
+    dataset_class: type[PairedYOLODataset] = PairedYOLODataset
     _phase: Phase | None = None
     best_fitness: float | None
 
@@ -85,8 +87,14 @@ class FusionDetectionTrainer(DetectionTrainer):
             mode=mode,
             rect=mode == "val",
             stride=max(int(model.stride.max()), STRIDE),
-            photometric=model.config.augment,
+            photometric=self.augmentation,
+            kind=self.dataset_class,
         )
+
+    @property
+    def augmentation(self) -> Augment:
+        """Augmentation of the pairs in training."""
+        return _unwrap(self.model).config.augment
 
     def get_validator(self) -> FusionDetectionValidator:
         """Return a validator on pairs."""

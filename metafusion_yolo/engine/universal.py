@@ -8,14 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 from ultralytics.data.utils import check_det_dataset
-from ultralytics.utils.torch_utils import strip_optimizer, unwrap_model
+from ultralytics.utils.torch_utils import strip_optimizer
 
-from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
+from metafusion_yolo.config import Augment
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.unlabelled import UNNAMED, UnlabelledDataset, describe_unlabelled
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
 from metafusion_yolo.nn import NUM_CHANNELS
-from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.nn.universal import one_of_each, two_views
 from metafusion_yolo.resources import find_data_yaml
@@ -30,6 +29,8 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
     `data` is the YAML of a paired data set, whose labels are not read, or a folder of plain images. The checkpoint is
     one of a fused detector, to start a detection-guided training from.
     """
+
+    dataset_class = UnlabelledDataset
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,20 +60,10 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
         model.fusion.decoder.jitter = 0.0  # type: ignore[union-attr]
         return model
 
-    def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> PairedYOLODataset:
-        """Build a data set without labels."""
-        model = unwrap_model(self.model)
-        return build_paired_dataset(
-            self.args,
-            img_path,
-            batch,
-            self.data,
-            mode=mode,
-            rect=mode == "val",
-            stride=max(int(model.stride.max()), STRIDE),
-            photometric=replace(model.config.augment, modality_dropout=0.0),
-            kind=UnlabelledDataset,
-        )
+    @property
+    def augmentation(self) -> Augment:
+        """Augmentation without the drop-out of cameras, which has nothing to put together again."""
+        return replace(super().augmentation, modality_dropout=0.0)
 
     def phase(self, epoch: int) -> Phase:
         """Return the one phase of this training: the front-end learns, the detector is frozen."""

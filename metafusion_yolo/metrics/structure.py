@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from metafusion_yolo.losses import _window_means, ssim_map
+from metafusion_yolo.losses import C1, C2, _window_means, ssim_map
 from metafusion_yolo.metrics.images import checked
 
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # from fine to coarse; 1.0001 in all, as published
@@ -134,10 +134,9 @@ def _multi_scale(x: Tensor, y: Tensor) -> Tensor:
 def _ssim_parts(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Return luminance, and contrast times structure, of SSIM in the windows inside two images (B, 1, H, W)."""
     mean_x, mean_y, power_x, power_y, product = _window_means(x, y, x * x, y * y, x * y, window_size=WINDOW)
-    c1, c2 = 0.01**2, 0.03**2
     squares = mean_x**2 + mean_y**2
-    luminance = (2 * mean_x * mean_y + c1) / (squares + c1)
-    return luminance, (2 * (product - mean_x * mean_y) + c2) / (power_x + power_y - squares + c2)
+    luminance = (2 * mean_x * mean_y + C1) / (squares + C1)
+    return luminance, (2 * (product - mean_x * mean_y) + C2) / (power_x + power_y - squares + C2)
 
 
 def _fidelity(source: Tensor, fused: Tensor) -> Tensor:

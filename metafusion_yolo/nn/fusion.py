@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TypedDict
 
 import torch
@@ -95,8 +96,7 @@ class FusionNet(nn.Module):
         weights, gains = self.decoder(features, stems, available=present(luminance, infrared))
         means = torch.cat((F.avg_pool2d(luminance, 4, 4), F.avg_pool2d(infrared, 4, 4)), 1)  # X2Paddle wants the stride
         coefficients = affine_coefficients(weights, gains, means)
-        visible_factor, infrared_factor, offset = map(self.upsample, coefficients.split(1, 1))
-        fused_luminance = (visible_factor * luminance + infrared_factor * infrared + offset).clamp_(0, 1)
+        fused_luminance = blend(map(self.upsample, coefficients.split(1, 1)), luminance, infrared)
         return FusionOutput(
             fused=replace_luminance(visible, fused_luminance, current=luminance),
             luminance=fused_luminance,
@@ -118,6 +118,21 @@ def affine_coefficients(weights: Tensor, gains: Tensor, means: Tensor) -> Tensor
         (B, 3, H, W): a factor of the visible luminance, one of the infrared image, and an offset.
     """
     return torch.cat((weights + gains, -(gains * means).sum(1, keepdim=True)), 1)
+
+
+def blend(planes: Iterable[Tensor], luminance: Tensor, infrared: Tensor) -> Tensor:
+    """Apply the affine function to every pixel.
+
+    Args:
+        planes: Factor of the luminance, factor of the infrared image, and offset, each (B, 1, H, W).
+        luminance: Luminance of the visible images (B, 1, H, W), [0, 1].
+        infrared: Infrared images (B, 1, H, W), [0, 1].
+
+    Returns:
+        Fused luminance (B, 1, H, W), [0, 1].
+    """
+    visible_factor, infrared_factor, offset = planes
+    return (visible_factor * luminance + infrared_factor * infrared + offset).clamp_(0, 1)
 
 
 class WeightDecoder(nn.Module):
