@@ -155,6 +155,7 @@ def coco(tmp_path_factory) -> MetaFusionYOLO:
     if not weights.is_file():
         pytest.skip(f"no stock weights at '{weights}'")
     file = tmp_path_factory.mktemp("coco") / "coco.pt"
+    torch.manual_seed(0)  # else a box now and then lies on the limit of an overlap or score
     MetaFusionYOLO("metafusion-yolov8n.yaml").load(weights).save(file)
     return MetaFusionYOLO(file)
 
