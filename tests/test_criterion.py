@@ -58,7 +58,7 @@ def test_terms_have_short_names_and_are_unweighted() -> None:
     assert max(map(len, terms)) <= 10  # a column of the host's progress table has 11 characters
     for term, expected in zip(terms.values(), expected_terms(batch), strict=True):
         assert term.shape == ()
-        assert torch.equal(term, expected)
+        torch.testing.assert_close(term, expected)
         assert term > 0
 
 
