@@ -23,7 +23,7 @@ from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.benchmark import benchmark_formats, table
 
 MIN_IOU, SCORE = 0.98, 0.01
-POINTS = {"16": 1.0, "8": 3.0}  # of mAP50 that a precision may cost
+POINTS = {"16": 1.0, "8": 3.0, "w8a16": 3.0, "w8a32": 3.0}  # of mAP50 that a precision may cost
 
 
 def verdict(row: dict[str, Any], reference: float) -> str:

@@ -34,6 +34,7 @@ PACKAGES = {  # without which a format is left out of the default
     "litert": "litert_torch",
     "executorch": "executorch",
 }
+PRECISIONS = ("32", "16", "8", "w8a16", "w8a32")  # bits, or those of weights and activations
 BATCHES = (1, 8)  # of the throughput
 COMPARED = 30  # pairs on which detections are compared with those of PyTorch
 CONF = 0.25  # of these
@@ -60,7 +61,7 @@ def benchmark_formats(
         model: A :class:`metafusion_yolo.MetaFusionYOLO` loaded from a checkpoint.
         data: Paired data set.
         formats: "pt" for the checkpoint itself, and the host's export formats, with ":16" or ":8" for a lower
-            precision; None for those whose packages are installed.
+            precision (LiteRT: ":w8a16" and ":w8a32" too); None for those whose packages are installed.
         project: Folder of the runs, "runs" if left out.
         name: Folder of this run, "benchmark" if left out.
         exist_ok: Whether to write into the folder of an earlier run.
@@ -106,8 +107,8 @@ def check_format(form: str) -> None:
     known = ["pt", *export_formats()["Argument"][1:]]
     if name not in known:
         raise ValueError(f"unknown format '{name}', {nearest(name, known)}")
-    if bits not in ("", "32", "16", "8"):
-        raise ValueError(f"unknown precision '{bits}' of '{form}', expected 32, 16 or 8")
+    if bits not in ("", *PRECISIONS):
+        raise ValueError(f"unknown precision '{bits}' of '{form}', expected {', '.join(PRECISIONS)}")
 
 
 def measure(
@@ -156,7 +157,7 @@ def export(model: Any, data: str, form: str, folder: Path, **kwargs: Any) -> str
     if bits:
         known = export_formats()
         calibrated = "data" in known["Arguments"][known["Argument"].index(name)]
-        arguments |= {"quantize": int(bits), **({"data": data} if calibrated else {})}
+        arguments |= {"quantize": int(bits) if bits.isdigit() else bits, **({"data": data} if calibrated else {})}
     return type(model)(copy).export(**arguments)
 
 

@@ -260,8 +260,8 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "source": "visible side: image, folder, glob, .txt list, video, live camera; or pairs: .csv list",
     "imgsz": "image size in pixels",
     "format": "onnx, torchscript, openvino, engine, ...",
-    "benchmark format": "with commas: pt, onnx, openvino ..., onnx:16 for FP16, onnx:8 for INT8",
-    "quantize": "precision in bits: 32, 16 or 8",
+    "benchmark format": "with commas: pt, onnx, openvino ..., onnx:16 for FP16, onnx:8 for INT8, litert:w8a16",
+    "quantize": "precision in bits: 32, 16 or 8; LiteRT also w8a16 and w8a32",
 }
 
 
