@@ -45,5 +45,11 @@ ROWS = {
         "default, infrared shifted in training", {"augment": {"infrared_shift": 0.016}}, views=(BOTH, *SHIFTED)
     ),
     "distilled": Row("default, distilled from mid-fusion", needs=("mid",)),
+    "self": Row(
+        "default, and pairs without labels by its own labels", needs=("default",), views=(BOTH, VISIBLE, INFRARED)
+    ),
+    "taught": Row("default, and pairs without labels by mid-fusion's labels", needs=("mid",)),
+    "self-mid": Row("mid-fusion, and pairs without labels by its own labels", baseline="mid", needs=("mid",)),
 }
+SELF_TRAINED = "self", "taught", "self-mid"  # on what the row that they need finds, instead of distilled from it
 BEST_OF = ("visible", "infrared", "average", "maximum", "early", "false-colour", "mid")

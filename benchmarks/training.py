@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from baselines import LateFusionModel, MidFusionTrainer
-from rows import ROWS
+from pseudo import with_pseudo_labels
+from rows import ROWS, SELF_TRAINED
 from torch import nn
 
 from metafusion_yolo.compare.budget import Setting
@@ -51,7 +52,11 @@ def train_and_evaluate(setting: Setting, run: Run) -> dict[str, Any]:
         model: nn.Module = LateFusionModel(*map(load_last, needed))
     else:
         trainer = {**TRAINERS, "mid": MidFusionTrainer}[row.baseline]
-        teacher = {"distill_model": str(needed[0])} if needed else {}
+        teacher = {}
+        if run.row in SELF_TRAINED:
+            data = with_pseudo_labels(setting, data, load_last(needed[0]), host_arguments(setting, run.folder, data))
+        elif needed:
+            teacher["distill_model"] = str(needed[0])
         model = load_last(train_row(setting, row, run.seed, run.folder, data, trainer, **teacher))
     host = host_arguments(setting, run.folder, data)
     views = {view: look(model, host, view) for view in row.views}
