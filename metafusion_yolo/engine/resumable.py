@@ -16,6 +16,7 @@ from ultralytics.utils.torch_utils import strip_optimizer, torch_distributed_zer
 from metafusion_yolo.files import WholeFile, replacing
 
 FORGOTTEN = "forgotten"  # entry of the optimizer's state in a checkpoint, which the host strips with it at the end
+TEACHER = "teacher_model."  # of a distillation; it has a file of its own
 
 
 class TrainingDivergedError(ValueError):
@@ -117,12 +118,9 @@ class ResumableTrainer(DetectionTrainer):
     def _forgotten(self, state: dict[str, Any]) -> dict[str, Any]:
         """Return what the host leaves out of a checkpoint, given the state of the optimizer."""
         model = unwrap_model(self.model)
-        weights = {
-            k: v for k, v in model.state_dict().items() if not k.startswith("teacher_model.")
-        }  # has its own file
         waiting = model.named_parameters() if self._since_step else ()
         return {
-            "model": {k: v for k, v in weights.items() if not k.startswith("teacher_model.")},  # it has its own file
+            "model": {k: v for k, v in model.state_dict().items() if not k.startswith(TEACHER)},
             "ema": self.ema.ema.state_dict(),
             "momenta": {i: {k: v for k, v in s.items() if torch.is_tensor(v)} for i, s in state["state"].items()},
             "gradients": {name: p.grad for name, p in waiting if p.grad is not None},
