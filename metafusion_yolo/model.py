@@ -104,8 +104,9 @@ class MetaFusionYOLO(Model):
             UnsafeCheckpointError: If `pretrained`, `resume` or `distill_model` names a file that could run code.
         """
         resume = kwargs.get("resume")
-        if resume is True and (self.ckpt or {}).get("epoch", -1) < 0:
-            raise ValueError(f"'{self.ckpt_path}' is a finished run; resume the last.pt of one that was cut off")
+        if (resume is True or resume == self.ckpt_path) and resume and (self.ckpt or {}).get("epoch", -1) < 0:
+            what = f"'{self.ckpt_path}' is a finished run" if self.ckpt_path else f"'{self.model_name}' is no run"
+            raise ValueError(f"{what}; resume the last.pt of one that was cut off")
         if not (kwargs.get("data") or kwargs.get("cfg") or resume):
             raise ValueError("'data' is missing; give the YAML of a paired data set")
         with refusals_named(kwargs.get("pretrained") if isinstance(kwargs.get("pretrained"), (str, Path)) else resume):
