@@ -60,7 +60,8 @@ class ResumableTrainer(DetectionTrainer):
         except TrainingDivergedError:
             raise  # it would again
         except BaseException:
-            if RANK in {-1, 0} and hasattr(self, "epoch") and (self.resume or self.epoch > self.start_epoch):
+            began = getattr(self, "train_time_start", float("inf"))
+            if RANK in {-1, 0} and self.last.exists() and (self.resume or self.last.stat().st_mtime >= began):
                 LOGGER.warning(f"training stopped; go on with: metafusion train resume=True model={self.last}")
             raise
 
