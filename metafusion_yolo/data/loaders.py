@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -84,6 +85,7 @@ class LoadPairs(LoadImagesAndVideos):
 
     Attributes:
         skipped: Why pairs were left out, by name.
+        done: Pairs that were left out because they are done already.
         origins: Where each pair of the batch came from that was handed out last.
     """
 
@@ -109,7 +111,23 @@ class LoadPairs(LoadImagesAndVideos):
         arrays = (
             [infrared for _, infrared in pairs if isinstance(infrared, np.ndarray)] if self.nf < sys.maxsize else []
         )
+        self.done = 0
         self.limits = reader.rig.thermal.limits_of(spread(arrays))  # what is in memory is one sequence
+
+    @property
+    def of_files(self) -> bool:
+        """Whether all visible images are files, whose names tell the pairs apart."""
+        return isinstance(self.pairs, list) and all(isinstance(visible, str) for visible, _ in self.pairs)
+
+    def leave_out(self, done: Sequence[str]) -> None:
+        """Leave out pairs of files that are done already, given their visible images, each as often as given."""
+        left, rest = Counter(done), []
+        for pair in self.pairs:
+            left[pair[0]] -= 1
+            if left[pair[0]] < 0:
+                rest.append(pair)
+        self.done = self.nf - len(rest)
+        self.pairs, self.nf, self.ni = rest, len(rest), len(rest)
 
     def __iter__(self) -> LoadPairs:
         """Start with the first pair."""
@@ -195,7 +213,7 @@ class LoadPairs(LoadImagesAndVideos):
         shown = "".join(f"\n  {reason}" for reason in list(self.skipped.values())[:PROBLEMS_SHOWN])
         more = len(self.skipped) - PROBLEMS_SHOWN
         shown += f"\n  ... and {more} more" if more > 0 else ""
-        if len(self.skipped) == self.count:
+        if len(self.skipped) == self.count and not self.done:
             raise PairError(f"none of {self.count} pairs can be read:{shown}")
         LOGGER.warning(f"{len(self.skipped)} of {self.count} pairs skipped:{shown}")
 
