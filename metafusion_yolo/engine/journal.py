@@ -54,7 +54,7 @@ class Journal:
                     f"the run in '{self.file.parent}' was begun with {key}={value}, not {settings.get(key)}; resume it "
                     f"with the same arguments, or give another name="
                 )
-        LOGGER.info(f"going on in {self.file.parent}, where {len(self.done)} pairs are done")
+        LOGGER.info(f"going on in {self.file.parent}, where {len(self.done)} are done")
 
     @property
     def names(self) -> Names:
@@ -76,4 +76,6 @@ class Journal:
         if finished or not self.done:
             self.file.unlink(missing_ok=True)
         else:
-            LOGGER.warning(f"{len(self.done)} pairs are done; the same call with resume=True does the others")
+            folder = self.file.parent
+            how = f"resume=True project={folder.parent} name={folder.name}"
+            LOGGER.warning(f"{len(self.done)} done so far; go on with the same arguments and {how}")
