@@ -16,7 +16,7 @@ from ultralytics.utils import LOGGER, ops
 from ultralytics.utils.nms import non_max_suppression
 from ultralytics.utils.ops import scale_boxes
 
-from metafusion_yolo.data.loaders import load_pairs
+from metafusion_yolo.data.loaders import LoadPairs, load_pairs
 from metafusion_yolo.data.planes import PLANES, cameras_on
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import Origin, PairedSource
@@ -89,6 +89,8 @@ class FusionDetectionPredictor(DetectionPredictor):
             warn_of_other_cameras(self._trained_with, rig, source.data)
         args = self.args
         loader = load_pairs(source, rig, args.batch, args.vid_stride, in_order=args.stream_buffer)
+        if isinstance(loader, LoadPairs):  # the host shrinks the border of a batch of one size alone
+            loader.alike = args.rect and (self.model.format == "pt" or getattr(self.model, "dynamic", False))
         super().setup_source(loader, stride)
         self.model.prefetch = self.overlap  # in a thread, as the host does where there is a GPU
         args.exist_ok = args.exist_ok or request.resume
