@@ -469,7 +469,7 @@ def test_a_batch_can_end_where_the_size_changes(make_pair_folder, truncate, batc
     loader.alike = True
     for _ in range(2):
         batches = [([Path(name).stem for name in names], pairs, lines) for names, pairs, lines in loader]
-        assert sum((names for names, _, _ in batches), []) == list("02345678")
+        assert [name for names, _, _ in batches for name in names] == list("02345678")
         assert max(len(names) for names, _, _ in batches) == min(batch, 3)
         for names, pairs, lines in batches:
             assert len({pair.shape for pair in pairs}) == 1 and len(names) == len(pairs) == len(lines)
