@@ -99,8 +99,8 @@ def undisturbed(tiny_data, tmp_path_factory) -> Callable[[str], FusionDetectionT
     [
         ("as shipped", "on_train_batch_end", 1, 1),
         ("as shipped", "on_train_epoch_end", 2, 0),  # before validation
-        ("bilevel by SGD", "on_model_save", 0, 0),
-        ("front-end alone", "on_train_batch_end", 1, 2),
+        pytest.param("bilevel by SGD", "on_model_save", 0, 0, marks=pytest.mark.slow),
+        pytest.param("front-end alone", "on_train_batch_end", 1, 2, marks=pytest.mark.slow),
     ],
 )
 def test_a_run_that_was_cut_off_ends_like_an_undisturbed_one(
@@ -126,6 +126,7 @@ def test_the_end_that_is_missing_is_made_up_for(undisturbed, tiny_data, tmp_path
         resumed(again)
 
 
+@pytest.mark.slow
 def test_a_run_that_had_stopped_early_stays_stopped(tiny_data, tmp_path):
     cut = trainer_of("as shipped", tiny_data, tmp_path, epochs=9, patience=1, lr0=0.0, warmup_epochs=0)
     cut.add_callback("on_train_start", lambda t: t.stopper.__dict__.update(best_fitness=1.0))  # never reached again
@@ -200,6 +201,7 @@ def test_a_loss_beyond_all_numbers_stops_with_the_reason(tiny_data, tmp_path):
     assert list(trainer.wdir.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 9])
 def test_a_loss_that_is_none_is_recovered_from_or_told(times, tiny_data, tmp_path):
     trainer = trainer_of("as shipped", tiny_data, tmp_path, nbs=2)
@@ -299,10 +301,11 @@ def test_signals_leave_a_checkpoint_and_say_how_to_go_on(tiny_data, tmp_path):
 
 
 # Wrong resumptions ---------------------------------------------------------------------------------------------------
-def test_what_cannot_be_resumed_is_named(run, tmp_path):
-    for resume in (True, str(run.best)):
+def test_what_cannot_be_resumed_is_named(undisturbed):
+    best = str(undisturbed("as shipped").best)
+    for resume in (True, best):
         with pytest.raises(ValueError, match=r"'.*best\.pt' is a finished run; resume the last\.pt of one"):
-            MetaFusionYOLO(run.best).train(resume=resume)
+            MetaFusionYOLO(best).train(resume=resume)
     with pytest.raises(ValueError, match=r"'metafusion-yolov8n\.yaml' is no run; resume the last\.pt of one"):
         MetaFusionYOLO("metafusion-yolov8n.yaml").train(resume=True)
 
