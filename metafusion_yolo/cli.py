@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,9 @@ HELP, VERSION = ("help", "-h", "--help"), ("version", "--version")
 SPECIAL = {"help": "show this; metafusion MODE help explains a mode", "version": "show the version"}
 FAULTS = (ValueError, TypeError, SyntaxError, OSError, ModuleNotFoundError)  # the last: of an export format
 REFUSALS = re.compile("^(Dataset|Optimizer) '|^ERROR |acceptable suffix is")  # the host's RuntimeError, AssertionError
+MEMORY = re.compile(
+    "out of memory|can't allocate memory|insufficient memory|unable to allocate|bad_alloc", re.IGNORECASE
+)
 NOISE = re.compile("\x1b\\[[0-9;]*m|[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff]|^\\[Errno \\d+\\] ")
 TYPES = {bool: "True or False", int: "a whole number", float: "a number", str: "a name or path", list: "a list"}
 
@@ -30,18 +36,43 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0; 1 if a check found what must be repaired; 2 for a mistake of the user, explained on stderr; 130 if
-        interrupted. METAFUSION_DEBUG=1 lets errors through.
+        interrupted, 143 if terminated. METAFUSION_DEBUG=1 lets errors through.
     """
     try:
-        return _dispatch(list(sys.argv[1:] if argv is None else argv))
+        with _terminable():
+            return _dispatch(list(sys.argv[1:] if argv is None else argv))
     except (Exception, KeyboardInterrupt) as error:
         refused = isinstance(error, (RuntimeError, AssertionError)) and REFUSALS.search(str(error))
-        expected = refused or isinstance(error, (KeyboardInterrupt, *FAULTS))
+        expected = refused or isinstance(error, (KeyboardInterrupt, *FAULTS)) or _lacks_memory(error)
         if not expected or os.environ.get("METAFUSION_DEBUG", "0") not in ("", "0"):
             raise
-        interrupted = isinstance(error, KeyboardInterrupt)
-        sys.stderr.write(f"metafusion: {'interrupted' if interrupted else f'error: {_message(error)}'}\n")
-        return 130 if interrupted else 2
+        if isinstance(error, KeyboardInterrupt):
+            terminated = isinstance(error, Terminated)
+            sys.stderr.write(f"metafusion: {'terminated' if terminated else 'interrupted'}\n")
+            return 143 if terminated else 130
+        sys.stderr.write(f"metafusion: error: {_message(error)}\n")
+        return 2
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which is taken as Ctrl-C is: what is open gets closed."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Raise :class:`Terminated` on SIGTERM, where that is possible."""
+
+    def stop(*_: Any) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -153,8 +184,16 @@ def _accepted(mode: Mode, key: str) -> tuple[Any, ...]:
     return ACCEPTED.get(f"{mode.name} {key}", ACCEPTED.get(key, (kind,)))
 
 
+def _lacks_memory(error: BaseException) -> bool:
+    """Tell whether memory was too small, that of a GPU or of the machine."""
+    return isinstance(error, MemoryError) or MEMORY.search(str(error)) is not None
+
+
 def _message(error: BaseException) -> str:
     """Return the text of an error in one line, without colours and emojis; the summaries of `PairError` as they are."""
+    if _lacks_memory(error):
+        told = re.search(r"(tried to allocate|unable to allocate) [\d.]+ \w+", str(error), re.IGNORECASE)
+        return f"out of memory{f' ({told[0].lower()})' if told else ''}; make batch= or imgsz= smaller"
     pairs = sys.modules.get("metafusion_yolo.data.pairs")  # not imported, it cannot have raised
     if pairs and isinstance(error, pairs.PairError):
         return str(error)

@@ -104,8 +104,9 @@ class MetaFusionYOLO(Model):
             UnsafeCheckpointError: If `pretrained`, `resume` or `distill_model` names a file that could run code.
         """
         resume = kwargs.get("resume")
-        if resume is True and (self.ckpt or {}).get("epoch", -1) < 0:
-            raise ValueError(f"'{self.ckpt_path}' is a finished run; resume the last.pt of one that was cut off")
+        if (resume is True or resume == self.ckpt_path) and resume and (self.ckpt or {}).get("epoch", -1) < 0:
+            kind = "a finished run" if self.ckpt_path else "no run"
+            raise ValueError(f"'{self.model_name}' is {kind}; resume the last.pt of one that was cut off")
         if not (kwargs.get("data") or kwargs.get("cfg") or resume):
             raise ValueError("'data' is missing; give the YAML of a paired data set")
         with refusals_named(kwargs.get("pretrained") if isinstance(kwargs.get("pretrained"), (str, Path)) else resume):
@@ -143,6 +144,7 @@ class MetaFusionYOLO(Model):
         reconnect: float = 30,
         slice: int = 0,
         overlap: float = 0.2,
+        resume: bool = False,
         **kwargs: Any,
     ) -> Iterator[FusionResults] | list[FusionResults]:
         """Detect on pairs.
@@ -173,6 +175,7 @@ class MetaFusionYOLO(Model):
             slice: Side in pixels of the slices in which a large pair is looked at besides, for small objects; 0 for
                 the whole pair only.
             overlap: Share of a slice that its neighbour shows too; objects should be smaller than that.
+            resume: Whether to go on where a run of this `project` and `name` was cut off; results are of the rest.
             **kwargs: The host's prediction arguments. `data=`, a data-set YAML, says how other cameras than those of
                 the training go together.
 
@@ -182,7 +185,7 @@ class MetaFusionYOLO(Model):
         Raises:
             PairError: If something does not pair up.
             ConnectionError: If a live camera cannot be reached, or is lost and `on_missing` is "error".
-            ValueError: For a missing source, or an unknown view, layout or rule.
+            ValueError: For a missing source, an unknown view, layout or rule, or a run that cannot be resumed.
         """
         if source is None:
             raise ValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
@@ -191,7 +194,7 @@ class MetaFusionYOLO(Model):
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
         timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
         paired = PairedSource(source, infrared, layout, on_error, data, timing)
-        return super().predict(Request(paired, outputs, Slicing(slice, overlap)), stream, predictor, **kwargs)
+        return super().predict(Request(paired, outputs, Slicing(slice, overlap), resume), stream, predictor, **kwargs)
 
     @property
     def sync_report(self) -> SyncReport | None:

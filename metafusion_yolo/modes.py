@@ -128,7 +128,7 @@ val: measure detection and fusion, by class and by day and night, and show the h
   e.g.  model=best.pt data=pairs.yaml metrics=all curves=True
 predict: detect on pairs, and draw what was found
   ours  infrared=- layout=- on_error=stop view=fused save_fused=False save_weights=False save_json=False save_csv=False
-  ours  slice=0 overlap=0.2 {SYNC}
+  ours  slice=0 overlap=0.2 resume=False {SYNC}
   host  model=required source=required data=model's conf iou imgsz=model's device classes save show project name
   e.g.  model=best.pt source=my-pairs/images/val
   e.g.  model=best.pt source=day.jpg infrared=heat.png view=visible
@@ -145,7 +145,7 @@ export: write front-end and detector as one ONNX, TorchScript, ... model
   e.g.  model=best.pt format=openvino quantize=8 data=pairs.yaml
   e.g.  model=best.pt inputs=two fused=True triton=models
 fuse: write fused images, without boxes, at the size of the visible ones
-  ours  infrared=- layout=- on_error=stop method=learned {SYNC}
+  ours  infrared=- layout=- on_error=stop method=learned resume=False {SYNC}
   host  model=- source=required imgsz=model's device vid_stride project name=fuse exist_ok
   e.g.  model=best.pt source=my-pairs/images/val project=runs/fused
   e.g.  method=laplacian source=visible.mp4 infrared=infrared.mp4
@@ -210,6 +210,8 @@ MEANINGS = {  # of our arguments, and of those of the host whose own words would
     "infrared": "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
     "layout": "for frames that hold both: horizontal, vertical, either with -infrared-first; stacked: 4 channels",
     "on_error": "what a pair of files that cannot be read does to the rest: stop or skip",
+    "predict resume": "go on with a run that was cut off, in the same project and name: what is done is left out",
+    "fuse resume": "go on with a run that was cut off, in the same project and name",
     "slice": "side in pixels of the slices of large images, for small objects; 0: the whole image only",
     "overlap": "share of a slice that its neighbour shows too",
     "save_fused": "save the fused images: PNG, of videos MP4",

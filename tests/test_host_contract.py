@@ -59,6 +59,10 @@ HOOKS = {
         "load_image"
     ),
     "Recorder": "__init__ get_stats update_metrics",
+    "ResumableTrainer": (
+        "__init__ _build_train_pipeline _do_train _handle_nan_recovery _load_checkpoint_state _model_train "
+        "build_optimizer final_eval optimizer_step resume_training run_callbacks train"
+    ),
     "UniversalFusionTrainer": (
         "__init__ final_eval get_dataset get_model plot_training_labels preprocess_batch validate"
     ),

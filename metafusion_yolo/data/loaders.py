@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -84,6 +85,8 @@ class LoadPairs(LoadImagesAndVideos):
 
     Attributes:
         skipped: Why pairs were left out, by name.
+        done: Pairs that were left out because they are done already.
+        alike: Whether a batch ends where the size changes, so that no pair gets a border on account of another.
         origins: Where each pair of the batch came from that was handed out last.
     """
 
@@ -109,12 +112,30 @@ class LoadPairs(LoadImagesAndVideos):
         arrays = (
             [infrared for _, infrared in pairs if isinstance(infrared, np.ndarray)] if self.nf < sys.maxsize else []
         )
+        self.done = 0
+        self.alike = False
         self.limits = reader.rig.thermal.limits_of(spread(arrays))  # what is in memory is one sequence
+
+    @property
+    def of_files(self) -> bool:
+        """Whether all visible images are files, whose names tell the pairs apart."""
+        return isinstance(self.pairs, list) and all(isinstance(visible, str) for visible, _ in self.pairs)
+
+    def leave_out(self, done: Sequence[str]) -> None:
+        """Leave out pairs of files that are done already, given their visible images, each as often as given."""
+        left, rest = Counter(done), []
+        for pair in self.pairs:
+            left[pair[0]] -= 1
+            if left[pair[0]] < 0:
+                rest.append(pair)
+        self.done = self.nf - len(rest)
+        self.pairs, self.nf, self.ni = rest, len(rest), len(rest)
 
     def __iter__(self) -> LoadPairs:
         """Start with the first pair."""
         self.count = 0
         self.skipped: dict[str, str] = {}
+        self._held: tuple[str, np.ndarray, str, Origin] | None = None  # for the next batch
         self._rest = iter(self.pairs)
         self._start = time.monotonic()
         return self
@@ -129,33 +150,39 @@ class LoadPairs(LoadImagesAndVideos):
         Raises:
             PairError: If a pair cannot be read and the rest is not wanted without it, or if none could be read.
         """
-        names: list[str] = []
-        pairs: list[np.ndarray] = []
-        lines: list[str] = []
-        self.origins: list[Origin] = []
-        while len(pairs) < self.bs:
+        batch: list[tuple[str, np.ndarray, str, Origin]] = []
+        while len(batch) < self.bs and (item := self._held or self._next_readable()):
+            if self.alike and batch and item[1].shape != batch[0][1].shape:
+                self._held = item
+                break
+            batch.append(item)
+            self._held = None
+        if not batch:
+            self._report()
+            raise StopIteration
+        names, pairs, lines, self.origins = map(list, zip(*batch, strict=True))
+        return names, pairs, lines
+
+    def _next_readable(self) -> tuple[str, np.ndarray, str, Origin] | None:
+        """Return name, pair, log line and origin of the next pair that can be read; None at the end."""
+        while True:
             name = f"image{self.count}.jpg"
             try:
                 visible, infrared = next(self._rest)
                 name = name if isinstance(visible, np.ndarray) else visible
                 pair = self._read(visible, infrared, name)
             except StopIteration:
-                break
+                return None
             except (PairError, TypeError, FileNotFoundError) as error:
                 if self.on_error == "stop":
                     raise
                 self.skipped[name] = str(error)
-            else:
-                names.append(name)
-                pairs.append(pair)
-                lines.append(self._log_line(visible))
-                partner = visible if self.layout else infrared
-                self.origins.append(Origin(partner if isinstance(partner, str) else None))
+                self.count += 1
+                continue
+            line = self._log_line(visible)
             self.count += 1
-        if not pairs:
-            self._report()
-            raise StopIteration
-        return names, pairs, lines
+            partner = visible if self.layout else infrared
+            return name, pair, line, Origin(partner if isinstance(partner, str) else None)
 
     def _read(self, visible: Any, infrared: Any, name: str) -> np.ndarray:
         """Read one pair."""
@@ -195,7 +222,7 @@ class LoadPairs(LoadImagesAndVideos):
         shown = "".join(f"\n  {reason}" for reason in list(self.skipped.values())[:PROBLEMS_SHOWN])
         more = len(self.skipped) - PROBLEMS_SHOWN
         shown += f"\n  ... and {more} more" if more > 0 else ""
-        if len(self.skipped) == self.count:
+        if len(self.skipped) == self.count and not self.done:
             raise PairError(f"none of {self.count} pairs can be read:{shown}")
         LOGGER.warning(f"{len(self.skipped)} of {self.count} pairs skipped:{shown}")
 

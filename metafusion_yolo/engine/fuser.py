@@ -22,6 +22,7 @@ from metafusion_yolo.data.loaders import load_pairs
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import BY_RULE, PairedSource, tensor_pairs
 from metafusion_yolo.data.sync import Sync
+from metafusion_yolo.engine.journal import Journal
 from metafusion_yolo.engine.results import compose_fused
 from metafusion_yolo.engine.writers import Names, PictureFolder, written_rate
 from metafusion_yolo.fusion_baselines import RULES, fuse_pair
@@ -45,6 +46,7 @@ def fuse_images(
     sync_offset: float = 0,
     on_missing: str = "error",
     reconnect: float = 30,
+    resume: bool = False,
     **kwargs: Any,
 ) -> Iterator[Path]:
     """Write fused images at the size of the visible ones, and yield the files as they are done.
@@ -62,21 +64,23 @@ def fuse_images(
         sync_offset: As there.
         on_missing: As there.
         reconnect: As there.
+        resume: Whether to go on with a run that was cut off, in the same `project` and `name`.
         **kwargs: The host's arguments: `imgsz`, longest side in pixels at which the front-end looks; `device`; `data`,
             a data-set YAML that says how the cameras go together; `vid_stride`; `project`, `name` and `exist_ok`, where
             to write; `verbose`, whether to show the progress.
 
     Yields:
-        A PNG file a pair, or at its end an MP4 file a video.
+        A PNG file a pair, those done before first, or at its end an MP4 file a video.
 
     Raises:
-        ValueError: For an unknown method, or if there is no front-end to fuse with.
+        ValueError: For an unknown method, a run that cannot be resumed, or if there is no front-end to fuse with.
         PairError: If something does not pair up.
     """
     method = SHORT.get(method, method)
     if method not in METHODS:
         raise ValueError(f"unknown fusion method '{method}', {nearest(method, METHODS)}")
     args = get_cfg(overrides={"task": "detect", "mode": "predict", "name": "fuse", **kwargs})
+    args.exist_ok = args.exist_ok or resume
     fuse = partial(fuse_pair, rule=method) if method != "learned" else LearnedFusion(net, args.imgsz, args.device)
     if args.data:
         rig = Rig.of_file(find_data_yaml(args.data))
@@ -85,23 +89,36 @@ def fuse_images(
     timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
     paired = PairedSource(source, infrared, layout, on_error, sync=timing)
     loader = load_pairs(paired, rig or Rig(), vid_stride=args.vid_stride, in_order=args.stream_buffer)
-    folder, names = PictureFolder(get_save_dir(args)), Names()
-    videos: dict[Path, None] = {}
     fps = written_rate(loader, args.vid_stride)
+    of_files = getattr(loader, "of_files", False)
+    if resume and not of_files:
+        raise ValueError("resume=True goes on with image files; videos, cameras and images in memory are started anew")
+    save_dir, finished = get_save_dir(args), False
+    journal = Journal(save_dir, {"method": method, "imgsz": args.imgsz}, resume) if of_files else None
+    folder, names = PictureFolder(save_dir), Names()
+    videos: dict[Path, None] = {}
     try:
+        if journal:
+            loader.leave_out(journal.done)
+            yield from [folder.folder / f"{names.of_image(path)}.png" for path in journal.done]
         for paths, pairs, _ in TQDM(
             (batch for batch in loader), total=_length(loader), desc="fusing", disable=not args.verbose
         ):
             for path, pair in zip(paths, pairs, strict=True):
                 name = names.of_image(path) if fps is None else names.of_video(path)
                 file = folder.add(name, np.ascontiguousarray(fuse(pair)[..., ::-1]), fps)
+                if journal:
+                    journal.add(path)
                 if fps is None:
                     yield file
                 else:
                     videos[file] = None
+        finished = True
     finally:
         folder.close()
         loader.close()
+        if journal:
+            journal.close(finished)
     yield from videos
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,11 @@ class OutputOptions:
     save_json: bool = False
     save_csv: bool = False
 
+    @property
+    def writes(self) -> bool:
+        """Whether there is anything to write."""
+        return self.save_fused or self.save_weights or self.save_json or self.save_csv
+
     def __post_init__(self) -> None:
         if self.view not in VIEWS:
             raise ValueError(f"unknown view '{self.view}', {nearest(self.view, VIEWS)}")
@@ -53,22 +58,27 @@ class Outputs:
     Args:
         folder: Folder of the run; it is made if there is anything to write.
         options: What to write.
+        done: Visible images of the pairs that are done already, whose records are kept.
+        names: Names for the pairs to come.
     """
 
-    def __init__(self, folder: Path, options: OutputOptions) -> None:
+    def __init__(
+        self, folder: Path, options: OutputOptions, done: Sequence[str] = (), names: Names | None = None
+    ) -> None:
+        keep = frozenset(done)
         makers: dict[str, Callable[[Path], Any]] = {}
         if options.save_fused:
             makers["fused"] = PictureFolder
         if options.save_weights:
             makers["weights"] = PictureFolder
         if options.save_json:
-            makers["predictions.json"] = JsonArray
+            makers["predictions.json"] = partial(JsonArray, keep=keep)
         if options.save_csv:
-            makers["predictions.csv"] = partial(CsvTable, columns=COLUMNS)
+            makers["predictions.csv"] = partial(CsvTable, columns=COLUMNS, keep=keep)
         if makers:
             folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self._names = Names()
+        self._names = names or Names()
         self._files = {name: make(folder / name) for name, make in makers.items()}
 
     def write(self, result: FusionResults, fps: float | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from ultralytics.utils import LOGGER, ops
 from ultralytics.utils.nms import non_max_suppression
 from ultralytics.utils.ops import scale_boxes
 
-from metafusion_yolo.data.loaders import load_pairs
+from metafusion_yolo.data.loaders import LoadPairs, load_pairs
 from metafusion_yolo.data.planes import PLANES, cameras_on
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import Origin, PairedSource
@@ -28,10 +28,16 @@ from metafusion_yolo.engine._host import (
     trackers_look,
     warn_of_other_cameras,
 )
+from metafusion_yolo.engine.journal import Journal
 from metafusion_yolo.engine.outputs import OutputOptions, Outputs
 from metafusion_yolo.engine.results import FusionResults, pack_fusion, showing_fused
 from metafusion_yolo.engine.slicing import Slicing, cut, merge, place
-from metafusion_yolo.engine.writers import BackgroundWriter, written_rate
+from metafusion_yolo.engine.writers import BackgroundWriter, write_picture, written_rate
+
+SETTINGS = (  # the host's, on which the files of a run depend
+    *("model", "imgsz", "conf", "iou", "classes", "max_det", "agnostic_nms", "augment"),
+    *("save", "save_txt", "save_conf"),
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class Request:
     source: PairedSource
     outputs: OutputOptions
     slicing: Slicing
+    resume: bool = False
 
 
 class FusionDetectionPredictor(DetectionPredictor):
@@ -56,6 +63,7 @@ class FusionDetectionPredictor(DetectionPredictor):
     options = OutputOptions()
     slicing = Slicing()
     _outputs: Outputs | None = None
+    _journal: Journal | None = None
 
     def setup_model(self, model: Any, verbose: bool = True) -> None:
         """Listen to the front-end, whose output would otherwise stay inside the model."""
@@ -81,32 +89,76 @@ class FusionDetectionPredictor(DetectionPredictor):
             warn_of_other_cameras(self._trained_with, rig, source.data)
         args = self.args
         loader = load_pairs(source, rig, args.batch, args.vid_stride, in_order=args.stream_buffer)
+        if isinstance(loader, LoadPairs):  # the host shrinks the border of a batch of one size alone
+            loader.alike = args.rect and (self.model.format == "pt" or getattr(self.model, "dynamic", False))
         super().setup_source(loader, stride)
         self.model.prefetch = self.overlap  # in a thread, as the host does where there is a GPU
-        self.save_dir = get_save_dir(self.args)  # a folder anew for each call, as nothing is to be overwritten
-        self._outputs = Outputs(self.save_dir, self.options)
+        args.exist_ok = args.exist_ok or request.resume
+        self.save_dir = get_save_dir(args)  # a folder anew for each call, as nothing is to be overwritten
+        self._journal = self._open_journal(request.resume)
+        done, names = (self._journal.done, self._journal.names) if self._journal else ([], None)
+        self._outputs = Outputs(self.save_dir, self.options, done, names)
         self._said = False
+
+    def _open_journal(self, resume: bool) -> Journal | None:
+        """Note which pairs are done, or leave out those that are, where files are written for files.
+
+        Raises:
+            ValueError: If the run cannot be resumed.
+        """
+        args, written = self.args, self.options
+        writes = args.save or args.save_txt or written.writes
+        of_files = getattr(self.dataset, "of_files", False)
+        if (resume and not (writes and of_files and args.mode == "predict")) or (resume and args.save_crop):
+            raise ValueError(
+                "resume=True goes on with what save=True, save_txt, save_fused, save_weights, save_json or save_csv "
+                "write for image files; videos, cameras, tracks, crops and images in memory are started anew"
+            )
+        if not (writes and of_files):
+            return None
+        settings = {**{key: getattr(args, key) for key in SETTINGS}, **vars(written), **vars(self.slicing)}
+        journal = Journal(self.save_dir, settings, resume)
+        self.dataset.leave_out(journal.done)
+        return journal
 
     def stream_inference(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """Write our files as the results come, and finish them however the run ends."""
-        self._outputs = None
+        self._outputs = self._journal = None
         self._annotated = BackgroundWriter() if self.overlap else None
+        finished = False
         with closing(super().stream_inference(*args, **kwargs)) as results:
             try:
                 for result in results:
                     if self._outputs and isinstance(result, FusionResults):  # not an embedding
                         self._outputs.write(result, written_rate(self.dataset, self.args.vid_stride))
+                    if self._journal:
+                        self._write(self._journal.add, result.path)
                     yield result
+                finished = True
             finally:
                 if self._outputs:
                     self._outputs.close()
-                if self._annotated:
-                    self._annotated.close()
+                try:
+                    if self._annotated:
+                        self._annotated.close()
+                except OSError:
+                    finished = False
+                    raise
+                finally:
+                    if self._journal:
+                        self._journal.close(finished)
+
+    def _write(self, write: Callable[..., None], *args: Any) -> None:
+        """Write behind if anything is; what was begun before is done before."""
+        if self._annotated:
+            self._annotated.add(write, *args)
+        else:
+            write(*args)
 
     def save_predicted_images(self, save_path: Path, frame: int | None = 0) -> None:
         """Write annotated images behind; a video is the host's."""
-        if self.dataset.mode == "image" and self._annotated:
-            self._annotated.add(save_path.with_suffix(".jpg"), self.plotted_img)
+        if self.dataset.mode == "image":
+            self._write(write_picture, save_path.with_suffix(".jpg"), self.plotted_img)
         else:
             super().save_predicted_images(save_path, frame)
 
@@ -119,7 +171,12 @@ class FusionDetectionPredictor(DetectionPredictor):
         return boxed
 
     def run_callbacks(self, event: str) -> None:
-        """Let trackers estimate the motion of the camera, and the looks of objects, on the fused image."""
+        """Go on with the names of a resumed run, and let trackers look at the fused image.
+
+        They estimate on it the motion of the camera and the looks of objects.
+        """
+        if event == "on_predict_start" and self._journal:
+            self._bases |= self._journal.names.taken
         if event == "on_predict_postprocess_end" and trackers_look(self):
             with showing_fused(self.results):
                 super().run_callbacks(event)

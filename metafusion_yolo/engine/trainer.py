@@ -9,7 +9,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import nn
-from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.nn.tasks import load_checkpoint
 from ultralytics.utils import LOGGER, RANK, colorstr
 from ultralytics.utils.plotting import plot_images
@@ -21,6 +20,7 @@ from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine._backends import INPUT_KEY
 from metafusion_yolo.engine._host import data_error, input_description, log_pictures
 from metafusion_yolo.engine.pictures import PAIRS, FilmStrip, plot_losses, plot_weights
+from metafusion_yolo.engine.resumable import ResumableTrainer
 from metafusion_yolo.engine.validator import FusionDetectionValidator
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.fusion import STRIDE
@@ -29,7 +29,7 @@ from metafusion_yolo.resources import find_data_yaml
 from metafusion_yolo.schedule import PARTS, Phase
 
 
-class FusionDetectionTrainer(DetectionTrainer):
+class FusionDetectionTrainer(ResumableTrainer):
     """The host's trainer on pairs: paired data, joint loss, three phases, plots of both sources and the fused image.
 
     The phase follows from the epoch alone, so a resumed or multi-GPU run is always in the right one.
@@ -58,7 +58,7 @@ class FusionDetectionTrainer(DetectionTrainer):
         try:
             data = super().get_dataset()
         except RuntimeError as error:
-            raise data_error(error, self.args.data) from error
+            raise data_error(error, self.args.data, "if it has moved, give data=" * self.resume) from error
         data["channels"] = NUM_CHANNELS
         self._rig = Rig.from_yaml(data, self.args.data)
         return data
@@ -127,6 +127,7 @@ class FusionDetectionTrainer(DetectionTrainer):
         model = _unwrap(self.model)
         phase = self.phase(self.epoch)
         model.joint = phase.joint
+        model.batches = self.epoch * len(self.train_loader)
         for part, name, module in _modules(model):
             learns = part in phase.lr.learning and not any(x in f"{name}." for x in self.freeze_layer_names)
             if not learns and isinstance(module, nn.BatchNorm2d):

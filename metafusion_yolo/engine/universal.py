@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import nn
 from ultralytics.data.utils import check_det_dataset
-from ultralytics.utils.torch_utils import strip_optimizer
 
 from metafusion_yolo.config import Augment
 from metafusion_yolo.data.rig import Rig
@@ -94,9 +93,8 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
 
     def final_eval(self) -> None:
         """Take the state of the optimizer out of the checkpoints; there is no detection to measure."""
-        for file in (self.last, self.best):
-            if file.exists():
-                strip_optimizer(file)
+        for file in (self.best, self.last):  # it can be resumed until all is done
+            self._finish(file)
 
     def plot_training_labels(self) -> None:
         """There are none."""

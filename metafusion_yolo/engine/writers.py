@@ -6,12 +6,15 @@ import csv
 import json
 import os
 from collections import deque
+from collections.abc import Callable, Container
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import cv2
 import numpy as np
+
+from metafusion_yolo.files import replacing
 
 
 def written_rate(loader: Any, vid_stride: int) -> float | None:
@@ -25,17 +28,17 @@ class Names:
     """Names for what is written of a source: its stem, then `-2`, `-3` where stems repeat, as the host counts."""
 
     def __init__(self) -> None:
-        self._taken: set[str] = set()
+        self.taken: set[str] = set()
         self._videos: dict[str, str] = {}
 
     def of_image(self, path: str) -> str:
         """Return a name that no other image has."""
         stem = name = Path(path).stem
         number = 1
-        while name in self._taken:
+        while name in self.taken:
             number += 1
             name = f"{stem}-{number}"
-        self._taken.add(name)
+        self.taken.add(name)
         return name
 
     def of_video(self, path: str) -> str:
@@ -46,41 +49,52 @@ class Names:
 
 
 def write_picture(file: Path, picture: np.ndarray) -> None:
-    """Write a picture (H, W, 3) uint8, B, G, R.
+    """Write a picture (H, W, 3) uint8, B, G, R, whole or not at all.
 
     Raises:
         OSError: If it cannot be written.
     """
-    if not cv2.imwrite(str(file), picture):
-        raise OSError(f"cannot write '{file}'; is the disk full, or the folder not yours?")
+    encoded = cv2.imencode(file.suffix, picture)[1]
+    with replacing(file) as part:
+        part.write_bytes(encoded.tobytes())
 
 
 class BackgroundWriter:
-    """Writes pictures in a thread, a few behind at most, while the next ones are made.
+    """Writes in a thread, a few behind at most, while the next pairs are looked at; after a failure no more.
 
     Args:
-        behind: Pictures that may wait.
+        behind: Tasks that may wait.
     """
 
-    def __init__(self, behind: int = 4) -> None:
+    def __init__(self, behind: int = 8) -> None:
         self.behind = behind
+        self._failed = False
         self._pool = ThreadPoolExecutor(max_workers=1)
         self._waiting: deque[Future[None]] = deque()
 
-    def add(self, file: Path, picture: np.ndarray) -> None:
-        """Write a picture (H, W, 3) uint8, B, G, R, soon.
+    def add(self, write: Callable[..., None], *args: Any) -> None:
+        """Call a function soon, after those that were added before.
 
         Raises:
-            OSError: If an earlier one could not be written.
+            OSError: If an earlier one could not write.
         """
-        self._waiting.append(self._pool.submit(write_picture, file, picture))
+        self._waiting.append(self._pool.submit(self._run, write, *args))
         while len(self._waiting) > self.behind or self._waiting[0].done():
             self._waiting.popleft().result()
             if not self._waiting:
                 break
 
+    def _run(self, write: Callable[..., None], *args: Any) -> None:
+        if self._failed:
+            return
+        try:
+            write(*args)
+        except BaseException:
+            self._failed = True
+            raise
+
     def close(self) -> None:
-        """Wait until all are written.
+        """Wait until all is written.
 
         Raises:
             OSError: If one could not be written.
@@ -174,14 +188,18 @@ class JsonArray:
 
     Args:
         file: Where to write; what is there is replaced.
+        keep: But for the records with these values of `visible`.
     """
 
     END = b"\n]"
 
-    def __init__(self, file: Path) -> None:
-        self._file = file.open("wb")
-        self._file.write(b"[" + self.END)
-        self._separator = b"\n"
+    def __init__(self, file: Path, keep: Container[str] = ()) -> None:
+        lines = file.read_bytes().splitlines() if keep and file.exists() else []
+        kept = [line.removesuffix(b",") for line in lines if _told(line) in keep]
+        with replacing(file) as part:
+            part.write_bytes(b"[\n" * bool(kept) + b",\n".join(kept) + (b"" if kept else b"[") + self.END)
+        self._file = file.open("r+b")
+        self._separator = b",\n" if kept else b"\n"
 
     def add(self, record: dict[str, Any]) -> None:
         """Append a record in the place of the closing bracket, and close again."""
@@ -195,18 +213,39 @@ class JsonArray:
         self._file.close()
 
 
+def _told(line: bytes) -> str | None:
+    """Return what a line of a :class:`JsonArray` says under `visible`; nothing for a bracket, or half a line."""
+    try:
+        return str(json.loads(line.removesuffix(b","))["visible"])
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _text(file: Path, mode: str) -> TextIO:
+    """Open a table, whose paths may be of no encoding."""
+    return cast(TextIO, file.open(mode, newline="", encoding="utf-8", errors="surrogateescape"))
+
+
 class CsvTable:
     """A CSV file with a header, to which rows are appended.
 
     Args:
         file: Where to write; what is there is replaced.
         columns: Header.
+        keep: But for the rows with these values of `visible`.
     """
 
-    def __init__(self, file: Path, columns: tuple[str, ...]) -> None:
-        self._file = file.open("w", newline="", encoding="utf-8", errors="surrogateescape")
+    def __init__(self, file: Path, columns: tuple[str, ...], keep: Container[str] = ()) -> None:
+        kept = []
+        if keep and file.exists():
+            with _text(file, "r") as lines:
+                kept = [row for row in csv.DictReader(lines) if row["visible"] in keep]
+        with replacing(file) as part, _text(part, "w") as lines:
+            writer = csv.DictWriter(lines, columns)
+            writer.writeheader()
+            writer.writerows(kept)
+        self._file = _text(file, "a")
         self._writer = csv.DictWriter(self._file, columns)
-        self._writer.writeheader()
 
     def add(self, rows: list[dict[str, Any]]) -> None:
         """Append rows; None becomes an empty cell."""

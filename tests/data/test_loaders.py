@@ -458,3 +458,28 @@ def test_loader_tells_the_host_what_it_is(pair_folder, arrays):
     assert isinstance(files, LoadPairs)
     assert (files.source_type.from_img, memory.source_type.from_img) == (False, True)
     assert (files.nf, files.ni, files.mode, files.video_flag) == (4, 4, "image", [False])
+
+
+# Batches -------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("batch", [1, 2, 4])
+def test_a_batch_can_end_where_the_size_changes(make_pair_folder, truncate, batch):
+    folder = make_pair_folder(9, sizes=((48, 64), (48, 64), (48, 64), (64, 48), (64, 48)))
+    truncate(folder.infrared[1])
+    loader = load_pairs(PairedSource(folder.images, on_error="skip"), Rig(), batch)
+    loader.alike = True
+    for _ in range(2):
+        batches = [([Path(name).stem for name in names], pairs, lines) for names, pairs, lines in loader]
+        assert [name for names, _, _ in batches for name in names] == list("02345678")
+        assert max(len(names) for names, _, _ in batches) == min(batch, 3)
+        for names, pairs, lines in batches:
+            assert len({pair.shape for pair in pairs}) == 1 and len(names) == len(pairs) == len(lines)
+        assert list(loader.skipped) == [str(folder.visible[1])]
+
+
+def test_pairs_that_are_done_are_left_out_as_often_as_they_are(pair_folder):
+    first, second = map(str, pair_folder.visible[:2])
+    loader = load([first, second, first, second, first])
+    loader.leave_out([first, second, first])
+    assert loader.of_files and (loader.nf, loader.done) == (2, 3)
+    assert [name for names, _, _ in loader for name in names] == [second, first]
+    assert not load(iter(pair_folder.visible)).of_files

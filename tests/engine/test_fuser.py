@@ -13,6 +13,7 @@ import yaml
 
 from metafusion_yolo import MetaFusionYOLO, PairError, cli
 from metafusion_yolo.engine.fuser import METHODS, SHORT, LearnedFusion, fuse_images
+from metafusion_yolo.engine.journal import Journal
 from metafusion_yolo.fusion_baselines import fuse_pair
 from metafusion_yolo.modes import ACCEPTED
 
@@ -157,7 +158,7 @@ def test_what_was_fused_is_kept_when_a_pair_is_broken(pair_folder, truncate, tmp
     done = []
     with pytest.raises(PairError, match=r"2\.png"):
         done.extend(fuse_images(pair_folder.images, method="average", project=str(tmp_path / "out"), verbose=False))
-    assert [p.stem for p in all_files(tmp_path / "out")] == ["0", "1"]
+    assert [p.name for p in all_files(tmp_path / "out")] == ["0.png", "1.png", Journal.NAME]
 
 
 @pytest.mark.parametrize(

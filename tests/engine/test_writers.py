@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from metafusion_yolo.engine.writers import BackgroundWriter, CsvTable, JsonArray, Names, PictureFolder
+from metafusion_yolo.engine.writers import BackgroundWriter, CsvTable, JsonArray, Names, PictureFolder, write_picture
 
 
 def frames_of(file) -> list[np.ndarray]:
@@ -80,7 +80,7 @@ def test_pictures_written_behind_are_all_there_at_the_end(tmp_path):
     pictures = [np.full((40, 60, 3), 5 * i, np.uint8) for i in range(20)]
     writer = BackgroundWriter(behind=3)
     for i, picture in enumerate(pictures):
-        writer.add(tmp_path / f"{i}.png", picture)
+        writer.add(write_picture, tmp_path / f"{i}.png", picture)
     writer.close()
     for i, picture in enumerate(pictures):
         np.testing.assert_array_equal(cv2.imread(str(tmp_path / f"{i}.png")), picture)
@@ -88,10 +88,50 @@ def test_pictures_written_behind_are_all_there_at_the_end(tmp_path):
 
 def test_failure_of_writing_behind_is_raised(tmp_path):
     writer = BackgroundWriter()
-    with pytest.raises(OSError, match=r"cannot write '.*nowhere.*0.png'; is the disk full, or the folder not yours\?"):
+    with pytest.raises(OSError, match=r"cannot write '.*nowhere.*0.png': No such file"):
         for i in range(20):
-            writer.add(tmp_path / "nowhere" / f"{i}.png", np.zeros((4, 4, 3), np.uint8))
+            writer.add(write_picture, tmp_path / "nowhere" / f"{i}.png", np.zeros((4, 4, 3), np.uint8))
     writer = BackgroundWriter()
     with pytest.raises(OSError, match="cannot write"):
-        writer.add(tmp_path / "nowhere" / "0.png", np.zeros((4, 4, 3), np.uint8))
+        writer.add(write_picture, tmp_path / "nowhere" / "0.png", np.zeros((4, 4, 3), np.uint8))
         writer.close()
+
+
+def test_nothing_is_written_behind_what_could_not_be(tmp_path):
+    done = []
+    writer = BackgroundWriter()
+    with pytest.raises(OSError, match="cannot write"):
+        writer.add(write_picture, tmp_path / "nowhere" / "0.png", np.zeros((4, 4, 3), np.uint8))
+        writer.add(done.append, 0)
+        writer.close()
+    assert done == []
+
+
+# Going on ------------------------------------------------------------------------------------------------------------
+def test_records_of_what_is_done_are_kept_and_half_ones_dropped(tmp_path):
+    file = tmp_path / "p.json"
+    array = JsonArray(file)
+    for name in ("a", "b", "c"):
+        array.add({"visible": name, "n": [1, 2]})
+    array.close()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-12])  # half of the record of c
+    array = JsonArray(file, keep={"a", "b", "c"})
+    array.add({"visible": "c", "n": [1, 2]})
+    array.close()
+    assert file.read_bytes() == whole
+    JsonArray(file, keep={"x"}).close()
+    assert json.loads(file.read_text()) == []
+
+
+def test_rows_of_what_is_done_are_kept_and_half_ones_dropped(tmp_path):
+    file = tmp_path / "p.csv"
+    table = CsvTable(file, ("visible", "n"))
+    table.add([{"visible": "\udcff, ä", "n": None}, {"visible": "b", "n": 0.5}, {"visible": "b", "n": 1}])
+    table.close()
+    whole = file.read_bytes()
+    with file.open("ab") as lines:
+        lines.write(b"c")
+    table = CsvTable(file, ("visible", "n"), keep={"\udcff, ä", "b"})
+    table.close()
+    assert file.read_bytes() == whole

@@ -1,0 +1,37 @@
+"""A handful of random kills, and the comparison that counts them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kills.py"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="trainings are copies of a process")
+def test_killed_trainings_end_like_an_undisturbed_one(tmp_path):
+    out = tmp_path / "kills.json"
+    for kills in (2, 3):  # the second time, the trainings of the first are kept
+        command = [sys.executable, str(SCRIPT), "--kills", str(kills), "--json", str(out)]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr[-2000:]
+        trainings = json.loads(out.read_text())
+        assert sum(len(training["kills"]) for training in trainings) >= kills
+        assert [training["differs"] for training in trainings] == [[]] * len(trainings)
+    assert f"| {len(trainings)} | {len(trainings)} |" in run.stdout.splitlines()[-1]
+
+
+def test_a_fingerprint_changes_with_every_bit():
+    import kills
+
+    state = {"a": [torch.zeros(3), (torch.ones(2, dtype=torch.int64),)], "b": 3}
+    before = kills.fingerprint(state)
+    assert kills.fingerprint({"a": [torch.zeros(3), (torch.ones(2, dtype=torch.int64),)], "b": 3}) == before
+    state["a"][0][1] = 1e-45
+    assert kills.fingerprint(state) != before
