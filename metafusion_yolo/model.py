@@ -13,7 +13,8 @@ from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 from metafusion_yolo.benchmark import benchmark_formats
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
 from metafusion_yolo.data.sync import Sync, SyncReport
-from metafusion_yolo.engine._host import load_fusion_checkpoint, refusals_named, rig_of
+from metafusion_yolo.engine._host import check_export, check_tracker, rig_of
+from metafusion_yolo.engine.checkpoints import find_checkpoint, load_checkpoint, load_fusion_checkpoint
 from metafusion_yolo.engine.evaluator import QUICK, FusionMetrics
 from metafusion_yolo.engine.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.fuser import fuse_images
@@ -65,6 +66,7 @@ class MetaFusionYOLO(Model):
     def _load(self, weights: str, task: str | None = None) -> None:
         """Load a checkpoint or an export, refusing models that do not read pairs."""
         if not weights.lower().endswith(".pt"):
+            check_export(weights)
             super()._load(weights, task)
             return
         self.model, self.ckpt = load_fusion_checkpoint(weights)
@@ -101,20 +103,28 @@ class MetaFusionYOLO(Model):
         Raises:
             ValueError: If there is no data set, or nothing to resume; the host would train on COCO instead.
             PairError: If the data set does not pair up.
-            UnsafeCheckpointError: If `pretrained`, `resume` or `distill_model` names a file that could run code.
+            FileNotFoundError: If `pretrained`, `resume` or `distill_model` names no file, and none can be downloaded.
+            TypeError: If it names no checkpoint, as :class:`UnsafeCheckpointError` if it could run code.
         """
-        resume = kwargs.get("resume")
-        if resume is True and (self.ckpt or {}).get("epoch", -1) < 0:
-            raise ValueError(f"'{self.ckpt_path}' is a finished run; resume the last.pt of one that was cut off")
-        if not (kwargs.get("data") or kwargs.get("cfg") or resume):
+        resume, start = kwargs.get("resume"), kwargs.get("pretrained")
+        if resume:
+            checkpoint = self.ckpt if resume is True else load_checkpoint(find_checkpoint(resume))[1]
+            if (checkpoint or {}).get("epoch", -1) < 0:
+                run = self.model_name if resume is True else resume
+                raise ValueError(f"'{run}' is a finished run; resume the last.pt of one that was cut off")
+        elif not (kwargs.get("data") or kwargs.get("cfg")):
             raise ValueError("'data' is missing; give the YAML of a paired data set")
-        with refusals_named(kwargs.get("pretrained") if isinstance(kwargs.get("pretrained"), (str, Path)) else resume):
-            return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
+        if isinstance(start, (str, Path)):
+            kwargs["pretrained"] = find_checkpoint(start)
+            load_checkpoint(kwargs["pretrained"])  # the host does, too, but only after the data, and in its words
+        return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
 
     def load(self, weights: Any = "yolov8n.pt") -> MetaFusionYOLO:
-        """Take the weights of a stock or a fused checkpoint, of which what could run code is refused by name."""
-        with refusals_named(weights):
-            return super().load(weights)
+        """Take the weights of a stock or a fused checkpoint; what is none, or could run code, is refused."""
+        if isinstance(weights, (str, Path)):
+            weights = find_checkpoint(weights)
+            load_checkpoint(weights)
+        return super().load(weights)
 
     def _val_data(self) -> str:
         """Return the data set of the checkpoint; the host would fall back on COCO."""
@@ -202,6 +212,7 @@ class MetaFusionYOLO(Model):
         self, source: Any = None, stream: bool = False, persist: bool = False, **kwargs: Any
     ) -> Iterator[FusionResults] | list[FusionResults]:
         """Track on pairs of a sequence; sources as for :meth:`predict`, arguments as for the host's `track`."""
+        check_tracker(kwargs.get("tracker"))
         return super().track(source=source, stream=stream, persist=persist, **kwargs)
 
     def val(

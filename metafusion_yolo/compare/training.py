@@ -13,20 +13,21 @@ import numpy as np
 import torch
 import yaml
 from torch import nn
-from ultralytics.data.utils import check_det_dataset, img2label_paths
+from ultralytics.data.utils import img2label_paths
 from ultralytics.nn.tasks import load_checkpoint
 
 from metafusion_yolo.compare.budget import Setting
 from metafusion_yolo.compare.early import EarlyFusionTrainer
 from metafusion_yolo.compare.folds import folds_of
 from metafusion_yolo.compare.rows import Row
+from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.listing import as_written, list_images
 from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.validator import FusionDetectionValidator
-from metafusion_yolo.resources import find_data_yaml, find_model_yaml, split_scale
+from metafusion_yolo.resources import find_model_yaml, split_scale
 
 TRAINERS: Mapping[str, type[FusionDetectionTrainer]] = {"": FusionDetectionTrainer, "early": EarlyFusionTrainer}
 SHOWN = 0.25  # least score of the boxes that are drawn
@@ -170,7 +171,7 @@ def link_fold(setting: Setting, fold: int, folder: Path) -> Path:
         PairError: If a pair is not complete.
         ValueError: If a split is missing, or there are fewer blocks of pairs than folds.
     """
-    data = check_det_dataset(find_data_yaml(setting.data), autodownload=False)
+    data = describe(setting.data)
     rig = Rig.from_yaml(data, setting.data)
     splits = {split: [Path(f).absolute() for f in images_in(data, split)] for split in ("train", "val")}
     if setting.folds:

@@ -254,7 +254,10 @@ def _array(file: str | Path) -> np.ndarray:
 
 def _decode(file: str | Path, flags: int) -> np.ndarray:
     """Read a file as (H, W, C) by the host's reader, or raise."""
-    image = patches.imread(str(file), flags)
+    try:
+        image = patches.imread(str(file), flags)
+    except cv2.error as error:  # a head that asks for more pixels than OpenCV will decode, say
+        raise PairError(f"'{file}' cannot be read (OpenCV: {error.err}); restore the file or remove the pair") from error
     if image is None:
         raise PairError(f"'{file}' cannot be read as an image; restore the file or remove the pair")
     return image

@@ -13,9 +13,9 @@ from ultralytics.utils import LOGGER
 
 from metafusion_yolo.config import nearest
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
+from metafusion_yolo.data.description import check_description, data_error
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine._host import (
-    data_error,
     front_end,
     gather_list,
     missing_packages_named,
@@ -38,7 +38,6 @@ from metafusion_yolo.evaluation.records import PairRecord
 from metafusion_yolo.evaluation.report import Report
 from metafusion_yolo.evaluation.robustness import AS_IS, disturbances
 from metafusion_yolo.nn import NUM_CHANNELS
-from metafusion_yolo.resources import find_data_yaml
 
 MODALITIES = ("both", "visible", "infrared")
 
@@ -85,7 +84,7 @@ class FusionDetectionValidator(DetectionValidator):
         super().__init__(*args, **kwargs)
         self.metrics = FusionMetrics()
         if self.args.data:
-            self.args.data = find_data_yaml(self.args.data)
+            self.args.data = check_description(self.args.data)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Say in one line what is wrong with the data set."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from ultralytics.utils import patches
 
 
 def written_rate(loader: Any, vid_stride: int) -> float | None:
@@ -51,7 +52,7 @@ def write_picture(file: Path, picture: np.ndarray) -> None:
     Raises:
         OSError: If it cannot be written.
     """
-    if not cv2.imwrite(str(file), picture):
+    if not patches.imwrite(str(file), picture):  # `cv2.imwrite` brings the process down at a name that is not UTF-8
         raise OSError(f"cannot write '{file}'; is the disk full, or the folder not yours?")
 
 
