@@ -22,8 +22,8 @@ from ultralytics.utils.torch_utils import select_device
 from metafusion_yolo.config import nearest
 from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.listing import list_images
+from metafusion_yolo.engine.arguments import check_arguments
 from metafusion_yolo.nn import NUM_CHANNELS
-from metafusion_yolo.resources import find_data_yaml
 
 PACKAGES = {  # without which a format is left out of the default
     "torchscript": "torch",
@@ -74,11 +74,14 @@ def benchmark_formats(
         `min_iou` and the largest difference of the scores `max_score_diff`; `error` where a format failed.
 
     Raises:
-        ValueError: For an unknown format or precision.
+        FileNotFoundError: If the data set does not exist.
+        ValueError: For an unknown format or precision, a wrong data set, or if no format could be measured.
     """
     formats = formats or ("pt", *(form for form, package in PACKAGES.items() if find_spec(package)))
     for form in formats:
         check_format(form)
+    check_arguments("benchmark", kwargs)
+    describe(data)
     folder = increment_path(Path(project or "runs") / (name or "benchmark"), exist_ok=exist_ok, mkdir=True)
     rows: list[dict[str, Any]] = []
     reference: list[Any] = []
@@ -92,6 +95,8 @@ def benchmark_formats(
         rows.append({key: row.get(key, "") for key in COLUMNS})
         write_csv(rows, folder / "benchmark.csv")  # each time: a run over many formats takes long
     LOGGER.info(f"\n{table(rows)}\n\nResults saved to {folder}")
+    if all(row["error"] for row in rows):
+        raise ValueError(f"no format could be measured; {rows[0]['format']}: {rows[0]['error']}")
     plot(rows, folder / "benchmark.png")
     return rows
 

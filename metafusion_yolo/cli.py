@@ -12,6 +12,7 @@ from typing import Any
 
 from metafusion_yolo import __version__
 from metafusion_yolo.config import nearest
+from metafusion_yolo.host import check_host
 from metafusion_yolo.modes import ACCEPTED, MEANINGS, MODES, Mode, say
 
 HELP, VERSION = ("help", "-h", "--help"), ("version", "--version")
@@ -59,6 +60,7 @@ def _dispatch(words: list[str]) -> int:
     if rest[:1] == ["help"] or {"-h", "--help"} & set(rest):
         say(_explain(mode))
         return 0
+    check_host()
     args = _check(mode, _parse(mode, rest))
     if not mode.host:
         return mode.run(**args) or 0
@@ -158,7 +160,8 @@ def _message(error: BaseException) -> str:
     pairs = sys.modules.get("metafusion_yolo.data.pairs")  # not imported, it cannot have raised
     if pairs and isinstance(error, pairs.PairError):
         return str(error)
-    return " ".join(NOISE.sub("", str(error)).split()) or type(error).__name__
+    text = re.sub(r"'yolo (\w+) model=yolo26n\.", r"'metafusion \1 model=best.", NOISE.sub("", str(error)))
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _overview() -> str:

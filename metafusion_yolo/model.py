@@ -14,7 +14,8 @@ from metafusion_yolo.benchmark import benchmark_formats
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
 from metafusion_yolo.data.sync import Sync, SyncReport
 from metafusion_yolo.engine._host import check_export, check_tracker, rig_of
-from metafusion_yolo.engine.checkpoints import find_checkpoint, load_checkpoint, load_fusion_checkpoint
+from metafusion_yolo.engine.arguments import check_arguments
+from metafusion_yolo.engine.checkpoints import check_start, check_unfinished, load_fusion_checkpoint
 from metafusion_yolo.engine.evaluator import QUICK, FusionMetrics
 from metafusion_yolo.engine.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.fuser import fuse_images
@@ -106,25 +107,19 @@ class MetaFusionYOLO(Model):
             FileNotFoundError: If `pretrained`, `resume` or `distill_model` names no file, and none can be downloaded.
             TypeError: If it names no checkpoint, as :class:`UnsafeCheckpointError` if it could run code.
         """
-        resume, start = kwargs.get("resume"), kwargs.get("pretrained")
+        resume = kwargs.get("resume")
         if resume:
-            checkpoint = self.ckpt if resume is True else load_checkpoint(find_checkpoint(resume))[1]
-            if (checkpoint or {}).get("epoch", -1) < 0:
-                run = self.model_name if resume is True else resume
-                raise ValueError(f"'{run}' is a finished run; resume the last.pt of one that was cut off")
+            check_unfinished(*(self.model_name, self.ckpt) if resume is True else (resume, None))
         elif not (kwargs.get("data") or kwargs.get("cfg")):
             raise ValueError("'data' is missing; give the YAML of a paired data set")
-        if isinstance(start, (str, Path)):
-            kwargs["pretrained"] = find_checkpoint(start)
-            load_checkpoint(kwargs["pretrained"])  # the host does, too, but only after the data, and in its words
+        check_arguments("train", kwargs)
+        if isinstance(start := kwargs.get("pretrained"), (str, Path)):
+            kwargs["pretrained"] = check_start(start)
         return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
 
     def load(self, weights: Any = "yolov8n.pt") -> MetaFusionYOLO:
         """Take the weights of a stock or a fused checkpoint; what is none, or could run code, is refused."""
-        if isinstance(weights, (str, Path)):
-            weights = find_checkpoint(weights)
-            load_checkpoint(weights)
-        return super().load(weights)
+        return super().load(check_start(weights) if isinstance(weights, (str, Path)) else weights)
 
     def _val_data(self) -> str:
         """Return the data set of the checkpoint; the host would fall back on COCO."""
@@ -196,6 +191,7 @@ class MetaFusionYOLO(Model):
         """
         if source is None:
             raise ValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
+        check_arguments("predict", kwargs, native=isinstance(self.model, FusionDetectionModel))
         outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv)
         kwargs.setdefault("mode", "predict")
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
@@ -242,14 +238,14 @@ class MetaFusionYOLO(Model):
         Raises:
             ValueError: For unknown modalities or metrics, or curves with a camera switched off.
         """
-        build = partial(
-            validator or FusionDetectionValidator,
-            modalities=modalities,
-            metrics=metrics,
-            curves=curves,
-            night_below=night_below,
-        )
-        return super().val(build, **kwargs)
+        check_arguments("val", kwargs, native=isinstance(self.model, FusionDetectionModel))
+        ours: dict[str, Any] = {
+            "modalities": modalities,
+            "metrics": metrics,
+            "curves": curves,
+            "night_below": night_below,
+        }
+        return super().val(partial(validator or FusionDetectionValidator, **ours), **kwargs)
 
     def export(
         self,
@@ -272,10 +268,11 @@ class MetaFusionYOLO(Model):
             Path of the exported file or folder.
         """
         self._check_is_pytorch_model()
+        check_arguments("export", kwargs)
         method = {"imgsz": self.model.args["imgsz"], "batch": 1, "data": None, "device": None, "verbose": False}
         overrides = {**self.overrides, **method, **kwargs, "mode": "export"}
         if triton is not None:
-            check_servable(overrides.get("format"))
+            check_servable(overrides.get("format"), triton)
         exporter = FusionDetectionExporter(
             overrides=overrides, _callbacks=self.callbacks, inputs=inputs, fused=fused, fusion_weights=fusion_weights
         )
@@ -320,9 +317,7 @@ class MetaFusionYOLO(Model):
         """
         if not isinstance(self.model, FusionDetectionModel):
             raise TypeError(
-                f"'{self.model_name}' is an export; use the .pt checkpoint, or predict with save_fused=True by an "
-                f"export with fused=True"
+                f"'{self.model_name}' is an export; use the .pt checkpoint, or predict with save_fused=True"
             )
-        kwargs = {"imgsz": self.overrides.get("imgsz"), **kwargs}
-        kwargs = {key: value for key, value in kwargs.items() if value is not None}
+        kwargs = {k: v for k, v in {"imgsz": self.overrides.get("imgsz"), **kwargs}.items() if v is not None}
         return fuse_images(source, infrared, method, net=self.model.fusion, rig=rig_of(self.model), **kwargs)

@@ -85,10 +85,11 @@ def read_yaml(file: str | Path) -> dict[str, Any]:
         content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise ValueError(f"'{file}' is not UTF-8; save it as text in UTF-8") from error
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ValueError(f"'{file}' is no YAML ({line}{error.problem}); correct it") from error
     except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = f"line {mark.line + 1}: {error.problem}" if mark else " ".join(str(error).split())  # type: ignore[attr-defined]
-        raise ValueError(f"'{file}' is no YAML ({reason}); correct it") from error
+        raise ValueError(f"'{file}' is no YAML ({' '.join(str(error).split())}); correct it") from error
     if not isinstance(content, dict):
         raise ValueError(f"'{file}' is no mapping of keys to values; is it the right file?")
     return content

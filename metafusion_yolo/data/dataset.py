@@ -97,7 +97,7 @@ class PairedYOLODataset(YOLODataset):
         if not scanned["labels"]:
             reason = scanned["msgs"][0].partition("ignoring corrupt image/label: ")[2]
             raise ValueError(
-                f"no pair of '{self.img_path}' has labels that can be used: '{self.label_files[0]}', for one, has "
+                f"no pair of '{self.img_path}' has labels that can be used: '{self.label_files[0]}', for one: "
                 f"{reason}; metafusion data check lists all that is wrong"
             )
         return scanned

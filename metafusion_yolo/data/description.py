@@ -30,6 +30,8 @@ def check_description(data: str | Path) -> str:
         return file
     if not Path(file).exists():
         raise FileNotFoundError(f"data set '{data}': the file does not exist; give the path of a data-set YAML")
+    if Path(file).is_dir() and not [*Path(file).glob("*.y*ml")]:
+        raise ValueError(f"data set '{data}': a folder without a YAML; give the data-set YAML, or see fusion_only=True")
     if Path(file).suffix.lower() not in (".yaml", ".yml") or Path(file).is_dir():
         return file
     try:
@@ -79,6 +81,7 @@ def data_error(error: BaseException, data: Any) -> Exception:
     text = " ".join(without_signs(text).replace(f"Dataset '{data}' ", "").split())
     text, hint, _ = text.partition(" Note dataset download directory")  # where there is nothing to download
     remedy = "; correct 'path:' or the split in it" if hint else ""
+    remedy = "; add it there, or name another split" if text.endswith(":' images not found") else remedy
     kind = FileNotFoundError if isinstance(cause, FileNotFoundError) else ValueError
     return kind(f"data set '{data}': {text}{remedy}")
 

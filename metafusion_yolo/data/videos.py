@@ -58,7 +58,9 @@ class VideoFile:
             try:
                 path.encode()
             except UnicodeEncodeError as error:  # OpenCV would bring the whole process down
-                raise FileNotFoundError(f"the name of '{path}' is not UTF-8, so it cannot be opened; rename it") from error
+                raise FileNotFoundError(
+                    f"the name of '{path}' is not UTF-8, so it cannot be opened; rename it"
+                ) from error
         self.capture = cv2.VideoCapture(path)
         if not self.capture.isOpened():
             raise FileNotFoundError(f"'{path}' cannot be opened as a video; is it complete, and does a player play it?")

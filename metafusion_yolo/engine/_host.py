@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -124,7 +122,9 @@ def check_tracker(tracker: str | None) -> None:
     known = f"of {', '.join(sorted(TRACKER_MAP))}"
     file = checks.check_file(tracker, hard=False)
     if not file or not Path(str(file)).is_file():
-        raise FileNotFoundError(f"no tracker '{tracker}'; give a YAML, or the name of one such as botsort.yaml, {known}")
+        raise FileNotFoundError(
+            f"no tracker '{tracker}'; give a YAML, or the name of one such as botsort.yaml, {known}"
+        )
     if read_yaml(file).get("tracker_type") not in TRACKER_MAP:
         raise ValueError(f"'{tracker}' describes no tracker; expected 'tracker_type:' with one {known}")
 

@@ -16,7 +16,9 @@ from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_as
 from metafusion_yolo.engine._host import one_line
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 
-ADVICE = re.compile(r"^ERROR \S+ (is not a loadable checkpoint — )?|,? ?(Use an official|This is an internal) .*")  # the host's
+ADVICE = re.compile(
+    r"^ERROR \S+ (is not a loadable checkpoint — )?|,? ?(Use an official|This is an internal) .*"
+)  # the host's
 
 
 class UnsafeCheckpointError(TypeError):
@@ -43,8 +45,7 @@ def refusals_named(weights: Any = "the checkpoint") -> Iterator[None]:
         asked = next(filter(None, name.groups()))
         if asked.startswith("metafusion_yolo."):
             raise TypeError(
-                f"'{weights}' is of another version of metafusion_yolo, with {asked}; load it by that version, or train "
-                f"again"
+                f"'{weights}' is of another version of metafusion_yolo, with {asked}; use that version, or train again"
             ) from error
         raise UnsafeCheckpointError(
             f"'{weights}' was not loaded: it asks for {asked}, which no checkpoint of a detector needs and which could "
@@ -90,6 +91,37 @@ def load_checkpoint(weights: str | Path) -> tuple[nn.Module, dict[str, Any]]:
                 f"'{weights}' is no checkpoint of metafusion_yolo or Ultralytics ({reason}); give another file"
             ) from error
     return model, checkpoint
+
+
+def check_start(weights: str | Path) -> str:
+    """Return the path of a checkpoint to start from, once it has been seen to be one.
+
+    The host loads it too, but after all the data has been looked at, and with other words for what is wrong.
+
+    Raises:
+        FileNotFoundError: As :func:`find_checkpoint`.
+        TypeError: As :func:`load_checkpoint`.
+    """
+    file = find_checkpoint(weights)
+    load_checkpoint(file)
+    return file
+
+
+def check_unfinished(run: str | Path, checkpoint: dict[str, Any] | None = None) -> None:
+    """Refuse to resume what has nothing left to do; the host would start anew.
+
+    Args:
+        run: The checkpoint to resume.
+        checkpoint: Its content, if it is loaded.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        TypeError: If it is no checkpoint.
+        ValueError: If its training has come to its end.
+    """
+    content = load_checkpoint(find_checkpoint(run))[1] if checkpoint is None else checkpoint
+    if content.get("epoch", -1) < 0:
+        raise ValueError(f"'{run}' is of no run that was cut off; give the last.pt of one")
 
 
 def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str, Any]]:

@@ -20,7 +20,8 @@ from metafusion_yolo.data.description import check_description, data_error
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine._backends import INPUT_KEY
 from metafusion_yolo.engine._host import input_description, log_pictures
-from metafusion_yolo.engine.checkpoints import load_checkpoint
+from metafusion_yolo.engine.arguments import check_classes
+from metafusion_yolo.engine.checkpoints import find_checkpoint, load_checkpoint
 from metafusion_yolo.engine.pictures import PAIRS, FilmStrip, plot_losses, plot_weights
 from metafusion_yolo.engine.validator import FusionDetectionValidator
 from metafusion_yolo.nn import NUM_CHANNELS
@@ -60,6 +61,7 @@ class FusionDetectionTrainer(DetectionTrainer):
         except RuntimeError as error:
             raise data_error(error, self.args.data) from error
         data["channels"] = NUM_CHANNELS
+        check_classes(self.args.classes, data["names"])
         self._rig = Rig.from_yaml(data, self.args.data)
         return data
 
@@ -206,7 +208,7 @@ def check_teacher(checkpoint: str) -> None:
     Raises:
         ValueError: If the checkpoint is not of a model that reads four channels.
     """
-    channels = getattr(load_checkpoint(checkpoint)[0], "yaml", {}).get("channels", 3)
+    channels = getattr(load_checkpoint(find_checkpoint(checkpoint))[0], "yaml", {}).get("channels", 3)
     if channels != NUM_CHANNELS:
         raise ValueError(
             f"distill_model: '{checkpoint}' reads images of {channels} channels, not pairs; give the checkpoint of a "

@@ -22,6 +22,7 @@ from metafusion_yolo.engine._host import (
     rig_of,
     warn_of_other_cameras,
 )
+from metafusion_yolo.engine.arguments import check_classes
 from metafusion_yolo.engine.evaluator import (
     QUICK,
     FusionMetrics,
@@ -57,7 +58,7 @@ class FusionDetectionValidator(DetectionValidator):
         **kwargs: As for the host's validator.
 
     Raises:
-        ValueError: For unknown modalities or metrics, or curves with a camera switched off.
+        ValueError: For unknown modalities or metrics, curves with a camera switched off, or no such grey.
     """
 
     metrics: FusionMetrics
@@ -78,6 +79,8 @@ class FusionDetectionValidator(DetectionValidator):
         if modalities not in MODALITIES:
             raise ValueError(f"unknown modalities '{modalities}', {nearest(modalities, MODALITIES)}")
         self.off = {"visible": "infrared", "infrared": "visible"}.get(modalities, "")
+        if not 0 <= night_below <= 255:
+            raise ValueError(f"night_below={night_below} must be a mean grey, 0 to 255")
         if curves and self.off:
             raise ValueError(f"curves switch each camera off themselves; leave out modalities={modalities}")
         self.quality, self.curves, self.night_below = parse_metrics(metrics), curves, night_below
@@ -110,6 +113,7 @@ class FusionDetectionValidator(DetectionValidator):
     def init_metrics(self, model: torch.nn.Module) -> None:
         """Listen to the front-end, and compare the cameras with those that the model was trained with."""
         super().init_metrics(model)
+        check_classes(self.args.classes, self.data["names"])
         warn_of_other_cameras(rig_of(model), Rig.from_yaml(self.data), self.args.data)
         self.metrics.report = None
         self._records: list[PairRecord] = []

@@ -8,7 +8,6 @@ import logging
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -100,7 +99,7 @@ def write_world(root: Path) -> None:
 def write_checkpoint(file: Path) -> None:
     """Write the checkpoint of an untrained fused detector of two classes."""
     model = MetaFusionYOLO("metafusion-yolov8n.yaml")
-    model.model.names, model.model.args["imgsz"], model.model.args["data"] = {0: "person", 1: "car"}, 64, "data.yaml"
+    model.model.names, model.ckpt = {0: "person", 1: "car"}, {"train_args": {"imgsz": 64, "data": "data.yaml"}}
     model.save(file)
 
 
@@ -143,8 +142,9 @@ def play(fault: Fault, root: Path) -> Outcome:
     if fault.process:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-m", "metafusion_yolo", *words(fault, root)]
-        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
-        return Outcome(done.returncode, plain(done.stdout, root).splitlines(), plain(done.stderr, root))
+        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, timeout=120, check=False)
+        out, err = (plain(stream.decode(errors="backslashreplace"), root) for stream in (done.stdout, done.stderr))
+        return Outcome(done.returncode, out.splitlines(), err)
     out, err, log = io.StringIO(), io.StringIO(), _Lines()
     LOGGER.addHandler(log)
     code, error = 0, None
@@ -159,7 +159,9 @@ def play(fault: Fault, root: Path) -> Outcome:
         error = raised
     finally:
         LOGGER.removeHandler(log)
-    return Outcome(code, plain("\n".join([*log.lines, out.getvalue()]), root).splitlines(), plain(err.getvalue(), root), error)
+    return Outcome(
+        code, plain("\n".join([*log.lines, out.getvalue()]), root).splitlines(), plain(err.getvalue(), root), error
+    )
 
 
 class _Lines(logging.Handler):
@@ -176,7 +178,7 @@ class _Lines(logging.Handler):
 
 def plain(text: str, root: Path) -> str:
     """Return output without colours and signs, with the paths of the folder as they are below it."""
-    text = cli.NOISE.sub("", text)
+    text = cli.NOISE.sub("", text).encode(errors="backslashreplace").decode()
     for path in (root.resolve(), root):
         text = text.replace(f"{path}{os.sep}", "").replace(str(path), ".")
     return text
