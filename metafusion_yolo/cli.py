@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -20,6 +21,12 @@ SPECIAL = {"help": "show this; metafusion MODE help explains a mode", "version":
 FAULTS = (ValueError, TypeError, SyntaxError, OSError, ModuleNotFoundError)  # the last: of an export format
 REFUSALS = re.compile("^(Dataset|Optimizer) '|^ERROR |acceptable suffix is")  # the host's RuntimeError, AssertionError
 NOISE = re.compile("\x1b\\[[0-9;]*m|[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff]|^\\[Errno \\d+\\] ")
+REMEDIES = {  # of what the system refuses
+    errno.ENOSPC: "the disk is full: free some space, or write to another place",
+    errno.EROFS: "write to another place",
+    errno.ENOTDIR: "a file is where a folder should be: name another place",
+    errno.EACCES: "change its rights, or name another place",
+}
 TYPES = {bool: "True or False", int: "a whole number", float: "a number", str: "a name or path", list: "a list"}
 
 
@@ -161,7 +168,8 @@ def _message(error: BaseException) -> str:
     if pairs and isinstance(error, pairs.PairError):
         return str(error)
     text = re.sub(r"'yolo (\w+) model=yolo26n\.", r"'metafusion \1 model=best.", NOISE.sub("", str(error)))
-    return " ".join(text.split()) or type(error).__name__
+    remedy = REMEDIES.get(getattr(error, "errno", None) or 0)
+    return f"{' '.join(text.split()) or type(error).__name__}{f'; {remedy}' if remedy else ''}"
 
 
 def _overview() -> str:

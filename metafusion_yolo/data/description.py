@@ -23,8 +23,11 @@ def check_description(data: str | Path) -> str:
 
     Raises:
         FileNotFoundError: If it does not exist; the host would look for it in its own folders.
+        TypeError: If it is no path.
         ValueError: If it is no YAML of keys and values, or a value is of the wrong kind.
     """
+    if not isinstance(data, (str, Path)):
+        raise TypeError(f"data={data!r} must be the path of a data-set YAML")
     file = find_data_yaml(data)
     if "://" in file:
         return file

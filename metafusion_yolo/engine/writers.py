@@ -7,12 +7,12 @@ import json
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from ultralytics.utils import patches
 
 
 def written_rate(loader: Any, vid_stride: int) -> float | None:
@@ -47,13 +47,19 @@ class Names:
 
 
 def write_picture(file: Path, picture: np.ndarray) -> None:
-    """Write a picture (H, W, 3) uint8, B, G, R.
+    """Write a picture (H, W, 3) uint8, B, G, R, whole or not at all.
+
+    Not by `cv2.imwrite`, which brings the process down at a name that is not UTF-8.
 
     Raises:
         OSError: If it cannot be written.
     """
-    if not patches.imwrite(str(file), picture):  # `cv2.imwrite` brings the process down at a name that is not UTF-8
-        raise OSError(f"cannot write '{file}'; is the disk full, or the folder not yours?")
+    try:
+        file.write_bytes(cv2.imencode(file.suffix, picture)[1].tobytes())
+    except OSError as error:
+        with suppress(OSError):
+            file.unlink()
+        raise OSError(f"cannot write '{file}'; is the disk full, or the folder not yours?") from error
 
 
 class BackgroundWriter:

@@ -73,51 +73,280 @@ AREA = Area(
     "Nothing that a checkpoint asks for is run while it is read. `best.pt` is a fused detector, `stock.pt` a YOLOv8 of "
     "Ultralytics; the machine has no network.",
     [
-        Fault("checkpoint that does not exist", "predict source=images/train model=nowhere.pt", "?"),
-        Fault("checkpoint that does not exist, tracking", "track source=images/train model=nowhere.pt", "?"),
-        Fault("checkpoint that does not exist, fusion", "fuse source=images/train model=nowhere.pt", "?"),
-        Fault("checkpoint that does not exist, export", "export model=nowhere.pt", "?"),
-        Fault("checkpoint that does not exist, benchmark", "benchmark model=nowhere.pt", "?"),
-        Fault("stock checkpoint that does not exist", f"{TRAIN} model=yolov8n.pt", "?"),
-        Fault("stock checkpoint", "predict source=images/train model=stock.pt", "?"),
-        Fault("stock checkpoint, validation", "val data=data.yaml model=stock.pt", "?"),
-        Fault("model without a suffix", "predict source=images/train model=best", "?"),
-        Fault("folder instead of a model", "predict source=images/train model=images", "?"),
-        Fault("folder under the name of a checkpoint", PREDICT, "?", folder("other.pt")),
-        Fault("link to itself", PREDICT, "?", link("other.pt", "other.pt")),
-        Fault("empty file", PREDICT, "?", written("other.pt")),
-        Fault("text", PREDICT, "?", written("other.pt", "no checkpoint\n")),
-        Fault("half a checkpoint", "predict source=images/train model=best.pt", "?", cut("best.pt")),
-        Fault("archive", PREDICT, "?", archive),
-        Fault("dictionary without a model", PREDICT, "?", saved({"weights": torch.zeros(3)})),
-        Fault("tensor in the place of a model", PREDICT, "?", changed(model=torch.zeros(3))),
-        Fault("checkpoint that runs a command", PREDICT, "?", saved({"model": Hostile()})),
-        Fault("pickle that runs a command", PREDICT, "?", written("other.pt", raw_pickle())),
-        Fault("checkpoint that runs a command, training", f"{TRAIN} pretrained=other.pt", "?", saved({"model": Hostile()})),
-        Fault("checkpoint that runs a command, distillation", f"{TRAIN} distill_model=other.pt", "?", saved({"model": Hostile()})),
-        Fault("checkpoint that runs a command, comparison", "compare data=data.yaml pretrained=other.pt", "?", saved({"model": Hostile()})),
-        Fault("checkpoint of a later version", PREDICT, "?", of_a_later_version),
-        Fault("host of another version", "predict source=images/train model=best.pt", "?", another_host, process=True),
-        Fault("start that does not exist", f"{TRAIN} pretrained=nowhere.pt", "?"),
-        Fault("start that cannot be downloaded", f"{TRAIN} pretrained=yolov8n.pt", "?"),
-        Fault("start that cannot be downloaded, comparison", "compare data=data.yaml pretrained=yolov8n.pt", "?"),
-        Fault("start that cannot be downloaded, demo", "demo pretrained=yolov8n.pt", "?"),
-        Fault("start at an address that does not answer", f"{TRAIN} pretrained=https://nowhere.invalid/a.pt", "?"),
-        Fault("start that is a YAML", f"{TRAIN} pretrained=data.yaml", "?"),
-        Fault("start that is an archive", f"{TRAIN} pretrained=other.pt", "?", archive),
-        Fault("teacher that does not exist", f"{TRAIN} distill_model=nowhere.pt", "?"),
-        Fault("teacher that reads three channels", f"{TRAIN} distill_model=stock.pt", "?"),
-        Fault("run to resume that is finished", "train resume=best.pt", "?"),
-        Fault("run to resume that does not exist", "train resume=nowhere.pt", "?"),
-        Fault("run to resume that is a YAML", "train resume=True model=metafusion-yolov8n.yaml", "?"),
-        Fault("export that does not exist", "predict source=images/train model=nowhere.onnx", "?"),
-        Fault("export that is text", "predict source=images/train model=other.onnx", "?", written("other.onnx", "no model")),
-        Fault("export that reads three channels", "predict source=images/train model=stock.onnx", "?", onnx_of_three_channels),
-        Fault("export that is text, TorchScript", "predict source=images/train model=other.torchscript", "?", written("other.torchscript", "no model")),
-        Fault("folder of an export that is empty", "predict source=images/train model=other_openvino_model", "?", folder("other_openvino_model")),
-        Fault("export whose package is not installed", "predict source=images/train model=other.engine", "?", written("other.engine", "x")),
-        Fault("training of an export", f"{TRAIN} model=stock.onnx", "?", onnx_of_three_channels),
-        Fault("fusion by an export", "fuse source=images/train model=stock.onnx", "?", onnx_of_three_channels),
+        Fault(
+            "checkpoint that does not exist",
+            "predict source=images/train model=nowhere.pt",
+            "no checkpoint 'nowhere.pt'; give the best.pt or last.pt of a training run",
+        ),
+        Fault(
+            "checkpoint that does not exist, tracking",
+            "track source=images/train model=nowhere.pt",
+            "no checkpoint 'nowhere.pt'; give the best.pt or last.pt of a training run",
+        ),
+        Fault(
+            "checkpoint that does not exist, fusion",
+            "fuse source=images/train model=nowhere.pt",
+            "no checkpoint 'nowhere.pt'; give the best.pt or last.pt of a training run",
+        ),
+        Fault(
+            "checkpoint that does not exist, export",
+            "export model=nowhere.pt",
+            "no checkpoint 'nowhere.pt'; give the best.pt or last.pt of a training run",
+        ),
+        Fault(
+            "checkpoint that does not exist, benchmark",
+            "benchmark model=nowhere.pt",
+            "no checkpoint 'nowhere.pt'; give the best.pt or last.pt of a training run",
+        ),
+        Fault(
+            "stock checkpoint that does not exist",
+            f"{TRAIN} model=yolov8n.pt",
+            "no checkpoint 'yolov8n.pt'; give the best.pt or last.pt of a training run; to train "
+            "from a stock detector: metafusion train model=metafusion-yolov8n.yaml "
+            "pretrained=yolov8n.pt data=...",
+        ),
+        Fault(
+            "stock checkpoint",
+            "predict source=images/train model=stock.pt",
+            "'stock.pt' holds a stock DetectionModel, which reads single images, not pairs; train a "
+            "fused one from it: metafusion train model=metafusion-yolov8n.yaml pretrained=stock.pt "
+            "data=...",
+        ),
+        Fault(
+            "stock checkpoint, validation",
+            "val data=data.yaml model=stock.pt",
+            "'stock.pt' holds a stock DetectionModel, which reads single images, not pairs; train a "
+            "fused one from it: metafusion train model=metafusion-yolov8n.yaml pretrained=stock.pt "
+            "data=...",
+        ),
+        Fault(
+            "model without a suffix",
+            "predict source=images/train model=best",
+            "no model 'best'; give a checkpoint (.pt), an export (.onnx, ...) or a model YAML",
+        ),
+        Fault(
+            "folder instead of a model",
+            "predict source=images/train model=images",
+            "'images' is a folder, but not of an export; give a checkpoint (.pt), an export (.onnx, "
+            "...) or a model YAML",
+        ),
+        Fault(
+            "folder under the name of a checkpoint",
+            PREDICT,
+            "no checkpoint 'other.pt'; give the best.pt or last.pt of a training run",
+            folder("other.pt"),
+        ),
+        Fault(
+            "link to itself",
+            PREDICT,
+            "no checkpoint 'other.pt'; give the best.pt or last.pt of a training run",
+            link("other.pt", "other.pt"),
+        ),
+        Fault(
+            "empty file",
+            PREDICT,
+            "'other.pt' is no checkpoint of metafusion_yolo or Ultralytics (…); give another file",
+            written("other.pt"),
+        ),
+        Fault(
+            "text",
+            PREDICT,
+            "'other.pt' is no checkpoint of metafusion_yolo or Ultralytics (…); give another file",
+            written("other.pt", "no checkpoint\n"),
+        ),
+        Fault(
+            "half a checkpoint",
+            "predict source=images/train model=best.pt",
+            "'best.pt' is no checkpoint of metafusion_yolo or Ultralytics (…); give another file",
+            cut("best.pt"),
+        ),
+        Fault(
+            "archive",
+            PREDICT,
+            "'other.pt' is no checkpoint of metafusion_yolo or Ultralytics (…); give another file",
+            archive,
+        ),
+        Fault(
+            "dictionary without a model",
+            PREDICT,
+            "'other.pt' is no checkpoint of metafusion_yolo or Ultralytics (…); give another file",
+            saved({"weights": torch.zeros(3)}),
+        ),
+        Fault(
+            "tensor in the place of a model",
+            PREDICT,
+            "'other.pt' is no checkpoint of metafusion_yolo or Ultralytics (…); give another file",
+            changed(model=torch.zeros(3)),
+        ),
+        Fault(
+            "checkpoint that runs a command",
+            PREDICT,
+            "'other.pt' was not loaded: it asks for posix.system, which no checkpoint of a detector "
+            "needs and which could run code; if you trust it, set ULTRALYTICS_SAFE_LOAD=0",
+            saved({"model": Hostile()}),
+            process=True,
+        ),
+        Fault(
+            "pickle that runs a command",
+            PREDICT,
+            "'other.pt' was not loaded: it asks for posix.system, which no checkpoint of a detector "
+            "needs and which could run code; if you trust it, set ULTRALYTICS_SAFE_LOAD=0",
+            written("other.pt", raw_pickle()),
+        ),
+        Fault(
+            "checkpoint that runs a command, training",
+            f"{TRAIN} pretrained=other.pt",
+            "'other.pt' was not loaded: it asks for posix.system, which no checkpoint of a detector "
+            "needs and which could run code; if you trust it, set ULTRALYTICS_SAFE_LOAD=0",
+            saved({"model": Hostile()}),
+        ),
+        Fault(
+            "checkpoint that runs a command, distillation",
+            f"{TRAIN} distill_model=other.pt",
+            "'other.pt' was not loaded: it asks for posix.system, which no checkpoint of a detector "
+            "needs and which could run code; if you trust it, set ULTRALYTICS_SAFE_LOAD=0",
+            saved({"model": Hostile()}),
+        ),
+        Fault(
+            "checkpoint that runs a command, comparison",
+            "compare data=data.yaml pretrained=other.pt",
+            "'other.pt' was not loaded: it asks for posix.system, which no checkpoint of a detector "
+            "needs and which could run code; if you trust it, set ULTRALYTICS_SAFE_LOAD=0",
+            saved({"model": Hostile()}),
+        ),
+        Fault(
+            "checkpoint of a later version",
+            PREDICT,
+            "'other.pt' is of another version of metafusion_yolo, with "
+            "metafusion_yolo.nn.fusion.FusionNew; use that version, or train again",
+            of_a_later_version,
+        ),
+        Fault(
+            "host of another version",
+            "predict source=images/train model=best.pt",
+            "this needs ultralytics>=8.4.190,<8.5, but 8.3.0 is installed: pip install 'ultralytics>=8.4.190,<8.5'",
+            another_host,
+            process=True,
+        ),
+        Fault(
+            "start that does not exist",
+            f"{TRAIN} pretrained=nowhere.pt",
+            "no checkpoint 'nowhere.pt'; give the path of one, such as yolov8n.pt, or leave it out",
+        ),
+        Fault(
+            "start that cannot be downloaded",
+            f"{TRAIN} pretrained=yolov8n.pt",
+            "no checkpoint 'yolov8n.pt' here, and it cannot be downloaded; put the file here, or give the path of one",
+        ),
+        Fault(
+            "start that cannot be downloaded, comparison",
+            "compare data=data.yaml pretrained=yolov8n.pt",
+            "no checkpoint 'yolov8n.pt' here, and it cannot be downloaded; put the file here, or give the path of one",
+        ),
+        Fault(
+            "start that cannot be downloaded, demo",
+            "demo pretrained=yolov8n.pt",
+            "no checkpoint 'yolov8n.pt' here, and it cannot be downloaded; put the file here, or give the path of one",
+        ),
+        Fault(
+            "start at an address that does not answer",
+            f"{TRAIN} pretrained=https://nowhere.invalid/a.pt",
+            "no checkpoint 'https://nowhere.invalid/a.pt' here, and it cannot be downloaded; put the "
+            "file here, or give the path of one",
+        ),
+        Fault(
+            "start that is a YAML",
+            f"{TRAIN} pretrained=data.yaml",
+            "'data.yaml' is no checkpoint of metafusion_yolo or Ultralytics (…); give another file",
+        ),
+        Fault(
+            "start that is an archive",
+            f"{TRAIN} pretrained=other.pt",
+            "'other.pt' is no checkpoint of metafusion_yolo or Ultralytics (…); give another file",
+            archive,
+        ),
+        Fault(
+            "teacher that does not exist",
+            f"{TRAIN} distill_model=nowhere.pt",
+            "no checkpoint 'nowhere.pt'; give the path of one, such as yolov8n.pt, or leave it out",
+        ),
+        Fault(
+            "teacher that reads three channels",
+            f"{TRAIN} distill_model=stock.pt",
+            "distill_model: 'stock.pt' reads images of 3 channels, not pairs; give the checkpoint of "
+            "a detector on pairs, such as one trained with model=metafusion-yolov8m.yaml",
+        ),
+        Fault(
+            "run to resume that is finished",
+            "train resume=best.pt",
+            "'best.pt' is of no run that was cut off; give the last.pt of one",
+        ),
+        Fault(
+            "run to resume that does not exist",
+            "train resume=nowhere.pt",
+            "no checkpoint 'nowhere.pt'; give the best.pt or last.pt of a training run",
+        ),
+        Fault(
+            "run to resume that is a YAML",
+            "train resume=True model=metafusion-yolov8n.yaml",
+            "'metafusion-yolov8n.yaml' is of no run that was cut off; give the last.pt of one",
+        ),
+        Fault(
+            "export that does not exist",
+            "predict source=images/train model=nowhere.onnx",
+            "no model 'nowhere.onnx'; give a checkpoint (.pt), an export (.onnx, ...) or a model YAML",
+        ),
+        Fault(
+            "export that is text",
+            "predict source=images/train model=other.onnx",
+            "ERROR other.onnx is not a loadable ONNX model — the file is empty, truncated or "
+            "corrupted (…). Recommended fixes are to re-export it with 'metafusion export "
+            "model=best.pt format=onnx', or to re-download the file.",
+            written("other.onnx", "no model"),
+        ),
+        Fault(
+            "export that reads three channels",
+            "predict source=images/train model=stock.onnx",
+            "this model reads 3-channel images, not pairs of R,G,B,IR; give a model trained or "
+            "exported by metafusion_yolo",
+            onnx_of_three_channels,
+        ),
+        Fault(
+            "export that is text, TorchScript",
+            "predict source=images/train model=other.torchscript",
+            "'other.torchscript' is no TorchScript file, or a part of one; export the model again",
+            written("other.torchscript", "no model"),
+        ),
+        Fault(
+            "folder of an export that is empty",
+            "predict source=images/train model=other_openvino_model",
+            "no .xml file in 'other_openvino_model'; export the model again",
+            folder("other_openvino_model"),
+        ),
+        Fault(
+            "export whose package is not installed",
+            "predict source=images/train model=other.engine",
+            "this format needs the package 'tensorrt', which is not installed: pip install tensorrt, "
+            "or set YOLO_AUTOINSTALL=1 to let Ultralytics install what it needs",
+            written("other.engine", "x"),
+        ),
+        Fault(
+            "training of an export",
+            f"{TRAIN} model=stock.onnx",
+            "model='stock.onnx' should be a *.pt PyTorch model to run this method, but is a "
+            "different format. PyTorch models can train, val, predict and export, i.e. "
+            "'model.train(data=...)', but exported formats like ONNX, TensorRT etc. only support "
+            "'predict' and 'val' modes, i.e. 'metafusion predict model=best.onnx'. To run CUDA or "
+            "MPS inference please pass the device argument directly in your inference command, i.e. "
+            "'model.predict(source=..., device=0)'",
+            onnx_of_three_channels,
+        ),
+        Fault(
+            "fusion by an export",
+            "fuse source=images/train model=stock.onnx",
+            "'stock.onnx' is an export; use the .pt checkpoint, or predict with save_fused=True",
+            onnx_of_three_channels,
+        ),
     ],
 )
 
