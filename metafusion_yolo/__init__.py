@@ -26,4 +26,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'metafusion_yolo' has no attribute '{name}'")
     import importlib
 
+    from metafusion_yolo.host import check_host
+
+    check_host()
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ultralytics.data.utils import check_det_dataset
 from ultralytics.engine.exporter import export_formats
 from ultralytics.nn.autobackend import AutoBackend
 from ultralytics.utils import LOGGER
@@ -21,9 +20,10 @@ from ultralytics.utils.metrics import box_iou
 from ultralytics.utils.torch_utils import select_device
 
 from metafusion_yolo.config import nearest
+from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.listing import list_images
+from metafusion_yolo.engine.arguments import check_arguments
 from metafusion_yolo.nn import NUM_CHANNELS
-from metafusion_yolo.resources import find_data_yaml
 
 PACKAGES = {  # without which a format is left out of the default
     "torchscript": "torch",
@@ -75,11 +75,14 @@ def benchmark_formats(
         `min_iou` and the largest difference of the scores `max_score_diff`; `error` where a format failed.
 
     Raises:
-        ValueError: For an unknown format or precision.
+        FileNotFoundError: If the data set does not exist.
+        ValueError: For an unknown format or precision, a wrong data set, or if no format could be measured.
     """
     formats = formats or ("pt", *(form for form, package in PACKAGES.items() if find_spec(package)))
     for form in formats:
         check_format(form)
+    check_arguments("benchmark", kwargs)
+    describe(data)
     folder = increment_path(Path(project or "runs") / (name or "benchmark"), exist_ok=exist_ok, mkdir=True)
     rows: list[dict[str, Any]] = []
     reference: list[Any] = []
@@ -93,6 +96,8 @@ def benchmark_formats(
         rows.append({key: row.get(key, "") for key in COLUMNS})
         write_csv(rows, folder / "benchmark.csv")  # each time: a run over many formats takes long
     LOGGER.info(f"\n{table(rows)}\n\nResults saved to {folder}")
+    if all(row["error"] for row in rows):
+        raise ValueError(f"no format could be measured; {rows[0]['format']}: {rows[0]['error']}")
     plot(rows, folder / "benchmark.png")
     return rows
 
@@ -127,8 +132,7 @@ def measure(
         **{**options, "data": data, "rect": False, "batch": 1, "plots": False, "metrics": "none"},
         **{"project": str(folder), "name": "val", "exist_ok": True},
     )
-    description = check_det_dataset(find_data_yaml(data))
-    source = list_images(description["val"])[:COMPARED]
+    source = list_images(describe(data)["val"])[:COMPARED]
     results = loaded.predict(source, data=data, rect=False, conf=CONF, **options)
     row = {
         "format": form,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 
 from metafusion_yolo import __version__
 from metafusion_yolo.config import nearest
+from metafusion_yolo.host import check_host
 from metafusion_yolo.modes import ACCEPTED, MEANINGS, MODES, Mode, say
 
 HELP, VERSION = ("help", "-h", "--help"), ("version", "--version")
@@ -25,6 +27,12 @@ MEMORY = re.compile(
     "out of memory|can't allocate memory|insufficient memory|unable to allocate|bad_alloc", re.IGNORECASE
 )
 NOISE = re.compile("\x1b\\[[0-9;]*m|[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff]|^\\[Errno \\d+\\] ")
+REMEDIES = {  # of what the system refuses
+    errno.ENOSPC: "the disk is full: free some space, or write to another place",
+    errno.EROFS: "write to another place",
+    errno.ENOTDIR: "a file is where a folder should be: name another place",
+    errno.EACCES: "change its rights, or name another place",
+}
 TYPES = {bool: "True or False", int: "a whole number", float: "a number", str: "a name or path", list: "a list"}
 
 
@@ -90,6 +98,7 @@ def _dispatch(words: list[str]) -> int:
     if rest[:1] == ["help"] or {"-h", "--help"} & set(rest):
         say(_explain(mode))
         return 0
+    check_host()
     args = _check(mode, _parse(mode, rest))
     if not mode.host:
         return mode.run(**args) or 0
@@ -197,7 +206,9 @@ def _message(error: BaseException) -> str:
     pairs = sys.modules.get("metafusion_yolo.data.pairs")  # not imported, it cannot have raised
     if pairs and isinstance(error, pairs.PairError):
         return str(error)
-    return " ".join(NOISE.sub("", str(error)).split()) or type(error).__name__
+    text = re.sub(r"'yolo (\w+) model=yolo26n\.", r"'metafusion \1 model=best.", NOISE.sub("", str(error)))
+    remedy = REMEDIES.get(getattr(error, "errno", None) or 0)
+    return f"{' '.join(text.split()) or type(error).__name__}{f'; {remedy}' if remedy else ''}"
 
 
 def _overview() -> str:

@@ -11,7 +11,8 @@ import numpy as np
 from ultralytics.utils import LOGGER
 from ultralytics.utils.files import increment_path
 
-from metafusion_yolo.data.synthetic import write_dataset
+from metafusion_yolo.data.synthetic import check_counts, write_dataset
+from metafusion_yolo.engine.checkpoints import find_checkpoint
 from metafusion_yolo.engine.drawing import side_by_side
 from metafusion_yolo.engine.results import FusionResults
 from metafusion_yolo.model import MetaFusionYOLO
@@ -48,7 +49,17 @@ def run_demo(
 
     Returns:
         mAP50 by cameras, the largest differences of the export (box in pixels, score), and the picture's path.
+
+    Raises:
+        FileNotFoundError: If there is no such checkpoint.
+        ValueError: If a number is too small.
     """
+    for key, value in (("epochs", epochs), ("batch", batch)):
+        if value < 1:
+            raise ValueError(f"{key} must be at least 1, got {value}")
+    if isinstance(pretrained, str):
+        pretrained = find_checkpoint(pretrained)
+    check_counts(train, val, imgsz, seed)
     started = time.monotonic()
     folder = increment_path(Path(project).absolute() / name, exist_ok=exist_ok, mkdir=True)
     step(1, f"rendering {train} + {val} synthetic pairs")

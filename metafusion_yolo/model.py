@@ -13,7 +13,9 @@ from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 from metafusion_yolo.benchmark import benchmark_formats
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
 from metafusion_yolo.data.sync import Sync, SyncReport
-from metafusion_yolo.engine._host import load_fusion_checkpoint, refusals_named, rig_of
+from metafusion_yolo.engine._host import check_export, check_tracker, rig_of
+from metafusion_yolo.engine.arguments import check_arguments
+from metafusion_yolo.engine.checkpoints import check_start, check_unfinished, load_fusion_checkpoint
 from metafusion_yolo.engine.evaluator import QUICK, FusionMetrics
 from metafusion_yolo.engine.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.fuser import fuse_images
@@ -65,6 +67,7 @@ class MetaFusionYOLO(Model):
     def _load(self, weights: str, task: str | None = None) -> None:
         """Load a checkpoint or an export, refusing models that do not read pairs."""
         if not weights.lower().endswith(".pt"):
+            check_export(weights)
             super()._load(weights, task)
             return
         self.model, self.ckpt = load_fusion_checkpoint(weights)
@@ -101,21 +104,22 @@ class MetaFusionYOLO(Model):
         Raises:
             ValueError: If there is no data set, or nothing to resume; the host would train on COCO instead.
             PairError: If the data set does not pair up.
-            UnsafeCheckpointError: If `pretrained`, `resume` or `distill_model` names a file that could run code.
+            FileNotFoundError: If `pretrained`, `resume` or `distill_model` names no file, and none can be downloaded.
+            TypeError: If it names no checkpoint, as :class:`UnsafeCheckpointError` if it could run code.
         """
         resume = kwargs.get("resume")
-        if (resume is True or resume == self.ckpt_path) and resume and (self.ckpt or {}).get("epoch", -1) < 0:
-            kind = "a finished run" if self.ckpt_path else "no run"
-            raise ValueError(f"'{self.model_name}' is {kind}; resume the last.pt of one that was cut off")
-        if not (kwargs.get("data") or kwargs.get("cfg") or resume):
+        if resume:
+            check_unfinished(*(self.model_name, self.ckpt) if resume is True else (resume, None))
+        elif not (kwargs.get("data") or kwargs.get("cfg")):
             raise ValueError("'data' is missing; give the YAML of a paired data set")
-        with refusals_named(kwargs.get("pretrained") if isinstance(kwargs.get("pretrained"), (str, Path)) else resume):
-            return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
+        check_arguments("train", kwargs)
+        if isinstance(start := kwargs.get("pretrained"), (str, Path)):
+            kwargs["pretrained"] = check_start(start)
+        return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
 
     def load(self, weights: Any = "yolov8n.pt") -> MetaFusionYOLO:
-        """Take the weights of a stock or a fused checkpoint, of which what could run code is refused by name."""
-        with refusals_named(weights):
-            return super().load(weights)
+        """Take the weights of a stock or a fused checkpoint; what is none, or could run code, is refused."""
+        return super().load(check_start(weights) if isinstance(weights, (str, Path)) else weights)
 
     def _val_data(self) -> str:
         """Return the data set of the checkpoint; the host would fall back on COCO."""
@@ -189,6 +193,7 @@ class MetaFusionYOLO(Model):
         """
         if source is None:
             raise ValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
+        check_arguments("predict", kwargs, native=isinstance(self.model, FusionDetectionModel))
         outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv)
         kwargs.setdefault("mode", "predict")
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
@@ -205,6 +210,7 @@ class MetaFusionYOLO(Model):
         self, source: Any = None, stream: bool = False, persist: bool = False, **kwargs: Any
     ) -> Iterator[FusionResults] | list[FusionResults]:
         """Track on pairs of a sequence; sources as for :meth:`predict`, arguments as for the host's `track`."""
+        check_tracker(kwargs.get("tracker"))
         return super().track(source=source, stream=stream, persist=persist, **kwargs)
 
     def val(
@@ -234,14 +240,14 @@ class MetaFusionYOLO(Model):
         Raises:
             ValueError: For unknown modalities or metrics, or curves with a camera switched off.
         """
-        build = partial(
-            validator or FusionDetectionValidator,
-            modalities=modalities,
-            metrics=metrics,
-            curves=curves,
-            night_below=night_below,
-        )
-        return super().val(build, **kwargs)
+        check_arguments("val", kwargs, native=isinstance(self.model, FusionDetectionModel))
+        ours: dict[str, Any] = {
+            "modalities": modalities,
+            "metrics": metrics,
+            "curves": curves,
+            "night_below": night_below,
+        }
+        return super().val(partial(validator or FusionDetectionValidator, **ours), **kwargs)
 
     def export(
         self,
@@ -264,10 +270,11 @@ class MetaFusionYOLO(Model):
             Path of the exported file or folder.
         """
         self._check_is_pytorch_model()
+        check_arguments("export", kwargs)
         method = {"imgsz": self.model.args["imgsz"], "batch": 1, "data": None, "device": None, "verbose": False}
         overrides = {**self.overrides, **method, **kwargs, "mode": "export"}
         if triton is not None:
-            check_servable(overrides.get("format"))
+            check_servable(overrides.get("format"), triton)
         exporter = FusionDetectionExporter(
             overrides=overrides, _callbacks=self.callbacks, inputs=inputs, fused=fused, fusion_weights=fusion_weights
         )
@@ -312,9 +319,7 @@ class MetaFusionYOLO(Model):
         """
         if not isinstance(self.model, FusionDetectionModel):
             raise TypeError(
-                f"'{self.model_name}' is an export; use the .pt checkpoint, or predict with save_fused=True by an "
-                f"export with fused=True"
+                f"'{self.model_name}' is an export; use the .pt checkpoint, or predict with save_fused=True"
             )
-        kwargs = {"imgsz": self.overrides.get("imgsz"), **kwargs}
-        kwargs = {key: value for key, value in kwargs.items() if value is not None}
+        kwargs = {k: v for k, v in {"imgsz": self.overrides.get("imgsz"), **kwargs}.items() if v is not None}
         return fuse_images(source, infrared, method, net=self.model.fusion, rig=rig_of(self.model), **kwargs)

@@ -99,7 +99,7 @@ def _register(**args: Any) -> None:
 def _metrics(metrics: str | None = None, **args: Any) -> None:
     from metafusion_yolo.scoring import score_folders, table
 
-    names = metrics and [name.strip() for name in metrics.split(",")]
+    names = None if metrics in (None, "all") else [name.strip() for name in metrics.split(",")]
     figures, file = score_folders(**args, metrics=names)
     count = next(iter(figures.values())).images
     say(f"{table(figures)}\n\nMean ± standard deviation over {count} pairs; a row for each in {file}")
@@ -190,6 +190,7 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
     "pretrained": (bool, str),
     "view": VIEWS,
     "modalities": CAMERAS,
+    "val metrics": (str, type(None)),  # the host reads none as None
     "layout": LAYOUTS,
     "on_error": ("stop", "skip"),
     "sync": ("frame", "time"),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from metafusion_yolo.config import nearest
 
@@ -69,3 +72,24 @@ def find_data_yaml(name: str | Path) -> str:
 def is_shipped(file: str | Path) -> bool:
     """Tell whether a data-set YAML is one of the package, which is not to be changed."""
     return _folder("datasets").resolve() in Path(file).resolve().parents
+
+
+def read_yaml(file: str | Path) -> dict[str, Any]:
+    """Read a YAML file of keys and values; what asks for objects of Python is refused.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not UTF-8, no YAML, or holds something else than keys.
+    """
+    try:
+        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"'{file}' is not UTF-8; save it as text in UTF-8") from error
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ValueError(f"'{file}' is no YAML ({line}{error.problem}); correct it") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"'{file}' is no YAML ({' '.join(str(error).split())}); correct it") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"'{file}' is no mapping of keys to values; is it the right file?")
+    return content

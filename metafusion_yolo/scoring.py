@@ -14,7 +14,7 @@ from ultralytics.utils.files import increment_path
 
 from metafusion_yolo.color import rgb_to_luminance
 from metafusion_yolo.data.listing import list_images
-from metafusion_yolo.data.pairs import PairError, PairProblem, expected_beside, find_partners
+from metafusion_yolo.data.pairs import PairError, expected_beside, find_partners
 from metafusion_yolo.data.reading import read_counts, read_visible
 from metafusion_yolo.data.thermal import Thermal
 from metafusion_yolo.metrics import LESS_IS_BETTER
@@ -77,6 +77,9 @@ def match(fused: str, visible: str, infrared: str) -> list[tuple[str, str, str]]
         if Path(folder).is_file() and len(files) == 1:
             sources.append({files[0]: folder})
             continue
+        if Path(folder).resolve() == root.resolve():  # a source by itself, for comparison
+            sources.append({file: file for file in files})
+            continue
         if not Path(folder).is_dir():
             raise FileNotFoundError(f"'{folder}' does not exist; give a folder with the names of '{fused}'")
         partners, problems = find_partners(files, expected_beside(root, Path(folder)))
@@ -87,12 +90,6 @@ def match(fused: str, visible: str, infrared: str) -> list[tuple[str, str, str]]
             raise PairError.of(lines, f"fused='{fused}'")
         sources.append(partners)
     return [(file, sources[0][file], sources[1][file]) for file in files]
-
-
-def _describe(problem: PairProblem, folder: str) -> str:
-    """Say in a line what is missing in a folder; the other problems say it themselves."""
-    missing = problem.kind == "missing-partner"
-    return f"no image in '{folder}' for '{problem.file}'; add it, or remove the other" if missing else problem
 
 
 def read_planes(fused: str, visible: str, infrared: str) -> Iterator[Tensor]:

@@ -17,7 +17,7 @@ LINES = 320
 LAYERS = [
     ["color", "schedule"],
     ["config"],
-    ["resources", "pages", "files"],
+    ["resources", "pages", "files", "host"],
     ["losses", "fusion_baselines"],
     ["metrics"],
     ["nn"],
@@ -37,7 +37,7 @@ RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 TORCH_ONLY = {"color", "losses"} | {
     f"nn.{name}" for name in ("attention", "blocks", "fusion", "meta", "rules", "teaching")
 }
-WITHOUT_HOST = TORCH_ONLY | {"config", "schedule", "resources", "criterion", "__init__"}
+WITHOUT_HOST = TORCH_ONLY | {"config", "schedule", "resources", "host", "criterion", "__init__"}
 
 
 def module_name(file: Path) -> str:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ultralytics.data.utils import check_det_dataset, img2label_paths
+from ultralytics.data.utils import img2label_paths
 from ultralytics.utils import LOGGER
-from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
 
 from metafusion_yolo.compare.budget import Setting, cores, find_budget
 from metafusion_yolo.compare.page import write_report
@@ -26,10 +25,14 @@ from metafusion_yolo.compare.training import (
     link_fold,
     load_last,
     original,
+    pairs_of,
     train_row,
 )
 from metafusion_yolo.compare.verdict import Table, Verdict, recommend, tabulate
+from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.reading import image_size
+from metafusion_yolo.engine.arguments import check_device
+from metafusion_yolo.engine.checkpoints import check_start
 from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.nn.tasks import load_model_yaml
 from metafusion_yolo.resources import find_data_yaml
@@ -76,6 +79,8 @@ def run_compare(
 
     Raises:
         FileNotFoundError: If the data set, the model YAML or the checkpoint does not exist.
+        TypeError: If the checkpoint is none.
+        PairError: If a pair is not complete.
         ValueError: For an unknown budget, a number below its least, results of another setting in the folder, a data
             set without labels, or a run that failed; its log says why.
     """
@@ -86,8 +91,9 @@ def run_compare(
             raise ValueError(f"{key} must be a whole number >= {low}, not {value}")
     if folds == 1:
         raise ValueError("folds=1 leaves nothing to train with; give 2 or more, or 0 for the data set's own split")
-    start = _find_checkpoint(pretrained)
+    start = check_start(str(pretrained)) if pretrained else ""
     load_model_yaml(model)
+    check_device(device or "")
     description = _describe(data)
     setting = Setting(
         data=str(Path(find_data_yaml(data)).absolute()),
@@ -100,6 +106,8 @@ def run_compare(
         device=None if device is None else str(device),
         pairs=chosen.pairs,
     )
+    for fold in range(max(folds, 1)):
+        pairs_of(setting, fold)  # what is wrong with them is told now, not in the logs of the runs
     out = Path(project).absolute() / name
     remember(setting, out)
     runs = [
@@ -143,25 +151,9 @@ def train_and_test(setting: Setting, run: Run) -> dict[str, Any]:
     return {view: {original(files, link): image for link, image in images.items()} for view, images in views.items()}
 
 
-def _find_checkpoint(pretrained: str | bool) -> str:
-    """Return the path of a checkpoint, one of the host's own downloaded as in training; empty for none."""
-    name = str(pretrained) if pretrained else ""
-    if name in GITHUB_ASSETS_NAMES and not Path(name).is_file():
-        try:
-            name = attempt_download_asset(name)
-        except OSError as error:
-            raise FileNotFoundError(f"no checkpoint '{name}' here, and it cannot be downloaded") from error
-    if name and not Path(name).is_file():
-        raise FileNotFoundError(f"no checkpoint '{name}'; give the path of one, such as yolov8n.pt, or leave it out")
-    return name
-
-
 def _describe(data: str | Path) -> dict[str, Any]:
     """Read the data-set YAML as training would."""
-    file = find_data_yaml(data)
-    if not Path(file).is_file():
-        raise FileNotFoundError(f"no data-set YAML '{data}'; give the one that describes the labelled pairs")
-    description = check_det_dataset(file, autodownload=False)
+    description = describe(data)
     for split in ("train", "val"):
         if not any(Path(label).is_file() for label in img2label_paths(images_in(description, split))):
             raise ValueError(f"no labels for '{split}:' of '{data}'; a comparison of detectors needs labelled pairs")

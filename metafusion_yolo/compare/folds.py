@@ -29,9 +29,17 @@ def blocks_of(images: Sequence[Path], gap: int = 60) -> list[list[Path]]:
 
 
 def counts(image: Path, classes: Sequence[int]) -> np.ndarray:
-    """Return 1 and the boxes of each class of an image, (1 + classes,)."""
+    """Return 1 and the boxes of each class of an image, (1 + classes,).
+
+    Raises:
+        ValueError: If its label file cannot be read.
+    """
     label = Path(img2label_paths([str(image)])[0])
-    found = [int(line.split()[0]) for line in label.read_text().splitlines() if line.strip()] if label.exists() else []
+    try:
+        rows = label.read_text(encoding="utf-8-sig").splitlines() if label.is_file() else []
+        found = [int(float(row.split()[0])) for row in rows if row.strip()]
+    except ValueError as error:
+        raise ValueError(f"'{label}' holds no labels ({error}); metafusion data check lists all such files") from error
     return np.array([1, *(found.count(c) for c in classes)])
 
 

@@ -13,20 +13,21 @@ import numpy as np
 import torch
 import yaml
 from torch import nn
-from ultralytics.data.utils import check_det_dataset, img2label_paths
+from ultralytics.data.utils import img2label_paths
 from ultralytics.nn.tasks import load_checkpoint
 
 from metafusion_yolo.compare.budget import Setting
 from metafusion_yolo.compare.early import EarlyFusionTrainer
 from metafusion_yolo.compare.folds import folds_of
 from metafusion_yolo.compare.rows import Row
+from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.listing import as_written, list_images
 from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.validator import FusionDetectionValidator
-from metafusion_yolo.resources import find_data_yaml, find_model_yaml, split_scale
+from metafusion_yolo.resources import find_model_yaml, split_scale
 
 TRAINERS: Mapping[str, type[FusionDetectionTrainer]] = {"": FusionDetectionTrainer, "early": EarlyFusionTrainer}
 SHOWN = 0.25  # least score of the boxes that are drawn
@@ -160,17 +161,14 @@ def merged(section: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     return result
 
 
-def link_fold(setting: Setting, fold: int, folder: Path) -> Path:
-    """Link the pairs of a fold into a folder where the host may write its caches; return the YAML of the fold.
-
-    The links lie in the folders of their files, copied below `folder`, so that pairing rule, registration and labels
-    mean what they meant.
+def pairs_of(setting: Setting, fold: int) -> tuple[dict[str, Any], Rig, dict[str, dict[str, str]]]:
+    """Return the description of a data set, its cameras, and the pairs of a fold by split: infrared by visible file.
 
     Raises:
         PairError: If a pair is not complete.
         ValueError: If a split is missing, or there are fewer blocks of pairs than folds.
     """
-    data = check_det_dataset(find_data_yaml(setting.data), autodownload=False)
+    data = describe(setting.data)
     rig = Rig.from_yaml(data, setting.data)
     splits = {split: [Path(f).absolute() for f in images_in(data, split)] for split in ("train", "val")}
     if setting.folds:
@@ -179,15 +177,32 @@ def link_fold(setting: Setting, fold: int, folder: Path) -> Path:
         if not all(folds):
             raise ValueError(f"'{setting.data}' has too few blocks of neighbouring frames for folds={setting.folds}")
         splits = {"train": [p for i, f in enumerate(folds) if i != fold for p in f], "val": folds[fold]}
+    chosen = {}
     for split, images in splits.items():
         partners, problems = find_partners([str(p) for p in images], expected_by_rule(rig.pairing), False)
         if problems:
             raise PairError.of(problems, setting.data)
-        chosen = spread([str(p) for p in images if str(p) in partners], setting.pairs)
-        for file in chosen:
-            for kept in (file, partners[file], img2label_paths([file])[0]):
+        files = spread([str(p) for p in images if str(p) in partners], setting.pairs)
+        chosen[split] = {file: partners[file] for file in files}
+    return data, rig, chosen
+
+
+def link_fold(setting: Setting, fold: int, folder: Path) -> Path:
+    """Link the pairs of a fold into a folder where the host may write its caches; return the YAML of the fold.
+
+    The links lie in the folders of their files, copied below `folder`, so that pairing rule, registration and labels
+    mean what they meant.
+
+    Raises:
+        PairError: As :func:`pairs_of`.
+        ValueError: As there.
+    """
+    data, rig, splits = pairs_of(setting, fold)
+    for split, pairs in splits.items():
+        for file, partner in pairs.items():
+            for kept in (file, partner, img2label_paths([file])[0]):
                 link_below(folder, Path(kept))
-        (folder / f"{split}.txt").write_text("".join(f"{below(folder, Path(f))}\n" for f in chosen), encoding="utf-8")
+        (folder / f"{split}.txt").write_text("".join(f"{below(folder, Path(f))}\n" for f in pairs), encoding="utf-8")
     names = {"path": str(folder), "train": "train.txt", "val": "val.txt", "names": data["names"]}
     (folder / "pairs.yaml").write_text(yaml.safe_dump({**names, **rig.to_yaml()}), encoding="utf-8")
     return folder / "pairs.yaml"

@@ -70,7 +70,13 @@ class PairedYOLODataset(YOLODataset):
         return get_hash([super().get_cache_hash(), rig, *(self.partners[f] for f in self.im_files)])
 
     def cache_labels(self, path: Path = Path("./labels.cache")) -> dict[str, Any]:
-        """Decode every pair once before its labels are read."""
+        """Decode every pair once before its labels are read.
+
+        Raises:
+            PairError: If a pair cannot be read, or its two images do not fit.
+            FileNotFoundError: If there is no label to train with.
+            ValueError: If no label can be used; where some can, the host leaves out the others, and says so.
+        """
         problems, warnings = [], []
         with ThreadPool(NUM_THREADS) as pool:
             checks = pool.imap(lambda f: self.reader.check(f, self.partners[f]), self.im_files)
@@ -82,7 +88,19 @@ class PairedYOLODataset(YOLODataset):
             LOGGER.warning("\n  ".join([f"{self.prefix}sizes:", *warnings[:WARNINGS_SHOWN]]) + more)
         if problems:
             raise PairError.of(problems, str(self.img_path))
-        return super().cache_labels(path)
+        if self.augment and not any(Path(file).is_file() for file in self.label_files):
+            raise FileNotFoundError(
+                f"no labels for '{self.img_path}': looked for '{self.label_files[0]}' and others; put them there, or "
+                f"train without labels by fusion_only=True"
+            )
+        scanned: dict[str, Any] = super().cache_labels(path)
+        if not scanned["labels"]:
+            reason = scanned["msgs"][0].partition("ignoring corrupt image/label: ")[2]
+            raise ValueError(
+                f"no pair of '{self.img_path}' has labels that can be used: '{self.label_files[0]}', for one: "
+                f"{reason}; metafusion data check lists all that is wrong"
+            )
+        return scanned
 
     # Reading ---------------------------------------------------------------------------------------------------------
     def load_image(

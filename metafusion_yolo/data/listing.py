@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def list_images(source: Any) -> list[str]:
         return [file for item in source for file in list_images(item)]
     path = Path(source)
     if path.is_dir():
-        candidates = [Path(folder) / name for folder, _, names in os.walk(path, followlinks=True) for name in names]
+        candidates = [*_files_below(path)]
     elif path.suffix.lower() == ".txt" and path.is_file():
         candidates = read_list(path)
     elif "*" in str(source):
@@ -37,10 +37,24 @@ def list_images(source: Any) -> list[str]:
         candidates = [path]
     else:
         raise FileNotFoundError(f"'{source}' does not exist; {WANTED}")
-    files = sorted(str(f) for f in candidates if f.suffix[1:].lower() in IMG_FORMATS and f.is_file())
+    images = [f for f in candidates if f.suffix[1:].lower() in IMG_FORMATS]
+    files = sorted(str(f) for f in images if f.is_file())
+    for lost in (f for f in images if f.is_symlink() and not f.exists()) if len(files) < len(images) else ():
+        raise FileNotFoundError(f"the link '{lost}' leads nowhere; restore what it points to, or remove it")
     if not files:
         raise FileNotFoundError(f"no images in '{source}'; {WANTED}")
     return files
+
+
+def _files_below(root: Path) -> Iterator[Path]:
+    """Yield the files below a folder; links to folders are followed, but never back to where one comes from."""
+    above = {str(root): {os.path.realpath(root)}}  # of each folder on the way down: what it is and what it lies in
+    for folder, folders, names in os.walk(root, followlinks=True):
+        passed = above.pop(folder)
+        inside = {name: os.path.realpath(Path(folder) / name) for name in folders}
+        folders[:] = [name for name in folders if inside[name] not in passed]
+        above |= {os.path.join(folder, name): passed | {inside[name]} for name in folders}  # noqa: PTH118 - as `os.walk`
+        yield from (Path(folder) / name for name in names)
 
 
 def read_list(listing: Path) -> list[Path]:
@@ -51,8 +65,9 @@ def read_list(listing: Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: If some of them do not exist.
+        ValueError: If the list is not UTF-8.
     """
-    return _existing(listing, filter(None, map(str.strip, listing.read_text(encoding="utf-8-sig").splitlines())))
+    return _existing(listing, filter(None, map(str.strip, _text_of(listing).splitlines())))
 
 
 def read_pair_list(listing: Path) -> list[tuple[str, str]]:
@@ -64,9 +79,9 @@ def read_pair_list(listing: Path) -> list[tuple[str, str]]:
 
     Raises:
         FileNotFoundError: If there are no pairs, or some files do not exist.
-        ValueError: If a row has no two columns.
+        ValueError: If a row has no two columns, or the list is not UTF-8.
     """
-    lines = listing.read_text(encoding="utf-8-sig").splitlines()
+    lines = _text_of(listing).splitlines()
     delimiter = next((mark for mark in "\t;" if lines and mark in lines[0]), ",")
     rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if any(row)]
     if rows and [cell.lower() for cell in rows[0]] == ["visible", "infrared"]:
@@ -78,6 +93,18 @@ def read_pair_list(listing: Path) -> list[tuple[str, str]]:
         raise FileNotFoundError(f"no pairs in '{listing}'; give a row for each, visible,infrared")
     files = [str(file) for file in _existing(listing, [cell for row in rows for cell in row])]
     return list(zip(files[::2], files[1::2], strict=True))
+
+
+def _text_of(listing: Path) -> str:
+    """Return the text of a list.
+
+    Raises:
+        ValueError: If it is not UTF-8.
+    """
+    try:
+        return listing.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"'{listing}' is not UTF-8; save the list as text in UTF-8") from error
 
 
 def _existing(listing: Path, written: Iterable[str]) -> list[Path]:

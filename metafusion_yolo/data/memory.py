@@ -65,9 +65,9 @@ def split_stack(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Take an (H, W, 4) uint8 array, R, G, B, IR, apart.
 
     Raises:
-        TypeError: If the array has another type.
+        TypeError: If the array has another type, or no pixels.
     """
-    if pair.dtype != np.uint8:
+    if pair.dtype != np.uint8 or not pair.size:
         raise TypeError(f"a stacked pair must be an (H, W, 4) uint8 array, R, G, B, IR, not {describe(pair)}")
     return split(pair)
 

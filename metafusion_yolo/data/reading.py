@@ -254,7 +254,12 @@ def _array(file: str | Path) -> np.ndarray:
 
 def _decode(file: str | Path, flags: int) -> np.ndarray:
     """Read a file as (H, W, C) by the host's reader, or raise."""
-    image = patches.imread(str(file), flags)
+    try:
+        image = patches.imread(str(file), flags)
+    except cv2.error as error:  # a head that asks for more pixels than OpenCV will decode, say
+        raise PairError(
+            f"'{file}' cannot be read (OpenCV: {error.err}); restore the file or remove the pair"
+        ) from error
     if image is None:
         raise PairError(f"'{file}' cannot be read as an image; restore the file or remove the pair")
     return image
@@ -271,7 +276,9 @@ def _upright(image: Image.Image) -> Size:
 def _existing(file: str | Path) -> Path:
     path = Path(file)
     if not path.is_file():
-        raise PairError(f"'{file}' does not exist; restore the file or take it off the list")
+        lost = "is a link that leads nowhere" if path.is_symlink() else "does not exist"
+        what = "is a folder, not an image" if path.is_dir() else lost
+        raise PairError(f"'{file}' {what}; restore the file or take it off the list")
     if not path.stat().st_size:
         raise PairError(f"'{file}' is empty (0 bytes); restore the file or remove the pair")
     return path

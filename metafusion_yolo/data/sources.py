@@ -131,6 +131,8 @@ def tensor_pairs(pairs: torch.Tensor, infrared: Any) -> torch.Tensor:
     """Check a source (B, 4, H, W) in [0, 1], R, G, B, IR, which the host loads by itself."""
     if pairs.ndim not in (3, 4) or pairs.shape[-3] != NUM_CHANNELS:
         raise PairError(f"a tensor source must be (B, 4, H, W), R, G, B, IR in [0, 1], not {tuple(pairs.shape)}")
+    if not torch.isfinite(pairs).all():
+        raise PairError("a tensor source holds values that are not finite; give R, G, B, IR in [0, 1]")
     if infrared is not BY_RULE:
         raise PairError("a tensor source holds the infrared plane already; leave infrared= out")
     return pairs

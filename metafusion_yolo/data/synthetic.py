@@ -250,9 +250,7 @@ def write_dataset(
     Raises:
         ValueError: If train or val is below 1, imgsz below 32 or the seed negative, or if root holds something else.
     """
-    for name, value, least in (("train", train, 1), ("val", val, 1), ("imgsz", imgsz, 32), ("seed", seed, 0)):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+    check_counts(train, val, imgsz, seed)
     root = Path(root).resolve()
     clear(root)
     from ultralytics.utils.tqdm import TQDM
@@ -271,6 +269,17 @@ def write_dataset(
     path = root / "synthetic.yaml"
     path.write_text(yaml.safe_dump(data, sort_keys=False))
     return path
+
+
+def check_counts(train: int, val: int, imgsz: int, seed: int) -> None:
+    """Refuse numbers that make no data set, see :func:`write_dataset`.
+
+    Raises:
+        ValueError: If one is too small.
+    """
+    for name, value, least in (("train", train, 1), ("val", val, 1), ("imgsz", imgsz, 32), ("seed", seed, 0)):
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")
 
 
 def pair_seed(seed: int, split: str, i: int) -> int:

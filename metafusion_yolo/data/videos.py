@@ -42,7 +42,7 @@ class VideoFile:
         path: File, or address on the web.
 
     Raises:
-        FileNotFoundError: If there is no such file, or it is no video.
+        FileNotFoundError: If there is no such file, it is no video, or its name is not UTF-8.
         PermissionError: If it may not be read.
     """
 
@@ -55,6 +55,12 @@ class VideoFile:
                 Path(path).open("rb").close()
             except PermissionError as error:
                 raise PermissionError(f"no permission to read '{path}'; change its rights or copy it") from error
+            try:
+                path.encode()
+            except UnicodeEncodeError as error:  # OpenCV would bring the whole process down
+                raise FileNotFoundError(
+                    f"the name of '{path}' is not UTF-8, so it cannot be opened; rename it"
+                ) from error
         self.capture = cv2.VideoCapture(path)
         if not self.capture.isOpened():
             raise FileNotFoundError(f"'{path}' cannot be opened as a video; is it complete, and does a player play it?")

@@ -34,6 +34,17 @@ class PairONNXBackend(ONNXBackend):
 class PairTorchScriptBackend(TorchScriptBackend):
     """TorchScript with one input or two."""
 
+    def load_model(self, weight: str | Path) -> None:
+        """Load the file.
+
+        Raises:
+            ValueError: If it is no TorchScript file.
+        """
+        try:
+            super().load_model(weight)
+        except RuntimeError as error:
+            raise ValueError(f"'{weight}' is no TorchScript file, or a part of one; export the model again") from error
+
     def forward(self, im: torch.Tensor) -> Any:
         """Take the pair apart if the graph asks for it."""
         return self.model(im[:, :3], im[:, 3:]) if reads_two(self) else super().forward(im)
@@ -48,10 +59,16 @@ class PairOpenVINOBackend(OpenVINOBackend):
     ov_compiled_model: Any
 
     def load_model(self, weight: str | Path) -> None:
-        """Compile for FP32, unless the export is of lower precision; the host loads what has one input."""
+        """Compile for FP32, unless the export is of lower precision; the host loads what has one input.
+
+        Raises:
+            FileNotFoundError: If the folder holds no model.
+        """
         import openvino
 
-        file = Path(weight) if Path(weight).is_file() else next(Path(weight).glob("*.xml"))
+        file = Path(weight) if Path(weight).is_file() else next(Path(weight).glob("*.xml"), None)
+        if file is None:
+            raise FileNotFoundError(f"no .xml file in '{weight}'; export the model again")
         self.apply_metadata(self.read_metadata(file))
         exact = self.metadata.get("args", {}).get("quantize") in (None, 32)
         if reads_two(self):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,17 +13,21 @@ import cv2
 import torch
 import torch.distributed as dist
 from torch import nn
+from ultralytics.engine.exporter import export_formats
 from ultralytics.nn import tasks as host_tasks
 from ultralytics.nn.autobackend import AutoBackend
+from ultralytics.trackers.track import TRACKER_MAP
 from ultralytics.utils import LOGGER, RANK, SETTINGS, checks, env_bool
 from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo import config, criterion, schedule
+from metafusion_yolo.data.description import without_signs
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine._backends import BACKENDS, INPUT_KEY, pair_input
 from metafusion_yolo.nn import NUM_CHANNELS, attention, blocks, fusion, meta, rules, tasks, teaching
 from metafusion_yolo.nn.fusion import FusionNet
 from metafusion_yolo.nn.tasks import FusionDetectionModel
+from metafusion_yolo.resources import read_yaml
 
 # Two switches of the host, which are the other way round with us unless the user has set them in the environment:
 # checkpoints are loaded by `weights_only` and an allow-list, and no package is installed behind one's back.
@@ -88,6 +90,45 @@ def rig_of(backend: Any) -> Rig | None:
     return Rig.from_yaml(description, "the model") if description else None
 
 
+def check_export(path: str) -> None:
+    """Look whether there is an export to load.
+
+    Raises:
+        FileNotFoundError: If there is not.
+        TypeError: If it is a folder of something else.
+    """
+    if "://" in path:  # a model on a server
+        return
+    wanted = "give a checkpoint (.pt), an export (.onnx, ...) or a model YAML"
+    if not Path(path).exists():
+        raise FileNotFoundError(f"no model '{path}'; {wanted}")
+    suffixes = [suffix for suffix in export_formats()["Suffix"] if suffix]
+    if Path(path).is_dir() and not any(suffix in Path(path).name for suffix in suffixes):
+        raise TypeError(f"'{path}' is a folder, but not of an export; {wanted}")
+
+
+def check_tracker(tracker: str | None) -> None:
+    """Look whether a file describes a tracker.
+
+    Args:
+        tracker: A YAML, or the name of one of the host; None for the host's choice.
+
+    Raises:
+        FileNotFoundError: If it does not exist.
+        ValueError: If it describes none.
+    """
+    if tracker is None:
+        return
+    known = f"of {', '.join(sorted(TRACKER_MAP))}"
+    file = checks.check_file(tracker, hard=False)
+    if not file or not Path(str(file)).is_file():
+        raise FileNotFoundError(
+            f"no tracker '{tracker}'; give a YAML, or the name of one such as botsort.yaml, {known}"
+        )
+    if read_yaml(file).get("tracker_type") not in TRACKER_MAP:
+        raise ValueError(f"'{tracker}' describes no tracker; expected 'tracker_type:' with one {known}")
+
+
 def trackers_look(predictor: Any) -> bool:
     """Tell whether a predictor is tracking with anything that reads the image, not only the boxes."""
     if predictor.args.mode != "track" or not getattr(predictor, "trackers", None):
@@ -116,61 +157,6 @@ PACKAGES = {  # by module, where more than an underscore tells them apart: a gue
     "quark": "amd-quark",
     "rknn": "rknn-toolkit2",
 }
-
-
-class UnsafeCheckpointError(TypeError):
-    """A checkpoint that asks for more than the classes of a detector, and that may run code when it is loaded."""
-
-
-@contextmanager
-def refusals_named(weights: Any = "the checkpoint") -> Iterator[None]:
-    """Say what it is in a checkpoint that the host refuses to load.
-
-    Raises:
-        UnsafeCheckpointError: In the place of any error that such a refusal has caused.
-        TypeError: If it is a class of ours that is gone.
-    """
-    try:
-        yield
-    except (TypeError, FileNotFoundError) as error:
-        cause: BaseException | None = error
-        while cause and not isinstance(cause, pickle.UnpicklingError):
-            cause = cause.__cause__
-        name = re.search(r"GLOBAL (\S+)|class (\S+)|unsafe (.*?) blocked", str(cause or ""))
-        if not name:
-            raise
-        asked = next(filter(None, name.groups()))
-        if asked.startswith("metafusion_yolo."):
-            raise TypeError(
-                f"'{weights}' is of another version of metafusion_yolo, with {asked}; train again"
-            ) from error
-        raise UnsafeCheckpointError(
-            f"'{weights}' was not loaded: it asks for {asked}, which no checkpoint of a detector needs and which could "
-            f"run code; if you trust it, set ULTRALYTICS_SAFE_LOAD=0"
-        ) from error
-
-
-def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str, Any]]:
-    """Load a checkpoint of a fused detector.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        TypeError: If the file is no checkpoint, or one of another model.
-        UnsafeCheckpointError: If it could run code of its own.
-    """
-    if not Path(weights).is_file():
-        raise FileNotFoundError(f"no checkpoint '{weights}'; give the best.pt or last.pt of a training run")
-    with refusals_named(weights):
-        try:
-            model, checkpoint = host_tasks.load_checkpoint(weights)
-        except Exception as error:  # what is no pickle may look like any instruction of one
-            raise TypeError(f"'{weights}' is no checkpoint of metafusion_yolo ({one_line(error)})") from error
-    if not isinstance(model, FusionDetectionModel):
-        raise TypeError(
-            f"'{weights}' holds a stock {type(model).__name__}, which reads single images, not pairs; train a fused "
-            f"one from it: metafusion train model=metafusion-yolov8n.yaml pretrained={weights} data=..."
-        )
-    return model, checkpoint
 
 
 @contextmanager
@@ -220,25 +206,7 @@ def gather_list(items: list[Any]) -> list[Any]:
     return [item for part in gathered or [] for item in part]
 
 
-def data_error(error: BaseException, data: Any, advice: str = "") -> Exception:
-    """Return what the host says about a data set as a FileNotFoundError or ValueError of one line.
-
-    Args:
-        error: An error of the host, perhaps wrapped in another.
-        data: The data-set YAML.
-        advice: What to do, beside what the host says.
-    """
-    cause = error.__cause__ or error
-    kind = FileNotFoundError if isinstance(cause, FileNotFoundError) else ValueError
-    return kind(f"data set '{data}': {_plain(' '.join(str(cause).split()))}{advice and f'; {advice}'}")
-
-
 def one_line(error: BaseException) -> str:
     """Return the first line of an error of the host, without its signs and colours."""
     text = str(error).strip().splitlines() or [type(error).__name__]
-    return _plain(text[0])
-
-
-def _plain(text: str) -> str:
-    """Take emoji and colour codes out of a text, but no letters of any language."""
-    return re.sub(r" ?(\x1b\[[0-9;]*m|[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])", "", text).strip()
+    return without_signs(text[0])

@@ -38,16 +38,16 @@ class FusionMetrics(DetMetrics):
         return super().results_dict | (self.report.results_dict if self.report else {})
 
 
-def parse_metrics(names: str | Sequence[str]) -> tuple[str, ...]:
+def parse_metrics(names: str | Sequence[str] | None) -> tuple[str, ...]:
     """Return the fusion metrics that are asked for.
 
     Args:
-        names: Names with commas or as a list, "all" or "none".
+        names: Names with commas or as a list, "all" or "none"; None is none.
 
     Raises:
         ValueError: For an unknown one.
     """
-    if names in ("all", "none"):
+    if names is None or names in ("all", "none"):
         return tuple(METRICS) if names == "all" else ()
     names = [name.strip() for name in names.split(",")] if isinstance(names, str) else names
     for name in names:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from copy import copy
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from torch.onnx._constants import ONNX_TORCHSCRIPT_EXPORTER_MAX_OPSET
 from ultralytics.data.build import build_dataloader
-from ultralytics.data.utils import check_det_dataset
 from ultralytics.engine.exporter import Exporter, NMSModel, export_formats
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo import __version__
 from metafusion_yolo.config import nearest
 from metafusion_yolo.data.dataset import build_paired_dataset
+from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine._backends import INPUT_KEY
 from metafusion_yolo.engine._host import (
     input_description,
     missing_packages_named,
+    one_line,
     rig_of,
     warn_of_other_cameras,
 )
@@ -31,6 +34,9 @@ from metafusion_yolo.engine.deployment import (
     rename_onnx,
 )
 from metafusion_yolo.resources import find_data_yaml
+
+MIN_OPSET, MAX_OPSET = 9, ONNX_TORCHSCRIPT_EXPORTER_MAX_OPSET  # what the host and PyTorch accept
+TENSORFLOW = ("saved_model", "pb", "edgetpu")
 
 
 class FusionDetectionExporter(Exporter):
@@ -63,10 +69,16 @@ class FusionDetectionExporter(Exporter):
         """Export the model; how its cameras go together is put into the metadata.
 
         Raises:
-            ValueError: If the format cannot have two inputs or a fused image, or INT8 has no pairs to calibrate on.
+            TypeError: If the format is no name.
+            ValueError: If the host refuses format or opset, the format cannot have two inputs or a fused image, or INT8
+                has no pairs to calibrate on.
             ModuleNotFoundError: If its package is not installed.
         """
+        if not isinstance(self.args.format, str):
+            raise TypeError(f"'format={self.args.format}' must be a name, such as onnx")
         form = self.args.format.lower()
+        if self.args.opset is not None and not MIN_OPSET <= self.args.opset <= MAX_OPSET:
+            raise ValueError(f"'opset={self.args.opset}' is unknown; give one from {MIN_OPSET} to {MAX_OPSET}")
         if self.inputs == "two" and form not in TWO_INPUT_FORMATS:
             raise ValueError(f"inputs=two is for {', '.join(TWO_INPUT_FORMATS)}; export '{form}' with inputs=one")
         if self.fused and form == "coreml" and self.args.nms:
@@ -77,7 +89,12 @@ class FusionDetectionExporter(Exporter):
         self._input = input_description(rig_of(model) or Rig())
         self._input |= {"inputs": INPUTS[self.inputs], "outputs": outputs_of(self.fused, self.fusion_weights)}
         with missing_packages_named():
-            return super().__call__(model)
+            if form in TENSORFLOW:
+                import_module("tensorflow")  # before the ONNX file that it is made from
+            try:
+                return super().__call__(model)
+            except AssertionError as error:  # the host's way to refuse, such as TensorRT without a GPU
+                raise ValueError(f"format={form} cannot be exported: {one_line(error)}") from error
 
     def _calibration_data(self, model: Any) -> str:
         """Return the data set to calibrate on, that of the training if none is given; the host would take COCO."""
@@ -130,7 +147,7 @@ class FusionDetectionExporter(Exporter):
     def get_int8_calibration_dataloader(self, prefix: str = "") -> Any:
         """Calibrate on pairs, normalised and registered; the host would read the visible images alone."""
         split, file = self.args.split or "val", find_data_yaml(self.args.data)
-        data = check_det_dataset(file, split=split)
+        data = describe(file, split)
         warn_of_other_cameras(rig_of(self.model), Rig.from_yaml(data, file), file)
         args = copy(self.args)
         args.imgsz, args.rect = max(self.imgsz), False

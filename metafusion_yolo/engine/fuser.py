@@ -22,6 +22,7 @@ from metafusion_yolo.data.loaders import load_pairs
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import BY_RULE, PairedSource, tensor_pairs
 from metafusion_yolo.data.sync import Sync
+from metafusion_yolo.engine.arguments import check_arguments
 from metafusion_yolo.engine.journal import Journal
 from metafusion_yolo.engine.results import compose_fused
 from metafusion_yolo.engine.writers import Names, PictureFolder, written_rate
@@ -79,6 +80,7 @@ def fuse_images(
     method = SHORT.get(method, method)
     if method not in METHODS:
         raise ValueError(f"unknown fusion method '{method}', {nearest(method, METHODS)}")
+    check_arguments("predict", kwargs)
     args = get_cfg(overrides={"task": "detect", "mode": "predict", "name": "fuse", **kwargs})
     args.exist_ok = args.exist_ok or resume
     fuse = partial(fuse_pair, rule=method) if method != "learned" else LearnedFusion(net, args.imgsz, args.device)

@@ -28,6 +28,7 @@ from metafusion_yolo.engine._host import (
     trackers_look,
     warn_of_other_cameras,
 )
+from metafusion_yolo.engine.arguments import check_classes
 from metafusion_yolo.engine.journal import Journal
 from metafusion_yolo.engine.outputs import OutputOptions, Outputs
 from metafusion_yolo.engine.results import FusionResults, pack_fusion, showing_fused
@@ -69,6 +70,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         """Listen to the front-end, whose output would otherwise stay inside the model."""
         with missing_packages_named():
             super().setup_model(model, verbose)
+        check_classes(self.args.classes, self.model.names)
         self._fusion: Any = None
         self._trained_with = rig_of(self.model)
         self._extra = extra_outputs(self.model)

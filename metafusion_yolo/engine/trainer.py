@@ -9,23 +9,24 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import nn
-from ultralytics.nn.tasks import load_checkpoint
 from ultralytics.utils import LOGGER, RANK, colorstr
 from ultralytics.utils.plotting import plot_images
 from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo.config import Augment
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
+from metafusion_yolo.data.description import check_description, data_error
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine._backends import INPUT_KEY
-from metafusion_yolo.engine._host import data_error, input_description, log_pictures
+from metafusion_yolo.engine._host import input_description, log_pictures
+from metafusion_yolo.engine.arguments import check_classes
+from metafusion_yolo.engine.checkpoints import find_checkpoint, load_checkpoint
 from metafusion_yolo.engine.pictures import PAIRS, FilmStrip, plot_losses, plot_weights
 from metafusion_yolo.engine.resumable import ResumableTrainer
 from metafusion_yolo.engine.validator import FusionDetectionValidator
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.nn.tasks import FusionDetectionModel
-from metafusion_yolo.resources import find_data_yaml
 from metafusion_yolo.schedule import PARTS, Phase
 
 
@@ -54,12 +55,13 @@ class FusionDetectionTrainer(ResumableTrainer):
     def get_dataset(self) -> dict[str, Any]:
         """Find data-set YAMLs of the package too, read their cameras, and say in one line what is wrong."""
         if self.args.data:
-            self.args.data = find_data_yaml(self.args.data)
+            self.args.data = check_description(self.args.data)
         try:
             data = super().get_dataset()
         except RuntimeError as error:
             raise data_error(error, self.args.data, "if it has moved, give data=" * self.resume) from error
         data["channels"] = NUM_CHANNELS
+        check_classes(self.args.classes, data["names"])
         self._rig = Rig.from_yaml(data, self.args.data)
         return data
 
@@ -207,7 +209,7 @@ def check_teacher(checkpoint: str) -> None:
     Raises:
         ValueError: If the checkpoint is not of a model that reads four channels.
     """
-    channels = load_checkpoint(checkpoint)[0].yaml.get("channels", 3)
+    channels = getattr(load_checkpoint(find_checkpoint(checkpoint))[0], "yaml", {}).get("channels", 3)
     if channels != NUM_CHANNELS:
         raise ValueError(
             f"distill_model: '{checkpoint}' reads images of {channels} channels, not pairs; give the checkpoint of a "

@@ -40,12 +40,14 @@ def write_repository(export: str | Path, root: str | Path) -> Path:
     return folder
 
 
-def check_servable(form: Any) -> None:
-    """Refuse an export format that Triton has no backend for, before anything is exported.
+def check_servable(form: Any, root: str | Path) -> None:
+    """Refuse an export format that Triton has no backend for, or a file for a repository, before anything is exported.
 
     Raises:
-        ValueError: If it has none.
+        ValueError: If it is one.
     """
+    if Path(root).is_file():
+        raise ValueError(f"triton={root} is a file; name the folder of the model repository")
     if form not in ("onnx", "openvino"):
         raise ValueError(f"triton= serves format=onnx and format=openvino, not '{form}'")
 

@@ -13,15 +13,16 @@ from ultralytics.utils import LOGGER
 
 from metafusion_yolo.config import nearest
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
+from metafusion_yolo.data.description import check_description, data_error
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine._host import (
-    data_error,
     front_end,
     gather_list,
     missing_packages_named,
     rig_of,
     warn_of_other_cameras,
 )
+from metafusion_yolo.engine.arguments import check_classes
 from metafusion_yolo.engine.evaluator import (
     QUICK,
     FusionMetrics,
@@ -38,7 +39,6 @@ from metafusion_yolo.evaluation.records import PairRecord
 from metafusion_yolo.evaluation.report import Report
 from metafusion_yolo.evaluation.robustness import AS_IS, disturbances
 from metafusion_yolo.nn import NUM_CHANNELS
-from metafusion_yolo.resources import find_data_yaml
 
 MODALITIES = ("both", "visible", "infrared")
 
@@ -58,7 +58,7 @@ class FusionDetectionValidator(DetectionValidator):
         **kwargs: As for the host's validator.
 
     Raises:
-        ValueError: For unknown modalities or metrics, or curves with a camera switched off.
+        ValueError: For unknown modalities or metrics, curves with a camera switched off, or no such grey.
     """
 
     metrics: FusionMetrics
@@ -79,13 +79,15 @@ class FusionDetectionValidator(DetectionValidator):
         if modalities not in MODALITIES:
             raise ValueError(f"unknown modalities '{modalities}', {nearest(modalities, MODALITIES)}")
         self.off = {"visible": "infrared", "infrared": "visible"}.get(modalities, "")
+        if not 0 <= night_below <= 255:
+            raise ValueError(f"night_below={night_below} must be a mean grey, 0 to 255")
         if curves and self.off:
             raise ValueError(f"curves switch each camera off themselves; leave out modalities={modalities}")
         self.quality, self.curves, self.night_below = parse_metrics(metrics), curves, night_below
         super().__init__(*args, **kwargs)
         self.metrics = FusionMetrics()
         if self.args.data:
-            self.args.data = find_data_yaml(self.args.data)
+            self.args.data = check_description(self.args.data)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Say in one line what is wrong with the data set."""
@@ -111,6 +113,7 @@ class FusionDetectionValidator(DetectionValidator):
     def init_metrics(self, model: torch.nn.Module) -> None:
         """Listen to the front-end, and compare the cameras with those that the model was trained with."""
         super().init_metrics(model)
+        check_classes(self.args.classes, self.data["names"])
         warn_of_other_cameras(rig_of(model), Rig.from_yaml(self.data), self.args.data)
         self.metrics.report = None
         self._records: list[PairRecord] = []

@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Container
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -50,6 +51,8 @@ class Names:
 
 def write_picture(file: Path, picture: np.ndarray) -> None:
     """Write a picture (H, W, 3) uint8, B, G, R, whole or not at all.
+
+    Not by `cv2.imwrite`, which brings the process down at a name that is not UTF-8.
 
     Raises:
         OSError: If it cannot be written.

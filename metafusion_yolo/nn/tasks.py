@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor, nn
 from torch.func import functional_call
 from ultralytics.nn.tasks import DetectionModel, yaml_model_load
@@ -24,7 +23,7 @@ from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
 from metafusion_yolo.nn.rules import PixelRule
 from metafusion_yolo.nn.teaching import MetaTeacher, frozen_copy, look_ahead_loss, rows
-from metafusion_yolo.resources import find_model_yaml, split_scale
+from metafusion_yolo.resources import find_model_yaml, read_yaml, split_scale
 
 HOST_KEYS = ("activation", "end2end", "reg_max")  # that a host YAML may leave out
 
@@ -44,15 +43,21 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
         TypeError: If a value of the `fusion:` section is of the wrong type.
     """
     path = find_model_yaml(name)
-    own = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(own, dict) or not isinstance(own.get("detector"), str):
+    own = read_yaml(path)
+    if not isinstance(own.get("detector"), str):
         raise ValueError(
             f"model YAML '{path}' has no 'detector:'; expected the name of an Ultralytics detection YAML, "
             f"such as 'detector: yolov8.yaml'"
         )
     FusionConfig.from_dict(own.get("fusion"))
-    model = yaml_model_load(own["detector"])
-    if "Detect" not in model["head"][-1][2]:
+    try:
+        model = yaml_model_load(own["detector"])
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"'detector: {own['detector']}' of '{path}' does not exist; give a detection YAML of Ultralytics, such as "
+            f"yolov8.yaml"
+        ) from error
+    if "head" not in model or "Detect" not in model["head"][-1][2]:
         raise ValueError(
             f"'detector: {own['detector']}' of '{path}' is no detection model; give one such as yolov8.yaml"
         )
@@ -60,8 +65,15 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
     for key in own:
         if key not in known:
             raise ValueError(f"unknown key '{key}' in '{path}', {nearest(key, known)}")
-    scale = split_scale(Path(name).name)[1] or model["scale"] or "n"
-    return {**model, "scale": scale, **own, "yaml_file": Path(name).name}
+    scale = own.get("scale") or split_scale(Path(name).name)[1] or model["scale"] or "n"
+    if scale not in model.get("scales", {scale: ()}):
+        raise ValueError(f"'scale: {scale}' in '{path}' is unknown, {nearest(scale, model['scales'])}")
+    if type(own.get("nc", 1)) is not int or own.get("nc", 1) < 1:
+        raise ValueError(f"'nc: {own['nc']}' in '{path}' must be a number of classes, 1 or more")
+    for key in ("backbone", "head"):
+        if not own.get(key, model[key]):
+            raise ValueError(f"'{key}:' in '{path}' is empty; give its layers, or leave it out")
+    return {**model, **own, "scale": scale, "yaml_file": Path(name).name}
 
 
 class FusionDetectionModel(DetectionModel):

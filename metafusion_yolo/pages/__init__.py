@@ -34,7 +34,8 @@ def write_html(template: Path, file: str | Path, **values: Any) -> Path:
     environment.filters["sum_values"] = lambda counts: sum(counts.values())
     path = Path(file)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(environment.get_template(template.name).render(**values), encoding="utf-8")
+    html = environment.get_template(template.name).render(**values)
+    path.write_text(html, encoding="utf-8", errors="backslashreplace")  # names of files may be in another encoding
     return path
 
 

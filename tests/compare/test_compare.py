@@ -43,7 +43,7 @@ def test_every_row_is_trained_once_and_reported(pair_folder, tmp_path, capfd) ->
         ("data={yaml} epochs=0", "epochs must be a whole number >= 1, not 0"),
         ("data={yaml} folds=1", "folds=1 leaves nothing to train with"),
         ("data={yaml} pretrained=nowhere.pt", "no checkpoint 'nowhere.pt'"),
-        ("data=nowhere.yaml", "no data-set YAML 'nowhere.yaml'"),
+        ("data=nowhere.yaml", "data set 'nowhere.yaml': the file does not exist"),
         ("data={yaml} model=metafusion-yolov9n.yaml", "no model YAML 'metafusion-yolov9n.yaml'"),
     ],
 )

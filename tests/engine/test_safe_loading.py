@@ -15,7 +15,8 @@ from ultralytics.utils import checks
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.cli import main
-from metafusion_yolo.engine._host import UnsafeCheckpointError, missing_packages_named
+from metafusion_yolo.engine._host import missing_packages_named
+from metafusion_yolo.engine.checkpoints import UnsafeCheckpointError
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 
 from .conftest import TRAIN_ARGS

@@ -54,11 +54,11 @@ def run_check(
     """
     if report and Path(report).is_dir():
         raise ValueError(f"report={report} is a folder; name a file in it, such as {Path(report) / 'report.html'}")
-    if report:
-        Path(report).parent.mkdir(parents=True, exist_ok=True)  # fails before the work if it must
-    result = check_dataset(data)
-    file = report or increment_path(Path(project).absolute() / name, exist_ok=exist_ok) / "report.html"
-    return result, write_page(result, file)
+    read_source(data)  # what is wrong with it leaves no folder behind
+    if not report:
+        report = increment_path(Path(project).absolute() / name, exist_ok=exist_ok) / "report.html"
+    Path(report).parent.mkdir(parents=True, exist_ok=True)  # fails before the work if it must
+    return (result := check_dataset(data)), write_page(result, report)
 
 
 def check_dataset(data: str | Path) -> Report:
@@ -72,7 +72,7 @@ def check_dataset(data: str | Path) -> Report:
 
     Raises:
         FileNotFoundError: If the YAML or a folder of it does not exist, or holds no image.
-        ValueError: If the YAML is incomplete or wrong; the host raises a SyntaxError or TypeError for some of that.
+        ValueError: If the YAML is incomplete or wrong.
     """
     started = time.monotonic()
     source = read_source(data)

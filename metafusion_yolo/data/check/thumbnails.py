@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from ultralytics.utils import patches
 
 from metafusion_yolo.data.check.findings import Case
 from metafusion_yolo.data.pairs import PairError
@@ -53,7 +54,7 @@ def _infrared(file: str, reader: PairReader) -> np.ndarray | None:
     """Return an (H, W, 3) image, None if it cannot be read; colours as they are in the file, for they are the fault."""
     try:
         counts = read_counts(file)
-        colours = cv2.imread(file, cv2.IMREAD_UNCHANGED) if counts.dtype == np.uint8 else None
+        colours = patches.imread(file, cv2.IMREAD_UNCHANGED) if counts.dtype == np.uint8 else None
         if colours is not None and colours.ndim == 3:
             return cv2.cvtColor(colours[..., :3], cv2.COLOR_BGR2RGB)
         return cv2.cvtColor(reader.rig.thermal.to_uint8(counts, reader.limits_of(file)), cv2.COLOR_GRAY2RGB)

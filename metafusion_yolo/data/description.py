@@ -1,0 +1,95 @@
+"""Data-set YAMLs, read as the host reads them, with what is wrong with them said in one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ultralytics.data.utils import check_det_dataset
+
+from metafusion_yolo.resources import find_data_yaml, read_yaml
+
+REFUSALS = (SyntaxError, TypeError, ValueError, KeyError, AssertionError, OSError)  # of the host
+SPLITS = ("train", "val", "validation", "test")
+
+
+def check_description(data: str | Path) -> str:
+    """Return the path of a data-set YAML, looked at for what the host would answer in riddles.
+
+    Args:
+        data: A YAML, or the name of one of the package; a URL, a folder or an archive is left to the host.
+
+    Raises:
+        FileNotFoundError: If it does not exist; the host would look for it in its own folders.
+        TypeError: If it is no path.
+        ValueError: If it is no YAML of keys and values, or a value is of the wrong kind.
+    """
+    if not isinstance(data, (str, Path)):
+        raise TypeError(f"data={data!r} must be the path of a data-set YAML")
+    file = find_data_yaml(data)
+    if "://" in file:
+        return file
+    if not Path(file).exists():
+        raise FileNotFoundError(f"data set '{data}': the file does not exist; give the path of a data-set YAML")
+    if Path(file).is_dir() and not [*Path(file).glob("*.y*ml")]:
+        raise ValueError(f"data set '{data}': a folder without a YAML; give the data-set YAML, or see fusion_only=True")
+    if Path(file).suffix.lower() not in (".yaml", ".yml") or Path(file).is_dir():
+        return file
+    try:
+        content = read_yaml(file)
+    except ValueError as error:
+        raise ValueError(f"data set '{data}': {error}") from error
+    for split in SPLITS:
+        entries = content.get(split)
+        if isinstance(entries, list) and not (entries and all(isinstance(entry, str) for entry in entries)):
+            raise ValueError(f"data set '{data}': '{split}:' must be a folder or list file, or several of them")
+    names = content.get("names")
+    if names in ([], {}) or (isinstance(names, Mapping) and {*names} != {*range(len(names))}):
+        raise ValueError(f"data set '{data}': 'names:' must name every class from 0 on, as a list or by number")
+    if isinstance(content.get("nc"), int) and content["nc"] < 1:
+        raise ValueError(f"data set '{data}': 'nc:' must be 1 or more, not {content['nc']}")
+    return file
+
+
+def describe(data: str | Path, split: str = "") -> dict[str, Any]:
+    """Return the host's dictionary of a data set; nothing is downloaded.
+
+    Args:
+        data: As for :func:`check_description`.
+        split: A split that must be there, beside `train` and `val`.
+
+    Raises:
+        FileNotFoundError: If the YAML or a folder of it does not exist.
+        ValueError: If something in it is missing or wrong.
+    """
+    file = check_description(data)
+    try:
+        description: dict[str, Any] = check_det_dataset(file, autodownload=False, split=split)
+    except REFUSALS as error:
+        raise data_error(error, data) from error
+    return description
+
+
+def data_error(error: BaseException, data: Any, advice: str = "") -> Exception:
+    """Return what the host says about a data set as a FileNotFoundError or ValueError of one line.
+
+    Args:
+        error: An error of the host, perhaps wrapped in another.
+        data: The data-set YAML.
+        advice: What to do, beside what the host says.
+    """
+    cause = error.__cause__ or error
+    text = str(cause.args[0]) if isinstance(cause, KeyError) else str(cause)  # which puts its text in quotes
+    text = " ".join(without_signs(text).replace(f"Dataset '{data}' ", "").split())
+    text, hint, _ = text.partition(" Note dataset download directory")  # where there is nothing to download
+    remedy = "; correct 'path:' or the split in it" if hint else ""
+    remedy = "; add it there, or name another split" if text.endswith(":' images not found") else remedy
+    kind = FileNotFoundError if isinstance(cause, FileNotFoundError) else ValueError
+    return kind(f"data set '{data}': {text}{remedy}{advice and f'; {advice}'}")
+
+
+def without_signs(text: str) -> str:
+    """Take emoji and colour codes out of a text of the host, but no letters of any language."""
+    return re.sub(r" ?(\x1b\[[0-9;]*m|[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])", "", text).strip()

@@ -1,0 +1,84 @@
+"""Values of the host's arguments that it takes as they come, and then trips over or passes over in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from ultralytics.utils.torch_utils import select_device
+
+LEAST = {"workers": 0, "time": 0, "warmup_epochs": 0, "close_mosaic": 0}
+CACHES = (True, False, "ram", "disk")
+ELSEWHERE = ("tpu", "intel", "vulkan")  # where exports run, but nothing of PyTorch
+
+
+def check_arguments(mode: str, args: Mapping[str, Any], native: bool = True) -> None:
+    """Refuse wrong values before any work.
+
+    Args:
+        mode: "train", "val", "predict", "track", "export", ...
+        args: The host's arguments that were given.
+        native: Whether it is PyTorch that will run, not an export.
+
+    Raises:
+        ValueError: For a value out of its range, or a device that is not here.
+        TypeError: For a value of a wrong type.
+    """
+    given = {key: value for key, value in args.items() if value is not None}
+    for key, least in LEAST.items():
+        if given.get(key, least) < least:
+            raise ValueError(f"'{key}={given[key]}' must be {least} or more")
+    for side in _several(given.get("imgsz", 1)):
+        if isinstance(side, (int, float)) and side < 1:
+            raise ValueError(f"'imgsz={given['imgsz']}' must be 1 pixel or more; the host makes it a multiple of 32")
+    batch, automatic = given.get("batch", 1), mode == "train"
+    if not (isinstance(batch, (int, float)) and batch >= 1 and batch == int(batch)):
+        share = automatic and (batch == -1 or (isinstance(batch, float) and 0 < batch < 1))
+        if not share:
+            hint = ", or -1 or a share of the GPU's memory such as 0.7" if automatic else ""
+            raise ValueError(f"'batch={batch}' must be a whole number of pairs, 1 or more{hint}")
+    for key in ("classes", "freeze"):
+        for number in _several(given.get(key, [])):
+            if type(number) is not int or number < 0:
+                what = "class numbers, such as 0 or [0, 2]" if key == "classes" else "a number of layers, or a list"
+                raise TypeError(f"'{key}={given[key]}' must be {what}")
+    if given.get("cache", False) not in CACHES:
+        raise ValueError(f"'cache={given['cache']}' must be True, False, ram or disk")
+    check_device(given.get("device", ""), native)
+
+
+def check_classes(classes: Any, names: Mapping[int, str]) -> None:
+    """Refuse the number of a class that there is not, of which nothing would ever be found.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    for number in _several([] if classes is None else classes):
+        if number not in names:
+            raise ValueError(f"'classes={classes}': there is no class {number}, only 0 to {len(names) - 1}")
+
+
+def check_device(device: Any, native: bool = True) -> None:
+    """Refuse a device that is not here, in fewer words than the host.
+
+    Args:
+        device: As for the host.
+        native: Whether it is PyTorch that will run on it, not an export.
+
+    Raises:
+        ValueError: If it is not here.
+    """
+    try:
+        found = select_device(device, verbose=False)
+    except ValueError as error:
+        count = torch.cuda.device_count()
+        here = f"PyTorch sees {count} GPUs" if count else "PyTorch sees no GPU"
+        raise ValueError(f"'device={device}' is not here: {here}; give another one, or device=cpu") from error
+    if native and str(found).startswith(ELSEWHERE):
+        raise ValueError(f"'device={device}' is for exports; give device=cpu, or the number of a GPU")
+
+
+def _several(value: Any) -> Iterable[Any]:
+    """Return a value as what can be gone through."""
+    return value if isinstance(value, (list, tuple)) else [value]

@@ -1,0 +1,145 @@
+"""Checkpoints: found, or downloaded, loaded with nothing run that they ask for, and refused in one line."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from ultralytics.nn import tasks as host_tasks
+from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
+
+from metafusion_yolo.engine._host import one_line
+from metafusion_yolo.nn.tasks import FusionDetectionModel
+
+ADVICE = re.compile(
+    r"^ERROR \S+ (is not a loadable checkpoint — )?|,? ?(Use an official|This is an internal) .*"
+)  # the host's
+
+
+class UnsafeCheckpointError(TypeError):
+    """A checkpoint that asks for more than the classes of a detector, and that may run code when it is loaded."""
+
+
+@contextmanager
+def refusals_named(weights: Any = "the checkpoint") -> Iterator[None]:
+    """Say what it is in a checkpoint that the host refuses to load.
+
+    Raises:
+        UnsafeCheckpointError: In the place of any error that such a refusal has caused.
+        TypeError: If it is a class of ours that is gone.
+    """
+    try:
+        yield
+    except (TypeError, FileNotFoundError) as error:
+        cause: BaseException | None = error
+        while cause and not isinstance(cause, pickle.UnpicklingError):
+            cause = cause.__cause__
+        name = re.search(r"GLOBAL (\S+)|class (\S+)|unsafe (.*?) blocked", str(cause or ""))
+        if not name:
+            raise
+        asked = next(filter(None, name.groups()))
+        if asked.startswith("metafusion_yolo."):
+            raise TypeError(
+                f"'{weights}' is of another version of metafusion_yolo, with {asked}; use that version, or train again"
+            ) from error
+        raise UnsafeCheckpointError(
+            f"'{weights}' was not loaded: it asks for {asked}, which no checkpoint of a detector needs and which could "
+            f"run code; if you trust it, set ULTRALYTICS_SAFE_LOAD=0"
+        ) from error
+
+
+def find_checkpoint(name: str | Path) -> str:
+    """Return the path of a checkpoint to start from; one of the host's own, or of a URL, is downloaded.
+
+    Raises:
+        FileNotFoundError: If there is no such file, and none to be had.
+    """
+    file = str(name)
+    if not Path(file).is_file() and (file in GITHUB_ASSETS_NAMES or "://" in file):
+        try:
+            file = attempt_download_asset(file)
+        except (OSError, RuntimeError) as error:
+            raise FileNotFoundError(
+                f"no checkpoint '{name}' here, and it cannot be downloaded; put the file here, or give the path of one"
+            ) from error
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"no checkpoint '{name}'; give the path of one, such as yolov8n.pt, or leave it out")
+    return file
+
+
+def load_checkpoint(weights: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Load a checkpoint of a stock or a fused detector.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        TypeError: If the file is no checkpoint.
+        UnsafeCheckpointError: If it could run code of its own.
+    """
+    with refusals_named(weights):
+        try:
+            model, checkpoint = host_tasks.load_checkpoint(weights)
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # what is no pickle may look like any instruction of one
+            reason = ADVICE.sub("", one_line(error)).rstrip(".")
+            raise TypeError(
+                f"'{weights}' is no checkpoint of metafusion_yolo or Ultralytics ({reason}); give another file"
+            ) from error
+    return model, checkpoint
+
+
+def check_start(weights: str | Path) -> str:
+    """Return the path of a checkpoint to start from, once it has been seen to be one.
+
+    The host loads it too, but after all the data has been looked at, and with other words for what is wrong.
+
+    Raises:
+        FileNotFoundError: As :func:`find_checkpoint`.
+        TypeError: As :func:`load_checkpoint`.
+    """
+    file = find_checkpoint(weights)
+    load_checkpoint(file)
+    return file
+
+
+def check_unfinished(run: str | Path, checkpoint: dict[str, Any] | None = None) -> None:
+    """Refuse to resume what has nothing left to do; the host would start anew.
+
+    Args:
+        run: The checkpoint to resume.
+        checkpoint: Its content, if it is loaded.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        TypeError: If it is no checkpoint.
+        ValueError: If its training has come to its end.
+    """
+    content = load_checkpoint(find_checkpoint(run))[1] if checkpoint is None else checkpoint
+    if content.get("epoch", -1) < 0:
+        raise ValueError(f"'{run}' is of no run that was cut off; give the last.pt of one")
+
+
+def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str, Any]]:
+    """Load a checkpoint of a fused detector.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        TypeError: If the file is no checkpoint, or one of another model.
+        UnsafeCheckpointError: If it could run code of its own.
+    """
+    way = f"metafusion train model=metafusion-yolov8n.yaml pretrained={weights} data=..."
+    if not Path(weights).is_file():
+        stock = f"; to train from a stock detector: {way}" if weights in GITHUB_ASSETS_NAMES else ""
+        raise FileNotFoundError(f"no checkpoint '{weights}'; give the best.pt or last.pt of a training run{stock}")
+    model, checkpoint = load_checkpoint(weights)
+    if not isinstance(model, FusionDetectionModel):
+        raise TypeError(
+            f"'{weights}' holds a stock {type(model).__name__}, which reads single images, not pairs; train a fused "
+            f"one from it: {way}"
+        )
+    return model, checkpoint

@@ -1,0 +1,295 @@
+"""Arguments of a wrong type, out of their range, or at odds with one another; devices that are not there."""
+
+from __future__ import annotations
+
+from tests.faults.catalogue import Area, Fault
+from tests.faults.plants import described, written
+
+TRAIN = "train data=data.yaml"
+VAL = "val model=best.pt data=data.yaml"
+PREDICT = "predict model=best.pt source=images/train"
+TRACK = "track model=best.pt source=images/train"
+EXPORT = "export model=best.pt"
+BENCHMARK = "benchmark model=best.pt"
+COMPARE = "compare data=data.yaml"
+
+AREA = Area(
+    "Arguments and devices",
+    "`metafusion MODE help` lists the arguments of a mode.",
+    [
+        Fault("unknown mode", "trian data=data.yaml", "unknown mode 'trian', did you mean 'train'?", process=True),
+        Fault("unknown argument", f"{TRAIN} epoch=3", "unknown argument 'epoch' for 'train', did you mean 'epochs'?"),
+        Fault("argument without a value", f"{TRAIN} epochs=", "'epochs=' is incomplete, expected key=value"),
+        Fault("argument given twice", f"{TRAIN} data=other.yaml", "argument 'data' is given twice"),
+        Fault("argument missing", "train", "missing argument 'data' for 'train', expected data=..."),
+        Fault(
+            "bracket that is not closed", f"{PREDICT} classes=[0", "'classes=[0' has an unmatched '[' or ']' bracket."
+        ),
+        Fault(
+            "number that is none",
+            f"{TRAIN} epochs=many",
+            "'epochs=many' is of invalid type str. 'epochs' must be an int (i.e. 'epochs=8')",
+        ),
+        Fault("no epochs", f"{TRAIN} epochs=0", "'epochs=0' is an invalid value. 'epochs' must be >= 1."),
+        Fault(
+            "learning rate that is negative",
+            f"{TRAIN} lr0=-1",
+            "'lr0=-1' is an invalid value. Valid 'lr0' values are between 0.0 and 1.0.",
+        ),
+        Fault(
+            "batch of zero, training",
+            f"{TRAIN} batch=0",
+            "'batch=0' must be a whole number of pairs, 1 or more, or -1 or a share of the GPU's memory such as 0.7",
+        ),
+        Fault("batch of zero, validation", f"{VAL} batch=0", "'batch=0' must be a whole number of pairs, 1 or more"),
+        Fault(
+            "batch of zero, prediction", f"{PREDICT} batch=0", "'batch=0' must be a whole number of pairs, 1 or more"
+        ),
+        Fault("batch of zero, export", f"{EXPORT} batch=0", "'batch=0' must be a whole number of pairs, 1 or more"),
+        Fault(
+            "image size of zero",
+            f"{PREDICT} imgsz=0",
+            "'imgsz=0' must be 1 pixel or more; the host makes it a multiple of 32",
+        ),
+        Fault(
+            "image size that is a word",
+            f"{TRAIN} imgsz=large",
+            "'imgsz=large' is not a valid image size. Valid imgsz values are int i.e. 'imgsz=640' or "
+            "list i.e. 'imgsz=[640,640]'",
+        ),
+        Fault(
+            "image size that is no multiple of 32",
+            f"{PREDICT} imgsz=33",
+            "WARNING imgsz=[33] must be multiple of max stride 32, updating to [64]",
+            code=0,
+        ),
+        Fault(
+            "score above 1",
+            f"{PREDICT} conf=2",
+            "'conf=2' is an invalid value. Valid 'conf' values are between 0.0 and 1.0.",
+        ),
+        Fault(
+            "classes by their names",
+            f"{PREDICT} classes=person",
+            "'classes=person' must be class numbers, such as 0 or [0, 2]",
+        ),
+        Fault(
+            "class that the model does not know",
+            f"{PREDICT} classes=9",
+            "'classes=9': there is no class 9, only 0 to 1",
+        ),
+        Fault(
+            "class that the data set does not know",
+            f"{TRAIN} classes=9",
+            "'classes=9': there is no class 9, only 0 to 1",
+        ),
+        Fault(
+            "layers to freeze that are a word",
+            f"{TRAIN} freeze=backbone",
+            "'freeze=backbone' must be a number of layers, or a list",
+        ),
+        Fault("cache that is a word", f"{TRAIN} cache=maybe", "'cache=maybe' must be True, False, ram or disk"),
+        Fault(
+            "optimizer that does not exist",
+            f"{TRAIN} optimizer=Adan",
+            "Optimizer 'Adan' not found in list of available optimizers {…}. Request support for "
+            "additional optimizers at https://github.com/ultralytics/ultralytics.",
+            leaves=["labels/*.cache"],
+        ),
+        Fault("hours below zero", f"{TRAIN} time=-1", "'time=-1' must be 0 or more"),
+        Fault("other task", f"{TRAIN} task=segment", "argument 'task' can only be 'detect' here, or be left out"),
+        Fault("configuration that does not exist", f"{TRAIN} cfg=nowhere.yaml", "'nowhere.yaml' does not exist"),
+        Fault(
+            "GPU that is not there, training",
+            f"{TRAIN} device=7",
+            "'device=7' is not here: PyTorch sees …; give another one, or device=cpu",
+        ),
+        Fault(
+            "GPU that is not there, validation",
+            f"{VAL} device=7",
+            "'device=7' is not here: PyTorch sees …; give another one, or device=cpu",
+        ),
+        Fault(
+            "GPU that is not there, prediction",
+            f"{PREDICT} device=7",
+            "'device=7' is not here: PyTorch sees …; give another one, or device=cpu",
+        ),
+        Fault(
+            "GPU that is not there, fusion",
+            "fuse model=best.pt source=images/train device=7",
+            "'device=7' is not here: PyTorch sees …; give another one, or device=cpu",
+        ),
+        Fault(
+            "GPU that is not there, export",
+            f"{EXPORT} device=7",
+            "'device=7' is not here: PyTorch sees …; give another one, or device=cpu",
+        ),
+        Fault(
+            "GPU that is not there, benchmark",
+            f"{BENCHMARK} format=pt device=7",
+            "'device=7' is not here: PyTorch sees …; give another one, or device=cpu",
+        ),
+        Fault(
+            "GPU that is not there, comparison",
+            f"{COMPARE} device=7",
+            "'device=7' is not here: PyTorch sees …; give another one, or device=cpu",
+        ),
+        Fault(
+            "device that is a word",
+            f"{PREDICT} device=banana",
+            "'device=banana' is not here: PyTorch sees …; give another one, or device=cpu",
+        ),
+        Fault(
+            "device of exports only",
+            f"{PREDICT} device=tpu",
+            "'device=tpu' is for exports; give device=cpu, or the number of a GPU",
+        ),
+        Fault(
+            "view that does not exist",
+            f"{PREDICT} view=both",
+            "'view=both' is invalid, known: fused, infrared, panel, visible, weights",
+        ),
+        Fault(
+            "slices of 5 pixels",
+            f"{PREDICT} slice=5",
+            "slice=5 is invalid, expected a side of at least 32 pixels, or 0 for no slices",
+        ),
+        Fault(
+            "slices that are nothing but overlap",
+            f"{PREDICT} slice=64 overlap=1",
+            "overlap=1 is invalid, expected a share of the slice from 0 to below 1",
+        ),
+        Fault("tolerance below zero", f"{PREDICT} sync_tolerance=-5", "sync_tolerance=-5 must be a number of ms >= 0"),
+        Fault(
+            "tracker that does not exist",
+            f"{TRACK} tracker=nowhere.yaml",
+            "no tracker 'nowhere.yaml'; give a YAML, or the name of one such as botsort.yaml, of "
+            "botsort, bytetrack, deepocsort, fasttrack, ocsort, tracktrack",
+        ),
+        Fault(
+            "tracker that is a data set",
+            f"{TRACK} tracker=data.yaml",
+            "'data.yaml' describes no tracker; expected 'tracker_type:' with one of botsort, "
+            "bytetrack, deepocsort, fasttrack, ocsort, tracktrack",
+        ),
+        Fault(
+            "tracker of an unknown type",
+            f"{TRACK} tracker=mine.yaml",
+            "'mine.yaml' describes no tracker; expected 'tracker_type:' with one of botsort, "
+            "bytetrack, deepocsort, fasttrack, ocsort, tracktrack",
+            written("mine.yaml", "tracker_type: eye\n"),
+        ),
+        Fault(
+            "cameras that do not exist",
+            f"{VAL} modalities=visble",
+            "'modalities=visble' is invalid, did you mean 'visible'?",
+        ),
+        Fault(
+            "fusion metric that does not exist",
+            f"{VAL} metrics=EN,SDD",
+            "unknown fusion metric 'SDD', did you mean 'SD'?",
+        ),
+        Fault(
+            "curves with a camera switched off",
+            f"{VAL} curves=True modalities=visible",
+            "curves switch each camera off themselves; leave out modalities=visible",
+        ),
+        Fault("night below 999", f"{VAL} night_below=999", "night_below=999 must be a mean grey, 0 to 255"),
+        Fault(
+            "export format that is nearly right",
+            f"{EXPORT} format=torchscrip",
+            "WARNING Invalid export format='torchscrip', updating to format='torchscript'",
+            code=0,
+        ),
+        Fault(
+            "export format that does not exist",
+            f"{EXPORT} format=pickle",
+            "Invalid export format='pickle'. Valid formats are (…)",
+        ),
+        Fault("export format that is a number", f"{EXPORT} format=5", "'format=5' must be a name, such as onnx"),
+        Fault(
+            "export format that needs a GPU",
+            f"{EXPORT} format=engine",
+            "format=engine cannot be exported: export running on CPU but must be on GPU, i.e. use 'device=0'",
+        ),
+        Fault(
+            "export format that is not installed",
+            f"{EXPORT} format=saved_model",
+            "this format needs the package 'tensorflow', which is not installed: pip install "
+            "tensorflow, or set YOLO_AUTOINSTALL=1 to let Ultralytics install what it needs",
+        ),
+        Fault(
+            "opset that does not exist", f"{EXPORT} format=onnx opset=99", "'opset=99' is unknown; give one from 9 to …"
+        ),
+        Fault(
+            "weights without the fused image",
+            f"{EXPORT} fusion_weights=True",
+            "fusion_weights=True goes with fused=True, whose weights they are",
+        ),
+        Fault(
+            "two inputs where there can be one",
+            f"{EXPORT} format=ncnn inputs=two",
+            "inputs=two is for torchscript, onnx, openvino; export 'ncnn' with inputs=one",
+        ),
+        Fault(
+            "server format that is none",
+            f"{EXPORT} format=torchscript triton=models",
+            "triton= serves format=onnx and format=openvino, not 'torchscript'",
+        ),
+        Fault(
+            "precision that does not exist",
+            f"{EXPORT} quantize=7",
+            "'quantize=7' is invalid. Valid 'quantize' values are 8, 16, 32, 'int8', 'fp16', 'fp32', "
+            "'w8a8', 'w16a16', 'w32a32', 'w8a16', or 'w8a32'. See "
+            "https://docs.ultralytics.com/modes/export#quantization-options",
+        ),
+        Fault(
+            "benchmark of a format mistyped", f"{BENCHMARK} format=onx", "unknown format 'onx', did you mean 'onnx'?"
+        ),
+        Fault(
+            "benchmark of a precision that does not exist",
+            f"{BENCHMARK} format=onnx:12",
+            "unknown precision '12' of 'onnx:12', expected 32, 16 or 8",
+        ),
+        Fault(
+            "fusion without a model",
+            "fuse source=images/train",
+            "method=learned needs model=; the methods that do not are average, maximum, laplacian",
+        ),
+        Fault(
+            "fusion method that does not exist",
+            "fuse source=images/train method=magic",
+            "'method=magic' is invalid, known: average, laplacian, learned, max, maximum",
+        ),
+        Fault(
+            "comparison of one fold",
+            f"{COMPARE} folds=1",
+            "folds=1 leaves nothing to train with; give 2 or more, or 0 for the data set's own split",
+        ),
+        Fault(
+            "comparison of more folds than there are scenes",
+            f"{COMPARE} folds=9",
+            "'data.yaml' has too few blocks of neighbouring frames for folds=9",
+        ),
+        Fault("comparison at 8 pixels", f"{COMPARE} imgsz=8", "imgsz must be a whole number >= 32, not 8"),
+        Fault(
+            "comparison of pairs paired wrongly",
+            COMPARE,
+            "'infrared: 5' in data.yaml is no pairing rule; expected a folder name that replaces the "
+            "last 'images' of a path, or {from: visible part, to: infrared part}",
+            described(infrared=5),
+        ),
+        Fault("demo of no epochs", "demo epochs=0", "epochs must be at least 1, got 0"),
+        Fault("demo at 8 pixels", "demo imgsz=8", "imgsz must be at least 32, got 8"),
+        Fault(
+            "metric of a fused image that does not exist",
+            "metrics fused=images/train visible=images/train infrared=infrared/train metrics=XY",
+            "unknown metric 'XY', known: AG, CC, EN, FMI, MI, MS-SSIM, MSE, NMI, Nabf, PSNR, Qabf, "
+            "SCD, SD, SF, SSIM, VIF",
+        ),
+    ],
+)
+
+
+def test_fault(fault, catch) -> None:
+    catch(fault)

@@ -1,0 +1,111 @@
+"""`metafusion data`: conversion, registration, synthetic pairs."""
+
+from __future__ import annotations
+
+from tests.faults.catalogue import Area, Fault
+from tests.faults.plants import written
+
+REGISTER = "data register data=data.yaml"
+
+LAYOUTS = {  # what is said of a folder that is not in the layout
+    "llvip": "no folder 'images/Annotations'; expected visible/{train,test}, infrared/{train,test} "
+    "and Annotations, as LLVIP is published, in the folder src=",
+    "m3fd": "no folder 'images/Vis'; expected Vis, Ir and Annotation, as M3FD is published, in the folder src=",
+    "flir-aligned": "no folder 'images/JPEGImages'; expected JPEGImages, Annotations, align_train.txt and "
+    "align_validation.txt, as aligned FLIR is published, in the folder src=",
+    "kaist": "no folder 'images/images'; expected images/setXX/VXXX/{visible,lwir} and "
+    "annotations/setXX/VXXX, as KAIST is published, in the folder src=",
+    "drone-vehicle": "no folder 'images/train/trainimg'; expected "
+    "train/{trainimg,trainimgr,trainlabel,trainlabelr}, and val and test likewise, as "
+    "DroneVehicle is published, in the folder src=",
+    "vedai": "no folder 'images/Vehicules1024'; expected Vehicules1024 and Annotations1024 with "
+    "fold01.txt and fold01test.txt, or the same with 512, in the folder src=",
+    "msrs": "no folder 'images/train/vi'; expected {train,test}/{vi,ir,Segmentation_labels}, as MSRS "
+    "is published, or vi, ir and labels of its folder detection, in the folder src=",
+    "voc": "no folder 'images/visible' (or vis, vi, rgb, images, JPEGImages); expected folders "
+    "visible, infrared and labels, each with or without train, val and test in it, in the "
+    "folder src=",
+}
+
+AREA = Area(
+    "Data commands",
+    "The layouts that can be converted are in [data sets](datasets.md); registration is in [registration](registration.md).",
+    [
+        *(
+            Fault(f"conversion from a folder that is no {name}", f"data convert format={name} src=images dst=new", says)
+            for name, says in LAYOUTS.items()
+        ),
+        Fault(
+            "conversion of an unknown format",
+            "data convert format=llvp src=images dst=new",
+            "unknown format 'llvp', did you mean 'llvip'?",
+        ),
+        Fault(
+            "conversion from nowhere",
+            "data convert format=llvip src=nowhere dst=new",
+            "no folder 'nowhere'; src= must name the root folder of the data set",
+        ),
+        Fault(
+            "conversion from a file",
+            "data convert format=llvip src=data.yaml dst=new",
+            "no folder 'data.yaml'; src= must name the root folder of the data set",
+        ),
+        Fault(
+            "conversion into itself",
+            "data convert format=llvip src=images dst=images/new",
+            "dst=images/new and src=images must not lie in one another; name a folder elsewhere",
+        ),
+        Fault(
+            "conversion with labels of neither camera",
+            "data convert format=llvip src=images dst=new labels=both",
+            "'labels=both' is invalid, known: infrared, union, visible",
+        ),
+        Fault(
+            "registration by too few pairs",
+            f"{REGISTER} pairs=3",
+            "pairs=3 are too few to register by; give at least 6",
+        ),
+        Fault(
+            "registration by a matrix of two rows",
+            f"{REGISTER} matrix=[[1,0,0],[0,1,0]]",
+            "registration: matrix in the arguments must be a 3 x 3 matrix of numbers, not [[1, 0, 0], [0, 1, 0]]",
+        ),
+        Fault(
+            "registration by a matrix of zeros",
+            f"{REGISTER} matrix=[[0,0,0],[0,0,0],[0,0,0]]",
+            "registration: matrix in the arguments cannot be inverted; it maps infrared to visible "
+            "pixels, as OpenCV's do",
+        ),
+        Fault(
+            "registration by a matrix of words",
+            f"{REGISTER} matrix=[['a','b'],['c','d']]",
+            "'matrix=[[a,b],[c,d]]' is invalid, expected a list",
+        ),
+        Fault(
+            "registration by hand of each sequence",
+            f"{REGISTER} matrix=[[1,0,0],[0,1,0],[0,0,1]] per=sequence",
+            "matrix= holds for the whole data set; leave per=sequence out",
+        ),
+        Fault(
+            "registration of a data set of the package",
+            "data register data=llvip.yaml",
+            "'…/datasets/llvip.yaml' is part of the package; copy it to a folder of yours and register the copy",
+        ),
+        Fault(
+            "registration of a YAML in braces",
+            f"{REGISTER} matrix=[[1,0,0],[0,1,0],[0,0,1]]",
+            "'data.yaml' is written in a way that cannot be added to; add to it by hand: "
+            "registration: {infrared: [64, 48], matrix: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, "
+            "0.0, 1.0]], visible: [64, 48]}",
+            written("data.yaml", "{train: images/train, val: images/val, names: [a, b]}"),
+            leaves=["runs/register-2/*.png"],
+        ),
+        Fault("synthetic data of no pairs", "data synth dst=new train=0", "train must be at least 1, got 0"),
+        Fault("synthetic data of 8 pixels", "data synth dst=new imgsz=8", "imgsz must be at least 32, got 8"),
+        Fault("synthetic data of a negative seed", "data synth dst=new seed=-1", "seed must be at least 0, got -1"),
+    ],
+)
+
+
+def test_fault(fault, catch) -> None:
+    catch(fault)

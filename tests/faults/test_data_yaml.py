@@ -1,0 +1,356 @@
+"""Data-set YAMLs that lack something, or say what cannot be."""
+
+from __future__ import annotations
+
+from tests.faults.catalogue import Area, Fault
+from tests.faults.plants import described, folder, removed, written
+
+TRAIN = "train data=data.yaml"
+CHECK = "data check data=data.yaml"
+NAN = float("nan")
+
+
+def text(content: str | bytes):
+    return written("data.yaml", content)
+
+
+AREA = Area(
+    "Data-set YAMLs",
+    "The keys are in [data](data.md). All commands that read such a file say the same; here it is `train`, mostly.",
+    [
+        Fault(
+            "file that does not exist",
+            "train data=nowhere.yaml",
+            "data set 'nowhere.yaml': the file does not exist; give the path of a data-set YAML",
+        ),
+        Fault(
+            "file that does not exist, validation",
+            "val model=best.pt data=nowhere.yaml",
+            "data set 'nowhere.yaml': the file does not exist; give the path of a data-set YAML",
+        ),
+        Fault(
+            "file that does not exist, comparison",
+            "compare data=nowhere.yaml",
+            "data set 'nowhere.yaml': the file does not exist; give the path of a data-set YAML",
+        ),
+        Fault(
+            "file that does not exist, benchmark",
+            "benchmark model=best.pt data=nowhere.yaml format=pt",
+            "data set 'nowhere.yaml': the file does not exist; give the path of a data-set YAML",
+        ),
+        Fault(
+            "file that does not exist, registration",
+            "data register data=nowhere.yaml",
+            "no data-set YAML 'nowhere.yaml'; give a file that says path, train, val and names",
+        ),
+        Fault(
+            "file that does not exist, prediction",
+            "predict model=best.pt source=images/train data=nowhere.yaml",
+            "no data-set YAML 'nowhere.yaml'; give the path of an existing file",
+        ),
+        Fault(
+            "file that does not exist, calibration",
+            "export model=best.pt format=openvino quantize=8 data=nowhere.yaml",
+            "INT8 calibrates on pairs, and 'nowhere.yaml' is no data-set YAML here; give it as data=",
+        ),
+        Fault(
+            "data set of the checkpoint gone",
+            "val model=best.pt",
+            "'data' is missing and the checkpoint's own (data.yaml) is not here; give it as data=",
+            removed("data.yaml"),
+        ),
+        Fault(
+            "folder without a YAML",
+            "train data=images",
+            "data set 'images': a folder without a YAML; give the data-set YAML, or see fusion_only=True",
+        ),
+        Fault(
+            "folder instead of a YAML, check",
+            "data check data=images",
+            "data=images is a folder; name the data-set YAML, such as images/data.yaml",
+        ),
+        Fault(
+            "folder under the name of a YAML",
+            TRAIN,
+            "data set 'data.yaml': a folder without a YAML; give the data-set YAML, or see fusion_only=True",
+            folder("data.yaml"),
+        ),
+        Fault(
+            "checkpoint instead of a YAML", "data check data=best.pt", "data set 'best.pt': Not a YAML file: best.pt"
+        ),
+        Fault(
+            "checkpoint instead of a YAML, prediction",
+            "predict model=best.pt source=images/train data=best.pt",
+            "'best.pt' is not UTF-8; save it as text in UTF-8",
+        ),
+        Fault(
+            "empty file",
+            TRAIN,
+            "data set 'data.yaml': 'data.yaml' is no mapping of keys to values; is it the right file?",
+            text(""),
+        ),
+        Fault(
+            "list instead of keys",
+            TRAIN,
+            "data set 'data.yaml': 'data.yaml' is no mapping of keys to values; is it the right file?",
+            text("- a\n- b\n"),
+        ),
+        Fault(
+            "words instead of keys",
+            CHECK,
+            "data set 'data.yaml': 'data.yaml' is no mapping of keys to values; is it the right file?",
+            text("just words"),
+        ),
+        Fault(
+            "bracket that is not closed",
+            TRAIN,
+            "data set 'data.yaml': 'data.yaml' is no YAML (line 2: …); correct it",
+            text("names: [a, b\n"),
+        ),
+        Fault(
+            "bytes that are not UTF-8",
+            TRAIN,
+            "data set 'data.yaml': 'data.yaml' is not UTF-8; save it as text in UTF-8",
+            text("names: [Straße]\n".encode("latin-1")),
+        ),
+        Fault(
+            "tag that would run a command",
+            TRAIN,
+            "data set 'data.yaml': 'data.yaml' is no YAML (line 1: …); correct it",
+            text("names: !!python/object/apply:os.system ['touch run']\n"),
+        ),
+        Fault(
+            "list that holds itself",
+            TRAIN,
+            "data set 'data.yaml': 'train:' must be a folder or list file, or several of them",
+            text("train: &a [*a]\nval: *a\nnames: [a]\n"),
+        ),
+        Fault(
+            "brackets five thousand deep",
+            TRAIN,
+            "data set 'data.yaml': 'data.yaml' is no YAML (…); correct it",
+            text("names: " + "[" * 5000),
+        ),
+        Fault(
+            "no train",
+            TRAIN,
+            "data set 'data.yaml': data.yaml 'train:' key missing. 'train' and 'val' are required in all data YAMLs.",
+            described(train=None),
+        ),
+        Fault(
+            "no names",
+            TRAIN,
+            "data set 'data.yaml': data.yaml key missing. either 'names' or 'nc' are required in all data YAMLs.",
+            described(names=None),
+        ),
+        Fault(
+            "train that is a number",
+            TRAIN,
+            "data set 'data.yaml': data.yaml 'train' must be str or list, not int",
+            described(train=5),
+        ),
+        Fault(
+            "train that is an empty list",
+            TRAIN,
+            "data set 'data.yaml': 'train:' must be a folder or list file, or several of them",
+            described(train=[]),
+        ),
+        Fault(
+            "train that does not exist",
+            TRAIN,
+            "'images/nowhere' does not exist; give an image, a folder with images, a glob, a .txt "
+            "list of images or a .csv list of pairs",
+            described(train="images/nowhere"),
+        ),
+        Fault(
+            "val that does not exist",
+            TRAIN,
+            "data set 'data.yaml': images not found, missing path 'images/nowhere'; correct 'path:' or the split in it",
+            described(val="images/nowhere"),
+        ),
+        Fault(
+            "val that does not exist, check",
+            CHECK,
+            "data set 'data.yaml': images not found, missing path 'images/nowhere'; correct 'path:' or the split in it",
+            described(val="images/nowhere"),
+        ),
+        Fault(
+            "path that does not exist",
+            TRAIN,
+            "data set 'data.yaml': images not found, missing path '…/datasets/nowhere/images/val'; "
+            "correct 'path:' or the split in it",
+            described(path="nowhere"),
+        ),
+        Fault(
+            "split that is not there",
+            "val model=best.pt data=data.yaml split=test",
+            "data set 'data.yaml': data.yaml 'test:' images not found; add it there, or name another split",
+        ),
+        Fault(
+            "names and nc that differ",
+            TRAIN,
+            "data set 'data.yaml': data.yaml 'names' length 2 and 'nc: 5' must match.",
+            described(nc=5),
+        ),
+        Fault(
+            "names that are one word",
+            TRAIN,
+            "data set 'data.yaml': data.yaml 'names' must be list or dict, not str",
+            described(names="person"),
+        ),
+        Fault(
+            "names that are empty",
+            TRAIN,
+            "data set 'data.yaml': 'names:' must name every class from 0 on, as a list or by number",
+            described(names=[]),
+        ),
+        Fault(
+            "names with a gap",
+            TRAIN,
+            "data set 'data.yaml': 'names:' must name every class from 0 on, as a list or by number",
+            described(names={0: "person", 2: "car"}),
+        ),
+        Fault(
+            "names the wrong way round",
+            TRAIN,
+            "data set 'data.yaml': 'names:' must name every class from 0 on, as a list or by number",
+            described(names={"person": 0, "car": 1}),
+        ),
+        Fault(
+            "nc that is no number",
+            TRAIN,
+            "data set 'data.yaml': data.yaml 'nc: two' must be an integer.",
+            described(names=None, nc="two"),
+        ),
+        Fault("nc of zero", TRAIN, "data set 'data.yaml': 'nc:' must be 1 or more, not 0", described(names=None, nc=0)),
+        Fault(
+            "fewer names than the model has",
+            "val model=best.pt data=data.yaml",
+            "no pair of 'images/val' has labels that can be used: 'labels/val/0.txt', for one: Label "
+            "class 1 exceeds dataset class count 1. Possible class labels are 0-0; metafusion data "
+            "check lists all that is wrong",
+            described(names=["person"]),
+        ),
+        Fault(
+            "more names than the model has",
+            "val model=best.pt data=data.yaml",
+            "WARNING Skipping labels of classes the model (nc=2) cannot predict.",
+            described(names=["person", "car", "dog"]),
+            code=0,
+        ),
+        Fault(
+            "pairing rule that is a number",
+            TRAIN,
+            "'infrared: 5' in data.yaml is no pairing rule; expected a folder name that replaces the "
+            "last 'images' of a path, or {from: visible part, to: infrared part}",
+            described(infrared=5),
+        ),
+        Fault(
+            "pairing rule with a key mistyped",
+            TRAIN,
+            "unknown key 'form' under 'infrared:' in data.yaml, did you mean 'from'?",
+            described(infrared={"form": "a", "to": "b"}),
+        ),
+        Fault(
+            "pairing rule of half",
+            CHECK,
+            "'infrared: {'from': 'a'}' in data.yaml is no pairing rule; expected a folder name that "
+            "replaces the last 'images' of a path, or {from: visible part, to: infrared part}",
+            described(infrared={"from": "a"}),
+        ),
+        Fault(
+            "infrared folder that does not exist",
+            TRAIN,
+            "4 problems in images/train:\n  no infrared image for 'images/train/0.png': looked for "
+            "'nowhere/train/0.*'; add the file, or set 'infrared:' in the data-set YAML (at predict: "
+            "infrared=)\n  no infrared image for 'images/train/1.png': looked for "
+            "'nowhere/train/1.*'; add the file, or set 'infrared:' in the data-set YAML (at predict: "
+            "infrared=)\n  no infrared image for 'images/train/2.png': looked for "
+            "'nowhere/train/2.*'; add the file, or set 'infrared:' in the data-set YAML (at predict: "
+            "infrared=)\n  no infrared image for 'images/train/3.png': looked for "
+            "'nowhere/train/3.*'; add the file, or set 'infrared:' in the data-set YAML (at predict: "
+            "infrared=)",
+            described(infrared="nowhere"),
+        ),
+        Fault(
+            "thermal that is a word",
+            TRAIN,
+            "'thermal: 'hot'' in data.yaml must be a mapping; keys: normalize, range, invert, scope",
+            described(thermal="hot"),
+        ),
+        Fault(
+            "thermal with a key mistyped",
+            TRAIN,
+            "unknown key 'normalise' under 'thermal:' in data.yaml, did you mean 'normalize'?",
+            described(thermal={"normalise": "clahe"}),
+        ),
+        Fault(
+            "thermal with an unknown rule",
+            TRAIN,
+            "thermal: normalize: 'loud' is unknown, known: clahe, fixed, minmax, percentile (in data.yaml)",
+            described(thermal={"normalize": "loud"}),
+        ),
+        Fault(
+            "thermal fixed without a range",
+            TRAIN,
+            "thermal: range: [low, high] goes with normalize: fixed, and with nothing else (in data.yaml)",
+            described(thermal={"normalize": "fixed"}),
+        ),
+        Fault(
+            "thermal range upside down",
+            TRAIN,
+            "thermal: range must be [low, high] with low < high, not [9000.0, 7000.0] (in data.yaml)",
+            described(thermal={"normalize": "fixed", "range": [9000, 7000]}),
+        ),
+        Fault(
+            "thermal range of NaN",
+            TRAIN,
+            "thermal: range must be [low, high], two numbers, not [nan, 1.0] (in data.yaml)",
+            described(thermal={"normalize": "fixed", "range": [NAN, 1.0]}),
+        ),
+        Fault(
+            "thermal range of counts, images of 8 bits",
+            TRAIN,
+            "4 problems in images/train:\n  'images/train/0.png' and 'infrared/train/0.png': the "
+            "infrared image has 8 bits, but 'thermal: range: [7000, 9000]' is of counts; give the "
+            "image in its full depth, or another range\n  'images/train/1.png' and "
+            "'infrared/train/1.png': the infrared image has 8 bits, but 'thermal: range: [7000, "
+            "9000]' is of counts; give the image in its full depth, or another range\n  "
+            "'images/train/2.png' and 'infrared/train/2.png': the infrared image has 8 bits, but "
+            "'thermal: range: [7000, 9000]' is of counts; give the image in its full depth, or "
+            "another range\n  'images/train/3.png' and 'infrared/train/3.png': the infrared image has "
+            "8 bits, but 'thermal: range: [7000, 9000]' is of counts; give the image in its full "
+            "depth, or another range",
+            described(thermal={"normalize": "fixed", "range": [7000, 9000]}),
+        ),
+        Fault(
+            "registration of two rows",
+            TRAIN,
+            "registration: matrix in data.yaml must be a 3 x 3 matrix of numbers, not [[1, 0, 0], [0, 1, 0]]",
+            described(registration={"matrix": [[1, 0, 0], [0, 1, 0]]}),
+        ),
+        Fault(
+            "registration of zeros",
+            TRAIN,
+            "registration: matrix in data.yaml cannot be inverted; it maps infrared to visible pixels, as OpenCV's do",
+            described(registration={"matrix": [[0] * 3] * 3}),
+        ),
+        Fault(
+            "registration of NaN",
+            TRAIN,
+            "registration: matrix in data.yaml must be a 3 x 3 matrix of numbers, not [[nan, nan, "
+            "nan], [nan, nan, nan], [nan, nan, nan]]",
+            described(registration={"matrix": [[NAN] * 3] * 3}),
+        ),
+        Fault(
+            "registration with a key mistyped",
+            TRAIN,
+            "unknown key 'homografy' under 'registration:' in data.yaml, known: infrared, matrix, sequences, visible",
+            described(registration={"homografy": 1}),
+        ),
+    ],
+)
+
+
+def test_fault(fault, catch) -> None:
+    catch(fault)
