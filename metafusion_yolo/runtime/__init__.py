@@ -21,12 +21,11 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from metafusion_yolo.data.planes import join
+from metafusion_yolo.data.planes import PLANES, cameras_on, join
 from metafusion_yolo.data.registration import Registration, look_through
 from metafusion_yolo.data.thermal import Limits, Thermal, spread
 
 GREY = 114  # of the border around a letterboxed image, as in training
-SAMPLING = 8  # step in pixels at which a camera is looked at to see whether it shows anything
 
 
 @dataclass
@@ -176,12 +175,12 @@ class Detector:
             free = [pixels % self.stride for pixels in free]
         left, top = (round(pixels / 2 - 0.1) for pixels in free)
         right, bottom = (round(pixels / 2 + 0.1) for pixels in free)
+        on = cameras_on(pair)
         if inner != (width, height):
             pair = cv2.resize(pair, inner, interpolation=cv2.INTER_LINEAR)
-        samples = pair[::SAMPLING, ::SAMPLING].reshape(-1, 4)
-        shows = samples.max(0) != samples.min(0)
-        border = [GREY * int(on) for on in (*[shows[:3].any()] * 3, shows[3])]  # none around a camera that is off
-        boxed = cv2.copyMakeBorder(pair, top, bottom, left, right, cv2.BORDER_CONSTANT, value=border)
+        boxed = cv2.copyMakeBorder(pair, top, bottom, left, right, cv2.BORDER_CONSTANT, value=[GREY] * 4)
+        for camera in PLANES.keys() - on:
+            boxed[..., PLANES[camera]] = 0
         return boxed, inner, left, top
 
     def video(self, visible: str | Path, infrared: str | Path) -> Iterator[Detections]:
