@@ -110,14 +110,13 @@ def watch(name: str, results: Iterable[Any], expected: int, model: MetaFusionYOL
             break  # a camera has no end
     seconds = time.monotonic() - start
     results.close()  # type: ignore[attr-defined]
-    account, adds_up = tell(model.sync_report, count)
+    account, adds_up = tell(model.sync_report, count)  # type: ignore[arg-type]
     memory, files, threads = map(list, zip(*samples, strict=True))
     return Leg(name, count, seconds, memory, files, threads, f"{boxes} boxes; {account}", adds_up)
 
 
-def tell(report: SyncReport | None, results: int) -> tuple[str, bool]:
+def tell(report: SyncReport, results: int) -> tuple[str, bool]:
     """Return the account of a run, and whether every frame that came in came out, or is said to have been left out."""
-    assert report is not None
     cameras = (report.visible, report.infrared)
     whole = all(camera.received == sum(getattr(camera, end) for end in ENDS) for camera in cameras)
     used = report.visible.matched + report.visible.single + report.infrared.single

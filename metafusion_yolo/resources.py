@@ -1,9 +1,13 @@
-"""Where the model and data-set descriptions that ship with the package lie."""
+"""Where the model and data-set descriptions that ship with the package lie, and how one is read."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from metafusion_yolo.config import nearest
 
@@ -28,6 +32,26 @@ def split_scale(name: str) -> tuple[str, str]:
     """
     match = _SCALED.match(name)
     return (match["family"] + match["rest"], match["scale"]) if match else (name, "")
+
+
+def read_yaml(file: str | Path, expected: str) -> dict[str, Any]:
+    """Read the description of a model or of a data set; nothing in it is run.
+
+    Args:
+        file: The YAML, in UTF-8.
+        expected: What it should be, for an error, as in "data-set YAML; expected keys such as 'infrared'".
+
+    Raises:
+        OSError: If it cannot be opened.
+        ValueError: If it is no YAML, or no mapping; in one line.
+    """
+    try:
+        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or a date that is none
+        raise ValueError(f"'{file}' is no YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, Mapping):
+        raise ValueError(f"'{file}' is no {expected}")
+    return dict(content)
 
 
 def find_model_yaml(name: str | Path) -> Path:

@@ -125,8 +125,8 @@ Letterbox letterbox(const cv::Mat& pair, cv::Size size) {
     cv::split(pair, before);
     cv::split(box.pair, planes);
     if (std::none_of(before.begin(), before.begin() + 3, shows_anything))  // a dead camera is blank to the border
-        for (int i = 0; i < 3; ++i) planes[i] = 0;
-    if (!shows_anything(before[3])) planes[3] = 0;
+        for (int i = 0; i < 3; ++i) planes[i] = cv::Scalar(0);
+    if (!shows_anything(before[3])) planes[3] = cv::Scalar(0);
     cv::merge(planes, box.pair);
     return box;
 }

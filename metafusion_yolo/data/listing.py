@@ -51,8 +51,9 @@ def read_list(listing: Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: If some of them do not exist.
+        ValueError: If it is no text in UTF-8.
     """
-    return _existing(listing, filter(None, map(str.strip, listing.read_text(encoding="utf-8-sig").splitlines())))
+    return _existing(listing, filter(None, map(str.strip, _lines(listing))))
 
 
 def read_pair_list(listing: Path) -> list[tuple[str, str]]:
@@ -64,11 +65,14 @@ def read_pair_list(listing: Path) -> list[tuple[str, str]]:
 
     Raises:
         FileNotFoundError: If there are no pairs, or some files do not exist.
-        ValueError: If a row has no two columns.
+        ValueError: If a row has no two columns, or it is no text in UTF-8.
     """
-    lines = listing.read_text(encoding="utf-8-sig").splitlines()
+    lines = _lines(listing)
     delimiter = next((mark for mark in "\t;" if lines and mark in lines[0]), ",")
-    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if any(row)]
+    try:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if any(row)]
+    except csv.Error as error:
+        raise ValueError(f"'{listing}' is no CSV list ({error}); give a row visible,infrared for each pair") from error
     if rows and [cell.lower() for cell in rows[0]] == ["visible", "infrared"]:
         rows = rows[1:]
     for number, row in enumerate(rows, start=1):
@@ -80,12 +84,20 @@ def read_pair_list(listing: Path) -> list[tuple[str, str]]:
     return list(zip(files[::2], files[1::2], strict=True))
 
 
+def _lines(listing: Path) -> list[str]:
+    """Return the lines of a text file."""
+    try:
+        return listing.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"'{listing}' is no text in UTF-8 (at byte {error.start}); save it as such") from error
+
+
 def _existing(listing: Path, written: Iterable[str]) -> list[Path]:
     """Return where the files of a list are."""
     files, missing = [], []
     for line in written:
         spellings = (line, line.replace("\\", "/"))
-        found = [file for text in spellings for file in (listing.parent / text, Path(text)) if file.is_file()]
+        found = [file for text in spellings for file in (listing.parent / text, Path(text)) if _is_file(file)]
         files += found[:1]
         missing += [] if found else [f"'{line}'"]
     if missing:
@@ -95,6 +107,14 @@ def _existing(listing: Path, written: Iterable[str]) -> list[Path]:
             f"restore them or correct the list"
         )
     return files
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether there is such a file; there is none of a name that the system does not allow."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def as_written(split: str | list[str], data: Mapping[str, Any]) -> str | list[str]:

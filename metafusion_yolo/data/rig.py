@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from metafusion_yolo.data.pairs import DEFAULT_FOLDER, PairingRule, parse_rule
 from metafusion_yolo.data.registration import Registration, Size
 from metafusion_yolo.data.thermal import Thermal
+from metafusion_yolo.resources import read_yaml
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,7 @@ class Rig:
         """
         if not Path(file).is_file():
             raise FileNotFoundError(f"no data-set YAML '{file}'; give the path of an existing file")
-        try:
-            data = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise ValueError(f"'{file}' is no YAML ({' '.join(str(error).split())})") from error
-        if not isinstance(data, Mapping):
-            raise ValueError(f"'{file}' is no data-set YAML; expected keys such as 'infrared' and 'thermal'")
+        data = read_yaml(file, "data-set YAML; expected keys such as 'infrared' and 'thermal'")
         return cls.from_yaml(data, str(file))
 
     def homography(self, file: str | Path | None, visible: Size, infrared: Size) -> np.ndarray | None:

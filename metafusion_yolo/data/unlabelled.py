@@ -12,6 +12,7 @@ from metafusion_yolo.data.dataset import PairedYOLODataset
 from metafusion_yolo.data.listing import list_images
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import image_size
+from metafusion_yolo.resources import read_yaml
 
 UNNAMED = {0: "object"}
 
@@ -76,7 +77,7 @@ def describe_unlabelled(data: str, file: Path) -> Path:
     if path.is_dir():
         content: dict[str, Any] = {"path": str(path.absolute()), "train": ".", "plain": True}
     elif path.is_file():
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = read_yaml(path, "data-set YAML; expected keys such as 'path' and 'train'")
         root = Path(content.get("path") or path.parent)
         content["path"] = str(root if root.is_dir() else (path.parent / root).absolute())
     else:

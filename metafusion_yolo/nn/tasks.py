@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor, nn
 from torch.func import functional_call
 from ultralytics.nn.tasks import DetectionModel, yaml_model_load
@@ -24,7 +23,7 @@ from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
 from metafusion_yolo.nn.rules import PixelRule
 from metafusion_yolo.nn.teaching import MetaTeacher, frozen_copy, look_ahead_loss, rows
-from metafusion_yolo.resources import find_model_yaml, split_scale
+from metafusion_yolo.resources import find_model_yaml, read_yaml, split_scale
 
 HOST_KEYS = ("activation", "end2end", "reg_max")  # that a host YAML may leave out
 
@@ -44,8 +43,8 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
         TypeError: If a value of the `fusion:` section is of the wrong type.
     """
     path = find_model_yaml(name)
-    own = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(own, dict) or not isinstance(own.get("detector"), str):
+    own = read_yaml(path, "model YAML; expected the keys 'detector' and 'fusion'")
+    if not isinstance(own.get("detector"), str):
         raise ValueError(
             f"model YAML '{path}' has no 'detector:'; expected the name of an Ultralytics detection YAML, "
             f"such as 'detector: yolov8.yaml'"

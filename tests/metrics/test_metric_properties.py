@@ -48,7 +48,7 @@ def test_an_image_fused_with_itself_is_perfect(name, image):
 
 
 FLIPS = {"across": lambda x: x.flip(3), "upside down": lambda x: x.flip(2), "transposed": lambda x: x.mT}
-# Those whose definition looks one way: subsampling from a corner, differences to the next pixel, angles up to a right one.
+# The others look one way: they subsample from a corner, look at the next pixel, or cut angles at 90 degrees.
 EVEN = [name for name in METRICS if name not in ("VIF", "MS-SSIM", "AG", "Qabf", "Nabf")]
 
 
