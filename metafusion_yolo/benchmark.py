@@ -126,7 +126,7 @@ def measure(
         **{**options, "data": data, "rect": False, "batch": 1, "plots": False, "metrics": "none"},
         **{"project": str(folder), "name": "val", "exist_ok": True},
     )
-    description = check_det_dataset(find_data_yaml(data))
+    description = check_det_dataset(find_data_yaml(data), autodownload=False)
     source = list_images(description["val"])[:COMPARED]
     results = loaded.predict(source, data=data, rect=False, conf=CONF, **options)
     row = {

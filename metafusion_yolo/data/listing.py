@@ -125,6 +125,9 @@ def as_written(split: str | list[str], data: Mapping[str, Any]) -> str | list[st
     Args:
         split: Paths of a split, as the host resolves them.
         data: The data-set dictionary of the host, with `path` and `yaml_file`.
+
+    Raises:
+        ValueError: If a relative path leaves the folder that the YAML itself names as `path:`.
     """
     if isinstance(split, list):
         return [str(as_written(part, data)) for part in split]
@@ -133,7 +136,13 @@ def as_written(split: str | list[str], data: Mapping[str, Any]) -> str | list[st
     written = YAML.load(data["yaml_file"])
     entries = [written.get(key) or [] for key in ("train", "val", "validation", "test")]
     for entry in (e for part in entries for e in (part if isinstance(part, list) else [part])):
-        path = Path(os.path.normpath(Path(data["path"]).absolute() / str(entry)))
+        root = Path(os.path.normpath(Path(data["path"]).absolute()))
+        path = Path(os.path.normpath(root / str(entry)))
         if path.exists() and path.resolve() == Path(split).resolve():
+            if written.get("path") and not Path(entry).is_absolute() and not path.is_relative_to(root):
+                raise ValueError(
+                    f"'{entry}' in '{data['yaml_file']}' leads out of its 'path: {written['path']}'; write an absolute "
+                    f"path if that is meant"
+                )
             return str(path)
     return split

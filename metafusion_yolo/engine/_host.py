@@ -15,6 +15,7 @@ import cv2
 import torch
 import torch.distributed as dist
 from torch import nn
+from ultralytics.data.utils import check_det_dataset
 from ultralytics.nn import tasks as host_tasks
 from ultralytics.nn.autobackend import AutoBackend
 from ultralytics.utils import LOGGER, RANK, SETTINGS, checks, env_bool
@@ -218,6 +219,23 @@ def gather_list(items: list[Any]) -> list[Any]:
     gathered: list[Any] | None = [None] * dist.get_world_size() if RANK == 0 else None
     dist.gather_object(items, gathered, dst=0)
     return [item for part in gathered or [] for item in part]
+
+
+def data_description(data: Any, split: str = "") -> dict[str, Any]:
+    """Read a data-set YAML as the host does, but never run what it says under `download:`, which may be any code.
+
+    Args:
+        data: The YAML.
+        split: The split whose images must be here; empty for `val`.
+
+    Raises:
+        FileNotFoundError: If the images are not here.
+        ValueError: If the YAML is wrong in another way.
+    """
+    try:
+        return check_det_dataset(data, autodownload=False, split=split)
+    except Exception as error:  # the host raises whatever comes of a wrong value
+        raise data_error(error, data) from error
 
 
 def data_error(error: BaseException, data: Any) -> Exception:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ultralytics.data.build import build_dataloader
-from ultralytics.data.utils import check_det_dataset
 from ultralytics.engine.exporter import Exporter, NMSModel, export_formats
 from ultralytics.utils import LOGGER
 
@@ -17,6 +16,7 @@ from metafusion_yolo.data.dataset import build_paired_dataset
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine._backends import INPUT_KEY
 from metafusion_yolo.engine._host import (
+    data_description,
     input_description,
     missing_packages_named,
     rig_of,
@@ -130,7 +130,7 @@ class FusionDetectionExporter(Exporter):
     def get_int8_calibration_dataloader(self, prefix: str = "") -> Any:
         """Calibrate on pairs, normalised and registered; the host would read the visible images alone."""
         split, file = self.args.split or "val", find_data_yaml(self.args.data)
-        data = check_det_dataset(file, split=split)
+        data = data_description(file, split)
         warn_of_other_cameras(rig_of(self.model), Rig.from_yaml(data, file), file)
         args = copy(self.args)
         args.imgsz, args.rect = max(self.imgsz), False

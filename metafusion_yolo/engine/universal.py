@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from ultralytics.data.utils import check_det_dataset
 from ultralytics.utils.torch_utils import strip_optimizer
 
 from metafusion_yolo.config import Augment
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.unlabelled import UNNAMED, UnlabelledDataset, describe_unlabelled
+from metafusion_yolo.engine._host import data_description
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.tasks import FusionDetectionModel
@@ -40,7 +40,7 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
         """Read a data set that may lack labels, names and validation images, or a folder."""
         self.args.data = find_data_yaml(self.args.data)
         file = describe_unlabelled(self.args.data, self.save_dir / "unlabelled.yaml")
-        data = check_det_dataset(str(file), autodownload=False)
+        data = data_description(str(file))
         data["channels"] = NUM_CHANNELS
         self._rig = Rig.from_yaml(data, self.args.data)
         return data

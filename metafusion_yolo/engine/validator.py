@@ -15,6 +15,7 @@ from metafusion_yolo.config import nearest
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine._host import (
+    data_description,
     data_error,
     front_end,
     gather_list,
@@ -91,6 +92,8 @@ class FusionDetectionValidator(DetectionValidator):
         """Say in one line what is wrong with the data set."""
         given = kwargs.get("model")
         self._name = str(given if isinstance(given, (str, Path)) else self.args.model)
+        if self.args.data and not (args or kwargs.get("trainer")):
+            data_description(self.args.data, self.args.split)  # before the host reads it, and perhaps downloads
         try:
             with missing_packages_named():
                 return super().__call__(*args, **kwargs)
