@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import select
 import shutil
 import subprocess
@@ -56,9 +57,11 @@ def work(first: int, count: int, folder: Path, loud: bool) -> None:
     from fuzz_targets import targets
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    told = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what is read may write to stdout
     kinds = targets(folder)
     guard = Guard(folder)
-    print(json.dumps({"ready": [kind.name for kind in kinds]}), flush=True)
+    print(json.dumps({"ready": [kind.name for kind in kinds]}), file=told, flush=True)
     for number in range(first, first + count):
         kind = kinds[number % len(kinds)]
         file = folder / f"case{kind.suffix}"
@@ -81,7 +84,7 @@ def work(first: int, count: int, folder: Path, loud: bool) -> None:
             outcome, detail = "ran", "; ".join(guard.seen)
             (folder / "canary").unlink(missing_ok=True)
         line = {"case": number, "kind": kind.name, "outcome": outcome, "detail": " ".join(detail.split())[:300]}
-        print(json.dumps(line), flush=True)
+        print(json.dumps(line), file=told, flush=True)
 
 
 def run(first: int, count: int, seconds: float, patience: float, loud: bool = False) -> list[dict]:

@@ -3,7 +3,7 @@
 Predicts and tracks on two videos, with all that a long run writes, then tracks on two live cameras (Motion JPEG of this
 machine), a third of the pairs each, as fast as it goes. Samples resident memory, open files and threads on the way:
 
-    growth    slope of the memory over the pairs, from block means after the first fifth, with its 95 % interval,
+    growth    slope of the memory over the pairs, from block means after the warm-up, with its 95 % interval,
               for as many pairs as the whole run has; "flat" if it is surely less than --most MiB
     handles   open files and sockets at the first and last sample, which must be the same; threads likewise
     account   videos: frames = pairs = results; cameras: received = matched + single + unmatched + skipped + left
@@ -32,9 +32,9 @@ from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.data.sync import SyncReport
 from metafusion_yolo.data.synthetic import render_pair
 
-SCENES = 40
+SCENES, LASTS = 40, 5  # scenes, and frames of each: the tracker keeps the last 1000 tracks, which are there soon
 SAMPLES, BLOCKS = 200, 10
-WARM = 0.2  # share of the samples in which caches and pools of memory fill up
+WARM = 0.3  # share of the samples in which caches and pools of memory fill up
 ENDS = ("matched", "single", "unmatched", "skipped", "left")  # what becomes of a frame
 
 Frames = tuple[list[np.ndarray], list[np.ndarray]]  # of the visible and of the infrared camera
@@ -60,19 +60,17 @@ class Leg:
         return self.files[start] == self.files[-1] and self.threads[start] == self.threads[-1]
 
 
-def growth(memory: list[float], pairs: int) -> tuple[float, float]:
-    """Return by how much the memory grows over a number of pairs, and the half-width of the 95 % interval.
+def growth(memory: list[float]) -> tuple[float, float]:
+    """Return by how much the memory grows over a leg, and the half-width of the 95 % interval.
 
     Neighbouring samples are much alike, so the line goes through the means of blocks.
 
     Args:
-        memory: Samples, MiB, evenly spread over the pairs.
-        pairs: Of the samples; the slope is told for as many.
+        memory: Samples, MiB, evenly spread over the leg.
     """
-    tail = np.array_split(memory[int(len(memory) * WARM) :], BLOCKS)
-    share = (1 - WARM) / BLOCKS  # of the pairs in a block
-    line = stats.linregress(np.arange(BLOCKS) * share * pairs, [block.mean() for block in tail])
-    return line.slope * pairs, line.stderr * pairs * stats.t.ppf(0.975, BLOCKS - 2)
+    blocks = np.array_split(memory[int(len(memory) * WARM) :], BLOCKS)
+    line = stats.linregress(np.arange(BLOCKS) * (1 - WARM) / BLOCKS, [block.mean() for block in blocks])
+    return line.slope, line.stderr * stats.t.ppf(0.975, BLOCKS - 2)
 
 
 def scenes(imgsz: int) -> Frames:
@@ -82,8 +80,8 @@ def scenes(imgsz: int) -> Frames:
 
 
 def frame(images: list[np.ndarray], number: int) -> np.ndarray:
-    """Return a frame of a camera: 25 of a scene, which moves by a pixel from one to the next."""
-    return np.ascontiguousarray(np.roll(images[number // 25 % len(images)], number % 25, 1))
+    """Return a frame of a camera: some of a scene, which moves by a pixel from one to the next."""
+    return np.ascontiguousarray(np.roll(images[number // LASTS % len(images)], number % LASTS, 1))
 
 
 def write_videos(folder: Path, frames: Frames, count: int) -> list[Path]:
@@ -159,7 +157,7 @@ def main() -> None:
 
     good = True
     for leg in legs:
-        slope, half = growth(leg.memory, pairs)
+        slope, half = (pairs / leg.pairs * value for value in growth(leg.memory))
         flat = slope + half < args.most
         good &= flat and leg.settled and leg.adds_up
         print(

@@ -32,6 +32,7 @@ from metafusion_yolo.engine.outputs import OutputOptions, Outputs
 from metafusion_yolo.engine.results import FusionResults, pack_fusion, showing_fused
 from metafusion_yolo.engine.slicing import Slicing, cut, merge, place
 from metafusion_yolo.engine.writers import BackgroundWriter, written_rate
+from metafusion_yolo.logs import warnings_once
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,10 @@ class FusionDetectionPredictor(DetectionPredictor):
         self._said = False
 
     def stream_inference(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        """Write our files as the results come, and finish them however the run ends."""
+        """Write our files as the results come, finish them however the run ends, and repeat no warning."""
         self._outputs = None
         self._annotated = BackgroundWriter() if self.overlap else None
-        with closing(super().stream_inference(*args, **kwargs)) as results:
+        with warnings_once(), closing(super().stream_inference(*args, **kwargs)) as results:
             try:
                 for result in results:
                     if self._outputs and isinstance(result, FusionResults):  # not an embedding

@@ -33,7 +33,7 @@ def test_growth_is_told_from_noise():
     rng = np.random.default_rng(0)
     noise = 900 + np.cumsum(rng.normal(0, 0.01, 200)) + rng.normal(0, 1, 200)
     leak = noise + np.linspace(0, 30, 200)
-    flat, wide = soak.growth(list(noise), 28_800)
+    flat, wide = soak.growth(list(noise))
     assert abs(flat) < 2 * wide + 3 and wide < 5
-    grown, wide = soak.growth(list(leak), 28_800)
+    grown, wide = soak.growth(list(leak))
     assert grown - wide > 20 and grown + wide < 40
