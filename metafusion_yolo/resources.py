@@ -1,4 +1,4 @@
-"""Where the model and data-set descriptions that ship with the package lie."""
+"""Where the model and data-set descriptions that ship with the package lie, and how one is read."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def read_yaml(file: str | Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise ValueError(f"'{file}' is no YAML ({line}{error.problem}); correct it") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none, say
         raise ValueError(f"'{file}' is no YAML ({' '.join(str(error).split())}); correct it") from error
     if not isinstance(content, dict):
         raise ValueError(f"'{file}' is no mapping of keys to values; is it the right file?")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from hypothesis import HealthCheck, settings
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.data.rig import Rig
@@ -24,6 +25,10 @@ LEVELS = {0: 200, 1: 250}  # grey level of the objects of each class; the backgr
 os.environ["OMP_NUM_THREADS"] = "1"  # two workers share the cores; more threads would stand in each other's way
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
+# Properties are looked for in the same examples in every run; `--hypothesis-profile=thorough` looks for many others.
+settings.register_profile("thorough", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("suite", settings.get_profile("thorough"), derandomize=True, database=None, max_examples=60)
+settings.load_profile("suite")
 
 
 @dataclass(frozen=True)

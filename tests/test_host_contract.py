@@ -50,9 +50,9 @@ HOOKS = {
     "LoadVideoPair": "__init__ __iter__ __next__ close",
     "MetaFusionYOLO": "__init__ _load _new _val_data benchmark export load predict task_map track train val",
     "TwoInputModel": "",
-    "PairONNXBackend": "forward",
+    "PairONNXBackend": "forward load_model",
     "PairOpenVINOBackend": "forward load_model",
-    "PairTorchScriptBackend": "forward",
+    "PairTorchScriptBackend": "forward load_model",
     "PairTritonBackend": "forward",
     "PairedYOLODataset": (
         "__init__ build_transforms cache_images cache_images_to_disk cache_labels get_cache_hash get_img_files "

@@ -17,7 +17,7 @@ LINES = 320
 LAYERS = [
     ["color", "schedule"],
     ["config"],
-    ["resources", "pages", "files", "host"],
+    ["resources", "pages", "files", "host", "logs"],
     ["losses", "fusion_baselines"],
     ["metrics"],
     ["nn"],

@@ -119,12 +119,15 @@ Letterbox letterbox(const cv::Mat& pair, cv::Size size) {
     box.top = int(std::nearbyint(y - 0.1));
     cv::Mat inner = pair;
     if (pair.size() != box.inner) cv::resize(pair, inner, box.inner, 0, 0, cv::INTER_LINEAR);
-    std::vector<cv::Mat> planes;
-    cv::split(inner, planes);
-    const bool visible = std::any_of(planes.begin(), planes.begin() + 3, shows_anything);
-    const double grey = visible ? kGrey : 0, heat = shows_anything(planes[3]) ? kGrey : 0;  // none around a dead camera
     cv::copyMakeBorder(inner, box.pair, box.top, int(std::nearbyint(y + 0.1)), box.left, int(std::nearbyint(x + 0.1)),
-                       cv::BORDER_CONSTANT, {grey, grey, grey, heat});
+                       cv::BORDER_CONSTANT, cv::Scalar::all(kGrey));
+    std::vector<cv::Mat> before, planes;
+    cv::split(pair, before);
+    cv::split(box.pair, planes);
+    if (std::none_of(before.begin(), before.begin() + 3, shows_anything))  // a dead camera is blank to the border
+        for (int i = 0; i < 3; ++i) planes[i] = cv::Scalar(0);
+    if (!shows_anything(before[3])) planes[3] = cv::Scalar(0);
+    cv::merge(planes, box.pair);
     return box;
 }
 

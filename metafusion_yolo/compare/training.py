@@ -27,7 +27,7 @@ from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.validator import FusionDetectionValidator
-from metafusion_yolo.resources import find_model_yaml, split_scale
+from metafusion_yolo.resources import find_model_yaml, read_yaml, split_scale
 
 TRAINERS: Mapping[str, type[FusionDetectionTrainer]] = {"": FusionDetectionTrainer, "early": EarlyFusionTrainer}
 SHOWN = 0.25  # least score of the boxes that are drawn
@@ -148,7 +148,7 @@ def load_last(checkpoint: Path) -> nn.Module:
 
 def model_yaml(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return a shipped model YAML with changes to its `fusion:` section."""
-    shipped = yaml.safe_load(find_model_yaml(name).read_text(encoding="utf-8"))
+    shipped = read_yaml(find_model_yaml(name))
     scale = split_scale(Path(name).name)[1]
     return {**shipped, **({"scale": scale} if scale else {}), "fusion": merged(shipped.get("fusion") or {}, changes)}
 

@@ -20,12 +20,11 @@ from ultralytics.utils import LOGGER, NUM_THREADS, TQDM, colorstr
 from metafusion_yolo.config import Augment
 from metafusion_yolo.data.augment import CameraOff, InfraredShift, ModalityDropout, PairedPhotometric
 from metafusion_yolo.data.listing import as_written, list_images
-from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
+from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners, listed
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.logs import faults_in_a_line
 from metafusion_yolo.nn import NUM_CHANNELS
-
-WARNINGS_SHOWN = 5
 
 
 class PairedYOLODataset(YOLODataset):
@@ -84,8 +83,7 @@ class PairedYOLODataset(YOLODataset):
                 problems += [problem] if problem else []
                 warnings += [warning] if warning else []
         if warnings:
-            more = f"\n  ... and {len(warnings) - WARNINGS_SHOWN} more" if len(warnings) > WARNINGS_SHOWN else ""
-            LOGGER.warning("\n  ".join([f"{self.prefix}sizes:", *warnings[:WARNINGS_SHOWN]]) + more)
+            LOGGER.warning(f"{self.prefix}sizes of {len(warnings)} pairs:{listed(warnings)}")
         if problems:
             raise PairError.of(problems, str(self.img_path))
         if self.augment and not any(Path(file).is_file() for file in self.label_files):
@@ -101,6 +99,11 @@ class PairedYOLODataset(YOLODataset):
                 f"{reason}; metafusion data check lists all that is wrong"
             )
         return scanned
+
+    def get_labels(self) -> list[dict[str, Any]]:
+        """Say what is wrong with labels in a line for each fault; the host takes a line for each file."""
+        with faults_in_a_line():
+            return super().get_labels()
 
     # Reading ---------------------------------------------------------------------------------------------------------
     def load_image(

@@ -12,6 +12,7 @@ from ultralytics.data.utils import check_det_dataset
 from metafusion_yolo.resources import find_data_yaml, read_yaml
 
 REFUSALS = (SyntaxError, TypeError, ValueError, KeyError, AssertionError, OSError)  # of the host
+ARCHIVE = re.compile(r"https?://\S+\.(zip|tar|gz|tgz|xz|bz2|txz|tbz2)(\?\S*)?", re.IGNORECASE)
 SPLITS = ("train", "val", "validation", "test")
 
 
@@ -25,6 +26,8 @@ def check_description(data: str | Path) -> str:
         FileNotFoundError: If it does not exist; the host would look for it in its own folders.
         TypeError: If it is no path.
         ValueError: If it is no YAML of keys and values, or a value is of the wrong kind.
+
+    A `download:` of an archive is left to the host; a script, which it would run, is not run.
     """
     if not isinstance(data, (str, Path)):
         raise TypeError(f"data={data!r} must be the path of a data-set YAML")
@@ -50,6 +53,13 @@ def check_description(data: str | Path) -> str:
         raise ValueError(f"data set '{data}': 'names:' must name every class from 0 on, as a list or by number")
     if isinstance(content.get("nc"), int) and content["nc"] < 1:
         raise ValueError(f"data set '{data}': 'nc:' must be 1 or more, not {content['nc']}")
+    if content.get("download") and not ARCHIVE.fullmatch(str(content["download"]).strip()):
+        try:  # the host would run what it says, as a script of Python or bash
+            check_det_dataset(file, autodownload=False)
+        except FileNotFoundError as error:
+            raise data_error(error, data, "its 'download:' is a script, which is not run; run it yourself") from error
+        except REFUSALS as error:
+            raise data_error(error, data) from error
     return file
 
 
@@ -84,7 +94,7 @@ def data_error(error: BaseException, data: Any, advice: str = "") -> Exception:
     text = str(cause.args[0]) if isinstance(cause, KeyError) else str(cause)  # which puts its text in quotes
     text = " ".join(without_signs(text).replace(f"Dataset '{data}' ", "").split())
     text, hint, _ = text.partition(" Note dataset download directory")  # where there is nothing to download
-    remedy = "; correct 'path:' or the split in it" if hint else ""
+    remedy = "; correct 'path:' or the split in it" if hint and not advice else ""
     remedy = "; add it there, or name another split" if text.endswith(":' images not found") else remedy
     kind = FileNotFoundError if isinstance(cause, FileNotFoundError) else ValueError
     return kind(f"data set '{data}': {text}{remedy}{advice and f'; {advice}'}")

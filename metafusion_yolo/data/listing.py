@@ -65,9 +65,9 @@ def read_list(listing: Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: If some of them do not exist.
-        ValueError: If the list is not UTF-8.
+        ValueError: If it is no text in UTF-8.
     """
-    return _existing(listing, filter(None, map(str.strip, _text_of(listing).splitlines())))
+    return _existing(listing, filter(None, map(str.strip, _lines(listing))))
 
 
 def read_pair_list(listing: Path) -> list[tuple[str, str]]:
@@ -79,11 +79,14 @@ def read_pair_list(listing: Path) -> list[tuple[str, str]]:
 
     Raises:
         FileNotFoundError: If there are no pairs, or some files do not exist.
-        ValueError: If a row has no two columns, or the list is not UTF-8.
+        ValueError: If a row has no two columns, or it is no text in UTF-8.
     """
-    lines = _text_of(listing).splitlines()
+    lines = _lines(listing)
     delimiter = next((mark for mark in "\t;" if lines and mark in lines[0]), ",")
-    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if any(row)]
+    try:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if any(row)]
+    except csv.Error as error:
+        raise ValueError(f"'{listing}' is no CSV list ({error}); give a row visible,infrared for each pair") from error
     if rows and [cell.lower() for cell in rows[0]] == ["visible", "infrared"]:
         rows = rows[1:]
     for number, row in enumerate(rows, start=1):
@@ -95,16 +98,12 @@ def read_pair_list(listing: Path) -> list[tuple[str, str]]:
     return list(zip(files[::2], files[1::2], strict=True))
 
 
-def _text_of(listing: Path) -> str:
-    """Return the text of a list.
-
-    Raises:
-        ValueError: If it is not UTF-8.
-    """
+def _lines(listing: Path) -> list[str]:
+    """Return the lines of a text file."""
     try:
-        return listing.read_text(encoding="utf-8-sig")
+        return listing.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"'{listing}' is not UTF-8; save the list as text in UTF-8") from error
+        raise ValueError(f"'{listing}' is no text in UTF-8 (at byte {error.start}); save it as such") from error
 
 
 def _existing(listing: Path, written: Iterable[str]) -> list[Path]:
@@ -112,7 +111,7 @@ def _existing(listing: Path, written: Iterable[str]) -> list[Path]:
     files, missing = [], []
     for line in written:
         spellings = (line, line.replace("\\", "/"))
-        found = [file for text in spellings for file in (listing.parent / text, Path(text)) if file.is_file()]
+        found = [file for text in spellings for file in (listing.parent / text, Path(text)) if _is_file(file)]
         files += found[:1]
         missing += [] if found else [f"'{line}'"]
     if missing:
@@ -124,6 +123,14 @@ def _existing(listing: Path, written: Iterable[str]) -> list[Path]:
     return files
 
 
+def _is_file(path: Path) -> bool:
+    """Tell whether there is such a file; there is none of a name that the system does not allow."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def as_written(split: str | list[str], data: Mapping[str, Any]) -> str | list[str]:
     """Return the paths of a split as the data-set YAML has them, where the host has put the targets of links.
 
@@ -132,6 +139,9 @@ def as_written(split: str | list[str], data: Mapping[str, Any]) -> str | list[st
     Args:
         split: Paths of a split, as the host resolves them.
         data: The data-set dictionary of the host, with `path` and `yaml_file`.
+
+    Raises:
+        ValueError: If a relative path leaves the folder that the YAML itself names as `path:`.
     """
     if isinstance(split, list):
         return [str(as_written(part, data)) for part in split]
@@ -140,7 +150,13 @@ def as_written(split: str | list[str], data: Mapping[str, Any]) -> str | list[st
     written = YAML.load(data["yaml_file"])
     entries = [written.get(key) or [] for key in ("train", "val", "validation", "test")]
     for entry in (e for part in entries for e in (part if isinstance(part, list) else [part])):
-        path = Path(os.path.normpath(Path(data["path"]).absolute() / str(entry)))
+        root = Path(os.path.normpath(Path(data["path"]).absolute()))
+        path = Path(os.path.normpath(root / str(entry)))
         if path.exists() and path.resolve() == Path(split).resolve():
+            if written.get("path") and not Path(entry).is_absolute() and not path.is_relative_to(root):
+                raise ValueError(
+                    f"'{entry}' in '{data['yaml_file']}' leads out of its 'path: {written['path']}'; write an absolute "
+                    f"path if that is meant"
+                )
             return str(path)
     return split

@@ -16,7 +16,7 @@ from ultralytics.data.loaders import LoadImagesAndVideos, SourceTypes
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo.data.layout import split_layout
-from metafusion_yolo.data.pairs import PROBLEMS_SHOWN, PairError
+from metafusion_yolo.data.pairs import PairError, listed
 from metafusion_yolo.data.progress import pace
 from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_stack, read_visible
 from metafusion_yolo.data.rig import Rig
@@ -219,9 +219,7 @@ class LoadPairs(LoadImagesAndVideos):
         """
         if not self.skipped:
             return
-        shown = "".join(f"\n  {reason}" for reason in list(self.skipped.values())[:PROBLEMS_SHOWN])
-        more = len(self.skipped) - PROBLEMS_SHOWN
-        shown += f"\n  ... and {more} more" if more > 0 else ""
+        shown = listed(self.skipped.values())
         if len(self.skipped) == self.count and not self.done:
             raise PairError(f"none of {self.count} pairs can be read:{shown}")
         LOGGER.warning(f"{len(self.skipped)} of {self.count} pairs skipped:{shown}")

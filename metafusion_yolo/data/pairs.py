@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from ultralytics.data.utils import IMG_FORMATS
 from metafusion_yolo.config import nearest
 
 DEFAULT_FOLDER = "infrared"
-PROBLEMS_SHOWN = 20
+SHOWN = 3  # problems of a kind that are told in full
 
 PairingRule = str | dict[str, str]
 Expected = Callable[[Path], Path]
@@ -47,10 +48,29 @@ class PairError(ValueError):
             problems: One line each.
             where: What was looked at.
         """
-        shown = "\n  ".join(problems[:PROBLEMS_SHOWN])
-        rest = len(problems) - PROBLEMS_SHOWN
-        more = f"\n  ... and {rest} more" if rest > 0 else ""
-        return cls(f"{len(problems)} problem{'s' * (len(problems) > 1)} in {where}:\n  {shown}{more}")
+        return cls(f"{len(problems)} problem{'s' * (len(problems) > 1)} in {where}:{listed(problems)}")
+
+
+def listed(problems: Iterable[str]) -> str:
+    """Return a list for an error or a warning: the first problems of each kind, and how many more there are of it.
+
+    Args:
+        problems: One line each; those are of a kind that differ in names, numbers and what stands in brackets.
+
+    Example:
+        >>> print("2 of 9:" + listed(["'a' is empty (0 bytes)", "'b' is empty (0 bytes)"]))
+        2 of 9:
+          'a' is empty (0 bytes)
+          'b' is empty (0 bytes)
+    """
+    kinds: dict[str, list[str]] = {}
+    for problem in problems:
+        kinds.setdefault(re.sub(r"'[^']*'|\(.*?\)|\d+", "", problem), []).append(problem)
+    lines = []
+    for alike in kinds.values():
+        lines += alike[:SHOWN]
+        lines += [f"... and {len(alike) - SHOWN} more like it"] if len(alike) > SHOWN else []
+    return "".join(f"\n  {line}" for line in lines)
 
 
 def parse_rule(value: Any, where: str = "the data-set YAML") -> PairingRule:

@@ -27,9 +27,12 @@ def join(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
 
 
 def cameras_on(pair: np.ndarray) -> list[str]:
-    """Return which cameras show anything in a pair (H, W, 4), looked at every 8 pixels as by the front-end."""
-    samples = pair[::8, ::8]
-    return [camera for camera, planes in PLANES.items() if np.ptp(samples[..., planes])]
+    """Return which cameras show anything in a pair (H, W, 4), looked at every 8 pixels as by the front-end.
+
+    One colour all over is nothing.
+    """
+    varies = np.ptp(pair[::8, ::8], (0, 1))
+    return [camera for camera, planes in PLANES.items() if varies[planes].any()]
 
 
 def blank(pair: np.ndarray, camera: str) -> np.ndarray:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ INPUT_KEY = "pair_input"  # of a checkpoint's model YAML and of an export's meta
 def pair_input(metadata: dict[str, Any]) -> dict[str, Any]:
     """Return what the metadata of an export say of its inputs and outputs; nothing for those of others."""
     description = metadata.get(INPUT_KEY) or {}
-    return ast.literal_eval(description) if isinstance(description, str) else description
+    return dict(ast.literal_eval(description)) if isinstance(description, str) else description
 
 
 def reads_two(backend: Any) -> bool:
@@ -23,8 +25,30 @@ def reads_two(backend: Any) -> bool:
     return len(pair_input(backend.metadata).get("inputs", [])) == 2
 
 
+@contextmanager
+def damage_named(export: str | Path) -> Iterator[None]:
+    """Say in one line that an export cannot be loaded, whatever its runtime or its metadata make of it.
+
+    Raises:
+        ValueError: In the place of what is raised, but for a missing file or package, and for too little memory.
+    """
+    try:
+        yield
+    except (ImportError, OSError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"'{export}' cannot be loaded ({reason}); export it again") from error
+
+
 class PairONNXBackend(ONNXBackend):
     """ONNX Runtime with one input or two."""
+
+    def load_model(self, weight: str | Path) -> None:
+        """Load the export, and look at what it says of its inputs."""
+        with damage_named(weight):
+            super().load_model(weight)
+            pair_input(self.metadata)
 
     def forward(self, im: Any) -> Any:
         """Take the pair apart if the graph asks for it."""
@@ -35,15 +59,10 @@ class PairTorchScriptBackend(TorchScriptBackend):
     """TorchScript with one input or two."""
 
     def load_model(self, weight: str | Path) -> None:
-        """Load the file.
-
-        Raises:
-            ValueError: If it is no TorchScript file.
-        """
-        try:
+        """Load the export, and look at what it says of its inputs."""
+        with damage_named(weight):
             super().load_model(weight)
-        except RuntimeError as error:
-            raise ValueError(f"'{weight}' is no TorchScript file, or a part of one; export the model again") from error
+            pair_input(self.metadata)
 
     def forward(self, im: torch.Tensor) -> Any:
         """Take the pair apart if the graph asks for it."""
@@ -59,11 +78,12 @@ class PairOpenVINOBackend(OpenVINOBackend):
     ov_compiled_model: Any
 
     def load_model(self, weight: str | Path) -> None:
-        """Compile for FP32, unless the export is of lower precision; the host loads what has one input.
+        """Load the export, and look at what it says of its inputs."""
+        with damage_named(weight):
+            self._compile(weight)
 
-        Raises:
-            FileNotFoundError: If the folder holds no model.
-        """
+    def _compile(self, weight: str | Path) -> None:
+        """Compile for FP32, unless the export is of lower precision; the host loads what has one input."""
         import openvino
 
         file = Path(weight) if Path(weight).is_file() else next(Path(weight).glob("*.xml"), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from copy import copy
 from importlib import import_module
 from pathlib import Path
@@ -88,7 +89,8 @@ class FusionDetectionExporter(Exporter):
             self.args.data = self._calibration_data(model)
         self._input = input_description(rig_of(model) or Rig())
         self._input |= {"inputs": INPUTS[self.inputs], "outputs": outputs_of(self.fused, self.fusion_weights)}
-        with missing_packages_named():
+        with missing_packages_named(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="torch")  # of the old exporters, about themselves
             if form in TENSORFLOW:
                 import_module("tensorflow")  # before the ONNX file that it is made from
             try:

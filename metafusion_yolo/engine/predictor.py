@@ -34,6 +34,7 @@ from metafusion_yolo.engine.outputs import OutputOptions, Outputs
 from metafusion_yolo.engine.results import FusionResults, pack_fusion, showing_fused
 from metafusion_yolo.engine.slicing import Slicing, cut, merge, place
 from metafusion_yolo.engine.writers import BackgroundWriter, write_picture, written_rate
+from metafusion_yolo.logs import warnings_once
 
 SETTINGS = (  # the host's, on which the files of a run depend
     *("model", "imgsz", "conf", "iou", "classes", "max_det", "agnostic_nms", "augment"),
@@ -124,11 +125,11 @@ class FusionDetectionPredictor(DetectionPredictor):
         return journal
 
     def stream_inference(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        """Write our files as the results come, and finish them however the run ends."""
+        """Write our files as the results come, finish them however the run ends, and repeat no warning."""
         self._outputs = self._journal = None
         self._annotated = BackgroundWriter() if self.overlap else None
         finished = False
-        with closing(super().stream_inference(*args, **kwargs)) as results:
+        with warnings_once(), closing(super().stream_inference(*args, **kwargs)) as results:
             try:
                 for result in results:
                     if self._outputs and isinstance(result, FusionResults):  # not an embedding

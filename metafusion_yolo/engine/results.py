@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -182,9 +183,13 @@ class FusionResults(Results):
         return Results.plot(self.new(), img=picture, **last)
 
     def save_crop(self, save_dir: str | Path, file_name: str | Path = Path("im.jpg")) -> None:
-        """Save what is inside the boxes, as the host does: `visible/`, `infrared/` and `fused/` below the folder."""
+        """Save what is inside the boxes, as the host does: `visible/`, `infrared/` and `fused/` below the folder.
+
+        The host names folders after the classes, which come with a checkpoint: none leads elsewhere.
+        """
         for name in self._cameras():
             result = copy(self)
+            result.names = {i: re.sub(r"[/\\]|^\.*$", "_", str(cls)) for i, cls in self.names.items()}
             result.orig_img = self.image(name)
             Results.save_crop(result, Path(save_dir) / name, file_name)
 

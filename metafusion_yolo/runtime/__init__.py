@@ -21,12 +21,11 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from metafusion_yolo.data.planes import join
+from metafusion_yolo.data.planes import PLANES, cameras_on, join
 from metafusion_yolo.data.registration import Registration, look_through
 from metafusion_yolo.data.thermal import Limits, Thermal, spread
 
 GREY = 114  # of the border around a letterboxed image, as in training
-SAMPLING = 8  # step in pixels at which a camera is looked at to see whether it shows anything
 
 
 @dataclass
@@ -83,7 +82,7 @@ class Detector:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it was not exported by metafusion_yolo.
+        ValueError: If it was not exported by metafusion_yolo, or is damaged.
     """
 
     def __init__(
@@ -99,20 +98,33 @@ class Detector:
             raise FileNotFoundError(f"no model '{model}'; give an ONNX file written by metafusion export")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        self.session = onnxruntime.InferenceSession(str(model), options, providers=list(providers))
+        self.conf, self.iou, self.max_det = conf, iou, max_det
+        try:
+            self.session = onnxruntime.InferenceSession(str(model), options, providers=list(providers))
+        except Exception as error:  # ONNX Runtime has a class of its own for each kind of fault
+            raise ValueError(f"'{model}' cannot be loaded ({' '.join(str(error).split())}); export it again") from error
         metadata = self.session.get_modelmeta().custom_metadata_map
         if "pair_input" not in metadata:
             raise ValueError(f"'{model}' does not say how it reads pairs; export it by metafusion export")
-        pair_input = ast.literal_eval(metadata["pair_input"])
-        self.names: dict[int, str] = ast.literal_eval(metadata["names"])
-        self.imgsz: tuple[int, int] = tuple(ast.literal_eval(metadata["imgsz"]))
+        try:
+            self._read(metadata, str(model))
+        except Exception as error:  # as many kinds as there are ways to damage a text
+            reason = " ".join(str(error).split())
+            raise ValueError(f"'{model}' has damaged metadata ({reason}); export it again") from error
+
+    def _read(self, metadata: dict[str, str], model: str) -> None:
+        """Read what the export says of itself, from literals of Python, of which nothing is run."""
+        values = {name: ast.literal_eval(metadata[name]) for name in ("pair_input", "names", "imgsz", "args")}
+        pair_input: dict[str, Any] = values["pair_input"]
+        self.names: dict[int, str] = dict(values["names"])
+        height, width = map(int, values["imgsz"])
+        self.imgsz = height, width
         self.stride = int(metadata["stride"])
-        self.dynamic = bool(ast.literal_eval(metadata["args"]).get("dynamic"))
+        self.dynamic = bool(values["args"].get("dynamic"))
         self.batch = 1 if self.dynamic else int(metadata["batch"])
-        self.outputs: list[str] = pair_input.get("outputs", ["boxes"])
-        self.thermal = Thermal.from_yaml(pair_input.get("thermal"), str(model))
-        self.registration = Registration.from_yaml(pair_input.get("registration"), str(model))
-        self.conf, self.iou, self.max_det = conf, iou, max_det
+        self.outputs: list[str] = list(pair_input.get("outputs", ["boxes"]))
+        self.thermal = Thermal.from_yaml(pair_input.get("thermal"), model)
+        self.registration = Registration.from_yaml(pair_input.get("registration"), model)
 
     def __call__(
         self,
@@ -176,12 +188,12 @@ class Detector:
             free = [pixels % self.stride for pixels in free]
         left, top = (round(pixels / 2 - 0.1) for pixels in free)
         right, bottom = (round(pixels / 2 + 0.1) for pixels in free)
+        on = cameras_on(pair)
         if inner != (width, height):
             pair = cv2.resize(pair, inner, interpolation=cv2.INTER_LINEAR)
-        samples = pair[::SAMPLING, ::SAMPLING].reshape(-1, 4)
-        shows = samples.max(0) != samples.min(0)
-        border = [GREY * int(on) for on in (*[shows[:3].any()] * 3, shows[3])]  # none around a camera that is off
-        boxed = cv2.copyMakeBorder(pair, top, bottom, left, right, cv2.BORDER_CONSTANT, value=border)
+        boxed = cv2.copyMakeBorder(pair, top, bottom, left, right, cv2.BORDER_CONSTANT, value=[GREY] * 4)
+        for camera in PLANES.keys() - on:
+            boxed[..., PLANES[camera]] = 0
         return boxed, inner, left, top
 
     def video(self, visible: str | Path, infrared: str | Path) -> Iterator[Detections]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from metafusion_yolo.data.pairs import (
-    PROBLEMS_SHOWN,
+    SHOWN,
     PairError,
     expected_beside,
     expected_by_rule,
@@ -218,10 +218,9 @@ def test_all_problems_are_found_at_once(tmp_path):
         assert sum(problem.startswith(start) and name in problem for problem in problems) == 1
 
 
-@pytest.mark.parametrize(("count", "more"), [(1, ""), (PROBLEMS_SHOWN, ""), (PROBLEMS_SHOWN + 7, "... and 7 more")])
-def test_summary_counts_all_problems_and_shows_the_first(count, more):
-    lines = str(PairError.of([f"problem {i}" for i in range(count)], "folder")).splitlines()
-    assert lines[0] == f"{count} problem{'s' if count > 1 else ''} in folder:"
-    assert lines[1].strip() == "problem 0"
-    assert len(lines) == 1 + min(count, PROBLEMS_SHOWN) + bool(more)
-    assert lines[-1].strip() == (more or f"problem {count - 1}")
+@pytest.mark.parametrize(("count", "more"), [(1, ""), (SHOWN, ""), (SHOWN + 7, "... and 7 more like it")])
+def test_summary_counts_all_problems_and_shows_the_first_of_each_kind(count, more):
+    problems = [f"problem of '{i}.png'" for i in range(count)]
+    lines = str(PairError.of([*problems, "another (12 bytes)"], "folder")).splitlines()
+    assert lines[0] == f"{count + 1} problems in folder:"
+    assert [line.strip() for line in lines[1:]] == [*problems[:SHOWN], *[more] * bool(more), "another (12 bytes)"]

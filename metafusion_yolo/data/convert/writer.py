@@ -109,11 +109,8 @@ def _write_pair(
     """Write the two images and the labels of a pair, or none of them."""
     files = dict(zip(CAMERAS, (pair.visible, pair.infrared), strict=True))
     remarks: list[str] = []
-    if pair.split == UNLISTED:
-        return Written(pair, None, ["pair that no list gives to a split"])
-    for camera, file in files.items():
-        if not file.is_file():
-            return Written(pair, None, [f"pair without its {camera} image"])
+    if reason := _hindrance(pair, files):
+        return Written(pair, None, [reason])
     try:
         sizes = {camera: image_size(file) for camera, file in files.items()}
         if border and set(sizes.values()) != {border[:2]}:
@@ -138,6 +135,16 @@ def _write_pair(
             raise OSError(f"cannot write {target}")
     _target(root, "labels", pair, ".txt").write_text(to_rows(merged), encoding="utf-8")
     return Written(pair, merged, remarks)
+
+
+def _hindrance(pair: Pair, files: dict[str, Path]) -> str:
+    """Return why a pair cannot be written, by its names alone; empty if it can."""
+    if Path(pair.name).is_absolute() or ".." in Path(pair.name).parts:  # of a list, which anyone may have written
+        return "pair whose name leads out of the data set"
+    if pair.split == UNLISTED:
+        return "pair that no list gives to a split"
+    missing = [camera for camera, file in files.items() if not file.is_file()]
+    return f"pair without its {missing[0]} image" if missing else ""
 
 
 def _target(root: Path, folder: str, pair: Pair, suffix: str) -> Path:
