@@ -17,6 +17,7 @@ import numpy as np
 
 from metafusion_yolo.compare.budget import Setting, cores
 from metafusion_yolo.evaluation.precision import Image, average_precision
+from metafusion_yolo.files import replacing
 
 Work = Callable[[Setting, "Run"], dict[str, Any]]  # returns the images of each view by name, as they are written
 
@@ -57,7 +58,8 @@ def remember(setting: Setting, out: Path) -> None:
     if file.exists() and (before := json.loads(file.read_text(encoding="utf-8"))) != now:
         changed = ", ".join(f"{k} {before.get(k)} -> {v}" for k, v in now.items() if before.get(k) != v)
         raise ValueError(f"'{out}' holds results of another setting ({changed}); name another folder, or remove it")
-    file.write_text(json.dumps(now), encoding="utf-8")
+    with replacing(file) as part:
+        part.write_text(json.dumps(now), encoding="utf-8")
 
 
 def do_missing(
@@ -112,11 +114,10 @@ def do_logged(setting: Setting, run: Run, jobs: int, work: Work) -> tuple[float,
     cv2.setNumThreads(threads)
     begin = time.monotonic()
     views = work(setting, run)
-    part = run.file.with_suffix(".part")
     seconds = round(time.monotonic() - begin, 1)
     content = {"seconds": seconds, "views": views}
-    part.write_text(json.dumps(content), encoding="utf-8")
-    part.replace(run.file)
+    with replacing(run.file) as part:
+        part.write_text(json.dumps(content), encoding="utf-8")
     images = [as_arrays(image) for image in next(iter(views.values())).values()]
     classes = setting.classes or sorted({c for image in images for c in image["target_cls"].astype(int).tolist()})
     return (average_precision(images, {c: str(c) for c in classes})["mAP50"] if classes else 0.0), seconds
