@@ -54,12 +54,7 @@ def check_description(data: str | Path) -> str:
     if isinstance(content.get("nc"), int) and content["nc"] < 1:
         raise ValueError(f"data set '{data}': 'nc:' must be 1 or more, not {content['nc']}")
     if content.get("download") and not ARCHIVE.fullmatch(str(content["download"]).strip()):
-        try:  # the host would run what it says, as a script of Python or bash
-            check_det_dataset(file, autodownload=False)
-        except FileNotFoundError as error:
-            raise data_error(error, data, "its 'download:' is a script, which is not run; run it yourself") from error
-        except REFUSALS as error:
-            raise data_error(error, data) from error
+        _without_download(file, data, advice="its 'download:' is a script, which is not run; run it yourself")
     return file
 
 
@@ -74,11 +69,15 @@ def describe(data: str | Path, split: str = "") -> dict[str, Any]:
         FileNotFoundError: If the YAML or a folder of it does not exist.
         ValueError: If something in it is missing or wrong.
     """
-    file = check_description(data)
+    return _without_download(check_description(data), data, split)
+
+
+def _without_download(file: str, data: str | Path, split: str = "", advice: str = "") -> dict[str, Any]:
+    """Return the host's dictionary of what is here already; `advice` is what to do if something is not."""
     try:
         description: dict[str, Any] = check_det_dataset(file, autodownload=False, split=split)
     except REFUSALS as error:
-        raise data_error(error, data) from error
+        raise data_error(error, data, advice) from error
     return description
 
 
