@@ -56,7 +56,7 @@ HOOKS = {
     "PairTritonBackend": "forward",
     "PairedYOLODataset": (
         "__init__ build_transforms cache_images cache_images_to_disk cache_labels get_cache_hash get_img_files "
-        "load_image"
+        "get_labels load_image"
     ),
     "Recorder": "__init__ get_stats update_metrics",
     "ResumableTrainer": (

@@ -145,7 +145,7 @@ def test_file_is_read_and_named(tmp_path):
     assert Rig.of_file(file) == Rig("lwir", Thermal(invert=True))
     for content, message in (
         ("a: [1", "is no YAML"),
-        ("- a", "is no data-set YAML"),
+        ("- a", "is no mapping of keys to values"),
         ("thermal: 5", "must be a mapping"),
     ):
         file.write_text(content)
