@@ -86,18 +86,20 @@ def benchmark_formats(
     folder = increment_path(Path(project or "runs") / (name or "benchmark"), exist_ok=exist_ok, mkdir=True)
     rows: list[dict[str, Any]] = []
     reference: list[Any] = []
+    failures: list[str] = []
     for form in formats:
         try:
             row, results = measure(model, data, form, folder, reference, batches, kwargs)
             reference = reference or results
         except Exception as error:  # one format must not take the others with it
-            LOGGER.warning(f"{form} failed: {' '.join(str(error).split())}")
+            failures.append(f"{form} failed: {' '.join(str(error).split())}")
+            LOGGER.warning(failures[-1])
             row = {"format": form, "error": " ".join(str(error).split())[:200]}
         rows.append({key: row.get(key, "") for key in COLUMNS})
         write_csv(rows, folder / "benchmark.csv")  # each time: a run over many formats takes long
     LOGGER.info(f"\n{table(rows)}\n\nResults saved to {folder}")
-    if all(row["error"] for row in rows):
-        raise ValueError(f"no format could be measured; {rows[0]['format']}: {rows[0]['error']}")
+    if len(failures) == len(rows):
+        raise ValueError(f"no format could be measured; {failures[0]}")
     plot(rows, folder / "benchmark.png")
     return rows
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 import cv2
@@ -153,7 +154,7 @@ def play(fault: Fault, root: Path) -> Outcome:
         out, err = (plain(stream.decode(errors="backslashreplace"), root) for stream in (done.stdout, done.stderr))
         return Outcome(done.returncode, out.splitlines(), err)
     out, err, log = io.StringIO(), io.StringIO(), _Lines()
-    LOGGER.addHandler(log)
+    LOGGER.handlers.insert(0, log)  # before that of the host, which writes its prefix into the record
     code, error = 0, None
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -219,7 +220,7 @@ def check(fault: Fault, root: Path) -> None:
         assert fault.raises or outcome.err.count("metafusion: error: ") == 1, outcome.err
         assert matches(fault.says, seen), f"\n  seen      {seen}\n  expected  {fault.says}"
         leaves = [*fault.leaves, "runs/train-2/args.yaml"]  # the last is the host's note of the arguments
-        new = [name for name in after.keys() - before.keys() if not any(Path(name).match(p) for p in leaves)]
+        new = [name for name in after.keys() - before.keys() if not any(fnmatch(name, p) for p in leaves)]
         assert not new, f"left behind: {new}"
     elif fault.says:
         seen = [line.strip() for line in outcome.out]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import struct
+import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,12 @@ def link(name: str, target: str) -> Plant:
         (root / name).symlink_to(target)
 
     return spoil
+
+
+def archive(root: Path) -> None:
+    """Write a ZIP archive, which is what a checkpoint is too, of something else."""
+    with zipfile.ZipFile(root / "other.pt", "w") as file:
+        file.writestr("readme.txt", "no checkpoint")
 
 
 def renamed(stem: bytes) -> Plant:

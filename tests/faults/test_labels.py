@@ -158,8 +158,15 @@ AREA = Area(
             labelled("0 0.5 0.5 0.1 0.1\n" * 2),
             code=0,
         ),
-        Fault("empty label file", VAL, "", labelled("", "val/1"), code=0),
-        Fault("no label file", VAL, "", removed("labels/val/1.txt"), code=0),
+        Fault(
+            "empty label file",
+            VAL,
+            "",
+            labelled("", "val/1"),
+            code=0,
+            note="The pair counts as background, which shows nothing to be found.",
+        ),
+        Fault("no label file", VAL, "", removed("labels/val/1.txt"), code=0, note="The pair counts as background."),
         Fault(
             "no label file, check",
             CHECK,
@@ -190,6 +197,7 @@ AREA = Area(
             "https://docs.ultralytics.com/datasets for dataset formatting guidance.",
             removed("labels/val"),
             code=0,
+            note="The fusion is measured, the detection is not.",
         ),
         Fault(
             "no label file at all, comparison",

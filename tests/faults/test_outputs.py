@@ -43,8 +43,8 @@ def convertible(root: Path) -> Callable[[], object]:
 
 AREA = Area(
     "Outputs",
-    "An output is never written over an earlier one unless `exist_ok=True` says so: `predict` becomes `predict-2`. What "
-    "stands in the way is told before the work, and left as it is.",
+    "An output is never written over an earlier one unless `exist_ok=True` says so: `predict` becomes `predict-2`. "
+    "What stands in the way is told before the work, and left as it is.",
     [
         Fault(
             "file where the folder of the runs goes, training",
@@ -125,24 +125,24 @@ AREA = Area(
         Fault(
             "disk that is full, prediction",
             f"{PREDICT} project=$PWD/small",
-            "",
+            "cannot write 'small/predict/….jpg'; is the disk full, or the folder not yours?",
             full,
             process=True,
-            leaves=["small/**"],
+            leaves=["small/*"],
         ),
         Fault(
             "disk that is full, fusion",
             "fuse model=best.pt source=images/train project=$PWD/small",
             "cannot write 'small/fuse/….png'; is the disk full, or the folder not yours?",
             full,
-            leaves=["small/**"],
+            leaves=["small/*"],
         ),
         Fault(
             "disk that is full, synthetic data",
             "data synth dst=small/new train=50 val=1 imgsz=64",
             "No space left on device; the disk is full: free some space, or write to another place",
             full,
-            leaves=["small/**"],
+            leaves=["small/*"],
         ),
         Fault(
             "folder that is read-only, prediction",

@@ -16,8 +16,8 @@ def predict(arguments: str, says: str, raises: type[Exception] = PairError, titl
 
 AREA = Area(
     "Python",
-    "Exceptions are `ValueError` (`PairError` where two images do not make a pair), `TypeError` (`UnsafeCheckpointError` "
-    "where a checkpoint could run code), `FileNotFoundError` and other kinds of `OSError`.",
+    "Exceptions are `ValueError` (`PairError` where two images do not make a pair), `TypeError` "
+    "(`UnsafeCheckpointError` where a checkpoint could run code), `FileNotFoundError` and other kinds of `OSError`.",
     [
         predict(
             "None",

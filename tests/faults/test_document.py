@@ -1,0 +1,36 @@
+"""The page for users is the catalogue that is played, and the catalogue is large and plain."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from tests.faults import document
+from tests.faults.catalogue import ANY, matches
+
+FAULTS = [fault for area in document.AREAS for fault in area.faults]
+
+
+def test_the_page_is_up_to_date() -> None:
+    page = document.FILE.read_text(encoding="utf-8")
+    assert page == document.document(), "run `python -m tests.faults`, and commit docs/faults.md"
+
+
+def test_every_file_of_faults_is_on_the_page() -> None:
+    files = {file.stem for file in Path(__file__).parent.glob("test_*.py")} - {Path(__file__).stem}
+    assert files == {name for name in vars(document) if name.startswith("test_")}
+
+
+def test_there_are_many_and_no_two_are_one() -> None:
+    assert len(FAULTS) >= 120
+    planted = Counter((area.title, fault.title, fault.command) for area in document.AREAS for fault in area.faults)
+    assert [key for key, count in planted.items() if count > 1] == []
+
+
+def test_what_is_tolerated_says_what_becomes_of_it() -> None:
+    assert [fault.title for fault in FAULTS if fault.code == 0 and not (fault.says or fault.note)] == []
+    assert [fault.title for fault in FAULTS if fault.code == 2 and not fault.says.strip(ANY)] == []
+
+
+def test_what_stands_for_anything() -> None:
+    assert matches("a … c", "a long b c") and not matches("a … c", "a long b") and not matches("(a)", "a")
