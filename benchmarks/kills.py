@@ -1,7 +1,7 @@
 """Does a killed training end like an undisturbed one? Random `kill -9`, resumed until finished, compared bit for bit.
 
 Every training is killed at a random moment and resumed, half of the time to be killed again, until it is finished. Half
-of the kills fall anywhere, the other half wait for a stage that is short. Weights, averages, state of the optimizer,
+of the kills fall anywhere, the other half wait for a certain stage of a certain epoch. Weights, averages, state of the optimizer,
 both checkpoints and results.csv (but for its times) must be those of a training that nobody disturbed. Done trainings
 are kept in the JSON file, and a benchmark that was itself cut off goes on from there.
 
@@ -33,6 +33,7 @@ from metafusion_yolo.data.synthetic import write_dataset
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
 
 STAGES = ("start", "batches", "validation", "checkpoint", "between", "end")
+WITHIN = {"batches": 0.5, "validation": 0.2, "checkpoint": 0.2, "between": 0.002, "end": 0.5}  # seconds from its begin
 ARGS: dict[str, Any] = {
     **{"model": "metafusion-yolov8n.yaml", "imgsz": 64, "epochs": 3, "batch": 2, "pretrained": False, "seed": 0},
     **{"nbs": 6, "warmup_epochs": 1, "close_mosaic": 1, "plots": False, "verbose": False, "exist_ok": True},
@@ -135,21 +136,21 @@ def wait(process: int, until: Callable[[], bool]) -> bool:
 
 
 def moment(draw: random.Random, seconds: float) -> Callable[[], bool]:
-    """Return what is true once the moment to kill has come: anywhere, or within a stage that is short."""
+    """Return what is true once the moment to kill has come: anywhere, or in a certain stage of a certain epoch."""
     start = time.monotonic()
     if draw.random() < 0.5:
         delay = draw.uniform(0, seconds)
         return lambda: time.monotonic() - start > delay
-    wanted, times = STAGES.index(draw.choice(STAGES[2:])), draw.randint(1, ARGS["epochs"])
-    delay, seen, entered = draw.uniform(0, 0.15), 0, False
+    wanted, delay = draw.choice(list(WITHIN)), draw.random()
+    times, seen, inside = draw.randint(1, 1 if wanted == "end" else ARGS["epochs"]), 0, False
 
     def come() -> bool:
-        nonlocal seen, entered, start
-        now = stage[0] == wanted
-        if now and not entered:
+        nonlocal seen, inside, start
+        now = STAGES[stage[0]] == wanted
+        if now and not inside:
             seen, start = seen + 1, time.monotonic()
-        entered = now
-        return seen >= (1 if wanted == STAGES.index("end") else times) and time.monotonic() - start > delay
+        inside = now
+        return inside and seen >= times and time.monotonic() - start > delay * WITHIN[wanted]
 
     return come
 
