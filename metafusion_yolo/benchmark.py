@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ultralytics.data.utils import check_det_dataset
 from ultralytics.engine.exporter import export_formats
 from ultralytics.nn.autobackend import AutoBackend
 from ultralytics.utils import LOGGER
@@ -21,6 +20,7 @@ from ultralytics.utils.metrics import box_iou
 from ultralytics.utils.torch_utils import select_device
 
 from metafusion_yolo.config import nearest
+from metafusion_yolo.data.description import data_description
 from metafusion_yolo.data.listing import list_images
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.resources import find_data_yaml
@@ -126,7 +126,7 @@ def measure(
         **{**options, "data": data, "rect": False, "batch": 1, "plots": False, "metrics": "none"},
         **{"project": str(folder), "name": "val", "exist_ok": True},
     )
-    description = check_det_dataset(find_data_yaml(data), autodownload=False)
+    description = data_description(find_data_yaml(data))
     source = list_images(description["val"])[:COMPARED]
     results = loaded.predict(source, data=data, rect=False, conf=CONF, **options)
     row = {

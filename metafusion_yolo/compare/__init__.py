@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ultralytics.data.utils import check_det_dataset, img2label_paths
+from ultralytics.data.utils import img2label_paths
 from ultralytics.utils import LOGGER
 from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
 
@@ -29,6 +29,7 @@ from metafusion_yolo.compare.training import (
     train_row,
 )
 from metafusion_yolo.compare.verdict import Table, Verdict, recommend, tabulate
+from metafusion_yolo.data.description import data_description
 from metafusion_yolo.data.reading import image_size
 from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.nn.tasks import load_model_yaml
@@ -161,7 +162,7 @@ def _describe(data: str | Path) -> dict[str, Any]:
     file = find_data_yaml(data)
     if not Path(file).is_file():
         raise FileNotFoundError(f"no data-set YAML '{data}'; give the one that describes the labelled pairs")
-    description = check_det_dataset(file, autodownload=False)
+    description = data_description(file)
     for split in ("train", "val"):
         if not any(Path(label).is_file() for label in img2label_paths(images_in(description, split))):
             raise ValueError(f"no labels for '{split}:' of '{data}'; a comparison of detectors needs labelled pairs")

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 import yaml
 from torch import nn
-from ultralytics.data.utils import check_det_dataset, img2label_paths
+from ultralytics.data.utils import img2label_paths
 from ultralytics.nn.tasks import load_checkpoint
 
 from metafusion_yolo.compare.budget import Setting
 from metafusion_yolo.compare.early import EarlyFusionTrainer
 from metafusion_yolo.compare.folds import folds_of
 from metafusion_yolo.compare.rows import Row
+from metafusion_yolo.data.description import data_description
 from metafusion_yolo.data.listing import as_written, list_images
 from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
@@ -170,7 +171,7 @@ def link_fold(setting: Setting, fold: int, folder: Path) -> Path:
         PairError: If a pair is not complete.
         ValueError: If a split is missing, or there are fewer blocks of pairs than folds.
     """
-    data = check_det_dataset(find_data_yaml(setting.data), autodownload=False)
+    data = data_description(find_data_yaml(setting.data))
     rig = Rig.from_yaml(data, setting.data)
     splits = {split: [Path(f).absolute() for f in images_in(data, split)] for split in ("train", "val")}
     if setting.folds:

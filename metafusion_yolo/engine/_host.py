@@ -15,13 +15,13 @@ import cv2
 import torch
 import torch.distributed as dist
 from torch import nn
-from ultralytics.data.utils import check_det_dataset
 from ultralytics.nn import tasks as host_tasks
 from ultralytics.nn.autobackend import AutoBackend
 from ultralytics.utils import LOGGER, RANK, SETTINGS, checks, env_bool
 from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo import config, criterion, schedule
+from metafusion_yolo.data.description import plain
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine._backends import BACKENDS, INPUT_KEY, pair_input
 from metafusion_yolo.nn import NUM_CHANNELS, attention, blocks, fusion, meta, rules, tasks, teaching
@@ -221,41 +221,7 @@ def gather_list(items: list[Any]) -> list[Any]:
     return [item for part in gathered or [] for item in part]
 
 
-def data_description(data: Any, split: str = "") -> dict[str, Any]:
-    """Read a data-set YAML as the host does, but never run what it says under `download:`, which may be any code.
-
-    Args:
-        data: The YAML.
-        split: The split whose images must be here; empty for `val`.
-
-    Raises:
-        FileNotFoundError: If the images are not here.
-        ValueError: If the YAML is wrong in another way.
-    """
-    try:
-        return check_det_dataset(data, autodownload=False, split=split)
-    except Exception as error:  # the host raises whatever comes of a wrong value
-        raise data_error(error, data) from error
-
-
-def data_error(error: BaseException, data: Any) -> Exception:
-    """Return what the host says about a data set as a FileNotFoundError or ValueError of one line.
-
-    Args:
-        error: An error of the host, perhaps wrapped in another.
-        data: The data-set YAML.
-    """
-    cause = error.__cause__ or error
-    kind = FileNotFoundError if isinstance(cause, FileNotFoundError) else ValueError
-    return kind(f"data set '{data}': {_plain(' '.join(str(cause).split()))}")
-
-
 def one_line(error: BaseException) -> str:
     """Return the first line of an error of the host, without its signs and colours."""
     text = str(error).strip().splitlines() or [type(error).__name__]
-    return _plain(text[0])
-
-
-def _plain(text: str) -> str:
-    """Take emoji and colour codes out of a text, but no letters of any language."""
-    return re.sub(r" ?(\x1b\[[0-9;]*m|[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])", "", text).strip()
+    return plain(text[0])

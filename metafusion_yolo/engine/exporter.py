@@ -14,10 +14,10 @@ from ultralytics.utils import LOGGER
 from metafusion_yolo import __version__
 from metafusion_yolo.config import nearest
 from metafusion_yolo.data.dataset import build_paired_dataset
+from metafusion_yolo.data.description import data_description
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine._backends import INPUT_KEY
 from metafusion_yolo.engine._host import (
-    data_description,
     input_description,
     missing_packages_named,
     rig_of,

@@ -17,9 +17,10 @@ from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo.config import Augment
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
+from metafusion_yolo.data.description import data_description
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine._backends import INPUT_KEY
-from metafusion_yolo.engine._host import data_description, data_error, input_description, log_pictures
+from metafusion_yolo.engine._host import input_description, log_pictures
 from metafusion_yolo.engine.pictures import PAIRS, FilmStrip, plot_losses, plot_weights
 from metafusion_yolo.engine.validator import FusionDetectionValidator
 from metafusion_yolo.nn import NUM_CHANNELS
@@ -55,11 +56,8 @@ class FusionDetectionTrainer(DetectionTrainer):
         """Find data-set YAMLs of the package too, read their cameras, and say in one line what is wrong."""
         if self.args.data:
             self.args.data = find_data_yaml(self.args.data)
-            data_description(self.args.data, self.args.split)  # before the host reads it, and perhaps downloads
-        try:
-            data = super().get_dataset()
-        except RuntimeError as error:
-            raise data_error(error, self.args.data) from error
+        data_description(self.args.data, self.args.split)  # the host would run a `download:`, and raise in many lines
+        data = super().get_dataset()
         data["channels"] = NUM_CHANNELS
         self._rig = Rig.from_yaml(data, self.args.data)
         return data

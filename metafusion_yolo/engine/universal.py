@@ -10,9 +10,9 @@ from torch import nn
 from ultralytics.utils.torch_utils import strip_optimizer
 
 from metafusion_yolo.config import Augment
+from metafusion_yolo.data.description import data_description
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.unlabelled import UNNAMED, UnlabelledDataset, describe_unlabelled
-from metafusion_yolo.engine._host import data_description
 from metafusion_yolo.engine.trainer import FusionDetectionTrainer
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.tasks import FusionDetectionModel

@@ -13,10 +13,9 @@ from ultralytics.utils import LOGGER
 
 from metafusion_yolo.config import nearest
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
+from metafusion_yolo.data.description import data_description, data_error
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine._host import (
-    data_description,
-    data_error,
     front_end,
     gather_list,
     missing_packages_named,

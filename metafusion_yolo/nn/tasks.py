@@ -50,8 +50,9 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
             f"such as 'detector: yolov8.yaml'"
         )
     FusionConfig.from_dict(own.get("fusion"))
-    model = yaml_model_load(own["detector"])
-    if "Detect" not in model["head"][-1][2]:
+    known_by_host = Path(own["detector"]).suffix in (".yaml", ".yml")
+    model = yaml_model_load(own["detector"]) if known_by_host else {}
+    if "Detect" not in model.get("head", [["", "", ""]])[-1][2]:
         raise ValueError(
             f"'detector: {own['detector']}' of '{path}' is no detection model; give one such as yolov8.yaml"
         )

@@ -72,7 +72,7 @@ def check_dataset(data: str | Path) -> Report:
 
     Raises:
         FileNotFoundError: If the YAML or a folder of it does not exist, or holds no image.
-        ValueError: If the YAML is incomplete or wrong; the host raises a SyntaxError or TypeError for some of that.
+        ValueError: If the YAML is incomplete or wrong.
     """
     started = time.monotonic()
     source = read_source(data)

@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 from ultralytics.data.base import BaseDataset
-from ultralytics.data.utils import check_det_dataset, img2label_paths
+from ultralytics.data.utils import img2label_paths
 
 from metafusion_yolo.data.check.findings import Case
+from metafusion_yolo.data.description import data_description
 from metafusion_yolo.data.listing import SPLITS, as_written
 from metafusion_yolo.data.pairs import expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
@@ -67,12 +67,12 @@ def read_source(data: str | Path) -> Source:
 
     Raises:
         FileNotFoundError: If the YAML or a folder of it does not exist.
-        ValueError: If it is incomplete or wrong; the host raises a SyntaxError or TypeError for some of that.
+        ValueError: If it is incomplete or wrong.
     """
     file = find_data_yaml(data)
     if Path(file).is_dir():
         raise ValueError(f"data={data} is a folder; name the data-set YAML, such as {Path(file) / 'data.yaml'}")
-    content: dict[str, Any] = check_det_dataset(file, autodownload=False)
+    content = data_description(file)
     images = {}
     for split in SPLITS:
         if listed := content.get(split):

@@ -10,11 +10,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from ultralytics.data.utils import check_det_dataset
 from ultralytics.utils import LOGGER, TQDM
 from ultralytics.utils.files import increment_path
 
 from metafusion_yolo.config import nearest
+from metafusion_yolo.data.description import data_description
 from metafusion_yolo.data.listing import SPLITS, as_written, list_images
 from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
 from metafusion_yolo.data.reading import PairReader, compare_sizes, read_counts, read_visible
@@ -79,7 +79,7 @@ def register_dataset(
     by_hand = Registration.from_yaml(matrix, "the arguments")
     if by_hand and per != "dataset":
         raise ValueError(f"matrix= holds for the whole data set; leave per={per} out")
-    description = check_det_dataset(str(file), autodownload=False)
+    description = data_description(file)
     rig = Rig.from_yaml(description, str(file))
     reader = PairReader(replace(rig, registration=None))
     sequences = {key: _evenly(files, pairs) for key, files in _sequences(description, rig, per).items()}
