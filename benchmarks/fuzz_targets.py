@@ -246,10 +246,7 @@ def read_label(file: Path) -> None:
 def read_dataset(file: Path) -> None:
     """Read a data-set YAML as prediction and as training do."""
     Rig.of_file(file)
-    try:
-        read_source(file)
-    except (SyntaxError, TypeError) as error:  # the host's, which the command tells in a line
-        raise ValueError(" ".join(str(error).split())) from error
+    read_source(file)
 
 
 def read_model(file: Path) -> None:

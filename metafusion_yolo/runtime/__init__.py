@@ -101,9 +101,9 @@ class Detector:
         self.conf, self.iou, self.max_det = conf, iou, max_det
         try:
             self.session = onnxruntime.InferenceSession(str(model), options, providers=list(providers))
+            metadata = self.session.get_modelmeta().custom_metadata_map
         except Exception as error:  # ONNX Runtime has a class of its own for each kind of fault
             raise ValueError(f"'{model}' cannot be loaded ({' '.join(str(error).split())}); export it again") from error
-        metadata = self.session.get_modelmeta().custom_metadata_map
         if "pair_input" not in metadata:
             raise ValueError(f"'{model}' does not say how it reads pairs; export it by metafusion export")
         try:
