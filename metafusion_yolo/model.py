@@ -239,13 +239,8 @@ class MetaFusionYOLO(Model):
             ValueError: For unknown modalities or metrics, or curves with a camera switched off.
         """
         check_arguments("val", kwargs, native=isinstance(self.model, FusionDetectionModel))
-        ours: dict[str, Any] = {
-            "modalities": modalities,
-            "metrics": metrics,
-            "curves": curves,
-            "night_below": night_below,
-        }
-        return super().val(partial(validator or FusionDetectionValidator, **ours), **kwargs)
+        build = partial(validator or FusionDetectionValidator, modalities=modalities, metrics=metrics)
+        return super().val(partial(build, curves=curves, night_below=night_below), **kwargs)
 
     def export(
         self,
