@@ -241,8 +241,8 @@ class MetaFusionYOLO(Model):
             ValueError: For unknown modalities or metrics, or curves with a camera switched off.
         """
         check_arguments("val", kwargs, native=isinstance(self.model, FusionDetectionModel))
-        kind = partial(validator or FusionDetectionValidator, modalities=modalities, metrics=metrics)
-        return super().val(partial(kind, curves=curves, night_below=night_below), **kwargs)
+        build = partial(validator or FusionDetectionValidator, modalities=modalities, metrics=metrics)
+        return super().val(partial(build, curves=curves, night_below=night_below), **kwargs)
 
     def export(
         self,

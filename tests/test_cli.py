@@ -331,7 +331,9 @@ MISTAKES = {
     "benchmark": "missing argument 'model' for 'benchmark', expected model=...",
     "data synth": "missing argument 'dst' for 'data synth', expected dst=...",
     "data check": "missing argument 'data' for 'data check', expected data=...",
-    "data check data=nothing-here.yaml": "'nothing-here.yaml' does not exist",
+    "data check data=nothing-here.yaml": (
+        "data set 'nothing-here.yaml': the file does not exist; give the path of a data-set YAML"
+    ),
     "train data=a epochs=abc": "'epochs=abc' is of invalid type str. 'epochs' must be an int (i.e. 'epochs=8')",
     "train data=a epochs=0": "'epochs=0' is an invalid value. 'epochs' must be >= 1.",
     "train data=a imgsz=abc": (
@@ -378,7 +380,9 @@ def test_a_mistake_costs_one_line(model, capsys, line) -> None:
 
 REFUSALS = {
     "no checkpoint 'a.pt'": FileNotFoundError("no checkpoint 'a.pt'"),
-    "Permission denied: 'runs/größe 1'": PermissionError(13, "Permission denied", "runs/größe 1"),
+    "Permission denied: 'runs/größe 1'; change its rights, or name another place": PermissionError(
+        13, "Permission denied", "runs/größe 1"
+    ),
     "two lines": ValueError("two\n  lines"),
     "Bad key in data.yaml .": SyntaxError("\x1b[31mBad key\x1b[0m in data.yaml ❌\ufe0f."),
     "Dataset 'a.yaml' error 'a.yaml' does not exist": RuntimeError("Dataset 'a.yaml' error ❌ 'a.yaml' does not exist"),

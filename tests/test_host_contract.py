@@ -17,6 +17,7 @@ import ultralytics
 from packaging.requirements import Requirement
 
 import metafusion_yolo
+from metafusion_yolo import host
 
 ROOT = Path(__file__).parents[1]
 HOST = f"ultralytics {ultralytics.__version__}"
@@ -215,3 +216,4 @@ def test_installed_host_is_in_the_tested_range() -> None:
     assert {specifier.operator for specifier in declared.specifier} == {">=", "<"}  # a range with both ends
     assert declared.specifier.contains(ultralytics.__version__), f"{HOST} is not in '{declared}' of pyproject.toml"
     assert declared in map(Requirement, requires("metafusion-yolo"))
+    assert {str(part) for part in declared.specifier} == {f">={host.LEAST}", f"<{host.BELOW}"}  # what is refused
