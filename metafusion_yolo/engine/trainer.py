@@ -184,7 +184,8 @@ class FusionDetectionTrainer(ResumableTrainer):
     def plot_training_samples(self, batch: dict[str, Any], ni: int) -> None:
         """Plot visible, infrared and fused image of each sample side by side, the boxes on the fused one."""
         pair = batch["img"]
-        with torch.no_grad():
+        gpu = [self.device] if self.device.type == "cuda" else []
+        with torch.no_grad(), torch.random.fork_rng(gpu):  # the jitter that is shown must not change the training
             fused = _unwrap(self.model).fuse_images(pair)["fused"]
         panels = torch.cat((pair[:, :3], pair[:, 3:].expand(-1, 3, -1, -1), fused), 3).cpu()  # (B, 3, H, 3W)
         boxes = batch["bboxes"].clone().cpu()
