@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import resource
 import logging
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
