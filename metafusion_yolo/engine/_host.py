@@ -220,17 +220,16 @@ def gather_list(items: list[Any]) -> list[Any]:
     return [item for part in gathered or [] for item in part]
 
 
-def data_error(error: BaseException, data: Any, advice: str = "") -> Exception:
+def data_error(error: BaseException, data: Any) -> Exception:
     """Return what the host says about a data set as a FileNotFoundError or ValueError of one line.
 
     Args:
         error: An error of the host, perhaps wrapped in another.
         data: The data-set YAML.
-        advice: What to do, beside what the host says.
     """
     cause = error.__cause__ or error
     kind = FileNotFoundError if isinstance(cause, FileNotFoundError) else ValueError
-    return kind(f"data set '{data}': {_plain(' '.join(str(cause).split()))}{advice and f'; {advice}'}")
+    return kind(f"data set '{data}': {_plain(' '.join(str(cause).split()))}")
 
 
 def one_line(error: BaseException) -> str:

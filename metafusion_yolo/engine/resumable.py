@@ -45,7 +45,12 @@ class ResumableTrainer(DetectionTrainer):
         self._steps_behind = 0  # see `accumulate`
         self._since_step = 0  # batches whose gradients wait for the next step
         self._waiting: dict[str, torch.Tensor] | None = None  # such gradients of before a resumption
-        super().__init__(*args, **kwargs)
+        try:
+            super().__init__(*args, **kwargs)
+        except FileNotFoundError as error:
+            if not getattr(self, "resume", False):
+                raise
+            raise FileNotFoundError(f"{error}; if the data set has moved, give data=") from error
         self.wdir = WholeFile(self.wdir)
         self.last, self.best = self.wdir / "last.pt", self.wdir / "best.pt"
 

@@ -58,7 +58,7 @@ class FusionDetectionTrainer(ResumableTrainer):
         try:
             data = super().get_dataset()
         except RuntimeError as error:
-            raise data_error(error, self.args.data, "if it has moved, give data=" * self.resume) from error
+            raise data_error(error, self.args.data) from error
         data["channels"] = NUM_CHANNELS
         self._rig = Rig.from_yaml(data, self.args.data)
         return data
