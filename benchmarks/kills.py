@@ -1,9 +1,9 @@
 """Does a killed training end like an undisturbed one? Random `kill -9`, resumed until finished, compared bit for bit.
 
 Every training is killed at a random moment and resumed, half of the time to be killed again, until it is finished. Half
-of the kills fall anywhere, the other half wait for a certain stage of a certain epoch. Weights, averages, state of the optimizer,
-both checkpoints and results.csv (but for its times) must be those of a training that nobody disturbed. Done trainings
-are kept in the JSON file, and a benchmark that was itself cut off goes on from there.
+of the kills fall anywhere, the other half wait for a certain stage of a certain epoch. Weights, averages, state of the
+optimizer, both checkpoints and results.csv (but for its times) must be those of a training that nobody disturbed. Done
+trainings are kept in the JSON file, and a benchmark that was itself cut off goes on from there.
 
     python benchmarks/kills.py --kills 50
 """
@@ -85,6 +85,12 @@ def fingerprint(state: Any) -> str:
     return digest.hexdigest()
 
 
+def finished(folder: Path) -> bool:
+    """Tell whether a killed training had done all but end its process."""
+    last = folder / "weights" / "last.pt"
+    return last.exists() and torch.load(last, weights_only=False)["epoch"] == -1
+
+
 def outcome(folder: Path) -> dict[str, Any]:
     """Return what a finished training left, in a form that can be compared."""
     found: dict[str, Any] = {}
@@ -163,8 +169,11 @@ def disturbed(folder: Path, data: Path, seed: int, seconds: float) -> list[str]:
         if wait(process, moment(draw, seconds)):  # finished before its turn came
             return fell
         os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
+        if os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0:
+            return fell
         fell.append(STAGES[stage[0]])
+        if finished(folder):
+            return fell
     wait(launch(folder, data), lambda: False)
     return fell
 

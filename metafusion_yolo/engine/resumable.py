@@ -45,7 +45,12 @@ class ResumableTrainer(DetectionTrainer):
         self._steps_behind = 0  # see `accumulate`
         self._since_step = 0  # batches whose gradients wait for the next step
         self._waiting: dict[str, torch.Tensor] | None = None  # such gradients of before a resumption
-        super().__init__(*args, **kwargs)
+        try:
+            super().__init__(*args, **kwargs)
+        except FileNotFoundError as error:
+            if not getattr(self, "resume", False):
+                raise
+            raise FileNotFoundError(f"{error}; if the data set has moved, give data=") from error
         self.wdir = WholeFile(self.wdir)
         self.last, self.best = self.wdir / "last.pt", self.wdir / "best.pt"
 
@@ -60,10 +65,14 @@ class ResumableTrainer(DetectionTrainer):
         except TrainingDivergedError:
             raise  # it would again
         except BaseException:
-            began = getattr(self, "train_time_start", float("inf"))
-            if RANK in {-1, 0} and self.last.exists() and (self.resume or self.last.stat().st_mtime >= began):
+            if RANK in {-1, 0} and self._can_go_on():
                 LOGGER.warning(f"training stopped; go on with: metafusion train resume=True model={self.last}")
             raise
+
+    def _can_go_on(self) -> bool:
+        """Tell whether there is a checkpoint of this training, not only of one before in the same folder."""
+        began = getattr(self, "train_time_start", None)  # in this process
+        return began is not None and self.last.exists() and (self.resume or self.last.stat().st_mtime >= began)
 
     # Epochs that repeat ----------------------------------------------------------------------------------------------
     def _model_train(self) -> None:

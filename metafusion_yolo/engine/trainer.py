@@ -59,7 +59,7 @@ class FusionDetectionTrainer(ResumableTrainer):
         try:
             data = super().get_dataset()
         except RuntimeError as error:
-            raise data_error(error, self.args.data, "if it has moved, give data=" * self.resume) from error
+            raise data_error(error, self.args.data) from error
         data["channels"] = NUM_CHANNELS
         check_classes(self.args.classes, data["names"])
         self._rig = Rig.from_yaml(data, self.args.data)
@@ -186,7 +186,8 @@ class FusionDetectionTrainer(ResumableTrainer):
     def plot_training_samples(self, batch: dict[str, Any], ni: int) -> None:
         """Plot visible, infrared and fused image of each sample side by side, the boxes on the fused one."""
         pair = batch["img"]
-        with torch.no_grad():
+        gpu = [self.device] if self.device.type == "cuda" else []
+        with torch.no_grad(), torch.random.fork_rng(gpu):  # the jitter that is shown must not change the training
             fused = _unwrap(self.model).fuse_images(pair)["fused"]
         panels = torch.cat((pair[:, :3], pair[:, 3:].expand(-1, 3, -1, -1), fused), 3).cpu()  # (B, 3, H, 3W)
         boxes = batch["bboxes"].clone().cpu()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 from collections.abc import Callable
 from pathlib import Path
@@ -110,10 +111,11 @@ def test_a_run_that_was_cut_off_ends_like_an_undisturbed_one(
 
 
 def test_the_end_that_is_missing_is_made_up_for(undisturbed, tiny_data, tmp_path):
-    cut = killed_at(trainer_of("as shipped", tiny_data, tmp_path), "final_eval", 2)
+    cut = killed_at(trainer_of("as shipped", tiny_data, tmp_path, plots=True), "final_eval", 2)
     assert torch.load(cut.best, weights_only=False)["optimizer"] is not None
     again = resumed(cut)
     assert rows_of(again) == rows_of(undisturbed("as shipped"))
+    assert {"losses.png", "fusion_weights.jpg", "val.html"} <= {path.name for path in again.save_dir.iterdir()}
     for name in ("last", "best"):
         mine, theirs = (torch.load(getattr(t, name), weights_only=False) for t in (again, undisturbed("as shipped")))
         assert mine["epoch"] == -1 and mine["optimizer"] is None
@@ -135,8 +137,11 @@ def test_a_run_that_had_stopped_early_stays_stopped(tiny_data, tmp_path):
 def test_without_what_the_host_forgets_a_resumed_run_differs(undisturbed, tiny_data, tmp_path):
     cut = killed_at(trainer_of("as shipped", tiny_data, tmp_path), "on_model_save", 0)
     checkpoint = torch.load(cut.last, weights_only=False)
-    del checkpoint["optimizer"][FORGOTTEN]
+    before = cut.last.stat().st_size
+    waiting = sum(gradient.nbytes for gradient in checkpoint["optimizer"].pop(FORGOTTEN)["gradients"].values())
     torch.save(checkpoint, cut.last)
+    sizes = (size / 1e6 for size in (before, waiting, cut.last.stat().st_size))
+    logging.getLogger(__name__).info("last.pt: %.0f MB, of which waiting gradients %.0f; the host's %.0f MB", *sizes)
     assert different(state_of(resumed(cut)), state_of(undisturbed("as shipped")))
 
 
@@ -236,7 +241,7 @@ def test_a_data_set_that_has_moved_is_asked_for(tiny_data, tmp_path, caplog):
     checkpoint = torch.load(cut.last, weights_only=False)
     checkpoint["ema"].args.data = checkpoint["train_args"]["data"] = str(tmp_path / "gone.yaml")
     torch.save(checkpoint, cut.last)
-    with pytest.raises(FileNotFoundError, match=r"gone\.yaml' does not exist; if it has moved, give data="):
+    with pytest.raises(FileNotFoundError, match=r"gone\.yaml' does not exist; if the data set has moved, give data="):
         resumed(cut)
     MetaFusionYOLO(cut.last).train(resume=True, data=str(tiny_data), epochs=7)
     assert "Resume ignores ['epochs']" in caplog.text and rows_of(cut)[-1][0] == "3"
