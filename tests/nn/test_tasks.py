@@ -119,7 +119,7 @@ def test_wrong_yamls_are_refused(content, message, tmp_path) -> None:
 def test_yaml_that_is_no_mapping_is_refused(text, tmp_path) -> None:
     path = tmp_path / "own.yaml"
     path.write_text(text)
-    with pytest.raises(ValueError, match="has no 'detector:'"):
+    with pytest.raises(ValueError, match=f"'{path}' is no model YAML; expected the keys 'detector' and 'fusion'"):
         load_model_yaml(path)
 
 
