@@ -109,7 +109,7 @@ def run(first: int, count: int, seconds: float, patience: float, loud: bool = Fa
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=None if loud else subprocess.DEVNULL)
         names: list[str] = []
         while number < first + count and time.monotonic() < end:
-            hung = not select.select([process.stdout], [], [], patience if names else 120)[0]
+            hung = not select.select([process.stdout], [], [], patience if names else 300)[0]
             line = b"" if hung else process.stdout.readline()  # type: ignore[union-attr]
             if not line:
                 process.kill()

@@ -25,14 +25,21 @@ from typing import Any
 import cv2
 import numpy as np
 import psutil
+import yaml
 from mjpeg import MjpegCamera
 from scipy import stats
+from ultralytics.utils import YAML
+from ultralytics.utils.checks import check_yaml
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.data.sync import SyncReport
 from metafusion_yolo.data.synthetic import render_pair
 
-SCENES, LASTS = 40, 5  # scenes, and frames of each: the tracker keeps the last 1000 tracks, which are there soon
+SCENES, LASTS = 40, 8  # scenes, and frames of each
+LEGS = ("predict", "track", "live")
+# The host's tracker keeps the last 1000 tracks that have ended. That they are there within the warm-up, tracks begin
+# at low scores and end soon.
+TRACKER = {"track_high_thresh": 0.1, "track_low_thresh": 0.05, "new_track_thresh": 0.1, "track_buffer": 5}
 SAMPLES, BLOCKS = 200, 10
 WARM = 0.3  # share of the samples in which caches and pools of memory fill up
 ENDS = ("matched", "single", "unmatched", "skipped", "left")  # what becomes of a frame
@@ -131,6 +138,7 @@ def main() -> None:
     parser.add_argument("--model", default="metafusion-yolov8n.yaml")
     parser.add_argument("--pretrained", help="stock weights, so that there is something to track")
     parser.add_argument("--most", type=float, default=16, help="MiB that memory may grow by, for the number of pairs")
+    parser.add_argument("--legs", nargs="+", choices=LEGS, default=LEGS, help="parts of the run, a third of it each")
     parser.add_argument("--json", type=Path, default=Path("runs/benchmarks/soak.json"))
     args = parser.parse_args()
 
@@ -143,17 +151,22 @@ def main() -> None:
     legs = []
     with tempfile.TemporaryDirectory() as folder:
         visible, infrared = write_videos(Path(folder), frames, each)
-        for name, run in (("predict", model.predict), ("track", model.track)):
-            outputs = dict.fromkeys(("save", "save_fused", "save_json", "save_csv"), True)
-            results = run(visible, infrared=infrared, project=folder, name=name, **outputs, **common)
-            legs.append(watch(name, results, each, model))
-        cameras = [MjpegCamera(lambda i, images=images: frame(images, i), args.rate) for images in frames]
-        results = model.track(
-            cameras[0].url, infrared=cameras[1].url, on_missing="single", stream_buffer=True, **common
-        )
-        legs.append(watch("live", results, each, model))
-        for camera in cameras:
-            camera.kill()
+        tracker = Path(folder) / "tracker.yaml"
+        tracker.write_text(yaml.safe_dump(YAML.load(check_yaml("tracktrack.yaml")) | TRACKER))
+        outputs = dict.fromkeys(("save", "save_fused", "save_json", "save_csv"), True) | {"project": folder}
+        if "predict" in args.legs:
+            results = model.predict(visible, infrared=infrared, **outputs, **common)
+            legs.append(watch("predict", results, each, model))
+        if "track" in args.legs:
+            results = model.track(visible, infrared=infrared, tracker=tracker, **outputs, **common)
+            legs.append(watch("track", results, each, model))
+        if "live" in args.legs:
+            cameras = [MjpegCamera(lambda i, images=images: frame(images, i), args.rate) for images in frames]
+            source = {"source": cameras[0].url, "infrared": cameras[1].url, "on_missing": "single"}
+            results = model.track(**source, tracker=tracker, stream_buffer=True, **common)
+            legs.append(watch("live", results, each, model))
+            for camera in cameras:
+                camera.kill()
 
     good = True
     for leg in legs:
