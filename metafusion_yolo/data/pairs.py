@@ -68,8 +68,9 @@ def listed(problems: Iterable[str]) -> str:
         kinds.setdefault(re.sub(r"'[^']*'|\(.*?\)|\d+", "", problem), []).append(problem)
     lines = []
     for alike in kinds.values():
-        lines += alike[:SHOWN]
-        lines += [f"... and {len(alike) - SHOWN} more like it"] if len(alike) > SHOWN else []
+        more = len(alike) - SHOWN if len(alike) > SHOWN + 1 else 0  # a line for one more would be no shorter
+        lines += alike[: len(alike) - more]
+        lines += [f"... and {more} more like it"] if more else []
     return "".join(f"\n  {line}" for line in lines)
 
 

@@ -37,7 +37,7 @@ def damage_named(export: str | Path) -> Iterator[None]:
     except (ImportError, OSError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()).partition(". ")[0]  # some add advice that is not ours
         raise ValueError(f"'{export}' cannot be loaded ({reason}); export it again") from error
 
 

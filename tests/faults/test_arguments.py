@@ -249,7 +249,7 @@ AREA = Area(
         Fault(
             "benchmark of a precision that does not exist",
             f"{BENCHMARK} format=onnx:12",
-            "unknown precision '12' of 'onnx:12', expected 32, 16 or 8",
+            "unknown precision '12' of 'onnx:12', expected 32, 16, 8, w8a16, w8a32",
         ),
         Fault(
             "fusion without a model",

@@ -79,7 +79,7 @@ AREA = Area(
         Fault(
             "list that is not UTF-8",
             f"{PREDICT} source=list.txt",
-            "'list.txt' is not UTF-8; save the list as text in UTF-8",
+            "'list.txt' is no text in UTF-8 (at byte 0); save it as such",
             written("list.txt", b"\xff\xfea\x00"),
         ),
         Fault(
@@ -103,7 +103,7 @@ AREA = Area(
         Fault(
             "list of pairs that is not UTF-8",
             f"{PREDICT} source=pairs.csv",
-            "'pairs.csv' is not UTF-8; save the list as text in UTF-8",
+            "'pairs.csv' is no text in UTF-8 (at byte 0); save it as such",
             written("pairs.csv", b"\xff\xfea\x00"),
         ),
         Fault(

@@ -96,9 +96,8 @@ AREA = Area(
         Fault(
             "export that is text",
             "predict source=images/train model=other.onnx",
-            "ERROR other.onnx is not a loadable ONNX model — the file is empty, truncated or "
-            "corrupted (…). Recommended fixes are to re-export it with 'metafusion export "
-            "model=best.pt format=onnx', or to re-download the file.",
+            "'other.onnx' cannot be loaded (ERROR other.onnx is not a loadable ONNX model — the file is empty, truncated "
+            "or corrupted (…)); export it again",
             written("other.onnx", "no model"),
         ),
         Fault(
@@ -111,7 +110,8 @@ AREA = Area(
         Fault(
             "export that is text, TorchScript",
             "predict source=images/train model=other.torchscript",
-            "'other.torchscript' is no TorchScript file, or a part of one; export the model again",
+            "'other.torchscript' cannot be loaded (PytorchStreamReader failed reading zip archive: not a ZIP archive); "
+            "export it again",
             written("other.torchscript", "no model"),
         ),
         Fault(
