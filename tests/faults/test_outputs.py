@@ -125,7 +125,8 @@ AREA = Area(
         Fault(
             "disk that is full, prediction",
             f"{PREDICT} project=$PWD/small",
-            "cannot write 'small/predict/….jpg': No space left on device; the disk is full: free some space, or write to another place",
+            "cannot write 'small/predict/….jpg': No space left on device; the disk is full: free some space, "
+            "or write to another place",
             full,
             process=True,
             leaves=["small/*"],
@@ -133,7 +134,8 @@ AREA = Area(
         Fault(
             "disk that is full, fusion",
             "fuse model=best.pt source=images/train project=$PWD/small",
-            "cannot write 'small/fuse/….png': No space left on device; the disk is full: free some space, or write to another place",
+            "cannot write 'small/fuse/….png': No space left on device; the disk is full: free some space, "
+            "or write to another place",
             full,
             leaves=["small/*"],
         ),

@@ -96,8 +96,8 @@ AREA = Area(
         Fault(
             "export that is text",
             "predict source=images/train model=other.onnx",
-            "'other.onnx' cannot be loaded (ERROR other.onnx is not a loadable ONNX model — the file is empty, truncated "
-            "or corrupted (…)); export it again",
+            "'other.onnx' cannot be loaded (ERROR other.onnx is not a loadable ONNX model — the file is empty, "
+            "truncated or corrupted (…)); export it again",
             written("other.onnx", "no model"),
         ),
         Fault(
