@@ -111,7 +111,7 @@ def test_an_empty_label_file_is_background(dataset):
     [
         ({"train": "images/nowhere"}, FileNotFoundError, "no images in '.*nowhere'.*correct 'train:' in the YAML"),
         ({"val": "images/nowhere"}, FileNotFoundError, "images not found"),
-        ({"names": None}, SyntaxError, "names"),
+        ({"names": None}, ValueError, "names"),
         ({"thermal": {"normalise": "minmax"}}, ValueError, "did you mean 'normalize'"),
         ({"registration": [[1, 0], [0, 1]]}, ValueError, "3 x 3"),
         ({"infrared": {"form": "a", "to": "b"}}, ValueError, "did you mean 'from'"),
