@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import signal
@@ -46,6 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 1 if a check found what must be repaired; 2 for a mistake of the user, explained on stderr; 130 if
         interrupted, 143 if terminated. METAFUSION_DEBUG=1 lets errors through.
     """
+    if argv is None:  # the process is ours; the name of a file need not be in the encoding of the terminal
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
     try:
         with _terminable():
             return _dispatch(list(sys.argv[1:] if argv is None else argv))

@@ -148,7 +148,11 @@ def words(fault: Fault, root: Path) -> list[str]:
 def play(fault: Fault, root: Path) -> Outcome:
     """Do what a fault says in its folder, which is the working directory."""
     if fault.process:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONIOENCODING": "utf-8:strict",
+        }  # as in most terminals
         command = [sys.executable, "-m", "metafusion_yolo", *words(fault, root)]
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, timeout=120, check=False)
         out, err = (plain(stream.decode(errors="backslashreplace"), root) for stream in (done.stdout, done.stderr))
