@@ -113,6 +113,7 @@ class LoadPairs(LoadImagesAndVideos):
             [infrared for _, infrared in pairs if isinstance(infrared, np.ndarray)] if self.nf < sys.maxsize else []
         )
         self.done = 0
+        self.skipped: dict[str, str] = {}
         self.alike = False
         self.limits = reader.rig.thermal.limits_of(spread(arrays))  # what is in memory is one sequence
 
@@ -134,7 +135,7 @@ class LoadPairs(LoadImagesAndVideos):
     def __iter__(self) -> LoadPairs:
         """Start with the first pair."""
         self.count = 0
-        self.skipped: dict[str, str] = {}
+        self.skipped.clear()
         self._held: tuple[str, np.ndarray, str, Origin] | None = None  # for the next batch
         self._rest = iter(self.pairs)
         self._start = time.monotonic()
@@ -158,7 +159,8 @@ class LoadPairs(LoadImagesAndVideos):
             batch.append(item)
             self._held = None
         if not batch:
-            self._report()
+            if self.skipped and len(self.skipped) == self.count and not self.done:
+                raise PairError(f"none of {self.count} pairs can be read:{self._reasons()}")
             raise StopIteration
         names, pairs, lines, self.origins = map(list, zip(*batch, strict=True))
         return names, pairs, lines
@@ -211,20 +213,17 @@ class LoadPairs(LoadImagesAndVideos):
             return f"pair {self.count + 1} {visible}: "
         return f"pair {self.count + 1}/{self.nf}{pace(self.count, self.nf, self._start)} {visible}: "
 
-    def _report(self) -> None:
-        """Say what was left out.
+    def close(self) -> None:
+        """Say what was left out, after all the rest is told: the host reads ahead."""
+        super().close()
+        if self.skipped and len(self.skipped) < self.count + self.done:
+            LOGGER.warning(f"{len(self.skipped)} of {self.count} pairs skipped:{self._reasons()}")
 
-        Raises:
-            PairError: If nothing is left.
-        """
-        if not self.skipped:
-            return
+    def _reasons(self) -> str:
+        """Return why pairs were left out, a line each."""
         shown = "".join(f"\n  {reason}" for reason in list(self.skipped.values())[:PROBLEMS_SHOWN])
         more = len(self.skipped) - PROBLEMS_SHOWN
-        shown += f"\n  ... and {more} more" if more > 0 else ""
-        if len(self.skipped) == self.count and not self.done:
-            raise PairError(f"none of {self.count} pairs can be read:{shown}")
-        LOGGER.warning(f"{len(self.skipped)} of {self.count} pairs skipped:{shown}")
+        return shown + (f"\n  ... and {more} more" if more > 0 else "")
 
 
 def _checked(file: str, read: Callable[[str], np.ndarray]) -> np.ndarray:
