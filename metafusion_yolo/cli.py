@@ -207,7 +207,7 @@ def _message(error: BaseException) -> str:
     """Return the text of an error in one line, without colours and emojis; the summaries of `PairError` as they are."""
     if _lacks_memory(error):
         told = re.search(r"(tried to allocate|unable to allocate) [\d.]+ \w+", str(error), re.IGNORECASE)
-        return f"out of memory{f' ({told[0].lower()})' if told else ''}; make batch= or imgsz= smaller"
+        return f"out of memory{f' ({told[0][0].lower()}{told[0][1:]})' if told else ''}; make batch= or imgsz= smaller"
     pairs = sys.modules.get("metafusion_yolo.data.pairs")  # not imported, it cannot have raised
     if pairs and isinstance(error, pairs.PairError):
         return str(error)

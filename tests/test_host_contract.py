@@ -46,7 +46,7 @@ HOOKS = {
     ),
     "FusionMetrics": "results_dict",
     "FusionResults": "__init__ new plot save_crop summary",
-    "LoadPairs": "__init__ __iter__ __len__ __next__",
+    "LoadPairs": "__init__ __iter__ __len__ __next__ close",
     "LoadStreamPair": "__init__ __iter__ __next__ close",
     "LoadVideoPair": "__init__ __iter__ __next__ close",
     "MetaFusionYOLO": "__init__ _load _new _val_data benchmark export load predict task_map track train val",

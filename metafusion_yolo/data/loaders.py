@@ -113,6 +113,7 @@ class LoadPairs(LoadImagesAndVideos):
             [infrared for _, infrared in pairs if isinstance(infrared, np.ndarray)] if self.nf < sys.maxsize else []
         )
         self.done = 0
+        self.skipped: dict[str, str] = {}
         self.alike = False
         self.limits = reader.rig.thermal.limits_of(spread(arrays))  # what is in memory is one sequence
 
@@ -134,7 +135,7 @@ class LoadPairs(LoadImagesAndVideos):
     def __iter__(self) -> LoadPairs:
         """Start with the first pair."""
         self.count = 0
-        self.skipped: dict[str, str] = {}
+        self.skipped.clear()
         self._held: tuple[str, np.ndarray, str, Origin] | None = None  # for the next batch
         self._rest = iter(self.pairs)
         self._start = time.monotonic()
@@ -158,7 +159,8 @@ class LoadPairs(LoadImagesAndVideos):
             batch.append(item)
             self._held = None
         if not batch:
-            self._report()
+            if self.skipped and len(self.skipped) == self.count and not self.done:
+                raise PairError(f"none of {self.count} pairs can be read:{listed(self.skipped.values())}")
             raise StopIteration
         names, pairs, lines, self.origins = map(list, zip(*batch, strict=True))
         return names, pairs, lines
@@ -211,18 +213,11 @@ class LoadPairs(LoadImagesAndVideos):
             return f"pair {self.count + 1} {visible}: "
         return f"pair {self.count + 1}/{self.nf}{pace(self.count, self.nf, self._start)} {visible}: "
 
-    def _report(self) -> None:
-        """Say what was left out.
-
-        Raises:
-            PairError: If nothing is left.
-        """
-        if not self.skipped:
-            return
-        shown = listed(self.skipped.values())
-        if len(self.skipped) == self.count and not self.done:
-            raise PairError(f"none of {self.count} pairs can be read:{shown}")
-        LOGGER.warning(f"{len(self.skipped)} of {self.count} pairs skipped:{shown}")
+    def close(self) -> None:
+        """Say what was left out, after all the rest is told: the host reads ahead."""
+        super().close()
+        if self.skipped and len(self.skipped) < self.count + self.done:
+            LOGGER.warning(f"{len(self.skipped)} of {self.count} pairs skipped:{listed(self.skipped.values())}")
 
 
 def _checked(file: str, read: Callable[[str], np.ndarray]) -> np.ndarray:

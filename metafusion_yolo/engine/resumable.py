@@ -242,8 +242,11 @@ def keep_epochs(results: Path, epochs: int) -> None:
     """
     if not results.exists():
         return
-    header, *rows = results.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
-    kept = [row for row in rows if row.endswith("\n") and float(row.partition(",")[0]) <= epochs]
-    if kept != rows:
+    lines = results.read_text(encoding="utf-8").splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith("\n")]
+    kept = whole[:1] + [row for row in whole[1:] if float(row.partition(",")[0]) <= epochs]
+    if not kept:
+        results.unlink()  # the host writes the header where there is no file
+    elif kept != lines:
         with replacing(results) as part:
-            part.write_text("".join([header, *kept]), encoding="utf-8")
+            part.write_text("".join(kept), encoding="utf-8")

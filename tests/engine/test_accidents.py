@@ -160,7 +160,8 @@ def test_rows_of_epochs_that_will_be_done_again_are_dropped(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
     file.write_text("epo")
     keep_epochs(file, 2)
-    keep_epochs(tmp_path / "none.csv", 2)
+    assert not file.exists()
+    keep_epochs(file, 2)
 
 
 # Repeatable ----------------------------------------------------------------------------------------------------------

@@ -127,10 +127,12 @@ def test_pairs_that_were_skipped_are_counted_and_listed_at_the_end(model, make_p
     for i in (1, 4):
         truncate(folder.infrared[i])
     options = {"project": str(tmp_path), "name": "p", "save_json": True, "on_error": "skip", **LOW}
-    results = model.predict(folder.images, **options)
+    results = model.predict(folder.images, **{**options, "verbose": True})
     assert len(results) == 4
-    [told] = [record.message for record in caplog.records if "pairs skipped:" in record.message]
+    [skipped] = [record for record in caplog.records if "pairs skipped:" in record.message]
+    told = skipped.message
     assert "2 of 6 pairs skipped:" in told and "1.png' cannot be read" in told and "4.png'" in told
+    assert not any("pair 6/6" in record.message for record in caplog.records[caplog.records.index(skipped) :])
     assert not (tmp_path / "p" / Journal.NAME).exists()
 
 

@@ -60,7 +60,7 @@ def test_every_lack_of_memory_is_told_alike(error, monkeypatch, capsys):
     assert cli.main([]) == 2
     told = capsys.readouterr().err
     assert told.startswith("metafusion: error: out of memory") and told.count("\n") == 1
-    assert ("2.50 gib" in told) == bool(str(error))
+    assert ("2.50 GiB" in told) == bool(str(error))
 
 
 # Signals -------------------------------------------------------------------------------------------------------------
