@@ -331,7 +331,7 @@ MISTAKES = {
     "benchmark": "missing argument 'model' for 'benchmark', expected model=...",
     "data synth": "missing argument 'dst' for 'data synth', expected dst=...",
     "data check": "missing argument 'data' for 'data check', expected data=...",
-    "data check data=nothing-here.yaml": "'nothing-here.yaml' does not exist",
+    "data check data=nothing-here.yaml": "data set 'nothing-here.yaml': 'nothing-here.yaml' does not exist",
     "train data=a epochs=abc": "'epochs=abc' is of invalid type str. 'epochs' must be an int (i.e. 'epochs=8')",
     "train data=a epochs=0": "'epochs=0' is an invalid value. 'epochs' must be >= 1.",
     "train data=a imgsz=abc": (
