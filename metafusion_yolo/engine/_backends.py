@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ultralytics.nn.autobackend import check_class_names
 from ultralytics.nn.backends import ONNXBackend, OpenVINOBackend, TorchScriptBackend, TritonBackend
 
 INPUT_KEY = "pair_input"  # of a checkpoint's model YAML and of an export's metadata
@@ -23,6 +24,12 @@ def pair_input(metadata: dict[str, Any]) -> dict[str, Any]:
 def reads_two(backend: Any) -> bool:
     """Tell whether an export has an input for each camera."""
     return len(pair_input(backend.metadata).get("inputs", [])) == 2
+
+
+def check_metadata(metadata: dict[str, Any]) -> None:
+    """Raise whatever comes of it if the metadata of an export do not say which classes and inputs it has."""
+    check_class_names(metadata.get("names") or {0: ""})
+    pair_input(metadata)
 
 
 @contextmanager
@@ -48,7 +55,7 @@ class PairONNXBackend(ONNXBackend):
         """Load the export, and look at what it says of its inputs."""
         with damage_named(weight):
             super().load_model(weight)
-            pair_input(self.metadata)
+            check_metadata(self.metadata)
 
     def forward(self, im: Any) -> Any:
         """Take the pair apart if the graph asks for it."""
@@ -62,7 +69,7 @@ class PairTorchScriptBackend(TorchScriptBackend):
         """Load the export, and look at what it says of its inputs."""
         with damage_named(weight):
             super().load_model(weight)
-            pair_input(self.metadata)
+            check_metadata(self.metadata)
 
     def forward(self, im: torch.Tensor) -> Any:
         """Take the pair apart if the graph asks for it."""
@@ -81,6 +88,7 @@ class PairOpenVINOBackend(OpenVINOBackend):
         """Load the export, and look at what it says of its inputs."""
         with damage_named(weight):
             self._compile(weight)
+            check_metadata(self.metadata)
 
     def _compile(self, weight: str | Path) -> None:
         """Compile for FP32, unless the export is of lower precision; the host loads what has one input."""
