@@ -217,7 +217,9 @@ def test_pairs_must_pair(run, model):
         model.predict(run.data.parent / "infrared" / "val", **LOW)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [({}, "'data' is missing"), ({"resume": True}, "of no run that was cut off")])
+@pytest.mark.parametrize(
+    ("arguments", "message"), [({}, "'data' is missing"), ({"resume": True}, "of no run that was cut off")]
+)
 def test_training_never_falls_back_on_another_data_set(run, arguments, message):
     with pytest.raises(ValueError, match=message):
         MetaFusionYOLO(run.best).train(**arguments)
