@@ -68,7 +68,8 @@ def entry(fault: Fault) -> str:
     """Return a fault as Markdown: what it is, what is typed, what is seen."""
     python = bool(fault.raises or fault.python)
     command = fault.command.encode(errors="backslashreplace").decode()
-    lines = [f">>> {command}" if python else f"$ metafusion {command}"]
+    quoted = command.replace("'", '"')  # as ruff, which looks at the Python of a page too, would have it
+    lines = [f">>> {quoted}" if python else f"$ metafusion {command}"]
     if fault.raises:
         lines.append(f"{fault.raises.__name__}: {fault.says}")
     elif fault.code == 2:
