@@ -13,7 +13,7 @@ from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 from metafusion_yolo.benchmark import benchmark_formats
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
 from metafusion_yolo.data.sync import Sync, SyncReport
-from metafusion_yolo.engine._host import check_export, check_tracker, rig_of
+from metafusion_yolo.engine._host import check_export, check_tracker, no_update_check, rig_of
 from metafusion_yolo.engine.arguments import check_arguments
 from metafusion_yolo.engine.checkpoints import check_start, check_unfinished, load_fusion_checkpoint
 from metafusion_yolo.engine.evaluator import QUICK, FusionMetrics
@@ -115,7 +115,8 @@ class MetaFusionYOLO(Model):
         check_arguments("train", kwargs)
         if isinstance(start := kwargs.get("pretrained"), (str, Path)):
             kwargs["pretrained"] = check_start(start)
-        return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
+        with no_update_check():
+            return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
 
     def load(self, weights: Any = "yolov8n.pt") -> MetaFusionYOLO:
         """Take the weights of a stock or a fused checkpoint; what is none, or could run code, is refused."""
@@ -167,9 +168,8 @@ class MetaFusionYOLO(Model):
             save_weights: Whether to write, likewise to `weights/`, how much came from which camera.
             save_json: Whether to write the detections to `predictions.json`.
             save_csv: Whether to write them to `predictions.csv`.
-            layout: Where the two cameras are in images, videos or live cameras that hold both: "horizontal" (visible
-                left), "vertical" (visible above), either with "-infrared-first", or "stacked" for images of four
-                channels.
+            layout: For images and videos that hold both cameras: "horizontal" (visible left), "vertical" (visible
+                above), either with "-infrared-first", or "stacked" for images of four channels.
             on_error: What a pair of files that cannot be read does to a long run: "stop" it, or "skip" and say so.
             sync: Pair two videos by number of "frame" or by "time"; live cameras always go by time.
             sync_tolerance: Largest difference in time within a pair, milliseconds.

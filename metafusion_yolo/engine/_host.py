@@ -18,6 +18,7 @@ from ultralytics.nn import tasks as host_tasks
 from ultralytics.nn.autobackend import AutoBackend
 from ultralytics.trackers.track import TRACKER_MAP
 from ultralytics.utils import LOGGER, RANK, SETTINGS, checks, env_bool
+from ultralytics.utils.events import events
 from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo import config, criterion, schedule
@@ -157,6 +158,20 @@ PACKAGES = {  # by module, where more than an underscore tells them apart: a gue
     "quark": "amd-quark",
     "rknn": "rknn-toolkit2",
 }
+
+
+events.enabled = False  # no statistics of use are sent, by the host's own models in this process neither
+
+
+@contextmanager
+def no_update_check() -> Iterator[None]:
+    """Keep the host from asking, before a training, whether there is a newer version of it."""
+    check = checks.check_pip_update_available
+    checks.check_pip_update_available = bool
+    try:
+        yield
+    finally:
+        checks.check_pip_update_available = check
 
 
 @contextmanager
