@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ultralytics.utils import LOGGER
@@ -73,7 +73,14 @@ def faults_in_a_line() -> Iterator[None]:
 
 
 @contextmanager
-def _filtered(by: logging.Filter) -> Iterator[None]:
+def silent() -> Iterator[None]:
+    """Say nothing but warnings."""
+    with _filtered(lambda record: record.levelno >= logging.WARNING):
+        yield
+
+
+@contextmanager
+def _filtered(by: logging.Filter | Callable[[logging.LogRecord], bool]) -> Iterator[None]:
     LOGGER.addFilter(by)
     try:
         yield

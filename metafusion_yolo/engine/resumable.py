@@ -11,9 +11,11 @@ import torch
 from torch import nn
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils import LOCAL_RANK, LOGGER, RANK
+from ultralytics.utils.files import file_size
 from ultralytics.utils.torch_utils import strip_optimizer, torch_distributed_zero_first, unwrap_model
 
 from metafusion_yolo.files import WholeFile, replacing
+from metafusion_yolo.logs import silent
 
 FORGOTTEN = "forgotten"  # entry of the optimizer's state in a checkpoint, which the host strips with it at the end
 TEACHER = "teacher_model."  # of a distillation; it has a file of its own
@@ -211,8 +213,9 @@ class ResumableTrainer(DetectionTrainer):
         """Take out of a checkpoint what only a resumption needs."""
         with torch_distributed_zero_first(LOCAL_RANK):  # the other processes wait
             if RANK in {-1, 0} and file.exists():
-                with replacing(file, durable=True) as part:
+                with replacing(file, durable=True) as part, silent():  # it would tell of the file beside
                     strip_optimizer(file, part, updates)
+                LOGGER.info(f"Optimizer stripped from {file}, {file_size(file):.1f}MB")
 
     # Numbers that are none -------------------------------------------------------------------------------------------
     def _handle_nan_recovery(self, epoch: int) -> bool:

@@ -231,9 +231,9 @@ def test_a_loss_that_is_none_is_recovered_from_or_told(times, tiny_data, tmp_pat
 def test_what_cannot_be_resumed_is_named(undisturbed):
     best = str(undisturbed("as shipped").best)
     for resume in (True, best):
-        with pytest.raises(ValueError, match=r"'.*best\.pt' is a finished run; resume the last\.pt of one"):
+        with pytest.raises(ValueError, match=r"'.*best\.pt' is of no run that was cut off; give the last\.pt of one"):
             MetaFusionYOLO(best).train(resume=resume)
-    with pytest.raises(ValueError, match=r"'metafusion-yolov8n\.yaml' is no run; resume the last\.pt of one"):
+    with pytest.raises(ValueError, match=r"'metafusion-yolov8n\.yaml' is of no run that was cut off"):
         MetaFusionYOLO("metafusion-yolov8n.yaml").train(resume=True)
 
 
@@ -242,7 +242,7 @@ def test_a_data_set_that_has_moved_is_asked_for(tiny_data, tmp_path, caplog):
     checkpoint = torch.load(cut.last, weights_only=False)
     checkpoint["ema"].args.data = checkpoint["train_args"]["data"] = str(tmp_path / "gone.yaml")
     torch.save(checkpoint, cut.last)
-    with pytest.raises(FileNotFoundError, match=r"gone\.yaml' does not exist; if the data set has moved, give data="):
+    with pytest.raises(FileNotFoundError, match=r"gone\.yaml': the file does not exist; .* if the data set has moved, give"):
         resumed(cut)
     MetaFusionYOLO(cut.last).train(resume=True, data=str(tiny_data), epochs=7)
     assert "Resume ignores ['epochs']" in caplog.text and rows_of(cut)[-1][0] == "3"
