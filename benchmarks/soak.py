@@ -77,7 +77,8 @@ def growth(memory: list[float]) -> tuple[float, float]:
     """
     blocks = np.array_split(memory[int(len(memory) * WARM) :], BLOCKS)
     line = stats.linregress(np.arange(BLOCKS) * (1 - WARM) / BLOCKS, [block.mean() for block in blocks])
-    return line.slope, line.stderr * stats.t.ppf(0.975, BLOCKS - 2)
+    error = np.nan_to_num(line.stderr)  # of memory that is the same all the time it is no number
+    return line.slope, float(error * stats.t.ppf(0.975, BLOCKS - 2))
 
 
 def scenes(imgsz: int) -> Frames:

@@ -86,13 +86,13 @@ class FusionDetectionValidator(DetectionValidator):
         self.quality, self.curves, self.night_below = parse_metrics(metrics), curves, night_below
         super().__init__(*args, **kwargs)
         self.metrics = FusionMetrics()
-        if self.args.data:
-            self.args.data = check_description(self.args.data)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Say in one line what is wrong with the data set."""
         given = kwargs.get("model")
         self._name = str(given if isinstance(given, (str, Path)) else self.args.model)
+        if self.args.data and not (args or kwargs.get("trainer")):  # a trainer has read its data set
+            self.args.data = check_description(self.args.data)
         try:
             with missing_packages_named():
                 return super().__call__(*args, **kwargs)

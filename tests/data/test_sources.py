@@ -160,6 +160,7 @@ def test_unreadable_pair_is_skipped_and_reported_once(pair_folder, truncate, cap
     names = [name for names, _, _ in loader for name in names]
     assert [Path(name) for name in names] == [f for f in pair_folder.visible if f != pair_folder.visible[1]]
     assert list(loader.skipped) == [str(pair_folder.visible[1])]
+    loader.close()
     [record] = [r for r in caplog.records if "skipped" in r.message]
     assert f"1 of {len(pair_folder.visible)} pairs skipped" in record.message
     assert str(pair_folder.infrared[1]) in record.message
