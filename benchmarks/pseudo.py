@@ -9,16 +9,16 @@ import cv2
 import numpy as np
 import yaml
 from torch import nn
-from ultralytics.data.utils import check_det_dataset, img2label_paths
+from ultralytics.data.utils import img2label_paths
 from ultralytics.utils.ops import xyxy2xywhn
 
 from metafusion_yolo.compare.budget import Setting
 from metafusion_yolo.compare.folds import blocks_of
 from metafusion_yolo.compare.training import below, evaluate, link_below, original
+from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.listing import list_images
 from metafusion_yolo.data.pairs import expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.resources import find_data_yaml
 
 SURE = 0.5  # least score of a box that becomes a label
 
@@ -62,10 +62,9 @@ def with_pseudo_labels(setting: Setting, data: Path, teacher: nn.Module, host: d
 
 def unlabelled_pairs(setting: Setting) -> dict[Path, Path]:
     """Return the infrared image of each visible one of `unlabelled:`."""
-    file = find_data_yaml(setting.data)
-    data = check_det_dataset(file, autodownload=False)
+    data = describe(setting.data)
     if "unlabelled" not in data:
-        raise ValueError(f"'{file}' names no pairs without labels; add 'unlabelled:', a folder, to train on them")
+        raise ValueError(f"'{setting.data}' names no pairs without labels; add 'unlabelled:', their folder")
     images = [str(Path(f).absolute()) for f in list_images(str(Path(data["path"]) / data["unlabelled"]))]
     partners, _ = find_partners(images, expected_by_rule(Rig.from_yaml(data, setting.data).pairing), False)
     return {Path(visible): Path(infrared) for visible, infrared in partners.items()}

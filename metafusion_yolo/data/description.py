@@ -9,15 +9,17 @@ from typing import Any
 
 from ultralytics.data.utils import check_det_dataset
 
+from metafusion_yolo.data.listing import SPLIT_KEYS
 from metafusion_yolo.resources import find_data_yaml, read_yaml
 
 REFUSALS = (SyntaxError, TypeError, ValueError, KeyError, AssertionError, OSError)  # of the host
 ARCHIVE = re.compile(r"https?://\S+\.(zip|tar|gz|tgz|xz|bz2|txz|tbz2)(\?\S*)?", re.IGNORECASE)
-SPLITS = ("train", "val", "validation", "test")
 
 
 def check_description(data: str | Path) -> str:
     """Return the path of a data-set YAML, looked at for what the host would answer in riddles.
+
+    A `download:` of an archive is left to the host; a script, which it would run, is not run.
 
     Args:
         data: A YAML, or the name of one of the package; a URL, a folder or an archive is left to the host.
@@ -26,8 +28,6 @@ def check_description(data: str | Path) -> str:
         FileNotFoundError: If it does not exist; the host would look for it in its own folders.
         TypeError: If it is no path.
         ValueError: If it is no YAML of keys and values, or a value is of the wrong kind.
-
-    A `download:` of an archive is left to the host; a script, which it would run, is not run.
     """
     if not isinstance(data, (str, Path)):
         raise TypeError(f"data={data!r} must be the path of a data-set YAML")
@@ -44,7 +44,7 @@ def check_description(data: str | Path) -> str:
         content = read_yaml(file)
     except ValueError as error:
         raise ValueError(f"data set '{data}': {error}") from error
-    for split in SPLITS:
+    for split in SPLIT_KEYS:
         entries = content.get(split)
         if isinstance(entries, list) and not (entries and all(isinstance(entry, str) for entry in entries)):
             raise ValueError(f"data set '{data}': '{split}:' must be a folder or list file, or several of them")

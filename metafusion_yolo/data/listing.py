@@ -12,6 +12,7 @@ from ultralytics.data.utils import IMG_FORMATS
 from ultralytics.utils import YAML
 
 SPLITS = ("train", "val", "test")  # of a data-set YAML
+SPLIT_KEYS = (*SPLITS, "validation")  # under which one may name them
 WANTED = "give an image, a folder with images, a glob, a .txt list of images or a .csv list of pairs"
 MISSING_SHOWN = 5
 
@@ -148,7 +149,7 @@ def as_written(split: str | list[str], data: Mapping[str, Any]) -> str | list[st
     if "path" not in data or not Path(data.get("yaml_file", "")).is_file():
         return split
     written = YAML.load(data["yaml_file"])
-    entries = [written.get(key) or [] for key in ("train", "val", "validation", "test")]
+    entries = [written.get(key) or [] for key in SPLIT_KEYS]
     for entry in (e for part in entries for e in (part if isinstance(part, list) else [part])):
         root = Path(os.path.normpath(Path(data["path"]).absolute()))
         path = Path(os.path.normpath(root / str(entry)))
