@@ -43,7 +43,7 @@ def test_any_images_have_a_value_in_the_range(name, fused, visible, infrared):
 @settings(max_examples=25)
 @given(image=images())
 def test_an_image_fused_with_itself_is_perfect(name, image):
-    assume(image.std() > 1e-3)  # what a blank image is, each metric says by itself
+    assume(image.std() > 1e-2)  # what a (nearly) blank image is, each metric says by itself
     assert METRICS[name](image, image, image).item() == pytest.approx(SAME[name], abs=1e-5)
 
 

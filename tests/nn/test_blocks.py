@@ -53,9 +53,10 @@ def test_encoder_gives_strides_4_and_8(size) -> None:
     assert body.shape == (2, 12, height // 8, width // 8)
 
 
-def test_encoder_matches_loops() -> None:
+@pytest.mark.parametrize("training", [True, False])
+def test_encoder_matches_loops(training) -> None:
     torch.manual_seed(0)
-    encoder = Encoder(8).double()
+    encoder = Encoder(8).double().train(training)
     image = random_image(1, 1, 16, 24)
     stem, body = encoder(image)
     expected_stem = silu(naive_conv(image[0].numpy(), encoder.stem[0]))
@@ -87,6 +88,7 @@ def test_gradcheck() -> None:
     torch.manual_seed(0)
     image = random_image(1, 1, 8, 8).requires_grad_()
     assert torch.autograd.gradcheck(Encoder(2).double(), image)
+    assert torch.autograd.gradgradcheck(Encoder(2).double(), image)  # the look-ahead differentiates twice
     assert torch.autograd.gradcheck(Upsample(2).double(), image)
 
 

@@ -214,7 +214,7 @@ def test_raw_predictions_carry_what_the_loss_needs(training, shared, stock) -> N
         outputs = model(pair), deepcopy(stock).train(training)(pair[:, :3])
     raw, host = (preds if training else preds[1] for preds in outputs)
     assert raw.keys() == host.keys() | {"fusion", "backbone"}
-    assert torch.equal(raw["fusion"]["fused"], shared.fuse_images(pair)["fused"])
+    torch.testing.assert_close(raw["fusion"]["fused"], shared.fuse_images(pair)["fused"])
     assert {stride: f.shape for stride, f in raw["backbone"].items()} == {16: (2, 128, 4, 6), 32: (2, 256, 2, 3)}
     with torch.no_grad():
         fused = model(pair[:, :3])
