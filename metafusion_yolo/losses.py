@@ -7,14 +7,14 @@ batch and pixels, 0 for a perfect fusion. A source that is blank (constant over 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-C1, C2 = 0.01**2, 0.03**2  # of SSIM
+from metafusion_yolo.ssim import check_planes, check_size, single_precision, ssim_of_moments, window_means
+
 SSIM_STRIDE = 2  # from window to window of the SSIM loss: they overlap so far that all pixels still weigh alike
 NOTICEABLE = 1e-3  # a quarter of an 8-bit step: contrast up to this is rounding noise, and counts as 0
 
@@ -40,20 +40,21 @@ def ssim_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
     Source:
         G. Piella, H. Heijmans, "A new quality metric for image fusion", ICIP 2003: the fusion quality index Q. Here
         with SSIM in place of its forerunner, the universal image quality index, and in its Gaussian windows, see
-        :func:`ssim_map`. Of these, a quarter says the same of the whole image. And λ is stated where neither source
-        varies (standard deviation at most `NOTICEABLE`): even between the sources that vary anywhere.
+        :func:`~metafusion_yolo.ssim.ssim_map`, of which a quarter says the same of the whole image; and λ is stated
+        where neither source varies (standard deviation at most `NOTICEABLE`): even between the sources that vary
+        anywhere.
 
     Example:
         >>> image = torch.rand(1, 1, 16, 16)
         >>> ssim_loss(image, image, torch.zeros_like(image)).item()  # a blank infrared image has no say
         0.0
     """
-    fused, visible, infrared = _check(fused=fused, visible=visible, infrared=infrared)
-    window_means = partial(_window_means, stride=SSIM_STRIDE)
-    mean_v, mean_i, power_v, power_i = window_means(visible, infrared, visible**2, infrared**2)
-    mean_f, power_f, product_v, product_i = window_means(fused, fused**2, fused * visible, fused * infrared)
-    ssim_v = _ssim(mean_v, mean_f, power_v, power_f, product_v)
-    ssim_i = _ssim(mean_i, mean_f, power_i, power_f, product_i)
+    fused, visible, infrared = check_planes(fused=fused, visible=visible, infrared=infrared)
+    means = partial(window_means, stride=SSIM_STRIDE)
+    mean_v, mean_i, power_v, power_i = means(visible, infrared, visible**2, infrared**2)
+    mean_f, power_f, product_v, product_i = means(fused, fused**2, fused * visible, fused * infrared)
+    ssim_v = ssim_of_moments(mean_v, mean_f, power_v, power_f, product_v)
+    ssim_i = ssim_of_moments(mean_i, mean_f, power_i, power_f, product_i)
     share_v = _share(power_v - mean_v**2, power_i - mean_i**2, noise=NOTICEABLE**2)
     return (1 - torch.lerp(ssim_i, ssim_v, share_v)).mean()
 
@@ -85,7 +86,7 @@ def gradient_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
         >>> gradient_loss(torch.zeros_like(ramp), ramp, ramp).item()  # a slope of 1/8 per pixel is lost
         0.125
     """
-    fused, visible, infrared = _check(fused=fused, visible=visible, infrared=infrared)
+    fused, visible, infrared = check_planes(fused=fused, visible=visible, infrared=infrared)
     sharper = torch.maximum(sobel_magnitude(visible), sobel_magnitude(infrared))
     return (sobel_magnitude(fused) - sharper).abs().mean()
 
@@ -114,7 +115,7 @@ def intensity_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
         >>> intensity_loss(torch.ones(1, 1, 4, 4), torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)).item()
         1.0
     """
-    fused, visible, infrared = _check(fused=fused, visible=visible, infrared=infrared)
+    fused, visible, infrared = check_planes(fused=fused, visible=visible, infrared=infrared)
     return (fused - saliency_weighted_source(visible, infrared)).abs().mean()
 
 
@@ -146,7 +147,9 @@ def meta_loss(predicted: Mapping[int, Tensor], target: Mapping[int, Tensor], dis
     """
     if not predicted or distance not in DISTANCES:
         raise ValueError(f"expected at least one level and one of {', '.join(DISTANCES)}, got {distance!r}")
-    levels = {stride: (_single(p), _single(target[stride].detach())) for stride, p in predicted.items()}
+    levels = {
+        stride: (single_precision(p), single_precision(target[stride].detach())) for stride, p in predicted.items()
+    }
     for stride, (p, t) in levels.items():
         if p.shape != t.shape:
             raise ValueError(f"features at stride {stride} must be {tuple(t.shape)}, got {tuple(p.shape)}")
@@ -189,45 +192,10 @@ def saliency_weighted_source(visible: Tensor, infrared: Tensor) -> Tensor:
         >>> torch.equal(saliency_weighted_source(torch.full_like(person, 0.5), person), person)
         True
     """
-    visible, infrared = _check(visible=visible, infrared=infrared)
+    visible, infrared = check_planes(visible=visible, infrared=infrared)
     saliency_v = (visible - visible.mean((2, 3), keepdim=True)).abs()
     saliency_i = (infrared - infrared.mean((2, 3), keepdim=True)).abs()
     return torch.lerp(infrared, visible, _share(saliency_v, saliency_i, noise=NOTICEABLE))
-
-
-def ssim_map(x: Tensor, y: Tensor, window_size: int = 11, sigma: float = 1.5) -> Tensor:
-    """Compare the local structure of two images.
-
-    `SSIM = (2 μ_x μ_y + C1)(2 σ_xy + C2) / ((μ_x² + μ_y² + C1)(σ_x² + σ_y² + C2))`, `C1 = 0.01²`, `C2 = 0.03²`,
-    moments under a Gaussian window that sums to 1.
-
-    Args:
-        x: Image (B, 1, H, W), [0, 1].
-        y: Image, like `x`.
-        window_size: Side of the window in pixels.
-        sigma: Standard deviation of the window in pixels.
-
-    Returns:
-        SSIM of every window inside the image (B, 1, H - window_size + 1, W - window_size + 1), [-1, 1]; float32 for
-        half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W), the shapes differ, or an image is smaller than the window; if
-            `window_size` or `sigma` is not positive.
-
-    Source:
-        Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, "Image quality assessment: from error visibility to
-        structural similarity", IEEE TIP 13 (2004), equation 13.
-
-    Example:
-        >>> ssim_map(torch.zeros(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)).shape
-        torch.Size([1, 1, 6, 6])
-    """
-    x, y = _check(x=x, y=y)
-    if window_size < 1 or sigma <= 0:
-        raise ValueError(f"window_size and sigma must be positive, got {window_size} and {sigma}")
-    return _ssim(*_window_means(x, y, x**2, y**2, x * y, window_size=window_size, sigma=sigma))
 
 
 def sobel_magnitude(image: Tensor) -> Tensor:
@@ -245,33 +213,12 @@ def sobel_magnitude(image: Tensor) -> Tensor:
     Source:
         I. Sobel, G. Feldman, "A 3×3 isotropic gradient operator for image processing" (1968).
     """
-    _check_size(image, 3)
+    check_size(image, 3)
     across = image[..., 2:] - image[..., :-2]
     down = image[..., 2:, :] - image[..., :-2, :]
     across = across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :]
     down = down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:]
     return (across.abs() + down.abs()) / 8
-
-
-def _ssim(mean_x: Tensor, mean_y: Tensor, power_x: Tensor, power_y: Tensor, product: Tensor) -> Tensor:
-    """Return SSIM from the raw moments of each window: the means of x, y, x², y² and xy, see :func:`ssim_map`."""
-    means = 2 * mean_x * mean_y
-    squares = mean_x**2 + mean_y**2
-    return (means + C1) * (2 * product - means + C2) / ((squares + C1) * (power_x + power_y - squares + C2))
-
-
-def _window_means(*images: Tensor, window_size: int = 11, sigma: float = 1.5, stride: int = 1) -> tuple[Tensor, ...]:
-    """Return the mean of each image under a Gaussian window, at every `stride`-th place where it lies inside."""
-    stack = torch.cat(images, 1)
-    _check_size(stack, window_size)
-    offsets = torch.arange(window_size, dtype=stack.dtype, device=stack.device) - (window_size - 1) / 2
-    window = torch.softmax(-0.5 * (offsets / sigma) ** 2, 0).expand(len(images), 1, window_size)
-    if stack.device.type == "cpu":  # 4 to 20 times as fast there
-        stack = stack.contiguous(memory_format=torch.channels_last)
-    with _full_precision(stack.device.type):
-        means = F.conv2d(stack, window[:, :, None, :], stride=(1, stride), groups=len(images))
-        means = F.conv2d(means, window[:, :, :, None], stride=(stride, 1), groups=len(images))
-    return means.contiguous().split(1, 1)
 
 
 @torch.no_grad()
@@ -288,36 +235,3 @@ def _share(visible: Tensor, infrared: Tensor, noise: float) -> Tensor:
     total = visible + infrared
     any_v, any_i = ((s.amax((2, 3), keepdim=True) > 0).to(s.dtype) for s in (visible, infrared))
     return torch.where(total > 0, visible / total.clamp(min=noise), (1 + any_v - any_i) / 2)
-
-
-def _full_precision(device: str) -> AbstractContextManager[None]:
-    """Keep autocast from computing variances, differences of nearly equal numbers, in half precision."""
-    if torch.amp.is_autocast_available(device):
-        return torch.autocast(device, enabled=False)
-    return nullcontext()
-
-
-def _check(**images: Tensor) -> tuple[Tensor, ...]:
-    """Return the images, half precision raised to single, or raise unless all are (B, 1, H, W) of one shape."""
-    reference, first = next(iter(images.items()))
-    for name, image in images.items():
-        if not isinstance(image, Tensor) or not image.is_floating_point():
-            kind = getattr(image, "dtype", type(image).__name__)
-            raise TypeError(f"{name} must be a floating-point tensor in [0, 1], got {kind}")
-        if image.ndim != 4 or image.shape[1] != 1:
-            raise ValueError(f"{name} must be one channel (B, 1, H, W), got {tuple(image.shape)}")
-        if image.shape != first.shape:
-            raise ValueError(f"{name} {tuple(image.shape)} must have the shape of {reference} {tuple(first.shape)}")
-    return tuple(_single(image) for image in images.values())
-
-
-def _single(x: Tensor) -> Tensor:
-    """Return half-precision tensors in single precision, others as they are."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-
-
-def _check_size(image: Tensor, least: int) -> None:
-    """Raise if an image is smaller than the window that runs over it."""
-    if min(image.shape[-2:]) < least:
-        size = " x ".join(str(side) for side in image.shape[-2:])
-        raise ValueError(f"images must be at least {least} x {least} pixels, got {size}")

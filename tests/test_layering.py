@@ -18,6 +18,7 @@ LAYERS = [
     ["color", "schedule"],
     ["config"],
     ["resources", "pages", "files", "host", "logs"],
+    ["ssim"],
     ["losses", "fusion_baselines"],
     ["metrics"],
     ["nn"],
@@ -34,7 +35,7 @@ LAYERS = [
     ["__main__", "__init__"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-TORCH_ONLY = {"color", "losses"} | {
+TORCH_ONLY = {"color", "ssim", "losses"} | {
     f"nn.{name}" for name in ("attention", "blocks", "fusion", "meta", "rules", "teaching")
 }
 WITHOUT_HOST = TORCH_ONLY | {"config", "schedule", "resources", "host", "criterion", "__init__"}
@@ -144,7 +145,7 @@ def test_foreign_packages_are_seen() -> None:
 
 
 def test_numerical_modules_exist() -> None:
-    assert {"color", "losses", "nn.attention", "nn.blocks", "nn.fusion", "nn.meta"} <= set(map(module_name, FILES))
+    assert {"color", "ssim", "losses", "nn.attention", "nn.blocks", "nn.fusion", "nn.meta"} <= set(map(module_name, FILES))
 
 
 def test_no_drawers_for_odds_and_ends() -> None:

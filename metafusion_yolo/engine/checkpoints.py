@@ -120,7 +120,7 @@ def check_unfinished(run: str | Path, checkpoint: dict[str, Any] | None = None) 
         ValueError: If its training has come to its end.
     """
     content = load_checkpoint(find_checkpoint(run))[1] if checkpoint is None else checkpoint
-    if content.get("epoch", -1) < 0:
+    if content.get("epoch", -1) < 0 or content.get("optimizer") is None:
         raise ValueError(f"'{run}' is of no run that was cut off; give the last.pt of one")
 
 

@@ -14,6 +14,7 @@ from ultralytics.utils import LOCAL_RANK, LOGGER, RANK
 from ultralytics.utils.files import file_size
 from ultralytics.utils.torch_utils import strip_optimizer, torch_distributed_zero_first, unwrap_model
 
+from metafusion_yolo.engine.checkpoints import check_unfinished
 from metafusion_yolo.files import WholeFile, replacing
 from metafusion_yolo.logs import silent
 
@@ -159,9 +160,8 @@ class ResumableTrainer(DetectionTrainer):
         """
         if ckpt is None or not self.resume:
             return
-        done = ckpt.get("epoch", -1) + 1
-        if not done or ckpt.get("optimizer") is None:
-            raise ValueError(f"'{self.args.model}' is a finished run; resume the last.pt of one that was cut off")
+        check_unfinished(self.args.model, ckpt)
+        done = ckpt["epoch"] + 1
         if RANK in {-1, 0}:
             keep_epochs(self.csv, done)
         stopper = ckpt.get("stopper") or {}

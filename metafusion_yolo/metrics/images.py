@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from metafusion_yolo.losses import NOTICEABLE, _check, _check_size
+from metafusion_yolo.losses import NOTICEABLE
+from metafusion_yolo.ssim import check_planes, check_size
 
 
 def checked(fused: Tensor, visible: Tensor, infrared: Tensor, least: int = 1) -> tuple[Tensor, ...]:
     """Return the images, half precision raised to single, or raise unless they fit together and lie in [0, 1]."""
     names = ("fused", "visible", "infrared")
-    images = _check(**dict(zip(names, (fused, visible, infrared), strict=True)))
-    _check_size(images[0], least)
+    images = check_planes(**dict(zip(names, (fused, visible, infrared), strict=True)))
+    check_size(images[0], least)
     for name, image in zip(names, images, strict=True):
         low, high = (float(value) for value in image.aminmax()) if len(image) else (0.0, 1.0)
         if not (low >= -NOTICEABLE and high <= 1 + NOTICEABLE):  # NaN included

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from metafusion_yolo.losses import C1, C2, _window_means, ssim_map
 from metafusion_yolo.metrics.images import checked
+from metafusion_yolo.ssim import C1, C2, ssim_map, window_means
 
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # from fine to coarse; 1.0001 in all, as published
 WINDOW = 11
@@ -20,7 +20,7 @@ NOISE = 2 / 255**2  # variance of the visual system's noise, of images in [0, 1]
 def ssim(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
     """Measure how similar the fused image is to both sources in local structure (SSIM).
 
-    `(SSIM(F, V) + SSIM(F, I)) / 2`, each the mean of :func:`~metafusion_yolo.losses.ssim_map` over the windows inside
+    `(SSIM(F, V) + SSIM(F, I)) / 2`, each the mean of :func:`~metafusion_yolo.ssim.ssim_map` over the windows inside
     the image. This is the mean over the sources; some scripts give their sum, twice as much.
 
     Args:
@@ -133,7 +133,7 @@ def _multi_scale(x: Tensor, y: Tensor) -> Tensor:
 
 def _ssim_parts(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Return luminance, and contrast times structure, of SSIM in the windows inside two images (B, 1, H, W)."""
-    mean_x, mean_y, power_x, power_y, product = _window_means(x, y, x * x, y * y, x * y, window_size=WINDOW)
+    mean_x, mean_y, power_x, power_y, product = window_means(x, y, x * x, y * y, x * y, window_size=WINDOW)
     squares = mean_x**2 + mean_y**2
     luminance = (2 * mean_x * mean_y + C1) / (squares + C1)
     return luminance, (2 * (product - mean_x * mean_y) + C2) / (power_x + power_y - squares + C2)
@@ -145,7 +145,7 @@ def _fidelity(source: Tensor, fused: Tensor) -> Tensor:
     middle = source.mean((1, 2, 3), keepdim=True)  # takes nothing from variances, but rounding errors
     x, y = source - middle, fused - middle
     for size in (17, 9, 5, 3):  # of the window, at each scale
-        means = partial(_window_means, window_size=size, sigma=size / 5)
+        means = partial(window_means, window_size=size, sigma=size / 5)
         if size < 17:
             x, y = (mean[..., ::2, ::2] for mean in means(x, y))
         mean_x, mean_y, power_x, power_y, product = means(x, y, x * x, y * y, x * y)

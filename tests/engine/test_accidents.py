@@ -120,7 +120,7 @@ def test_the_end_that_is_missing_is_made_up_for(undisturbed, tiny_data, tmp_path
         mine, theirs = (torch.load(getattr(t, name), weights_only=False) for t in (again, undisturbed("as shipped")))
         assert mine["epoch"] == -1 and mine["optimizer"] is None
         assert different(mine["model"].state_dict(), theirs["model"].state_dict()) == []
-    with pytest.raises(ValueError, match=rf"'{again.last}' is a finished run; resume the last\.pt of one that was cut"):
+    with pytest.raises(ValueError, match=rf"'{again.last}' is of no run that was cut off; give the last\.pt of one"):
         resumed(again)
 
 
