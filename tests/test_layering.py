@@ -145,7 +145,9 @@ def test_foreign_packages_are_seen() -> None:
 
 
 def test_numerical_modules_exist() -> None:
-    assert {"color", "ssim", "losses", "nn.attention", "nn.blocks", "nn.fusion", "nn.meta"} <= set(map(module_name, FILES))
+    assert {"color", "ssim", "losses", "nn.attention", "nn.blocks", "nn.fusion", "nn.meta"} <= set(
+        map(module_name, FILES)
+    )
 
 
 def test_no_drawers_for_odds_and_ends() -> None:
