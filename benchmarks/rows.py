@@ -28,6 +28,11 @@ ROWS = {
     "maximum": Row("stock YOLOv8n on the maximum image", rule("maximum")),
     "early": Row("stock YOLOv8n, 4-channel stem", baseline="early"),
     "false-colour": Row("stock YOLOv8n on (luminance, mean, infrared)", rule("false-colour")),
+    "false-colour-dropped": Row(
+        "false colour, a camera blanked now and then as for the default",
+        {**rule("false-colour"), "augment": {"modality_dropout": 0.2}},
+        views=(BOTH, VISIBLE, INFRARED),
+    ),
     "mid": Row("two backbones, joined per level", baseline="mid"),
     "late": Row("both single-camera detectors, one NMS", baseline="late", needs=("visible", "infrared")),
     "separate": Row("fusion losses first, detector after", model="metafusion-separate-yolov8n.yaml"),

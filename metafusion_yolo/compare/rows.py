@@ -45,10 +45,11 @@ FROZEN = {
     "schedule": {**FLAT, "joint": {"fraction": 1.0, "lr": {"fusion": 0.0}, "joint": False}},
     "augment": {"modality_dropout": 0.0, "share_jitter": 0.0},
 }
-VISIBLE, INFRARED, AVERAGE, EARLY, UNIVERSAL, GUIDED = (
+VISIBLE, INFRARED, AVERAGE, FALSE_COLOUR, EARLY, UNIVERSAL, GUIDED = (
     "visible",
     "infrared",
     "average",
+    "false-colour",
     "early",
     "universal",
     "guided",
@@ -57,6 +58,9 @@ COMPARED = {
     VISIBLE: Row("the detector on the visible image", rule("visible"), title="the visible camera alone"),
     INFRARED: Row("the detector on the infrared image", rule("infrared"), title="the infrared camera alone"),
     AVERAGE: Row("the detector on the mean of both images", rule("average"), title="the average image"),
+    FALSE_COLOUR: Row(
+        "the detector on visible luminance, mean and infrared as R, G and B", rule(FALSE_COLOUR), title="false colour"
+    ),
     EARLY: Row("the detector with a stem of four channels", baseline="early", title="early fusion"),
     UNIVERSAL: Row(
         "fusion learned without labels, frozen, and the detector on its images",

@@ -63,6 +63,7 @@ def test_rows_differ_from_the_shipped_model_as_they_say() -> None:
         "visible": "visible",
         "infrared": "infrared",
         "average": "average",
+        "false-colour": "false-colour",
     }
     universal = configs["universal"]
     assert universal.schedule.joint.lr.fusion == 0 and not universal.schedule.joint.joint

@@ -50,7 +50,7 @@ def test_universal_fusion_is_taken_within_five_per_cent() -> None:
 
 @pytest.mark.parametrize("camera", ["infrared", "visible"])
 def test_one_camera_is_enough_where_fusion_is_not_resolved_to_be_better(camera) -> None:
-    found = verdict(images=20, noise=0.25, **{camera: 0.75}, universal=0.5, guided=0.77)
+    found = verdict(images=20, noise=0.25, **{camera: 0.75}, universal=0.5, guided=0.8)
     assert found.choice == camera
     assert found.sentence.startswith(f"{camera.capitalize()} alone is enough: it reaches mAP50")
     assert "is not resolved on these 20 pairs" in found.sentence
@@ -68,17 +68,30 @@ def test_fusion_that_is_resolved_to_be_worse_is_called_so() -> None:
     assert "detection-guided fusion is 25." in found.sentence and "below it" in found.sentence
 
 
-def test_a_simpler_way_that_is_better_takes_its_place() -> None:
-    found = verdict(visible=0.25, infrared=0.25, average=0.25, universal=0.5, guided=0.75, early=1.0)
-    assert found.choice == "early"
-    assert found.sentence.startswith("Use early fusion: mAP50 99.5")
+@pytest.mark.parametrize(("row", "name"), [("early", "early fusion"), ("false-colour", "false colour")])
+def test_a_simpler_way_that_is_better_takes_its_place(row, name) -> None:
+    found = verdict(visible=0.25, infrared=0.25, average=0.25, universal=0.5, guided=0.75, **{row: 1.0})
+    assert found.choice == row
+    assert found.sentence.startswith(f"Use {name}: mAP50 99.5")
 
 
-def test_an_average_that_does_as_well_is_named() -> None:
-    alike = verdict(visible=0.5, infrared=0.5, average=1.0, universal=0.75, guided=1.0)
+@pytest.mark.parametrize(
+    ("rules", "ending"),
+    [
+        ({"average": 1.0}, " The average image (99.5), with nothing to learn, is not told apart from it."),
+        ({"false-colour": 1.0}, " False colour (99.5), with nothing to learn, is not told apart from it."),
+        (
+            {"average": 1.0, "false-colour": 1.0},
+            " The average image (99.5) and false colour (99.5), with nothing to learn, are not told apart from it.",
+        ),
+    ],
+)
+def test_a_rule_that_does_as_well_is_named(rules, ending) -> None:
+    alike = verdict(visible=0.5, infrared=0.5, universal=0.75, guided=1.0, **rules)
     assert alike.choice == "guided"
-    assert alike.sentence.endswith("The average image, with nothing to learn, is not told apart from it (99.5).")
-    assert "average" not in verdict(visible=0.5, infrared=0.5, average=0.75, universal=0.75, guided=1.0).sentence
+    assert alike.sentence.endswith(ending)
+    worse = verdict(visible=0.5, infrared=0.5, universal=0.75, guided=1.0, **dict.fromkeys(rules, 0.75))
+    assert "nothing to learn" not in worse.sentence
 
 
 def test_nothing_is_recommended_before_anything_is_learned() -> None:
