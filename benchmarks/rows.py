@@ -16,6 +16,7 @@ BILEVEL = {**TEACHING, "meta": {"interval": 4}}
 SCHEDULE = {"schedule": PHASES}
 JITTER = {"augment": {"share_jitter": 3.0}}
 FROZEN = {"schedule": {"joint": {"lr": {"fusion": 0.0}}}}
+DROPPED = {"augment": {"modality_dropout": 0.2}}
 UNDROPPED = {"augment": {"modality_dropout": 0.0}}
 
 SHIFTED = tuple(f"shift-{n}" for n in (2, 4, 8, 16))
@@ -28,10 +29,13 @@ ROWS = {
     "maximum": Row("stock YOLOv8n on the maximum image", rule("maximum")),
     "early": Row("stock YOLOv8n, 4-channel stem", baseline="early"),
     "false-colour": Row("stock YOLOv8n on (luminance, mean, infrared)", rule("false-colour")),
-    "false-colour-dropped": Row(
-        "false colour, a camera blanked now and then as for the default",
-        {**rule("false-colour"), "augment": {"modality_dropout": 0.2}},
+    "average-dropped": Row(
+        "average, a camera blanked now and then as for the default",
+        {**rule("average"), **DROPPED},
         views=(BOTH, VISIBLE, INFRARED),
+    ),
+    "false-colour-dropped": Row(
+        "false colour, the same", {**rule("false-colour"), **DROPPED}, views=(BOTH, VISIBLE, INFRARED)
     ),
     "mid": Row("two backbones, joined per level", baseline="mid"),
     "late": Row("both single-camera detectors, one NMS", baseline="late", needs=("visible", "infrared")),
