@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from metafusion_yolo.compare.rows import BOTH, INFRARED, VISIBLE, Row, rule
+from metafusion_yolo.compare.rows import BOTH, INFRARED, UNDROPPED, VISIBLE, Row, rule
+from metafusion_yolo.config import FusionConfig
 
 PHASES = {
     "warmup": {"fraction": 0.2, "lr": {"backbone": 0.0, "head": 0.0}, "joint": False},
@@ -16,8 +17,7 @@ BILEVEL = {**TEACHING, "meta": {"interval": 4}}
 SCHEDULE = {"schedule": PHASES}
 JITTER = {"augment": {"share_jitter": 3.0}}
 FROZEN = {"schedule": {"joint": {"lr": {"fusion": 0.0}}}}
-DROPPED = {"augment": {"modality_dropout": 0.2}}
-UNDROPPED = {"augment": {"modality_dropout": 0.0}}
+DROPPED = {"augment": {"modality_dropout": FusionConfig().augment.modality_dropout}}  # as for the default
 
 SHIFTED = tuple(f"shift-{n}" for n in (2, 4, 8, 16))
 

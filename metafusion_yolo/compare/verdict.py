@@ -11,6 +11,7 @@ from metafusion_yolo.compare.rows import AVERAGE, COMPARED, EARLY, FALSE_COLOUR,
 from metafusion_yolo.evaluation.precision import Image, average_precision, interval, resampled
 
 RULES = AVERAGE, FALSE_COLOUR  # that use both cameras and have nothing to learn
+SIMPLE = *RULES, EARLY  # that use both cameras without a front-end
 TOLERATED = 0.05  # share of the best alternative's mAP50 by which universal fusion may be lower
 LEARNED = 20.0  # mAP50 in percent below which a training has not learned enough to say anything
 
@@ -142,12 +143,12 @@ def recommend(table: Table) -> Verdict:
             f"not applied below mAP50 {LEARNED:g}",
         )
     choice = next((row for row in (preferred, other) if table.between[row, table.single].low > 0), table.single)
-    for simple in (*RULES, EARLY):
+    for simple in SIMPLE:
         if choice != simple and table.between[simple, choice].low > 0:
             choice = simple
     sentence = _sentence(table, choice, preferred, short)
-    equals = [row for row in RULES if choice in (UNIVERSAL, GUIDED) and table.between[choice, row].low <= 0]
-    if equals:
+    equals = [row for row in RULES if choice != row and table.between[choice, row].low <= 0]
+    if choice in (UNIVERSAL, GUIDED) and equals:
         names = " and ".join(f"{title(row)} ({table.reached(row):.1f})" for row in equals)
         verb = "is" if len(equals) == 1 else "are"
         sentence += f" {names[0].upper()}{names[1:]}, with nothing to learn, {verb} not told apart from it."
@@ -173,7 +174,7 @@ def _sentence(table: Table, choice: str, preferred: str, short: bool) -> str:
         return f"{camera.capitalize()} alone is enough: it reaches {reached}, and {why}."
     gap = table.between[choice, table.single]
     sentence = f"Use {title(choice)}: {reached}, {_points(gap)} above {title(table.single)}"
-    if choice in (*RULES, EARLY):
+    if choice in SIMPLE:
         over = table.between[choice, preferred]
         return f"{sentence}, and {_points(over)} above {title(preferred)}."
     if choice == GUIDED and short:
