@@ -18,49 +18,51 @@ DetectionLoss = Callable[[Any, dict[str, Any]], tuple[Tensor, dict[str, Tensor]]
 FUSION_LOSSES = {"ssim_loss": ssim_loss, "grad_loss": gradient_loss, "int_loss": intensity_loss}
 
 
-def fusion_terms(output: FusionOutput, pair: Tensor) -> dict[str, Tensor]:
-    """Return the fusion losses by name, unweighted scalars.
+def fusion_loss(output: FusionOutput, pair: Tensor, gains: Gains) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the weighted sum of the fusion losses, a scalar, and each unweighted by name, without gradient.
 
     Args:
         output: What the front-end made of the pair.
         pair: (B, 4, H, W), R, G, B, IR in [0, 1].
+        gains: Weights of the terms.
     """
-    terms = _LossesOfEachImage.apply(output["luminance"], rgb_to_luminance(pair[:, :3]), pair[:, 3:])
-    return dict(zip(FUSION_LOSSES, terms.unbind(), strict=True))
+    weights = gains.ssim, gains.gradient, gains.intensity
+    total, terms = _LossOfEachImage.apply(output["luminance"], pair, weights)
+    return total, dict(zip(FUSION_LOSSES, terms.unbind(), strict=True))
 
 
-class _LossesOfEachImage(torch.autograd.Function):
+class _LossOfEachImage(torch.autograd.Function):
     """The fusion losses, image after image, each differentiated at once.
 
     They are means over the images of a batch, so nothing is lost, and at any time there are the intermediate planes of
-    one loss of one image. Left to autograd, those of all wait at full resolution until the detector has run too, which
-    takes a quarter more memory. The sources get no gradient.
+    one image, which stay in the cache. Left to autograd, those of all wait at full resolution until the detector has
+    run too, which takes a quarter more memory. The pair gets no gradient.
     """
 
     @staticmethod
-    def forward(ctx: Any, fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
-        """Return the terms (3,) of three batches (B, 1, H, W)."""
-        size, learns = len(fused), ctx.needs_input_grad[0]
-        terms = fused.new_zeros(len(FUSION_LOSSES), dtype=torch.promote_types(fused.dtype, torch.float32))
-        gradients = fused.new_empty(len(FUSION_LOSSES) if learns else 0, *fused.shape)
-        for n, (image, *sources) in enumerate(
-            zip(*(x.detach().split(1) for x in (fused, visible, infrared)), strict=True)
-        ):
-            for k, loss in enumerate(FUSION_LOSSES.values()):
-                with torch.set_grad_enabled(learns):
-                    term = loss(image.requires_grad_(learns), *sources) / size
-                terms[k] += term.detach()
-                if learns:
-                    gradients[k, n] = torch.autograd.grad(term, image)[0][0]
-        ctx.save_for_backward(gradients)
-        return terms
+    def forward(ctx: Any, fused: Tensor, pair: Tensor, weights: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+        """Return the weighted sum and the terms (3,) of a batch of fused luminances (B, 1, H, W) and pairs."""
+        learns = ctx.needs_input_grad[0]
+        terms = fused.new_zeros(len(weights), dtype=torch.promote_types(fused.dtype, torch.float32))
+        gradients = []
+        for image, views in zip(fused.detach().split(1), pair.detach().split(1), strict=True):
+            sources = rgb_to_luminance(views[:, :3]), views[:, 3:]
+            with torch.set_grad_enabled(learns):
+                losses = torch.stack([loss(image.requires_grad_(learns), *sources) for loss in FUSION_LOSSES.values()])
+                losses = losses / len(fused)
+            terms += losses.detach()
+            if learns:
+                gradients += torch.autograd.grad(losses, image, grad_outputs=losses.new_tensor(weights))
+        ctx.save_for_backward(*gradients)
+        ctx.mark_non_differentiable(terms)
+        return (terms * terms.new_tensor(weights)).sum(), terms
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, weights: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, scale: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
         """Return the gradient (B, 1, H, W) with respect to the fused luminance."""
-        (gradients,) = ctx.saved_tensors
-        return torch.tensordot(weights.to(gradients.dtype), gradients, 1), None, None
+        gradient = torch.cat(ctx.saved_tensors)
+        return gradient * scale.to(gradient.dtype), None, None
 
 
 def restoration_loss(output: FusionOutput, clean: Tensor, gains: Gains) -> tuple[Tensor, dict[str, Tensor]]:
@@ -73,10 +75,8 @@ def restoration_loss(output: FusionOutput, clean: Tensor, gains: Gains) -> tuple
         clean: Luminance of the image (B, 1, H, W), [0, 1].
         gains: Weights of the terms.
     """
-    terms = fusion_terms(output, clean.expand(-1, 4, -1, -1))
-    weights = gains.ssim, gains.gradient, gains.intensity
-    weighted = torch.stack([gain * term for gain, term in zip(weights, terms.values(), strict=True)])
-    return weighted * len(clean), {name: term.detach() for name, term in terms.items()}
+    total, terms = fusion_loss(output, clean.expand(-1, 4, -1, -1), gains)
+    return total[None] * len(clean), terms
 
 
 class FusionDetectionLoss:
@@ -96,7 +96,9 @@ class FusionDetectionLoss:
         self.distance = distance
 
     def __call__(self, preds: Any, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the weighted terms, times the batch size, and every term unweighted by name.
+        """Return the losses of fusion, of teaching, and the detector's, all weighted, times the batch size.
+
+        With them comes every term unweighted, by name.
 
         Args:
             preds: Detector outputs.
@@ -107,16 +109,15 @@ class FusionDetectionLoss:
         detection, items = self.detection(preds, batch)
         if "fusion" not in batch:
             return detection, items
-        pair = batch["img"]
-        terms = fusion_terms(batch["fusion"], pair)
-        gains = [self.gains.ssim, self.gains.gradient, self.gains.intensity]
+        fusion, terms = fusion_loss(batch["fusion"], batch["img"], self.gains)
+        losses = [fusion]
         if "taught" in batch:
             predicted, target = batch["taught"]
-            terms["meta_loss"] = meta_loss(predicted, target, self.distance)
-            gains.append(self.gains.meta)
-        fusion = torch.stack([gain * term for gain, term in zip(gains, terms.values(), strict=True)]) * len(pair)
-        total = torch.cat((fusion, self.gains.detection * detection))
-        return total, {**{name: term.detach() for name, term in terms.items()}, **items}
+            meta = meta_loss(predicted, target, self.distance)
+            losses.append(self.gains.meta * meta)
+            terms["meta_loss"] = meta.detach()
+        total = torch.cat((torch.stack(losses) * len(batch["img"]), self.gains.detection * detection))
+        return total, {**terms, **items}
 
     def update(self) -> None:
         """Advance the detection loss by an epoch, for heads whose loss changes over time (YOLO26)."""

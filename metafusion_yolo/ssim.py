@@ -55,12 +55,10 @@ def ssim_of_moments(mean_x: Tensor, mean_y: Tensor, power_x: Tensor, power_y: Te
 
 def window_means(*images: Tensor, window_size: int = 11, sigma: float = 1.5, stride: int = 1) -> tuple[Tensor, ...]:
     """Return the mean of each image under a Gaussian window, at every `stride`-th place where it lies inside."""
-    stack = torch.cat(images, 1)
+    stack = torch.stack([image[:, 0] for image in images], -1).permute(0, 3, 1, 2)  # channels-last, fastest on a CPU
     check_size(stack, window_size)
     offsets = torch.arange(window_size, dtype=stack.dtype, device=stack.device) - (window_size - 1) / 2
     window = torch.softmax(-0.5 * (offsets / sigma) ** 2, 0).expand(len(images), 1, window_size)
-    if stack.device.type == "cpu":  # 4 to 20 times as fast there
-        stack = stack.contiguous(memory_format=torch.channels_last)
     with _full_precision(stack.device.type):
         means = F.conv2d(stack, window[:, :, None, :], stride=(1, stride), groups=len(images))
         means = F.conv2d(means, window[:, :, :, None], stride=(stride, 1), groups=len(images))

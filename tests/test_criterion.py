@@ -5,7 +5,7 @@ import torch
 
 from metafusion_yolo.color import rgb_to_luminance
 from metafusion_yolo.config import Gains
-from metafusion_yolo.criterion import FusionDetectionLoss, fusion_terms
+from metafusion_yolo.criterion import FusionDetectionLoss, fusion_loss
 from metafusion_yolo.losses import gradient_loss, intensity_loss, meta_loss, ssim_loss
 
 BATCH = 3
@@ -53,7 +53,7 @@ def expected_terms(batch: dict) -> list[torch.Tensor]:
 
 def test_terms_have_short_names_and_are_unweighted() -> None:
     batch = example()
-    terms = fusion_terms(batch["fusion"], batch["img"])
+    _, terms = fusion_loss(batch["fusion"], batch["img"], Gains(2.0, 3.0, 5.0))
     assert list(terms) == ["ssim_loss", "grad_loss", "int_loss"]
     assert max(map(len, terms)) <= 10  # a column of the host's progress table has 11 characters
     for term, expected in zip(terms.values(), expected_terms(batch), strict=True):
@@ -73,26 +73,37 @@ def test_total_is_the_weighted_sum_times_the_batch_size(gains) -> None:
         + gains.intensity * intensity
         + gains.detection * DETECTION.sum()  # the host's criterion has multiplied its own already
     )
-    assert total.shape == (6,)
+    assert total.shape == (4,)
     torch.testing.assert_close(total.sum(), expected)
     assert list(items) == ["ssim_loss", "grad_loss", "int_loss", "box_loss", "cls_loss", "dfl_loss"]
     for value, unweighted in zip(items.values(), [ssim, gradient, intensity, *DETECTION], strict=True):
         torch.testing.assert_close(value, unweighted)
 
 
+@pytest.mark.parametrize("gains", [Gains(), Gains(2.0, 3.0, 5.0), Gains(0.0, 0.0, 1.0)])
+def test_gradient_is_that_of_the_losses_of_the_whole_batch(gains) -> None:
+    batch, reference = example(requires_grad=True), example(requires_grad=True)
+    total, _ = fusion_loss(batch["fusion"], batch["img"], gains)
+    (3 * total).backward()
+    ssim, gradient, intensity = expected_terms(reference)
+    (3 * (gains.ssim * ssim + gains.gradient * gradient + gains.intensity * intensity)).backward()
+    torch.testing.assert_close(batch["fusion"]["luminance"].grad, reference["fusion"]["luminance"].grad)
+
+
 @pytest.mark.parametrize("i", range(4))
 def test_gain_of_zero_switches_its_term_off(i) -> None:
-    values = [1.0, 1.0, 1.0, 1.0]
-    values[i] = 0.0
+    values = [0.0, 0.0, 0.0, 0.0]
+    values[i] = 2.0
     preds = DETECTION.clone().requires_grad_()
     batch = example(requires_grad=True)
     total, items = FusionDetectionLoss(Detection(), Gains(*values))(preds, batch)
-    off = total[3:] if i == 3 else total[i : i + 1]
-    assert torch.equal(off, torch.zeros_like(off))
-    assert (total != 0).sum() == 6 - len(off)
-    assert all(value > 0 for value in items.values())  # still logged
+    terms = [*items.values()]
+    assert all(value > 0 for value in terms)  # still logged
+    expected = terms[i] if i < 3 else DETECTION.sum()
+    torch.testing.assert_close(total.sum(), 2 * BATCH * expected)
     total.sum().backward()
     assert torch.equal(preds.grad, torch.full_like(preds, BATCH * values[3]))
+    assert batch["fusion"]["luminance"].grad.any() == (i < 3)
 
 
 def test_gradient_reaches_both_sides_and_items_are_detached() -> None:
@@ -123,14 +134,14 @@ def test_meta_term_is_weighted_and_logged_unweighted(gain, distance) -> None:
     assert list(items) == ["ssim_loss", "grad_loss", "int_loss", "meta_loss", "box_loss", "cls_loss", "dfl_loss"]
     assert torch.equal(items["meta_loss"], expected)
     assert not items["meta_loss"].requires_grad
-    torch.testing.assert_close(total[3], BATCH * gain * expected)
-    assert torch.equal(total[[0, 1, 2, 4, 5, 6]], plain)  # and nothing else changes
+    torch.testing.assert_close(total[1], BATCH * gain * expected)
+    assert torch.equal(total[[0, 2, 3, 4]], plain)  # and nothing else changes
 
 
 def test_meta_term_is_absent_where_nothing_is_taught() -> None:
     total, items = FusionDetectionLoss(Detection(), Gains(meta=3.0))(DETECTION, example())
     assert "meta_loss" not in items
-    assert total.shape == (6,)
+    assert total.shape == (4,)
 
 
 def test_meta_term_teaches_the_prediction_only() -> None:

@@ -34,6 +34,7 @@ from metafusion_yolo.engine.deployment import (
     outputs_of,
     rename_onnx,
 )
+from metafusion_yolo.nn.blocks import Upsample
 from metafusion_yolo.resources import find_data_yaml
 
 MIN_OPSET, MAX_OPSET = 9, ONNX_TORCHSCRIPT_EXPORTER_MAX_OPSET  # what the host and PyTorch accept
@@ -110,6 +111,9 @@ class FusionDetectionExporter(Exporter):
         if event == "on_export_start":
             self.metadata[INPUT_KEY] = str(self._input)
             self.metadata["metafusion_yolo"] = __version__
+            for module in self.model.modules():
+                if isinstance(module, Upsample):
+                    module.export = True
             self._give_outputs_and_inputs()
         super().run_callbacks(event)
 

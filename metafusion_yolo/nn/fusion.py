@@ -132,14 +132,16 @@ def blend(planes: Iterable[Tensor], luminance: Tensor, infrared: Tensor) -> Tens
         Fused luminance (B, 1, H, W), [0, 1].
     """
     visible_factor, infrared_factor, offset = planes
-    return (visible_factor * luminance + infrared_factor * infrared + offset).clamp_(0, 1)
+    visible_part = torch.addcmul(offset, visible_factor, luminance)
+    return F.hardtanh_(torch.addcmul(visible_part, infrared_factor, infrared), 0, 1)
 
 
 class WeightDecoder(nn.Module):
     """Predict the share of each camera, and the gain of its detail, at stride 4. The gains start at 0.
 
-    The logits are a convolution times 8: under Adam, whose steps do not depend on the size of a gradient, the maps
-    then take shape within the warm-up of a short training instead of staying near their start.
+    The shares are a sigmoid of the log-odds between the cameras, a convolution times 16: under Adam, whose steps do not
+    depend on the size of a gradient, the maps then take shape within the warm-up of a short training instead of staying
+    near their start.
 
     In training each pair is blended anew every time: a random number, the same at every pixel, is added to the log-odds
     between the cameras, so that the detector learns objects by their looks in both.
@@ -150,20 +152,20 @@ class WeightDecoder(nn.Module):
         jitter: Largest absolute value of that number, 0 or more.
     """
 
-    SHARPNESS = 8.0
+    SHARPNESS = 16.0
 
     def __init__(self, channels: int, infrared_share: float, jitter: float = 0.0) -> None:
         super().__init__()
         self.jitter = jitter
         self.reduce = ConvAct(channels, channels // 2)
         self.lateral = nn.Conv2d(channels, channels // 2, kernel_size=1)
-        self.act = nn.SiLU(inplace=True)
-        self.maps = nn.Conv2d(channels // 2, 4, kernel_size=3, padding=1, padding_mode="replicate")
-        nn.init.normal_(self.maps.weight[:2], std=0.01)  # near uniform, yet not so much that the features learn late
-        nn.init.zeros_(self.maps.weight[2:])
-        odds = math.log(infrared_share / (1 - infrared_share)) / self.SHARPNESS
+        self.act = nn.ReLU(inplace=True)
+        self.maps = nn.Conv2d(channels // 2, 3, kernel_size=1)
+        nn.init.normal_(self.maps.weight[:1], std=0.007)  # near uniform, yet not so much that the features learn late
+        nn.init.zeros_(self.maps.weight[1:])
+        odds = infrared_share / (1 - infrared_share)
         with torch.no_grad():
-            self.maps.bias.copy_(torch.tensor([-odds / 2, odds / 2, 0, 0]))  # type: ignore[union-attr]
+            self.maps.bias.copy_(torch.tensor([math.log(odds) / self.SHARPNESS, 0, 0]))  # type: ignore[union-attr]
 
     def forward(self, features: Tensor, stems: Tensor, available: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weights (B, 2, H, W), sum 1, and the gains (B, 2, H, W), in [-1, 1].
@@ -175,11 +177,11 @@ class WeightDecoder(nn.Module):
         """
         coarse = F.interpolate(self.reduce(features), size=stems.shape[-2:], mode="bilinear", align_corners=False)
         maps = self.maps(self.act(coarse + self.lateral(stems))).contiguous()
-        logits, gains = self.SHARPNESS * maps[:, :2], available * torch.tanh(maps[:, 2:])
+        log_odds = self.SHARPNESS * maps[:, :1] + 1e4 * (available[:, 1:] - available[:, :1])
         if self.training and self.jitter:
-            half = torch.empty_like(available[:, :1]).uniform_(-self.jitter, self.jitter) / 2
-            logits = logits + torch.cat((-half, half), 1)
-        return (logits + (available - 1) * 1e4).softmax(1), gains
+            log_odds = log_odds + torch.empty_like(available[:, :1]).uniform_(-self.jitter, self.jitter)
+        infrared_weight = log_odds.sigmoid()
+        return torch.cat((1 - infrared_weight, infrared_weight), 1), available * torch.tanh(maps[:, 1:])
 
 
 def present(luminance: Tensor, infrared: Tensor, stride: int = 8, contrast: float = 1e-3) -> Tensor:

@@ -24,8 +24,8 @@ class MetaFeatureExtractor(nn.Module):
 
     def __init__(self, channels: int, meta_channels: int) -> None:
         super().__init__()
-        self.middle = ConvAct(channels, meta_channels, stride=2)
-        self.coarse = ConvAct(meta_channels, meta_channels, stride=2)
+        self.middle = ConvAct(channels, meta_channels, kernel=2, stride=2)
+        self.coarse = ConvAct(meta_channels, meta_channels, kernel=2, stride=2)
 
     def forward(self, features: Tensor) -> dict[int, Tensor]:
         """Return the meta-features by stride, 16 and 32.

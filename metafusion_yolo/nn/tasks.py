@@ -243,7 +243,7 @@ def build_fusion(config: FusionConfig) -> FusionNet | PixelRule:
     """Build the front-end of a configuration: a network, or a fixed rule without parameters."""
     if config.method != "learned":
         return PixelRule(config.method)
-    return FusionNet(
+    fusion = FusionNet(
         config.channels,
         config.meta_channels,
         config.heads,
@@ -251,6 +251,7 @@ def build_fusion(config: FusionConfig) -> FusionNet | PixelRule:
         start=config.start,
         share_jitter=config.augment.share_jitter,
     )
+    return fusion.to(memory_format=torch.channels_last)
 
 
 def front_end_gflops(fusion: nn.Module, imgsz: int | list[int] = 640) -> float:

@@ -125,8 +125,8 @@ def test_images_of_a_batch_do_not_mix(size) -> None:
 def test_blank_camera_has_no_say(camera, level, size) -> None:
     pair = blank(random_pair(*size), camera, level)
     net = random_net(3.0)
-    nn.init.zeros_(net.decoder.maps.weight[2:])  # no detail: the gain of the camera that is left stays in use
-    nn.init.zeros_(net.decoder.maps.bias[2:])
+    nn.init.zeros_(net.decoder.maps.weight[1:])  # no detail: the gain of the camera that is left stays in use
+    nn.init.zeros_(net.decoder.maps.bias[1:])
     output = net(pair)
     blanked = ("visible", "infrared").index(camera)
     assert torch.equal(output["weights"][:, blanked], torch.zeros_like(output["weights"][:, 0]))

@@ -86,7 +86,7 @@ def test_teacher_is_there_only_if_it_teaches(section, teaches) -> None:
     assert set(preds["backbone"]) == ({16, 32} if teaches else set())
     total, items = model.loss(labelled(random_pair()), preds)
     assert ("meta_loss" in items) is teaches
-    assert total.shape == ((7,) if teaches else (6,))
+    assert total.shape == ((5,) if teaches else (4,))
 
 
 @pytest.mark.parametrize("levels", [[16], [32]])
@@ -104,41 +104,41 @@ def test_meta_term_compares_prediction_and_backbone(model) -> None:
     expected = meta_loss(model.teacher(preds["fusion"]), preds["backbone"], model.config.meta.distance)
     total, items = model.loss(labelled(random_pair()), preds)
     assert torch.equal(items["meta_loss"], expected.detach())
-    torch.testing.assert_close(total[3], 2 * expected)
+    torch.testing.assert_close(total[1], 2 * expected)
 
 
 # When it looks ahead -------------------------------------------------------------------------------------------------
 def test_looks_ahead_every_interval_in_training(model) -> None:
     model = with_interval(model, 2)
     terms = [len(model.loss(batch())[0]) for _ in range(4)]
-    assert terms == [7, 8, 7, 8]
+    assert terms == [5, 6, 5, 6]
     with torch.no_grad():
         model.eval()
-        assert [len(model.loss(batch())[0]) for _ in range(2)] == [7, 7]
+        assert [len(model.loss(batch())[0]) for _ in range(2)] == [5, 5]
     model.train()
-    assert [len(model.loss(batch())[0]) for _ in range(2)] == [7, 8]  # validation did not count
+    assert [len(model.loss(batch())[0]) for _ in range(2)] == [5, 6]  # validation did not count
 
 
 def test_never_looks_ahead_without_an_interval(model) -> None:
     model = with_interval(model, 0)
-    assert [len(model.loss(batch())[0]) for _ in range(2)] == [7, 7]
+    assert [len(model.loss(batch())[0]) for _ in range(2)] == [5, 5]
 
 
 def test_never_looks_ahead_for_a_gain_of_0(model) -> None:
     model = with_interval(model, 1)
     model.config = replace(model.config, gains=replace(model.config.gains, look_ahead=0.0))
-    assert [len(model.loss(batch())[0]) for _ in range(2)] == [7, 7]
+    assert [len(model.loss(batch())[0]) for _ in range(2)] == [5, 5]
 
 
 def test_one_pair_has_no_second_half(model) -> None:
-    assert [len(model.loss(batch(size))[0]) for size in (1, 2, 3)] == [7, 8, 8]
+    assert [len(model.loss(batch(size))[0]) for size in (1, 2, 3)] == [5, 6, 6]
 
 
 def test_frozen_front_end_does_not_look_ahead(model) -> None:
     for part in (model.fusion, model.teacher):
         part.requires_grad_(False)  # as the trainer does in a phase whose `lr: fusion` is 0
     total, _ = model.loss(batch())
-    assert total.shape == (7,)
+    assert total.shape == (5,)
     total.sum().backward()
     assert all(p.grad is None for part in (model.fusion, model.teacher) for p in part.parameters())
 
@@ -148,7 +148,7 @@ def test_frozen_detector_is_no_reason_not_to_look_ahead(model) -> None:
         parameter.requires_grad = False
     model.joint = False  # a warm-up
     total, _ = model.loss(batch())
-    assert total.shape == (8,)
+    assert total.shape == (6,)
     total.sum().backward()
     assert all(p.grad is None for p in model.model.parameters())
     assert all(p.grad.any() for p in (*model.fusion.meta.parameters(), *model.teacher.parameters()))
