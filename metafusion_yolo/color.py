@@ -28,8 +28,7 @@ def rgb_to_luminance(rgb: Tensor) -> Tensor:
         0.5870000123977661
     """
     _check(rgb, "rgb", channels=3)
-    luminance = torch.add(0.299 * rgb[:, 0:1], rgb[:, 1:2], alpha=0.587)  # fewer passes over the image than by products
-    return torch.add(luminance, rgb[:, 2:3], alpha=0.114)
+    return (0.299 * rgb[:, 0:1]).add_(0.587 * rgb[:, 1:2]).add_(0.114 * rgb[:, 2:3])
 
 
 def replace_luminance(rgb: Tensor, luminance: Tensor, current: Tensor | None = None) -> Tensor:
@@ -62,7 +61,7 @@ def replace_luminance(rgb: Tensor, luminance: Tensor, current: Tensor | None = N
     current = rgb_to_luminance(rgb) if current is None else current
     if luminance.shape != current.shape:
         raise ValueError(f"luminance must have the size of rgb {tuple(rgb.shape)}, got {tuple(luminance.shape)}")
-    return F.hardtanh_(rgb + (luminance - current), 0, 1)
+    return F.hardtanh_(rgb + (luminance - current), 0.0, 1.0)
 
 
 def _check(image: Tensor, name: str, channels: int) -> None:

@@ -132,8 +132,8 @@ def blend(planes: Iterable[Tensor], luminance: Tensor, infrared: Tensor) -> Tens
         Fused luminance (B, 1, H, W), [0, 1].
     """
     visible_factor, infrared_factor, offset = planes
-    visible_part = torch.addcmul(offset, visible_factor, luminance)
-    return F.hardtanh_(torch.addcmul(visible_part, infrared_factor, infrared), 0, 1)
+    fused = (visible_factor * luminance).add_(infrared_factor * infrared).add_(offset)
+    return F.hardtanh_(fused, 0.0, 1.0)
 
 
 class WeightDecoder(nn.Module):

@@ -274,6 +274,32 @@ def test_half_precision(dtype, tolerance) -> None:
         torch.testing.assert_close(output[name].float(), expected[name], atol=tolerance, rtol=0)
 
 
+def test_exports_consist_of_what_every_format_knows() -> None:
+    """Guard the converters that are not installed here: each refuses something, and says so only when it is run."""
+    net = Outputs(untrained_net()).eval()
+    net.net.upsample.export = True
+    program = torch.export.export(net, (random_pair(batch=1),))
+    calls = [node for node in program.graph.nodes if node.op == "call_function"]
+    operators = {str(node.target).split(".")[1] for node in calls if str(node.target).startswith("aten")}
+    arithmetic = {"add", "add_", "sub", "rsub", "mul", "neg", "sum", "amax", "amin", "matmul", "clamp", "hardtanh_"}
+    layers = {
+        "conv2d",
+        "linear",
+        "layer_norm",
+        "avg_pool2d",
+        "upsample_bilinear2d",
+        "relu_",
+        "sigmoid",
+        "tanh",
+        "softmax",
+    }
+    shapes = {"slice", "split", "cat", "pad", "flatten", "reshape", "transpose", "pixel_shuffle"}
+    assert operators == arithmetic | layers | shapes
+    assert not any("alpha" in node.kwargs for node in calls)  # LiteRT
+    bounds = [node.args[1:] for node in calls if "hardtanh" in str(node.target)]
+    assert [tuple(map(type, pair)) for pair in bounds] == [(float, float)] * 2  # ExecuTorch
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory) -> dict:
     """Return the same front-end as a PyTorch module, a trace and an ONNX session, both made from one square pair."""
