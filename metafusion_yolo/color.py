@@ -61,7 +61,7 @@ def replace_luminance(rgb: Tensor, luminance: Tensor, current: Tensor | None = N
     current = rgb_to_luminance(rgb) if current is None else current
     if luminance.shape != current.shape:
         raise ValueError(f"luminance must have the size of rgb {tuple(rgb.shape)}, got {tuple(luminance.shape)}")
-    return F.hardtanh_(rgb + (luminance - current), 0.0, 1.0)
+    return F.hardtanh_(rgb + (luminance - current), 0.0, 1.0)  # clamps, with a gradient in one pass over the image
 
 
 def _check(image: Tensor, name: str, channels: int) -> None:
