@@ -43,8 +43,8 @@ class _LossOfEachImage(torch.autograd.Function):
     def forward(ctx: Any, fused: Tensor, pair: Tensor, weights: tuple[float, ...]) -> tuple[Tensor, Tensor]:
         """Return the weighted sum and the terms (3,) of a batch of fused luminances (B, 1, H, W) and pairs."""
         learns = ctx.needs_input_grad[0]
-        terms = fused.new_zeros(len(weights), dtype=torch.promote_types(fused.dtype, torch.float32))
-        gradients = []
+        gains = fused.new_tensor(weights, dtype=torch.promote_types(fused.dtype, torch.float32))
+        terms, gradients = torch.zeros_like(gains), []
         for image, views in zip(fused.detach().split(1), pair.detach().split(1), strict=True):
             sources = rgb_to_luminance(views[:, :3]), views[:, 3:]
             with torch.set_grad_enabled(learns):
@@ -52,10 +52,10 @@ class _LossOfEachImage(torch.autograd.Function):
                 losses = losses / len(fused)
             terms += losses.detach()
             if learns:
-                gradients += torch.autograd.grad(losses, image, grad_outputs=losses.new_tensor(weights))
+                gradients += torch.autograd.grad(losses, image, grad_outputs=gains)
         ctx.save_for_backward(*gradients)
         ctx.mark_non_differentiable(terms)
-        return (terms * terms.new_tensor(weights)).sum(), terms
+        return (terms * gains).sum(), terms
 
     @staticmethod
     @once_differentiable
