@@ -25,7 +25,7 @@ from ultralytics.data.utils import check_det_dataset
 from metafusion_yolo.compare.budget import Setting
 from metafusion_yolo.compare.runs import Run, as_arrays, do_missing, read_results, remember
 from metafusion_yolo.evaluation.precision import average_precision, interval, resampled, with_missing
-from metafusion_yolo.resources import find_data_yaml
+from metafusion_yolo.support.resources import find_data_yaml
 
 
 def main() -> None:

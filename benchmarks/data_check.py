@@ -20,8 +20,8 @@ from pathlib import Path
 import cv2
 import yaml
 
-from metafusion_yolo.data.check import check_dataset, write_page
-from metafusion_yolo.data.synthetic import NAMES, write_dataset
+from metafusion_yolo.prepare.check import check_dataset, write_page
+from metafusion_yolo.prepare.synthetic import NAMES, write_dataset
 
 GOAL = 10_000  # pairs
 VAL = 5  # every so many-th pair is for validation

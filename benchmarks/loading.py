@@ -27,7 +27,7 @@ from ultralytics.data.build import build_yolo_dataset
 from ultralytics.data.utils import check_det_dataset
 
 from metafusion_yolo.data.dataset import build_paired_dataset
-from metafusion_yolo.data.synthetic import render_pair
+from metafusion_yolo.prepare.synthetic import render_pair
 
 STRIDE = 32
 

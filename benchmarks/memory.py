@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.data.synthetic import render_pair, write_dataset
+from metafusion_yolo.prepare.synthetic import render_pair, write_dataset
 
 
 def many_pairs(folder: Path, count: int, imgsz: int) -> Path:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from metafusion_yolo.color import rgb_to_luminance
-from metafusion_yolo.data.synthetic import render_pair
-from metafusion_yolo.metrics import METRICS
+from metafusion_yolo.functional.color import rgb_to_luminance
+from metafusion_yolo.functional.metrics import METRICS
+from metafusion_yolo.prepare.synthetic import render_pair
 
 
 def main() -> None:

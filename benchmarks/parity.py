@@ -20,7 +20,7 @@ import torch
 import ultralytics
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.benchmark import benchmark_formats, table
+from metafusion_yolo.engine.export.benchmark import benchmark_formats, table
 
 MIN_IOU, SCORE = 0.98, 0.01
 POINTS = {"16": 1.0, "8": 3.0, "w8a16": 3.0, "w8a32": 3.0}  # of mAP50 that a precision may cost
@@ -30,7 +30,7 @@ def verdict(row: dict[str, Any], reference: float) -> str:
     """Return "passes", or what is wrong with a row of the benchmark.
 
     Args:
-        row: See :func:`metafusion_yolo.benchmark.benchmark_formats`.
+        row: See :func:`metafusion_yolo.engine.export.benchmark.benchmark_formats`.
         reference: mAP50 of PyTorch, [0, 1].
     """
     if row["error"]:

@@ -24,7 +24,7 @@ import torch
 from ultralytics import YOLO
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.data.synthetic import render_pair
+from metafusion_yolo.prepare.synthetic import render_pair
 
 SIZE = 640, 512  # width and height of the images
 DISTINCT = 25

@@ -24,10 +24,10 @@ import torch
 import ultralytics
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.color import rgb_to_luminance
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.sources import file_pairs
-from metafusion_yolo.metrics import METRICS
+from metafusion_yolo.functional.color import rgb_to_luminance
+from metafusion_yolo.functional.metrics import METRICS
 from metafusion_yolo.nn.rules import PixelRule
 
 RULES = ("average", "maximum", "visible", "infrared")

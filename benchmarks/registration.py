@@ -25,9 +25,9 @@ import cv2
 import numpy as np
 
 from metafusion_yolo.data.reading import read_counts, read_visible
-from metafusion_yolo.data.register.alignment import corner_distance, similarity
-from metafusion_yolo.data.register.estimate import estimate_registration
 from metafusion_yolo.data.sources import file_pairs
+from metafusion_yolo.prepare.register.alignment import corner_distance, similarity
+from metafusion_yolo.prepare.register.estimate import estimate_registration
 
 SIZE = 544, 320  # width, height; about the mean of RoadScene
 SHIFT, ROTATION, SCALE = 0.08, np.deg2rad(5), 0.10

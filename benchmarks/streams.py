@@ -22,7 +22,7 @@ import numpy as np
 from mjpeg import MjpegCamera
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.data.synthetic import render_pair
+from metafusion_yolo.prepare.synthetic import render_pair
 
 COUNTS = ("received", "matched", "single", "unmatched", "skipped", "left")
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from metafusion_yolo.support.moved import keep_old_names
+
 __version__ = "0.1.0"
 
 __all__ = ["FusionConfig", "MetaFusionYOLO", "PairError", "__version__"]
+
+keep_old_names()
 
 if TYPE_CHECKING:
     from metafusion_yolo.config import FusionConfig
@@ -26,7 +30,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'metafusion_yolo' has no attribute '{name}'")
     import importlib
 
-    from metafusion_yolo.host import check_host
+    from metafusion_yolo.support.versions import check_host
 
     check_host()
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar, get_type_hints
 
 from metafusion_yolo.schedule import Schedule
+from metafusion_yolo.support.errors import UserTypeError, UserValueError
+from metafusion_yolo.support.words import nearest
 
 METHODS = ("learned", "visible", "infrared", "average", "maximum", "false-colour")
 LEVELS = (16, 32)
 DISTANCES = ("cosine", "l1", "l2")
 
 T = TypeVar("T")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return a hint that names the closest known word.
-
-    Example:
-        >>> nearest("epoch", ["epochs", "batch"])
-        "did you mean 'epochs'?"
-        >>> nearest("zzz", ["b", "a"])
-        'known: a, b'
-    """
-    known = sorted(known)
-    match = difflib.get_close_matches(str(word), known, n=1, cutoff=0.6)
-    return f"did you mean '{match[0]}'?" if match else f"known: {', '.join(known)}"
 
 
 @dataclass(frozen=True)
@@ -55,7 +42,7 @@ class Gains:
         for f in fields(self):
             value = getattr(self, f.name)
             if not math.isfinite(value) or value < 0:
-                raise ValueError(f"fusion: gains: {f.name} must be a finite number >= 0, not {value}")
+                raise UserValueError(f"fusion: gains: {f.name} must be a finite number >= 0, not {value}")
 
 
 @dataclass(frozen=True)
@@ -64,7 +51,7 @@ class Meta:
 
     Attributes:
         levels: Strides of the backbone features to predict, of 16 and 32.
-        distance: How far a prediction is from them: see :func:`~metafusion_yolo.losses.meta_loss`.
+        distance: How far a prediction is from them: see :func:`~metafusion_yolo.functional.losses.meta_loss`.
         interval: Every how many batches the bilevel look-ahead is taken, 0 for never.
         inner_lr: Step of the look-ahead on the fusion network.
         first_order: Whether to leave second derivatives out of the look-ahead.
@@ -79,15 +66,15 @@ class Meta:
     def __post_init__(self) -> None:
         for level in self.levels:
             if level not in LEVELS:
-                raise ValueError(f"fusion: meta: levels: {level} is unknown, known: 16, 32")
+                raise UserValueError(f"fusion: meta: levels: {level} is unknown, known: 16, 32")
         if self.distance not in DISTANCES:
-            raise ValueError(
+            raise UserValueError(
                 f"fusion: meta: distance: '{self.distance}' is unknown, {nearest(self.distance, DISTANCES)}"
             )
         if self.interval < 0:
-            raise ValueError(f"fusion: meta: interval must be a whole number >= 0, not {self.interval}")
+            raise UserValueError(f"fusion: meta: interval must be a whole number >= 0, not {self.interval}")
         if not math.isfinite(self.inner_lr) or self.inner_lr <= 0:
-            raise ValueError(f"fusion: meta: inner_lr must be a finite number > 0, not {self.inner_lr}")
+            raise UserValueError(f"fusion: meta: inner_lr must be a finite number > 0, not {self.inner_lr}")
 
 
 @dataclass(frozen=True)
@@ -116,7 +103,7 @@ class Augment:
         for f in fields(self):
             value, highest = getattr(self, f.name), 10 if f.name == "share_jitter" else 1
             if not 0 <= value <= highest:
-                raise ValueError(f"fusion: augment: {f.name} must lie in [0, {highest}], not {value}")
+                raise UserValueError(f"fusion: augment: {f.name} must lie in [0, {highest}], not {value}")
 
 
 @dataclass(frozen=True)
@@ -150,15 +137,15 @@ class FusionConfig:
     def __post_init__(self) -> None:
         for name in ("channels", "meta_channels", "heads"):
             if getattr(self, name) < 1:
-                raise ValueError(f"fusion: {name} must be a whole number >= 1, not {getattr(self, name)}")
+                raise UserValueError(f"fusion: {name} must be a whole number >= 1, not {getattr(self, name)}")
         if self.channels % 2:
-            raise ValueError(f"fusion: channels must be even (half of them at stride 4), not {self.channels}")
+            raise UserValueError(f"fusion: channels must be even (half of them at stride 4), not {self.channels}")
         if self.channels % self.heads:
-            raise ValueError(f"fusion: channels ({self.channels}) must be a multiple of heads ({self.heads})")
+            raise UserValueError(f"fusion: channels ({self.channels}) must be a multiple of heads ({self.heads})")
         if not 0 < self.start < 1:
-            raise ValueError(f"fusion: start must lie in (0, 1), not {self.start}")
+            raise UserValueError(f"fusion: start must lie in (0, 1), not {self.start}")
         if self.method not in METHODS:
-            raise ValueError(f"fusion: method: '{self.method}' is unknown, {nearest(self.method, METHODS)}")
+            raise UserValueError(f"fusion: method: '{self.method}' is unknown, {nearest(self.method, METHODS)}")
 
     @property
     def teaches(self) -> bool:
@@ -192,13 +179,13 @@ def _build(default: T, section: Mapping[str, Any] | None, where: str) -> T:
     if section is None:
         return default
     if not isinstance(section, Mapping):
-        raise TypeError(f"'{where}' must be a mapping of keys to values, not {section!r}")
+        raise UserTypeError(f"'{where}' must be a mapping of keys to values, not {section!r}")
     hints = get_type_hints(type(default))
     known = [f.name for f in fields(default) if not f.metadata.get("fixed")]  # type: ignore[arg-type]
     values = {name: getattr(default, name) for name in known}
     for key, value in section.items():
         if key not in values:
-            raise ValueError(f"unknown key '{key}' in '{where}', {nearest(key, values)}")
+            raise UserValueError(f"unknown key '{key}' in '{where}', {nearest(key, values)}")
         if is_dataclass(values[key]):
             values[key] = _build(values[key], value, f"{where}: {key}")
         else:
@@ -211,9 +198,9 @@ def _cast(value: Any, kind: Any, where: str) -> Any:
     if kind == tuple[int, ...]:
         if isinstance(value, (list, tuple)) and all(type(v) is int for v in value):
             return tuple(value)
-        raise TypeError(f"'{where}' must be a list of whole numbers, not {value!r}")
+        raise UserTypeError(f"'{where}' must be a list of whole numbers, not {value!r}")
     if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     if type(value) is kind:
         return value
-    raise TypeError(f"'{where}' must be of type {kind.__name__}, not {value!r}")
+    raise UserTypeError(f"'{where}' must be of type {kind.__name__}, not {value!r}")

@@ -10,26 +10,28 @@ from typing import Any
 from ultralytics.engine.model import Model
 from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 
-from metafusion_yolo.benchmark import benchmark_formats
+from metafusion_yolo.data.rig import rig_of
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
-from metafusion_yolo.data.sync import Sync, SyncReport
-from metafusion_yolo.engine._host import check_export, check_tracker, no_update_check, rig_of
+from metafusion_yolo.data.sources.sync import Sync, SyncReport
+from metafusion_yolo.engine._host import check_export, check_tracker, no_update_check
 from metafusion_yolo.engine.arguments import check_arguments
 from metafusion_yolo.engine.checkpoints import check_start, check_unfinished, load_fusion_checkpoint
-from metafusion_yolo.engine.evaluator import QUICK, FusionMetrics
-from metafusion_yolo.engine.exporter import FusionDetectionExporter
-from metafusion_yolo.engine.fuser import fuse_images
-from metafusion_yolo.engine.outputs import OutputOptions
-from metafusion_yolo.engine.predictor import FusionDetectionPredictor, Request
-from metafusion_yolo.engine.results import FusionResults
-from metafusion_yolo.engine.slicing import Slicing
-from metafusion_yolo.engine.trainer import FusionDetectionTrainer
-from metafusion_yolo.engine.triton import check_servable, write_repository
-from metafusion_yolo.engine.universal import UniversalFusionTrainer
-from metafusion_yolo.engine.validator import FusionDetectionValidator
+from metafusion_yolo.engine.export.benchmark import benchmark_formats
+from metafusion_yolo.engine.export.exporter import FusionDetectionExporter
+from metafusion_yolo.engine.export.triton import check_servable, write_repository
+from metafusion_yolo.engine.predict.fuser import fuse_images
+from metafusion_yolo.engine.predict.outputs import OutputOptions
+from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor, Request
+from metafusion_yolo.engine.predict.results import FusionResults
+from metafusion_yolo.engine.predict.slicing import Slicing
+from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
+from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
+from metafusion_yolo.engine.validate.measure import QUICK, FusionMetrics
+from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.evaluation.conditions import NIGHT_BELOW
 from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
-from metafusion_yolo.resources import find_data_yaml
+from metafusion_yolo.support.errors import UserTypeError, UserValueError
+from metafusion_yolo.support.resources import find_data_yaml
 
 
 class MetaFusionYOLO(Model):
@@ -111,7 +113,7 @@ class MetaFusionYOLO(Model):
         if resume:
             check_unfinished(*(self.model_name, self.ckpt) if resume is True else (resume, None))
         elif not (kwargs.get("data") or kwargs.get("cfg")):
-            raise ValueError("'data' is missing; give the YAML of a paired data set")
+            raise UserValueError("'data' is missing; give the YAML of a paired data set")
         check_arguments("train", kwargs)
         if isinstance(start := kwargs.get("pretrained"), (str, Path)):
             kwargs["pretrained"] = check_start(start)
@@ -126,7 +128,7 @@ class MetaFusionYOLO(Model):
         """Return the data set of the checkpoint; the host would fall back on COCO."""
         data = self.overrides.get("data")
         if not data or not Path(find_data_yaml(data)).exists():
-            raise ValueError(f"'data' is missing and the checkpoint's own ({data}) is not here; give it as data=")
+            raise UserValueError(f"'data' is missing and the checkpoint's own ({data}) is not here; give it as data=")
         return str(data)
 
     def predict(
@@ -192,7 +194,7 @@ class MetaFusionYOLO(Model):
             ValueError: For a missing source, an unknown view, layout or rule, or a run that cannot be resumed.
         """
         if source is None:
-            raise ValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
+            raise UserValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
         check_arguments("predict", kwargs, native=isinstance(self.model, FusionDetectionModel))
         outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv)
         kwargs.setdefault("mode", "predict")
@@ -291,7 +293,7 @@ class MetaFusionYOLO(Model):
             **kwargs: The host's arguments: `imgsz`, `device`, `project`, `name`, `exist_ok`.
 
         Returns:
-            A row a format, see :func:`metafusion_yolo.benchmark.benchmark_formats`.
+            A row a format, see :func:`metafusion_yolo.engine.export.benchmark.benchmark_formats`.
         """
         self._check_is_pytorch_model()
         formats = [name.strip() for name in format.split(",")] if isinstance(format, str) else format
@@ -306,14 +308,14 @@ class MetaFusionYOLO(Model):
             source: As for :meth:`predict`.
             infrared: As for :meth:`predict`.
             method: "learned", or for comparison a classical rule: "average", "maximum" or "laplacian".
-            **kwargs: See :func:`~metafusion_yolo.engine.fuser.fuse_images`.
+            **kwargs: See :func:`~metafusion_yolo.engine.predict.fuser.fuse_images`.
 
         Raises:
             TypeError: For an export; `predict` writes the fused images of one that gives them.
             ValueError: For an unknown method.
         """
         if not isinstance(self.model, FusionDetectionModel):
-            raise TypeError(
+            raise UserTypeError(
                 f"'{self.model_name}' is an export; use the .pt checkpoint, or predict with save_fused=True"
             )
         kwargs = {k: v for k, v in {"imgsz": self.overrides.get("imgsz"), **kwargs}.items() if v is not None}

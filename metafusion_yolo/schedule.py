@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields
 
+from metafusion_yolo.support.errors import UserValueError
+
 PARTS = ("fusion", "backbone", "head")
 
 
@@ -26,7 +28,7 @@ class Rates:
         for f in fields(self):
             value = getattr(self, f.name)
             if not math.isfinite(value) or value < 0:
-                raise ValueError(f"fusion: schedule: lr: {f.name} must be a finite number >= 0, not {value}")
+                raise UserValueError(f"fusion: schedule: lr: {f.name} must be a finite number >= 0, not {value}")
 
     @property
     def learning(self) -> tuple[str, ...]:
@@ -52,9 +54,9 @@ class Phase:
 
     def __post_init__(self) -> None:
         if not 0 <= self.fraction <= 1:
-            raise ValueError(f"fusion: schedule: {self.name}: fraction must lie in [0, 1], not {self.fraction}")
+            raise UserValueError(f"fusion: schedule: {self.name}: fraction must lie in [0, 1], not {self.fraction}")
         if self.fraction and not self.lr.learning:
-            raise ValueError(f"fusion: schedule: {self.name}: nothing learns; give a part of 'lr' a rate above 0")
+            raise UserValueError(f"fusion: schedule: {self.name}: nothing learns; give a part of 'lr' a rate above 0")
 
     @property
     def trains_detector(self) -> bool:
@@ -85,7 +87,7 @@ class Schedule:
     def __post_init__(self) -> None:
         total = sum(phase.fraction for phase in self.phases)
         if not math.isclose(total, 1.0, abs_tol=1e-6):
-            raise ValueError(f"fusion: schedule: the fractions must add up to 1, they add up to {total:g}")
+            raise UserValueError(f"fusion: schedule: the fractions must add up to 1, they add up to {total:g}")
 
     @property
     def phases(self) -> tuple[Phase, Phase, Phase]:

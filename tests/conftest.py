@@ -15,8 +15,7 @@ import yaml
 from hypothesis import HealthCheck, settings
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.engine._host import INPUT_KEY, input_description
+from metafusion_yolo.data.rig import INPUT_KEY, Rig, input_description
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 EXPORT_IMGSZ = 320

@@ -42,7 +42,7 @@ def test_unknown_names_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "statement",
-    ["import metafusion_yolo", "from metafusion_yolo import FusionConfig", "import metafusion_yolo.resources"],
+    ["import metafusion_yolo", "from metafusion_yolo import FusionConfig", "import metafusion_yolo.support.resources"],
 )
 def test_torch_is_not_imported_before_it_is_needed(statement) -> None:
     heavy = "{'torch', 'ultralytics', 'cv2', 'numpy'}"

@@ -13,8 +13,8 @@ import yaml
 from ultralytics.utils import checks
 
 from metafusion_yolo import MetaFusionYOLO, PairError
-from metafusion_yolo.engine.journal import Journal
-from metafusion_yolo.engine.trainer import FusionDetectionTrainer
+from metafusion_yolo.engine.predict.journal import Journal
+from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 
 MODEL = "metafusion-yolov8n.yaml"
 

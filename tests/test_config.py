@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from metafusion_yolo.config import DISTANCES, METHODS, Augment, FusionConfig, Gains, Meta
-from metafusion_yolo.losses import DISTANCES as FORMULAS
+from metafusion_yolo.functional.losses import DISTANCES as FORMULAS
 from metafusion_yolo.schedule import Phase, Rates, Schedule
 
 ALL_YAMLS = sorted((Path(__file__).parents[1] / "cfg" / "models").glob("*.yaml"))

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metafusion_yolo.config import DISTANCES, METHODS, Augment, FusionConfig, Gains, Meta, nearest
+from metafusion_yolo.config import DISTANCES, METHODS, Augment, FusionConfig, Gains, Meta
 from metafusion_yolo.data.registration import Registration
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.schedule import PARTS, Schedule
+from metafusion_yolo.support.words import nearest
 
 SCALARS = st.none() | st.booleans() | st.integers(-3, 300) | st.floats() | st.sampled_from([*METHODS, *DISTANCES, "on"])
 ANYTHING = st.recursive(

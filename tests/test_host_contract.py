@@ -17,7 +17,7 @@ import ultralytics
 from packaging.requirements import Requirement
 
 import metafusion_yolo
-from metafusion_yolo import host
+from metafusion_yolo.support import versions as host
 
 ROOT = Path(__file__).parents[1]
 HOST = f"ultralytics {ultralytics.__version__}"

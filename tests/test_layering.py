@@ -15,30 +15,54 @@ LINES = 320
 
 # From the ground up: a module imports its own layer and those before it. A folder stands for what it holds.
 LAYERS = [
-    ["color", "schedule"],
+    ["support.words", "support.errors", "support.files", "support.moved", "support.pages", "support.drawing"],
+    ["support"],
+    ["schedule"],
     ["config"],
-    ["resources", "pages", "files", "host", "logs"],
-    ["ssim"],
-    ["losses", "fusion_baselines"],
-    ["metrics"],
+    ["functional.color", "functional.ssim"],
+    ["functional.losses"],
+    ["functional"],
+    ["nn.attention", "nn.blocks"],
+    ["nn.meta"],
+    ["nn.fusion"],
     ["nn"],
-    ["criterion"],
     ["nn.tasks"],
+    ["data.thermal", "data.registration", "data.planes", "data.pairs"],
+    ["data.listing"],
+    ["data.description", "data.rig"],
+    ["data.reading", "data.augment"],
+    ["data.dataset"],
+    ["data.unlabelled"],
     ["data"],
-    ["evaluation", "runtime"],
+    ["data.sources"],
+    ["prepare.similarity", "prepare.synthetic"],
+    ["prepare"],
+    ["evaluation.miss_rate", "evaluation.precision", "evaluation.weights"],
+    ["evaluation.robustness"],
+    ["evaluation.report"],
+    ["evaluation"],
+    ["runtime"],
+    ["engine.export.backends", "engine.arguments"],
+    ["engine._host"],
+    ["engine.checkpoints"],
+    ["engine.predict", "engine.validate"],
+    ["engine.train"],
     ["engine"],
-    ["benchmark", "scoring"],
+    ["engine.export"],
     ["model"],
-    ["demo", "compare"],
-    ["modes"],
+    ["compare.folds", "compare.rows"],
+    ["compare.budget", "compare.verdict"],
+    ["compare"],
+    ["cli.demo"],
+    ["cli.modes"],
     ["cli"],
     ["__main__", "__init__"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-TORCH_ONLY = {"color", "ssim", "losses"} | {
+TORCH_ONLY = {"functional.color", "functional.ssim", "functional.losses"} | {
     f"nn.{name}" for name in ("attention", "blocks", "fusion", "meta", "rules", "teaching")
 }
-WITHOUT_HOST = TORCH_ONLY | {"config", "schedule", "resources", "host", "criterion", "__init__"}
+WITHOUT_HOST = TORCH_ONLY | {"config", "schedule", "support.resources", "support.versions", "nn.criterion", "__init__"}
 
 
 def module_name(file: Path) -> str:
@@ -126,7 +150,7 @@ def test_modules_below_the_model_do_not_know_the_host(file) -> None:
         ("nn.fusion", "from metafusion_yolo.nn.meta import X", []),
         ("nn.fusion", "from metafusion_yolo.nn.tasks import X", ["nn.tasks"]),
         ("nn.fusion", "from metafusion_yolo.nn import tasks", ["nn.tasks"]),
-        ("color", "def f():\n    import metafusion_yolo.losses", ["losses"]),
+        ("functional.color", "def f():\n    import metafusion_yolo.functional.losses", ["functional.losses"]),
         ("config", "from metafusion_yolo import MetaFusionYOLO", ["model"]),
         ("config", "from metafusion_yolo import __version__", []),
         ("data.pairs", "from metafusion_yolo.nn import NUM_CHANNELS", []),
@@ -145,9 +169,15 @@ def test_foreign_packages_are_seen() -> None:
 
 
 def test_numerical_modules_exist() -> None:
-    assert {"color", "ssim", "losses", "nn.attention", "nn.blocks", "nn.fusion", "nn.meta"} <= set(
-        map(module_name, FILES)
-    )
+    assert {
+        "functional.color",
+        "functional.ssim",
+        "functional.losses",
+        "nn.attention",
+        "nn.blocks",
+        "nn.fusion",
+        "nn.meta",
+    } <= set(map(module_name, FILES))
 
 
 def test_no_drawers_for_odds_and_ends() -> None:

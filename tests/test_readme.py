@@ -36,11 +36,11 @@ def test_commands_are_valid(command, monkeypatch):
     """Everything up to loading the model, which the paths of the README do not have."""
     reached = []
     monkeypatch.setattr(cli, "load_model", lambda path: reached.append(path) or _Anything())
-    monkeypatch.setattr("metafusion_yolo.data.synthetic.write_dataset", lambda *a, **k: Path("synthetic.yaml"))
-    monkeypatch.setattr("metafusion_yolo.data.convert.convert", lambda **k: _Anything())
-    monkeypatch.setattr("metafusion_yolo.demo.run_demo", lambda **k: None)
+    monkeypatch.setattr("metafusion_yolo.prepare.synthetic.write_dataset", lambda *a, **k: Path("synthetic.yaml"))
+    monkeypatch.setattr("metafusion_yolo.prepare.convert.convert", lambda **k: _Anything())
+    monkeypatch.setattr("metafusion_yolo.cli.demo.run_demo", lambda **k: None)
     clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")
-    monkeypatch.setattr("metafusion_yolo.data.check.run_check", lambda **k: (clean, Path("report.html")))
+    monkeypatch.setattr("metafusion_yolo.prepare.check.run_check", lambda **k: (clean, Path("report.html")))
     verdict = SimpleNamespace(sentence="Use it.", rule="5 %")
     monkeypatch.setattr("metafusion_yolo.compare.run_compare", lambda **k: (verdict, Path("report.html")))
     assert cli.main(shlex.split(command)[1:]) == 0

@@ -21,11 +21,11 @@ import yaml
 import metafusion_yolo
 from metafusion_yolo import MetaFusionYOLO, cli
 from metafusion_yolo.compare import run_compare
-from metafusion_yolo.data.check import check_dataset
-from metafusion_yolo.data.convert import convert
-from metafusion_yolo.data.register import register_dataset
-from metafusion_yolo.engine.exporter import FusionDetectionExporter
-from metafusion_yolo.engine.results import FusionResults
+from metafusion_yolo.engine.export.exporter import FusionDetectionExporter
+from metafusion_yolo.engine.predict.results import FusionResults
+from metafusion_yolo.prepare.check import check_dataset
+from metafusion_yolo.prepare.convert import convert
+from metafusion_yolo.prepare.register import register_dataset
 
 MODEL = "metafusion-yolov8n.yaml"
 PACKAGE = Path(metafusion_yolo.__file__).parent

@@ -35,7 +35,8 @@ from metafusion_yolo.engine.arguments import check_device
 from metafusion_yolo.engine.checkpoints import check_start
 from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.nn.tasks import load_model_yaml
-from metafusion_yolo.resources import find_data_yaml
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.resources import find_data_yaml
 
 __all__ = ["Table", "Verdict", "run_compare"]
 
@@ -88,9 +89,9 @@ def run_compare(
     least = {"epochs": (epochs, 1), "imgsz": (imgsz, STRIDE), "batch": (batch, 1), "folds": (folds, 0)}
     for key, (value, low) in {**least, "seeds": (seeds, 1), "jobs": (jobs, 1)}.items():
         if value is not None and value < low:
-            raise ValueError(f"{key} must be a whole number >= {low}, not {value}")
+            raise UserValueError(f"{key} must be a whole number >= {low}, not {value}")
     if folds == 1:
-        raise ValueError("folds=1 leaves nothing to train with; give 2 or more, or 0 for the data set's own split")
+        raise UserValueError("folds=1 leaves nothing to train with; give 2 or more, or 0 for the data set's own split")
     start = check_start(str(pretrained)) if pretrained else ""
     load_model_yaml(model)
     check_device(device or "")
@@ -123,7 +124,9 @@ def run_compare(
     began = time.monotonic()
     failed = do_missing(setting, [runs], jobs or (1 if on_gpu else cores()), train_and_test, LOGGER.info)
     if failed:
-        raise ValueError(f"{len(failed)} of {len(runs)} runs failed, {failed[0].file.stem} first; see {failed[0].log}")
+        raise UserValueError(
+            f"{len(failed)} of {len(runs)} runs failed, {failed[0].file.stem} first; see {failed[0].log}"
+        )
     table = tabulate(_arrays(out), description["names"], chosen.resamples)
     verdict = recommend(table)
     content = {
@@ -156,7 +159,9 @@ def _describe(data: str | Path) -> dict[str, Any]:
     description = describe(data)
     for split in ("train", "val"):
         if not any(Path(label).is_file() for label in img2label_paths(images_in(description, split))):
-            raise ValueError(f"no labels for '{split}:' of '{data}'; a comparison of detectors needs labelled pairs")
+            raise UserValueError(
+                f"no labels for '{split}:' of '{data}'; a comparison of detectors needs labelled pairs"
+            )
     return description
 
 

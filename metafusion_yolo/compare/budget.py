@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metafusion_yolo.config import nearest
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.words import nearest
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def find_budget(name: str) -> Budget:
         ValueError: If there is none of that name.
     """
     if name not in BUDGETS:
-        raise ValueError(f"unknown budget '{name}', {nearest(name, BUDGETS)}")
+        raise UserValueError(f"unknown budget '{name}', {nearest(name, BUDGETS)}")
     return BUDGETS[name]
 
 

@@ -9,9 +9,8 @@ from torch import nn
 from ultralytics.nn.tasks import DetectionModel
 
 from metafusion_yolo.config import FusionConfig
-from metafusion_yolo.engine._backends import INPUT_KEY
-from metafusion_yolo.engine._host import input_description
-from metafusion_yolo.engine.trainer import FusionDetectionTrainer
+from metafusion_yolo.data.rig import INPUT_KEY, input_description
+from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.tasks import load_model_yaml
 

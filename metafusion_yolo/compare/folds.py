@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from ultralytics.data.utils import img2label_paths
 
+from metafusion_yolo.support.errors import UserValueError
+
 
 def blocks_of(images: Sequence[Path], gap: int = 60) -> list[list[Path]]:
     """Group images whose frame numbers (the last digits of their names) follow each other closely.
@@ -39,7 +41,9 @@ def counts(image: Path, classes: Sequence[int]) -> np.ndarray:
         rows = label.read_text(encoding="utf-8-sig").splitlines() if label.is_file() else []
         found = [int(float(row.split()[0])) for row in rows if row.strip()]
     except ValueError as error:
-        raise ValueError(f"'{label}' holds no labels ({error}); metafusion data check lists all such files") from error
+        raise UserValueError(
+            f"'{label}' holds no labels ({error}); metafusion data check lists all such files"
+        ) from error
     return np.array([1, *(found.count(c) for c in classes)])
 
 

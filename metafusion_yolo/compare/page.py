@@ -15,7 +15,8 @@ from metafusion_yolo.compare.runs import Run, read_results
 from metafusion_yolo.compare.verdict import Estimate, Table, Verdict
 from metafusion_yolo.data.pairs import expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.pages import write_html
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.pages import write_html
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 EXAMPLES = 4
@@ -144,4 +145,4 @@ def _fold_of(out: Path, setting: Setting, image: str) -> int:
     for fold in range(max(1, setting.folds)):
         if image in json.loads(Run(row, fold, 0, str(out)).file.read_text(encoding="utf-8"))["views"][BOTH]:
             return fold
-    raise ValueError(f"'{image}' was not tested in '{out}'")
+    raise UserValueError(f"'{image}' was not tested in '{out}'")

@@ -16,7 +16,7 @@ from metafusion_yolo.compare.training import load_last
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.nn.fusion import STRIDE
-from metafusion_yolo.pages import data_uri
+from metafusion_yolo.support.pages import data_uri
 
 WIDTH = 320  # pixels
 TRUTH, HIT, FALSE = (255, 255, 255), (80, 220, 100), (255, 80, 70)

@@ -17,7 +17,8 @@ import numpy as np
 
 from metafusion_yolo.compare.budget import Setting, cores
 from metafusion_yolo.evaluation.precision import Image, average_precision
-from metafusion_yolo.files import replacing
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.files import replacing
 
 Work = Callable[[Setting, "Run"], dict[str, Any]]  # returns the images of each view by name, as they are written
 
@@ -57,7 +58,7 @@ def remember(setting: Setting, out: Path) -> None:
     file, now = out / "setting.json", json.loads(json.dumps(asdict(setting)))
     if file.exists() and (before := json.loads(file.read_text(encoding="utf-8"))) != now:
         changed = ", ".join(f"{k} {before.get(k)} -> {v}" for k, v in now.items() if before.get(k) != v)
-        raise ValueError(f"'{out}' holds results of another setting ({changed}); name another folder, or remove it")
+        raise UserValueError(f"'{out}' holds results of another setting ({changed}); name another folder, or remove it")
     with replacing(file) as part:
         part.write_text(json.dumps(now), encoding="utf-8")
 

@@ -24,10 +24,11 @@ from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.listing import as_written, list_images
 from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.engine.trainer import FusionDetectionTrainer
-from metafusion_yolo.engine.universal import UniversalFusionTrainer
-from metafusion_yolo.engine.validator import FusionDetectionValidator
-from metafusion_yolo.resources import find_model_yaml, read_yaml, split_scale
+from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
+from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
+from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.resources import find_model_yaml, read_yaml, split_scale
 
 TRAINERS: Mapping[str, type[FusionDetectionTrainer]] = {"": FusionDetectionTrainer, "early": EarlyFusionTrainer}
 SHOWN = 0.25  # least score of the boxes that are drawn
@@ -175,7 +176,9 @@ def pairs_of(setting: Setting, fold: int) -> tuple[dict[str, Any], Rig, dict[str
         classes = setting.classes or sorted(data["names"])
         folds = folds_of([*{*splits["train"], *splits["val"]}], setting.folds, classes)
         if not all(folds):
-            raise ValueError(f"'{setting.data}' has too few blocks of neighbouring frames for folds={setting.folds}")
+            raise UserValueError(
+                f"'{setting.data}' has too few blocks of neighbouring frames for folds={setting.folds}"
+            )
         splits = {"train": [p for i, f in enumerate(folds) if i != fold for p in f], "val": folds[fold]}
     chosen = {}
     for split, images in splits.items():
@@ -211,7 +214,7 @@ def link_fold(setting: Setting, fold: int, folder: Path) -> Path:
 def images_in(data: dict[str, Any], split: str) -> list[str]:
     """Return the visible images of a split as they are written in the YAML."""
     if not data.get(split):
-        raise ValueError(f"the data set has no '{split}:'; a comparison trains on 'train:' and tests on 'val:'")
+        raise UserValueError(f"the data set has no '{split}:'; a comparison trains on 'train:' and tests on 'val:'")
     return sorted(list_images(as_written(data[split], data)))
 
 

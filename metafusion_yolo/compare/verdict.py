@@ -9,6 +9,7 @@ import numpy as np
 
 from metafusion_yolo.compare.rows import AVERAGE, COMPARED, EARLY, FALSE_COLOUR, GUIDED, INFRARED, UNIVERSAL, VISIBLE
 from metafusion_yolo.evaluation.precision import Image, average_precision, interval, resampled
+from metafusion_yolo.support.errors import UserValueError
 
 RULES = AVERAGE, FALSE_COLOUR  # that use both cameras and have nothing to learn
 SIMPLE = *RULES, EARLY  # that use both cameras without a front-end
@@ -87,12 +88,12 @@ def tabulate(results: Mapping[str, Mapping[str, Sequence[Image]]], names: Mappin
     """
     images = sorted(next(iter(results.values())))
     if any(sorted(row) != images for row in results.values()):
-        raise ValueError("the rows were tested on different images; remove the folder and compare again")
+        raise UserValueError("the rows were tested on different images; remove the folder and compare again")
     first = [row[0] for row in next(iter(results.values())).values()]
     present = {int(c) for image in first for c in image["target_cls"]}
     counted = {c: name for c, name in names.items() if c in present}
     if not counted:
-        raise ValueError("no image that was tested on has a box; a comparison needs labels")
+        raise UserValueError("no image that was tested on has a box; a comparison needs labels")
     measures, draws = {}, {}
     for row, by_image in results.items():
         ordered = [by_image[image] for image in images]

@@ -23,8 +23,9 @@ from metafusion_yolo.data.listing import as_written, list_images
 from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners, listed
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.logs import faults_in_a_line
 from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.support.errors import MissingFileError, UserValueError
+from metafusion_yolo.support.logs import faults_in_a_line
 
 
 class PairedYOLODataset(YOLODataset):
@@ -87,14 +88,14 @@ class PairedYOLODataset(YOLODataset):
         if problems:
             raise PairError.of(problems, str(self.img_path))
         if self.augment and not any(Path(file).is_file() for file in self.label_files):
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"no labels for '{self.img_path}': looked for '{self.label_files[0]}' and others; put them there, or "
                 f"train without labels by fusion_only=True"
             )
         scanned: dict[str, Any] = super().cache_labels(path)
         if not scanned["labels"]:
             reason = scanned["msgs"][0].partition("ignoring corrupt image/label: ")[2]
-            raise ValueError(
+            raise UserValueError(
                 f"no pair of '{self.img_path}' has labels that can be used: '{self.label_files[0]}', for one: "
                 f"{reason}; metafusion data check lists all that is wrong"
             )

@@ -10,7 +10,9 @@ from typing import Any
 from ultralytics.data.utils import check_det_dataset
 
 from metafusion_yolo.data.listing import SPLIT_KEYS
-from metafusion_yolo.resources import find_data_yaml, read_yaml
+from metafusion_yolo.support.errors import MissingFileError, UserTypeError, UserValueError
+from metafusion_yolo.support.resources import find_data_yaml, read_yaml
+from metafusion_yolo.support.words import without_signs
 
 REFUSALS = (SyntaxError, TypeError, ValueError, KeyError, AssertionError, OSError)  # of the host
 ARCHIVE = re.compile(r"https?://\S+\.(zip|tar|gz|tgz|xz|bz2|txz|tbz2)(\?\S*)?", re.IGNORECASE)
@@ -30,29 +32,31 @@ def check_description(data: str | Path) -> str:
         ValueError: If it is no YAML of keys and values, or a value is of the wrong kind.
     """
     if not isinstance(data, (str, Path)):
-        raise TypeError(f"data={data!r} must be the path of a data-set YAML")
+        raise UserTypeError(f"data={data!r} must be the path of a data-set YAML")
     file = find_data_yaml(data)
     if "://" in file:
         return file
     if not Path(file).exists():
-        raise FileNotFoundError(f"data set '{data}': the file does not exist; give the path of a data-set YAML")
+        raise MissingFileError(f"data set '{data}': the file does not exist; give the path of a data-set YAML")
     if Path(file).is_dir() and not [*Path(file).glob("*.y*ml")]:
-        raise ValueError(f"data set '{data}': a folder without a YAML; give the data-set YAML, or see fusion_only=True")
+        raise UserValueError(
+            f"data set '{data}': a folder without a YAML; give the data-set YAML, or see fusion_only=True"
+        )
     if Path(file).suffix.lower() not in (".yaml", ".yml") or Path(file).is_dir():
         return file
     try:
         content = read_yaml(file)
     except ValueError as error:
-        raise ValueError(f"data set '{data}': {error}") from error
+        raise UserValueError(f"data set '{data}': {error}") from error
     for split in SPLIT_KEYS:
         entries = content.get(split)
         if isinstance(entries, list) and not (entries and all(isinstance(entry, str) for entry in entries)):
-            raise ValueError(f"data set '{data}': '{split}:' must be a folder or list file, or several of them")
+            raise UserValueError(f"data set '{data}': '{split}:' must be a folder or list file, or several of them")
     names = content.get("names")
     if names in ([], {}) or (isinstance(names, Mapping) and {*names} != {*range(len(names))}):
-        raise ValueError(f"data set '{data}': 'names:' must name every class from 0 on, as a list or by number")
+        raise UserValueError(f"data set '{data}': 'names:' must name every class from 0 on, as a list or by number")
     if isinstance(content.get("nc"), int) and content["nc"] < 1:
-        raise ValueError(f"data set '{data}': 'nc:' must be 1 or more, not {content['nc']}")
+        raise UserValueError(f"data set '{data}': 'nc:' must be 1 or more, not {content['nc']}")
     if content.get("download") and not ARCHIVE.fullmatch(str(content["download"]).strip()):
         _without_download(file, data, advice="its 'download:' is a script, which is not run; run it yourself")
     return file
@@ -97,8 +101,3 @@ def data_error(error: BaseException, data: Any, advice: str = "") -> Exception:
     remedy = "; add it there, or name another split" if text.endswith(":' images not found") else remedy
     kind = FileNotFoundError if isinstance(cause, FileNotFoundError) else ValueError
     return kind(f"data set '{data}': {text}{remedy}{advice and f'; {advice}'}")
-
-
-def without_signs(text: str) -> str:
-    """Take emoji and colour codes out of a text of the host, but no letters of any language."""
-    return re.sub(r" ?(\x1b\[[0-9;]*m|[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])", "", text).strip()

@@ -11,6 +11,8 @@ from typing import Any
 from ultralytics.data.utils import IMG_FORMATS
 from ultralytics.utils import YAML
 
+from metafusion_yolo.support.errors import MissingFileError, UserValueError
+
 SPLITS = ("train", "val", "test")  # of a data-set YAML
 SPLIT_KEYS = (*SPLITS, "validation")  # under which one may name them
 WANTED = "give an image, a folder with images, a glob, a .txt list of images or a .csv list of pairs"
@@ -37,13 +39,13 @@ def list_images(source: Any) -> list[str]:
     elif path.exists():
         candidates = [path]
     else:
-        raise FileNotFoundError(f"'{source}' does not exist; {WANTED}")
+        raise MissingFileError(f"'{source}' does not exist; {WANTED}")
     images = [f for f in candidates if f.suffix[1:].lower() in IMG_FORMATS]
     files = sorted(str(f) for f in images if f.is_file())
     for lost in (f for f in images if f.is_symlink() and not f.exists()) if len(files) < len(images) else ():
-        raise FileNotFoundError(f"the link '{lost}' leads nowhere; restore what it points to, or remove it")
+        raise MissingFileError(f"the link '{lost}' leads nowhere; restore what it points to, or remove it")
     if not files:
-        raise FileNotFoundError(f"no images in '{source}'; {WANTED}")
+        raise MissingFileError(f"no images in '{source}'; {WANTED}")
     return files
 
 
@@ -87,14 +89,16 @@ def read_pair_list(listing: Path) -> list[tuple[str, str]]:
     try:
         rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if any(row)]
     except csv.Error as error:
-        raise ValueError(f"'{listing}' is no CSV list ({error}); give a row visible,infrared for each pair") from error
+        raise UserValueError(
+            f"'{listing}' is no CSV list ({error}); give a row visible,infrared for each pair"
+        ) from error
     if rows and [cell.lower() for cell in rows[0]] == ["visible", "infrared"]:
         rows = rows[1:]
     for number, row in enumerate(rows, start=1):
         if len(row) != 2:
-            raise ValueError(f"row {number} of '{listing}' has {len(row)} columns; give two, visible and infrared")
+            raise UserValueError(f"row {number} of '{listing}' has {len(row)} columns; give two, visible and infrared")
     if not rows:
-        raise FileNotFoundError(f"no pairs in '{listing}'; give a row for each, visible,infrared")
+        raise MissingFileError(f"no pairs in '{listing}'; give a row for each, visible,infrared")
     files = [str(file) for file in _existing(listing, [cell for row in rows for cell in row])]
     return list(zip(files[::2], files[1::2], strict=True))
 
@@ -104,7 +108,7 @@ def _lines(listing: Path) -> list[str]:
     try:
         return listing.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"'{listing}' is no text in UTF-8 (at byte {error.start}); save it as such") from error
+        raise UserValueError(f"'{listing}' is no text in UTF-8 (at byte {error.start}); save it as such") from error
 
 
 def _existing(listing: Path, written: Iterable[str]) -> list[Path]:
@@ -117,7 +121,7 @@ def _existing(listing: Path, written: Iterable[str]) -> list[Path]:
         missing += [] if found else [f"'{line}'"]
     if missing:
         shown = ", ".join(missing[:MISSING_SHOWN]) + ", ..." * (len(missing) > MISSING_SHOWN)
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{len(missing)} of {len(missing) + len(files)} files listed in '{listing}' do not exist: {shown}; "
             f"restore them or correct the list"
         )
@@ -155,7 +159,7 @@ def as_written(split: str | list[str], data: Mapping[str, Any]) -> str | list[st
         path = Path(os.path.normpath(root / str(entry)))
         if path.exists() and path.resolve() == Path(split).resolve():
             if written.get("path") and not Path(entry).is_absolute() and not path.is_relative_to(root):
-                raise ValueError(
+                raise UserValueError(
                     f"'{entry}' in '{data['yaml_file']}' leads out of its 'path: {written['path']}'; write an absolute "
                     f"path if that is meant"
                 )

@@ -10,7 +10,8 @@ from typing import Any
 
 from ultralytics.data.utils import IMG_FORMATS
 
-from metafusion_yolo.config import nearest
+from metafusion_yolo.support.errors import UserError, UserValueError
+from metafusion_yolo.support.words import nearest
 
 DEFAULT_FOLDER = "infrared"
 SHOWN = 3  # problems of a kind that are told in full
@@ -37,7 +38,7 @@ class PairProblem(str):
         return problem
 
 
-class PairError(ValueError):
+class PairError(UserError, ValueError):
     """A visible and an infrared image do not make a pair: names the files and the remedy."""
 
     @classmethod
@@ -98,10 +99,12 @@ def parse_rule(value: Any, where: str = "the data-set YAML") -> PairingRule:
     if isinstance(value, Mapping):
         for key in value:
             if key not in ("from", "to"):
-                raise ValueError(f"unknown key '{key}' under 'infrared:' in {where}, {nearest(key, ['from', 'to'])}")
+                raise UserValueError(
+                    f"unknown key '{key}' under 'infrared:' in {where}, {nearest(key, ['from', 'to'])}"
+                )
         if len(value) == 2 and all(isinstance(part, str) for part in value.values()) and value["from"]:
             return {key: part.replace("\\", "/") for key, part in value.items()}  # Windows separators
-    raise ValueError(
+    raise UserValueError(
         f"'infrared: {value!r}' in {where} is no pairing rule; expected a folder name that replaces the last 'images' "
         f"of a path, or {{from: visible part, to: infrared part}}"
     )

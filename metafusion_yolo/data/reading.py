@@ -13,7 +13,7 @@ from ultralytics.utils import patches
 
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.planes import join
-from metafusion_yolo.data.registration import Size, look_through
+from metafusion_yolo.data.registration import Size, warp_infrared
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.thermal import Limits, spread
 
@@ -95,7 +95,7 @@ class PairReader:
         sizes = visible.shape[1::-1], grey.shape[1::-1]
         homography = self.rig.homography(file, *sizes)
         if homography is not None:
-            return join(visible, look_through(visible, grey, homography))
+            return join(visible, warp_infrared(visible, grey, homography))
         if sizes[0] != sizes[1]:
             if problem := compare_sizes(*sizes, names)[0]:
                 raise PairError(problem)

@@ -10,7 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from metafusion_yolo.config import nearest
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.words import nearest
 
 Matrix = tuple[tuple[float, float, float], ...]
 Size = tuple[int, int]  # width, height
@@ -53,14 +54,14 @@ class Registration:
             section = {"matrix": section}
         for key in section:
             if key not in KEYS:
-                raise ValueError(f"unknown key '{key}' under 'registration:' in {where}, {nearest(key, KEYS)}")
+                raise UserValueError(f"unknown key '{key}' under 'registration:' in {where}, {nearest(key, KEYS)}")
         sequences = section.get("sequences") or {}
         if not isinstance(sequences, Mapping):
-            raise ValueError(
+            raise UserValueError(
                 f"registration: sequences in {where} must map folders to 3 x 3 matrices, not {sequences!r}"
             )
         if section.get("matrix") is None and not sequences:
-            raise ValueError(f"'registration:' in {where} holds no matrix; give 'matrix:', 3 x 3, or 'sequences:'")
+            raise UserValueError(f"'registration:' in {where} holds no matrix; give 'matrix:', 3 x 3, or 'sequences:'")
         return cls(
             None if section.get("matrix") is None else _matrix(section["matrix"], f"matrix in {where}"),
             _size(section.get("visible"), f"visible in {where}"),
@@ -116,7 +117,7 @@ def scaling(before: Size, after: Size) -> np.ndarray:
     return np.array([[x / w, 0, (x / w - 1) / 2], [0, y / h, (y / h - 1) / 2], [0, 0, 1]])
 
 
-def look_through(visible: np.ndarray, infrared: np.ndarray, homography: np.ndarray) -> np.ndarray:
+def warp_infrared(visible: np.ndarray, infrared: np.ndarray, homography: np.ndarray) -> np.ndarray:
     """Bring an infrared image over the visible one; outside its view the visible luminance stands in.
 
     A flat border there would be an edge that no object has. Even grey, the mean of the infrared image, stands in if
@@ -149,9 +150,9 @@ def _matrix(value: Any, where: str) -> Matrix:
     except (TypeError, ValueError):
         matrix = np.zeros(0)
     if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
-        raise ValueError(f"registration: {where} must be a 3 x 3 matrix of numbers, not {value!r}")
+        raise UserValueError(f"registration: {where} must be a 3 x 3 matrix of numbers, not {value!r}")
     if np.linalg.cond(matrix) > SINGULAR:
-        raise ValueError(
+        raise UserValueError(
             f"registration: {where} cannot be inverted; it maps infrared to visible pixels, as OpenCV's do"
         )
     return tuple(tuple(row) for row in matrix.tolist())
@@ -163,4 +164,4 @@ def _size(value: Any, where: str) -> Size | None:
         return None
     if isinstance(value, (list, tuple)) and len(value) == 2 and all(type(v) is int and v > 0 for v in value):
         return value[0], value[1]
-    raise ValueError(f"registration: {where} must be [width, height] in pixels, not {value!r}")
+    raise UserValueError(f"registration: {where} must be [width, height] in pixels, not {value!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,13 @@ import numpy as np
 from metafusion_yolo.data.pairs import DEFAULT_FOLDER, PairingRule, parse_rule
 from metafusion_yolo.data.registration import Registration, Size
 from metafusion_yolo.data.thermal import Thermal
-from metafusion_yolo.resources import read_yaml
+from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.nn.tasks import native_model
+from metafusion_yolo.support.errors import MissingFileError, UserTypeError
+from metafusion_yolo.support.resources import read_yaml
+
+ORDER = "R,G,B,IR"
+INPUT_KEY = "pair_input"  # of a checkpoint's model YAML and of an export's metadata
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ class Rig:
             ValueError: If it is no YAML mapping, or for a wrong value.
         """
         if not Path(file).is_file():
-            raise FileNotFoundError(f"no data-set YAML '{file}'; give the path of an existing file")
+            raise MissingFileError(f"no data-set YAML '{file}'; give the path of an existing file")
         return cls.from_yaml(read_yaml(file), str(file))
 
     def homography(self, file: str | Path | None, visible: Size, infrared: Size) -> np.ndarray | None:
@@ -62,3 +69,33 @@ class Rig:
         """Return the keys that :meth:`from_yaml` reads, of plain values."""
         keys: dict[str, Any] = {"infrared": self.pairing, "thermal": self.thermal.to_yaml()}
         return keys | ({"registration": self.registration.to_yaml()} if self.registration else {})
+
+
+def input_description(rig: Rig) -> dict[str, Any]:
+    """Return what a checkpoint or an export remembers about its input."""
+    return {"channels": NUM_CHANNELS, "order": ORDER, "range": [0, 1], "layout": "BCHW", **rig.to_yaml()}
+
+
+def pair_input(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return what the metadata of an export say of its inputs and outputs; nothing for those of others."""
+    description = metadata.get(INPUT_KEY) or {}
+    return dict(ast.literal_eval(description)) if isinstance(description, str) else description
+
+
+def rig_of(backend: Any) -> Rig | None:
+    """Return the cameras that a model or backend was trained with, None if it was not trained on any.
+
+    Raises:
+        TypeError: If it reads something other than pairs.
+    """
+    if getattr(backend, "channels", NUM_CHANNELS) != NUM_CHANNELS:
+        raise UserTypeError(
+            f"this model reads {backend.channels}-channel images, not pairs of {ORDER}; "
+            f"give a model trained or exported by metafusion_yolo"
+        )
+    model: Any = native_model(backend)
+    if model is not None:
+        description = getattr(model, "yaml", {}).get(INPUT_KEY)
+    else:
+        description = pair_input(getattr(backend, "metadata", {}))
+    return Rig.from_yaml(description, "the model") if description else None

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 
-from metafusion_yolo.config import nearest
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.words import nearest
 
 NORMALIZATIONS = ("percentile", "minmax", "fixed", "clahe")
 SCOPES = ("image", "sequence")
@@ -47,15 +48,15 @@ class Thermal:
     def __post_init__(self) -> None:
         for name, known in (("normalize", NORMALIZATIONS), ("scope", SCOPES)):
             if getattr(self, name) not in known:
-                raise ValueError(
+                raise UserValueError(
                     f"thermal: {name}: '{getattr(self, name)}' is unknown, {nearest(getattr(self, name), known)}"
                 )
         if not isinstance(self.invert, bool):
-            raise ValueError(f"thermal: invert must be true or false, not {self.invert!r}")
+            raise UserValueError(f"thermal: invert must be true or false, not {self.invert!r}")
         if (self.normalize == "fixed") != (self.range is not None):
-            raise ValueError("thermal: range: [low, high] goes with normalize: fixed, and with nothing else")
+            raise UserValueError("thermal: range: [low, high] goes with normalize: fixed, and with nothing else")
         if self.range is not None and not self.range[0] < self.range[1]:
-            raise ValueError(f"thermal: range must be [low, high] with low < high, not {list(self.range)}")
+            raise UserValueError(f"thermal: range must be [low, high] with low < high, not {list(self.range)}")
 
     @classmethod
     def from_yaml(cls, section: Any, where: str = "the data-set YAML") -> Thermal:
@@ -72,17 +73,17 @@ class Thermal:
             return cls()
         known = [f.name for f in fields(cls)]
         if not isinstance(section, Mapping):
-            raise ValueError(f"'thermal: {section!r}' in {where} must be a mapping; keys: {', '.join(known)}")
+            raise UserValueError(f"'thermal: {section!r}' in {where} must be a mapping; keys: {', '.join(known)}")
         for key in section:
             if key not in known:
-                raise ValueError(f"unknown key '{key}' under 'thermal:' in {where}, {nearest(key, known)}")
+                raise UserValueError(f"unknown key '{key}' under 'thermal:' in {where}, {nearest(key, known)}")
         values = dict(section)
         if values.get("range") is not None:
             values["range"] = _limits(values["range"], where)
         try:
             return cls(**values)
         except ValueError as error:
-            raise ValueError(f"{error} (in {where})") from None
+            raise UserValueError(f"{error} (in {where})") from None
 
     def to_yaml(self) -> dict[str, Any]:
         """Return the section that :meth:`from_yaml` reads."""
@@ -145,7 +146,7 @@ class Thermal:
         """
         low, high = limits or self.limits(counts)
         if counts.dtype == np.uint8 and (low, high) == (0, 255) and self.normalize != "clahe":
-            return self._turned(counts)
+            return self.invert_if_black_hot(counts)
         if high <= low:
             return np.zeros(counts.shape, np.uint8)
         depth: type[np.unsignedinteger] = np.uint16 if self.normalize == "clahe" else np.uint8
@@ -155,9 +156,9 @@ class Thermal:
             grey = _stretch(counts, low, high, depth)
         if self.normalize == "clahe":
             grey = (cv2.createCLAHE(CLAHE_LIMIT, CLAHE_TILES).apply(grey) >> 8).astype(np.uint8)
-        return self._turned(grey)
+        return self.invert_if_black_hot(grey)
 
-    def _turned(self, grey: np.ndarray) -> np.ndarray:
+    def invert_if_black_hot(self, grey: np.ndarray) -> np.ndarray:
         """Return the image with hot as bright; what is constant stays, or becomes, a blank plane."""
         if not self.invert:
             return grey
@@ -197,4 +198,4 @@ def _limits(value: Any, where: str) -> Limits:
         low, high = map(float, value)
         if math.isfinite(low) and math.isfinite(high):
             return low, high
-    raise ValueError(f"thermal: range must be [low, high], two numbers, not {value!r} (in {where})")
+    raise UserValueError(f"thermal: range must be [low, high], two numbers, not {value!r} (in {where})")

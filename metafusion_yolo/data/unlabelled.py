@@ -12,7 +12,8 @@ from metafusion_yolo.data.dataset import PairedYOLODataset
 from metafusion_yolo.data.listing import list_images
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import image_size
-from metafusion_yolo.resources import read_yaml
+from metafusion_yolo.support.errors import MissingFileError, UserValueError
+from metafusion_yolo.support.resources import read_yaml
 
 UNNAMED = {0: "object"}
 
@@ -81,9 +82,9 @@ def describe_unlabelled(data: str, file: Path) -> Path:
         root = Path(content.get("path") or path.parent)
         content["path"] = str(root if root.is_dir() else (path.parent / root).absolute())
     else:
-        raise FileNotFoundError(f"no '{data}'; give a folder of images or the YAML of a paired data set")
+        raise MissingFileError(f"no '{data}'; give a folder of images or the YAML of a paired data set")
     if not isinstance(content.get("train"), (str, list)):
-        raise ValueError(f"'{data}' has no 'train:'; give the folder of the visible images there")
+        raise UserValueError(f"'{data}' has no 'train:'; give the folder of the visible images there")
     content = {"val": content["train"], "names": UNNAMED, **content}
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
     return file

@@ -12,31 +12,28 @@ from typing import Any
 import cv2
 import torch
 import torch.distributed as dist
-from torch import nn
 from ultralytics.engine.exporter import export_formats
 from ultralytics.nn import tasks as host_tasks
 from ultralytics.nn.autobackend import AutoBackend
 from ultralytics.trackers.track import TRACKER_MAP
 from ultralytics.utils import LOGGER, RANK, SETTINGS, checks, env_bool
 from ultralytics.utils.events import events
-from ultralytics.utils.torch_utils import unwrap_model
 
-from metafusion_yolo import config, criterion, schedule
-from metafusion_yolo.data.description import without_signs
-from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.engine._backends import BACKENDS, INPUT_KEY, pair_input
-from metafusion_yolo.nn import NUM_CHANNELS, attention, blocks, fusion, meta, rules, tasks, teaching
+from metafusion_yolo import config, schedule
+from metafusion_yolo.data.rig import Rig, pair_input
+from metafusion_yolo.engine.export.backends import BACKENDS
+from metafusion_yolo.nn import attention, blocks, criterion, fusion, meta, rules, tasks, teaching
 from metafusion_yolo.nn.fusion import FusionNet
-from metafusion_yolo.nn.tasks import FusionDetectionModel
-from metafusion_yolo.resources import read_yaml
+from metafusion_yolo.nn.tasks import native_model
+from metafusion_yolo.support.errors import MissingFileError, MissingPackageError, UserTypeError, UserValueError
+from metafusion_yolo.support.resources import read_yaml
+from metafusion_yolo.support.words import without_signs
 
 # Two switches of the host, which are the other way round with us unless the user has set them in the environment:
 # checkpoints are loaded by `weights_only` and an allow-list, and no package is installed behind one's back.
 host_tasks.SAFE_LOAD = env_bool("ULTRALYTICS_SAFE_LOAD", True)
 checks.AUTOINSTALL = env_bool("YOLO_AUTOINSTALL", False)
 AutoBackend._BACKEND_MAP.update(BACKENDS)
-
-ORDER = "R,G,B,IR"
 
 
 def own_classes(*modules: ModuleType) -> list[Any]:
@@ -54,41 +51,9 @@ torch.serialization.add_safe_globals(
 )  # all that checkpoints of ours are made of, beside the host's and PyTorch's own
 
 
-def input_description(rig: Rig) -> dict[str, Any]:
-    """Return what a checkpoint or an export remembers about its input."""
-    return {"channels": NUM_CHANNELS, "order": ORDER, "range": [0, 1], "layout": "BCHW", **rig.to_yaml()}
-
-
-def native_model(backend: Any) -> nn.Module | None:
-    """Return the PyTorch model behind a training model or the host's inference backend, None for other formats."""
-    if getattr(backend, "format", "pt") != "pt":
-        return None
-    model = unwrap_model(backend)
-    return model if isinstance(model, FusionDetectionModel) else getattr(model, "model", None)
-
-
 def front_end(backend: Any) -> FusionNet | None:
     """Return the fusion front-end of a model or backend, None where there is none to call."""
     return getattr(native_model(backend), "fusion", None)
-
-
-def rig_of(backend: Any) -> Rig | None:
-    """Return the cameras that a model or backend was trained with, None if it was not trained on any.
-
-    Raises:
-        TypeError: If it reads something other than pairs.
-    """
-    if getattr(backend, "channels", NUM_CHANNELS) != NUM_CHANNELS:
-        raise TypeError(
-            f"this model reads {backend.channels}-channel images, not pairs of {ORDER}; "
-            f"give a model trained or exported by metafusion_yolo"
-        )
-    model: Any = native_model(backend)
-    if model is not None:
-        description = getattr(model, "yaml", {}).get(INPUT_KEY)
-    else:
-        description = pair_input(getattr(backend, "metadata", {}))
-    return Rig.from_yaml(description, "the model") if description else None
 
 
 def check_export(path: str) -> None:
@@ -102,10 +67,10 @@ def check_export(path: str) -> None:
         return
     wanted = "give a checkpoint (.pt), an export (.onnx, ...) or a model YAML"
     if not Path(path).exists():
-        raise FileNotFoundError(f"no model '{path}'; {wanted}")
+        raise MissingFileError(f"no model '{path}'; {wanted}")
     suffixes = [suffix for suffix in export_formats()["Suffix"] if suffix]
     if Path(path).is_dir() and not any(suffix in Path(path).name for suffix in suffixes):
-        raise TypeError(f"'{path}' is a folder, but not of an export; {wanted}")
+        raise UserTypeError(f"'{path}' is a folder, but not of an export; {wanted}")
 
 
 def check_tracker(tracker: str | None) -> None:
@@ -123,11 +88,9 @@ def check_tracker(tracker: str | None) -> None:
     known = f"of {', '.join(sorted(TRACKER_MAP))}"
     file = checks.check_file(tracker, hard=False)
     if not file or not Path(str(file)).is_file():
-        raise FileNotFoundError(
-            f"no tracker '{tracker}'; give a YAML, or the name of one such as botsort.yaml, {known}"
-        )
+        raise MissingFileError(f"no tracker '{tracker}'; give a YAML, or the name of one such as botsort.yaml, {known}")
     if read_yaml(file).get("tracker_type") not in TRACKER_MAP:
-        raise ValueError(f"'{tracker}' describes no tracker; expected 'tracker_type:' with one {known}")
+        raise UserValueError(f"'{tracker}' describes no tracker; expected 'tracker_type:' with one {known}")
 
 
 def trackers_look(predictor: Any) -> bool:
@@ -186,7 +149,7 @@ def missing_packages_named() -> Iterator[None]:
     except ModuleNotFoundError as error:
         name = (error.name or str(error)).partition(".")[0]
         package = PACKAGES.get(name, name.replace("_", "-"))
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             f"this format needs the package '{package}', which is not installed: pip install {package}, or set "
             f"YOLO_AUTOINSTALL=1 to let Ultralytics install what it needs",
             name=name,

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from ultralytics.utils.torch_utils import select_device
 
+from metafusion_yolo.support.errors import UserTypeError, UserValueError
+
 LEAST = {"workers": 0, "time": 0, "warmup_epochs": 0, "close_mosaic": 0}
 CACHES = (True, False, "ram", "disk")
 ELSEWHERE = ("tpu", "intel", "vulkan")  # where exports run, but nothing of PyTorch
@@ -28,23 +30,25 @@ def check_arguments(mode: str, args: Mapping[str, Any], native: bool = True) -> 
     given = {key: value for key, value in args.items() if value is not None}
     for key, least in LEAST.items():
         if given.get(key, least) < least:
-            raise ValueError(f"'{key}={given[key]}' must be {least} or more")
+            raise UserValueError(f"'{key}={given[key]}' must be {least} or more")
     for side in _several(given.get("imgsz", 1)):
         if isinstance(side, (int, float)) and side < 1:
-            raise ValueError(f"'imgsz={given['imgsz']}' must be 1 pixel or more; the host makes it a multiple of 32")
+            raise UserValueError(
+                f"'imgsz={given['imgsz']}' must be 1 pixel or more; the host makes it a multiple of 32"
+            )
     batch, automatic = given.get("batch", 1), mode == "train"
     if not (isinstance(batch, (int, float)) and batch >= 1 and batch == int(batch)):
         share = automatic and (batch == -1 or (isinstance(batch, float) and 0 < batch < 1))
         if not share:
             hint = ", or -1 or a share of the GPU's memory such as 0.7" if automatic else ""
-            raise ValueError(f"'batch={batch}' must be a whole number of pairs, 1 or more{hint}")
+            raise UserValueError(f"'batch={batch}' must be a whole number of pairs, 1 or more{hint}")
     for key in ("classes", "freeze"):
         for number in _several(given.get(key, [])):
             if type(number) is not int or number < 0:
                 what = "class numbers, such as 0 or [0, 2]" if key == "classes" else "a number of layers, or a list"
-                raise TypeError(f"'{key}={given[key]}' must be {what}")
+                raise UserTypeError(f"'{key}={given[key]}' must be {what}")
     if given.get("cache", False) not in CACHES:
-        raise ValueError(f"'cache={given['cache']}' must be True, False, ram or disk")
+        raise UserValueError(f"'cache={given['cache']}' must be True, False, ram or disk")
     check_device(given.get("device", ""), native)
 
 
@@ -56,7 +60,7 @@ def check_classes(classes: Any, names: Mapping[int, str]) -> None:
     """
     for number in _several([] if classes is None else classes):
         if number not in names:
-            raise ValueError(f"'classes={classes}': there is no class {number}, only 0 to {len(names) - 1}")
+            raise UserValueError(f"'classes={classes}': there is no class {number}, only 0 to {len(names) - 1}")
 
 
 def check_device(device: Any, native: bool = True) -> None:
@@ -74,9 +78,9 @@ def check_device(device: Any, native: bool = True) -> None:
     except ValueError as error:
         count = torch.cuda.device_count()
         here = f"PyTorch sees {count} GPUs" if count else "PyTorch sees no GPU"
-        raise ValueError(f"'device={device}' is not here: {here}; give another one, or device=cpu") from error
+        raise UserValueError(f"'device={device}' is not here: {here}; give another one, or device=cpu") from error
     if native and str(found).startswith(ELSEWHERE):
-        raise ValueError(f"'device={device}' is for exports; give device=cpu, or the number of a GPU")
+        raise UserValueError(f"'device={device}' is for exports; give device=cpu, or the number of a GPU")
 
 
 def _several(value: Any) -> Iterable[Any]:

@@ -15,13 +15,14 @@ from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_as
 
 from metafusion_yolo.engine._host import one_line
 from metafusion_yolo.nn.tasks import FusionDetectionModel
+from metafusion_yolo.support.errors import MissingFileError, UserError, UserTypeError, UserValueError
 
 ADVICE = re.compile(
     r"^ERROR \S+ (is not a loadable checkpoint — )?|,? ?(Use an official|This is an internal) .*"
 )  # the host's
 
 
-class UnsafeCheckpointError(TypeError):
+class UnsafeCheckpointError(UserError, TypeError):
     """A checkpoint that asks for more than the classes of a detector, and that may run code when it is loaded."""
 
 
@@ -44,7 +45,7 @@ def refusals_named(weights: Any = "the checkpoint") -> Iterator[None]:
             raise
         asked = next(filter(None, name.groups()))
         if asked.startswith("metafusion_yolo."):
-            raise TypeError(
+            raise UserTypeError(
                 f"'{weights}' is of another version of metafusion_yolo, with {asked}; use that version, or train again"
             ) from error
         raise UnsafeCheckpointError(
@@ -64,11 +65,11 @@ def find_checkpoint(name: str | Path) -> str:
         try:
             file = attempt_download_asset(file)
         except (OSError, RuntimeError) as error:
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"no checkpoint '{name}' here, and it cannot be downloaded; put the file here, or give the path of one"
             ) from error
     if not Path(file).is_file():
-        raise FileNotFoundError(f"no checkpoint '{name}'; give the path of one, such as yolov8n.pt, or leave it out")
+        raise MissingFileError(f"no checkpoint '{name}'; give the path of one, such as yolov8n.pt, or leave it out")
     return file
 
 
@@ -87,7 +88,7 @@ def load_checkpoint(weights: str | Path) -> tuple[nn.Module, dict[str, Any]]:
             raise
         except Exception as error:  # what is no pickle may look like any instruction of one
             reason = ADVICE.sub("", one_line(error)).rstrip(".")
-            raise TypeError(
+            raise UserTypeError(
                 f"'{weights}' is no checkpoint of metafusion_yolo or Ultralytics ({reason}); give another file"
             ) from error
     return model, checkpoint
@@ -121,7 +122,7 @@ def check_unfinished(run: str | Path, checkpoint: dict[str, Any] | None = None) 
     """
     content = load_checkpoint(find_checkpoint(run))[1] if checkpoint is None else checkpoint
     if content.get("epoch", -1) < 0 or content.get("optimizer") is None:
-        raise ValueError(f"'{run}' is of no run that was cut off; give the last.pt of one")
+        raise UserValueError(f"'{run}' is of no run that was cut off; give the last.pt of one")
 
 
 def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str, Any]]:
@@ -135,10 +136,10 @@ def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str
     way = f"metafusion train model=metafusion-yolov8n.yaml pretrained={weights} data=..."
     if not Path(weights).is_file():
         stock = f"; to train from a stock detector: {way}" if weights in GITHUB_ASSETS_NAMES else ""
-        raise FileNotFoundError(f"no checkpoint '{weights}'; give the best.pt or last.pt of a training run{stock}")
+        raise MissingFileError(f"no checkpoint '{weights}'; give the best.pt or last.pt of a training run{stock}")
     model, checkpoint = load_checkpoint(weights)
     if not isinstance(model, FusionDetectionModel):
-        raise TypeError(
+        raise UserTypeError(
             f"'{weights}' holds a stock {type(model).__name__}, which reads single images, not pairs; train a fused "
             f"one from it: {way}"
         )

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from metafusion_yolo.data.reading import read_visible
+from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
 NIGHT_BELOW = 80  # mean grey of a visible image, 0 to 255
 DAY, NIGHT, UNLISTED = "day", "night", "not listed"
@@ -42,15 +43,17 @@ class Conditions:
         if name is None:
             return cls(None, night_below)
         if not isinstance(name, str):
-            raise ValueError(f"'conditions:' must name a CSV file of image,condition rows, not {name!r}")
+            raise UserValueError(f"'conditions:' must name a CSV file of image,condition rows, not {name!r}")
         file = Path(data.get("path", "")) / name
         if not file.is_file():
-            raise FileNotFoundError(f"no file '{file}' for 'conditions:'; give a CSV of image,condition rows")
+            raise MissingFileError(f"no file '{file}' for 'conditions:'; give a CSV of image,condition rows")
         lines = file.read_text(encoding="utf-8-sig").splitlines()
         rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if any(row)]
         for number, row in enumerate(rows, start=1):
             if len(row) != 2 or not all(row):
-                raise ValueError(f"conditions: row {number} of '{file}' must be image,condition, not {','.join(row)!r}")
+                raise UserValueError(
+                    f"conditions: row {number} of '{file}' must be image,condition, not {','.join(row)!r}"
+                )
         rows = rows[1:] if rows and [cell.lower() for cell in rows[0]] == ["image", "condition"] else rows
         return cls({_parts(image): condition for image, condition in rows}, night_below)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from metafusion_yolo.support.errors import UserValueError
+
 FALSE_ALARMS = np.logspace(-2, 0, 9)  # per image
 LEAST = 1e-10  # a miss rate of 0 has no logarithm
 
@@ -37,7 +39,7 @@ def log_average_miss_rate(hits: np.ndarray, scores: np.ndarray, objects: int, im
         0.5
     """
     if objects < 1 or images < 1:
-        raise ValueError(f"expected at least one object and one image, got {objects} and {images}")
+        raise UserValueError(f"expected at least one object and one image, got {objects} and {images}")
     ranked = np.asarray(hits, bool)[np.argsort(-np.asarray(scores), kind="stable")]
     misses = np.concatenate(([1.0], 1 - ranked.cumsum() / objects))
     alarms = np.concatenate(([0.0], (~ranked).cumsum() / images))

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from metafusion_yolo.evaluation.records import SURE, PairRecord
-from metafusion_yolo.pages import data_uri
+from metafusion_yolo.evaluation.report import SURE, PairRecord
+from metafusion_yolo.support.pages import data_uri
 
 SHOWN = 24
 A_PAIR = 3  # misses shown of one pair at the most

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from metafusion_yolo import __version__
-from metafusion_yolo.evaluation.records import SURE
-from metafusion_yolo.evaluation.report import Report
-from metafusion_yolo.pages import write_html
+from metafusion_yolo.evaluation.report import SURE, ValidationReport
+from metafusion_yolo.support.pages import write_html
 
 TEMPLATE = Path(__file__).with_name("val.html.j2")
 PicturedMiss = tuple[str, str, list[tuple[str, str]]]  # file, what it is, name and data URI of each picture
@@ -18,7 +17,7 @@ PicturedMiss = tuple[str, str, list[tuple[str, str]]]  # file, what it is, name 
 
 def write_page(
     file: Path,
-    report: Report,
+    report: ValidationReport,
     misses: Sequence[PicturedMiss],
     plots: Sequence[Path],
     *,

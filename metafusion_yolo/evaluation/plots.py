@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from metafusion_yolo.evaluation.report import CURVES, WEIGHTS, Report
+from metafusion_yolo.evaluation.report import CURVES, WEIGHTS, ValidationReport
 
 DPI = 140
 
 
-def plot_weights(report: Report, file: Path) -> Path:
+def plot_weights(report: ValidationReport, file: Path) -> Path:
     """Plot how often the infrared camera has which weight, inside and outside labelled boxes, and return the file."""
     from matplotlib.figure import Figure
 
@@ -31,7 +31,7 @@ def plot_weights(report: Report, file: Path) -> Path:
     return file
 
 
-def plot_curves(report: Report, key: str, file: Path) -> Path:
+def plot_curves(report: ValidationReport, key: str, file: Path) -> Path:
     """Plot mAP50 under a disturbance, one of `CURVES`, and return the file."""
     from matplotlib.figure import Figure
 

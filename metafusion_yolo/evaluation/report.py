@@ -12,15 +12,46 @@ from typing import Any
 import numpy as np
 
 from metafusion_yolo.evaluation.miss_rate import log_average_miss_rate
-from metafusion_yolo.evaluation.precision import average_precision
-from metafusion_yolo.evaluation.records import PairRecord
+from metafusion_yolo.evaluation.precision import Image, average_precision
 from metafusion_yolo.evaluation.robustness import AS_IS, Curve, robustness_curves
-from metafusion_yolo.evaluation.weights import EDGES
+from metafusion_yolo.evaluation.weights import EDGES, PairWeights
 
 ALL, CLASS, CONDITION = "all", "class", "condition"
 DETECTION = ("mAP50", "mAP50-95", "MR-2")
 WEIGHTS = ("inside", "outside")
 CURVES = {"missing": "share of pairs without a camera", "shift": "infrared shifted by, pixels"}
+SURE = 0.25  # score from which a detection counts as one, the host's default in prediction
+OVERLAP = 0.5  # least IoU of a detection and the object that it finds
+
+
+@dataclass
+class PairRecord:
+    """A pair and what was found in it.
+
+    Attributes:
+        file: The visible image.
+        condition: As in "night".
+        found: Undisturbed ("both") and under each disturbance, the detections and how they match the labels.
+        boxes_xyxy: Labelled boxes (K, 4), pixels of the network's input.
+        best_scores: Highest score of the detections of its class that overlap each labelled box (K,), 0 for none.
+        detections: Detections of at least `SURE` (D, 6): x, y, x, y, score, class.
+        quality: Fusion metrics.
+        weights: Weights of the infrared camera, None for exports, which do not give them.
+    """
+
+    file: str
+    condition: str
+    found: dict[str, Image]
+    boxes_xyxy: np.ndarray
+    best_scores: np.ndarray
+    detections: np.ndarray
+    quality: dict[str, float] = field(default_factory=dict)
+    weights: PairWeights | None = None
+
+    @property
+    def missed(self) -> np.ndarray:
+        """Whether each labelled box was missed (K,), bool."""
+        return self.best_scores < SURE
 
 
 @dataclass(frozen=True)
@@ -47,7 +78,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Report:
+class ValidationReport:
     """All figures of a validation.
 
     Attributes:
@@ -64,7 +95,7 @@ class Report:
     curves: dict[str, dict[str, Curve]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, records: Sequence[PairRecord], names: dict[int, str], rule: str) -> Report:
+    def of(cls, records: Sequence[PairRecord], names: dict[int, str], rule: str) -> ValidationReport:
         """Work out the figures.
 
         Args:

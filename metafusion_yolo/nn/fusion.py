@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from metafusion_yolo.color import replace_luminance, rgb_to_luminance
+from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.nn.attention import MetaFeatureCrossAttention
 from metafusion_yolo.nn.blocks import ConvAct, Encoder, Upsample
 from metafusion_yolo.nn.meta import MetaFeatureExtractor

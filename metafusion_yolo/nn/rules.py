@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from metafusion_yolo.color import rgb_to_luminance
+from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.nn.fusion import FusionOutput
 
 

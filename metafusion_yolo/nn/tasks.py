@@ -14,16 +14,18 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 from ultralytics.utils import LOGGER
-from ultralytics.utils.torch_utils import get_num_params
+from ultralytics.utils.torch_utils import get_num_params, unwrap_model
 
-from metafusion_yolo.config import FusionConfig, nearest
-from metafusion_yolo.criterion import FusionDetectionLoss, restoration_loss
-from metafusion_yolo.losses import meta_loss
+from metafusion_yolo.config import FusionConfig
+from metafusion_yolo.functional.losses import meta_loss
 from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.nn.criterion import FusionDetectionLoss, restoration_loss
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
 from metafusion_yolo.nn.rules import PixelRule
 from metafusion_yolo.nn.teaching import MetaTeacher, frozen_copy, look_ahead_loss, rows
-from metafusion_yolo.resources import find_model_yaml, read_yaml, split_scale
+from metafusion_yolo.support.errors import MissingFileError, UserValueError
+from metafusion_yolo.support.resources import find_model_yaml, read_yaml, split_scale
+from metafusion_yolo.support.words import nearest
 
 HOST_KEYS = ("activation", "end2end", "reg_max")  # that a host YAML may leave out
 
@@ -45,7 +47,7 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
     path = find_model_yaml(name)
     own = read_yaml(path)
     if not isinstance(own.get("detector"), str):
-        raise ValueError(
+        raise UserValueError(
             f"model YAML '{path}' has no 'detector:'; expected the name of an Ultralytics detection YAML, "
             f"such as 'detector: yolov8.yaml'"
         )
@@ -53,26 +55,26 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
     try:
         model = yaml_model_load(own["detector"])
     except FileNotFoundError as error:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"'detector: {own['detector']}' of '{path}' does not exist; give a detection YAML of Ultralytics, such as "
             f"yolov8.yaml"
         ) from error
     if "head" not in model or "Detect" not in model["head"][-1][2]:
-        raise ValueError(
+        raise UserValueError(
             f"'detector: {own['detector']}' of '{path}' is no detection model; give one such as yolov8.yaml"
         )
     known = {"detector", "fusion", *HOST_KEYS, *model}
     for key in own:
         if key not in known:
-            raise ValueError(f"unknown key '{key}' in '{path}', {nearest(key, known)}")
+            raise UserValueError(f"unknown key '{key}' in '{path}', {nearest(key, known)}")
     scale = own.get("scale") or split_scale(Path(name).name)[1] or model["scale"] or "n"
     if scale not in model.get("scales", {scale: ()}):
-        raise ValueError(f"'scale: {scale}' in '{path}' is unknown, {nearest(scale, model['scales'])}")
+        raise UserValueError(f"'scale: {scale}' in '{path}' is unknown, {nearest(scale, model['scales'])}")
     if type(own.get("nc", 1)) is not int or own.get("nc", 1) < 1:
-        raise ValueError(f"'nc: {own['nc']}' in '{path}' must be a number of classes, 1 or more")
+        raise UserValueError(f"'nc: {own['nc']}' in '{path}' must be a number of classes, 1 or more")
     for key in ("backbone", "head"):
         if not own.get(key, model[key]):
-            raise ValueError(f"'{key}:' in '{path}' is empty; give its layers, or leave it out")
+            raise UserValueError(f"'{key}:' in '{path}' is empty; give its layers, or leave it out")
     return {**model, **own, "scale": scale, "yaml_file": Path(name).name}
 
 
@@ -105,7 +107,7 @@ class FusionDetectionModel(DetectionModel):
         verbose: bool = True,
     ) -> None:
         if ch not in (3, NUM_CHANNELS):
-            raise ValueError(f"a pair has {NUM_CHANNELS} channels (R, G, B, IR), the data set says {ch}")
+            raise UserValueError(f"a pair has {NUM_CHANNELS} channels (R, G, B, IR), the data set says {ch}")
         cfg = cfg if isinstance(cfg, dict) else load_model_yaml(cfg)
         super().__init__(cfg, ch=3, nc=nc, verbose=False)  # the host probes the strides before `fusion` exists
         self.yaml["channels"] = NUM_CHANNELS
@@ -237,6 +239,14 @@ class FusionDetectionModel(DetectionModel):
                 f"{front_end_gflops(self.fusion, imgsz):.2f} GFLOPs"
             )
         return summary
+
+
+def native_model(backend: Any) -> nn.Module | None:
+    """Return the PyTorch model behind a training model or the host's inference backend, None for other formats."""
+    if getattr(backend, "format", "pt") != "pt":
+        return None
+    model = unwrap_model(backend)
+    return model if isinstance(model, FusionDetectionModel) else getattr(model, "model", None)
 
 
 def build_fusion(config: FusionConfig) -> FusionNet | PixelRule:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from metafusion_yolo.color import rgb_to_luminance
+from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.nn.fusion import present
 
 SOFTNESS = 12.0  # of the edge of a hidden part, per unit of the random field that it is cut from

@@ -22,8 +22,9 @@ import numpy as np
 import onnxruntime
 
 from metafusion_yolo.data.planes import PLANES, cameras_on, join
-from metafusion_yolo.data.registration import Registration, look_through
+from metafusion_yolo.data.registration import Registration, warp_infrared
 from metafusion_yolo.data.thermal import Limits, Thermal, spread
+from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
 GREY = 114  # of the border around a letterboxed image, as in training
 
@@ -95,7 +96,7 @@ class Detector:
         providers: Sequence[str] = ("CPUExecutionProvider",),
     ) -> None:
         if not Path(model).is_file():
-            raise FileNotFoundError(f"no model '{model}'; give an ONNX file written by metafusion export")
+            raise MissingFileError(f"no model '{model}'; give an ONNX file written by metafusion export")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self.conf, self.iou, self.max_det = conf, iou, max_det
@@ -103,14 +104,16 @@ class Detector:
             self.session = onnxruntime.InferenceSession(str(model), options, providers=list(providers))
             metadata = self.session.get_modelmeta().custom_metadata_map
         except Exception as error:  # ONNX Runtime has a class of its own for each kind of fault
-            raise ValueError(f"'{model}' cannot be loaded ({' '.join(str(error).split())}); export it again") from error
+            raise UserValueError(
+                f"'{model}' cannot be loaded ({' '.join(str(error).split())}); export it again"
+            ) from error
         if "pair_input" not in metadata:
-            raise ValueError(f"'{model}' does not say how it reads pairs; export it by metafusion export")
+            raise UserValueError(f"'{model}' does not say how it reads pairs; export it by metafusion export")
         try:
             self._read(metadata, str(model))
         except Exception as error:  # as many kinds as there are ways to damage a text
             reason = " ".join(str(error).split())
-            raise ValueError(f"'{model}' has damaged metadata ({reason}); export it again") from error
+            raise UserValueError(f"'{model}' has damaged metadata ({reason}); export it again") from error
 
     def _read(self, metadata: dict[str, str], model: str) -> None:
         """Read what the export says of itself, from literals of Python, of which nothing is run."""
@@ -168,11 +171,11 @@ class Detector:
         if infrared is None:
             return join(rgb, np.zeros(visible.shape[:2], np.uint8))
         if problem := self.thermal.depth_problem(infrared.dtype):
-            raise ValueError(problem)
+            raise UserValueError(problem)
         grey = self.thermal.to_uint8(infrared, limits)
         matrix = self.registration.homography(file, size, grey.shape[1::-1]) if self.registration else None
         if matrix is not None:
-            return join(rgb, look_through(rgb, grey, matrix))
+            return join(rgb, warp_infrared(rgb, grey, matrix))
         return join(rgb, grey if grey.shape == visible.shape[:2] else cv2.resize(grey, size))
 
     def letterbox(self, pair: np.ndarray) -> tuple[np.ndarray, tuple[int, int], int, int]:
@@ -242,7 +245,7 @@ def read_counts(file: str | Path) -> np.ndarray:
         return np.load(file, allow_pickle=False)
     image = cv2.imread(str(file), cv2.IMREAD_ANYDEPTH)
     if image is None:
-        raise FileNotFoundError(f"'{file}' cannot be read as an image; give the infrared partner of the visible image")
+        raise MissingFileError(f"'{file}' cannot be read as an image; give the infrared partner of the visible image")
     return image
 
 
@@ -254,7 +257,7 @@ def read_visible(file: str | Path) -> np.ndarray:
     """
     image = cv2.imread(str(file), cv2.IMREAD_COLOR)
     if image is None:
-        raise FileNotFoundError(f"'{file}' cannot be read as an image; give a visible image, a folder or a video")
+        raise MissingFileError(f"'{file}' cannot be read as an image; give a visible image, a folder or a video")
     return image
 
 
@@ -262,7 +265,7 @@ def _frames(file: str | Path, sample: bool = False) -> Iterator[np.ndarray]:
     """Yield the frames (H, W, 3) of a video, or a sample of them in grey (H, W)."""
     capture = cv2.VideoCapture(str(file))
     if not capture.isOpened():
-        raise FileNotFoundError(f"'{file}' cannot be opened as a video")
+        raise MissingFileError(f"'{file}' cannot be opened as a video")
     numbers = spread(range(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))) if sample else None
     try:
         while numbers is None:

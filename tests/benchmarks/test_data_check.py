@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.data_check import write_pairs
-from metafusion_yolo.data.check import check_dataset
+from metafusion_yolo.prepare.check import check_dataset
 
 
 def test_pairs_are_written_as_asked(tmp_path):

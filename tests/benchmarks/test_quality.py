@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.color import rgb_to_luminance
-from metafusion_yolo.metrics import METRICS
+from metafusion_yolo.functional.color import rgb_to_luminance
+from metafusion_yolo.functional.metrics import METRICS
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "quality.py"
 SIZES = ((48, 64), (64, 64), (44, 52))

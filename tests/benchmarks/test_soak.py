@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "soak.py"
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "stress" / "soak.py"
 
 
 @pytest.mark.slow

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from ultralytics.cfg import get_cfg
 from ultralytics.data.build import build_yolo_dataset
 
-from metafusion_yolo.data.convert.boxes import iou, to_labels, to_rows, union
-from metafusion_yolo.data.convert.layout import Box
-from metafusion_yolo.data.register.alignment import moved
-from metafusion_yolo.data.registration import Registration, look_through, scaling
+from metafusion_yolo.data.registration import Registration, scaling, warp_infrared
+from metafusion_yolo.prepare.convert.boxes import iou, to_labels, to_rows, union
+from metafusion_yolo.prepare.convert.formats import Box
+from metafusion_yolo.prepare.register.alignment import moved
 from tests.data.test_dataset import STILL, assert_registered, build, item
 
 SIDE = st.integers(8, 900)
@@ -84,7 +84,7 @@ def test_what_is_warped_lies_where_its_boxes_lie(left, top, seed):
     rng = np.random.default_rng(seed)
     visible, infrared = np.full((40, 50, 3), 90, np.uint8), rng.integers(100, 256, (40, 50), np.uint8)
     visible[0, 0] = 91  # shows something
-    shifted = look_through(visible, infrared, np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]]))
+    shifted = warp_infrared(visible, infrared, np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]]))
     y, x = np.mgrid[0:40, 0:50]
     inside = (y - top >= 0) & (y - top < 40) & (x - left >= 0) & (x - left < 50)
     np.testing.assert_array_equal(shifted[inside], infrared[(y - top)[inside], (x - left)[inside]])

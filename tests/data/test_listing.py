@@ -15,9 +15,9 @@ from metafusion_yolo import PairError
 from metafusion_yolo.config import Augment
 from metafusion_yolo.data.dataset import build_paired_dataset
 from metafusion_yolo.data.listing import as_written, list_images, read_list
-from metafusion_yolo.data.loaders import load_pairs
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import PairedSource
+from metafusion_yolo.data.sources.loaders import load_pairs
 
 STILL = dict.fromkeys(("mosaic", "translate", "scale", "fliplr", "hsv_h", "hsv_s", "hsv_v"), 0.0)
 

@@ -21,7 +21,7 @@ from metafusion_yolo.data.reading import (
     read_counts,
     read_visible,
 )
-from metafusion_yolo.data.registration import look_through
+from metafusion_yolo.data.registration import warp_infrared
 from metafusion_yolo.data.rig import Rig
 
 HEIGHT, WIDTH = 40, 60
@@ -273,7 +273,7 @@ def test_registration_of_the_sequence_is_taken(tmp_path, rgb, grey):
 @pytest.mark.parametrize("level", [0, 90])
 def test_registered_camera_that_shows_nothing_stays_even(rgb, visible, level):
     image = rgb if visible == "scene" else np.zeros_like(rgb)
-    shifted = look_through(
+    shifted = warp_infrared(
         image, np.full((HEIGHT, WIDTH), level, np.uint8), np.array([[1.0, 0, 7], [0, 1, 0], [0, 0, 1]])
     )
     assert (shifted == level).all()

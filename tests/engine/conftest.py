@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.data.synthetic import write_dataset
+from metafusion_yolo.prepare.synthetic import write_dataset
 
 IMGSZ = 64
 TRAIN_ARGS = {

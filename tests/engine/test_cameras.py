@@ -16,13 +16,12 @@ from ultralytics.cfg import get_cfg
 
 from metafusion_yolo import MetaFusionYOLO, PairError
 from metafusion_yolo.data.dataset import build_paired_dataset
-from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.rig import Rig, rig_of
 from metafusion_yolo.engine import _host
-from metafusion_yolo.engine._host import rig_of
-from metafusion_yolo.engine.exporter import FusionDetectionExporter
-from metafusion_yolo.engine.validator import FusionDetectionValidator
+from metafusion_yolo.engine.export.exporter import FusionDetectionExporter
+from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 
-from .conftest import IMGSZ, TRAIN_ARGS
+from tests.engine.conftest import IMGSZ, TRAIN_ARGS
 
 SUFFIXES = (".png", ".tiff", ".npy")
 LEVELS = 244  # of the scene of the 14-bit camera

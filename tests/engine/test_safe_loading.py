@@ -19,7 +19,7 @@ from metafusion_yolo.engine._host import missing_packages_named
 from metafusion_yolo.engine.checkpoints import UnsafeCheckpointError
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 
-from .conftest import TRAIN_ARGS
+from tests.engine.conftest import TRAIN_ARGS
 
 
 class Payload:

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from metafusion_yolo.evaluation.misses import hardest_misses
-from metafusion_yolo.evaluation.records import PairRecord
-from metafusion_yolo.evaluation.report import Report
+from metafusion_yolo.evaluation.report import PairRecord, ValidationReport
 from metafusion_yolo.evaluation.robustness import SHIFTS
 from metafusion_yolo.evaluation.weights import weigh_boxes
 
@@ -34,8 +33,8 @@ RECORDS = [record("1"), record("2"), record("3", "night", score=0), record("4", 
 
 
 @pytest.fixture
-def report() -> Report:
-    return Report.of(RECORDS, NAMES, "night: by hand")
+def report() -> ValidationReport:
+    return ValidationReport.of(RECORDS, NAMES, "night: by hand")
 
 
 def test_rows_are_all_then_classes_then_conditions(report) -> None:
@@ -54,7 +53,7 @@ def test_rows_are_all_then_classes_then_conditions(report) -> None:
 
 def test_pairs_without_objects_have_no_figures_of_detection() -> None:
     empty = {key: np.zeros((0, 10) if key == "tp" else 0) for key in ("tp", "conf", "pred_cls", "target_cls")}
-    report = Report.of(
+    report = ValidationReport.of(
         [PairRecord("1", "day", {"both": empty}, np.zeros((0, 4)), np.zeros(0), np.zeros((0, 6)))], {}, ""
     )
     assert report.rows[0].detection == {"mAP50": None, "mAP50-95": None, "MR-2": None}
@@ -90,7 +89,7 @@ def test_curves_mix_what_was_found_with_each_camera() -> None:
         seen.found |= {"visible": found(False, 0), "infrared": found(True, 0)}
         seen.found |= {f"shift-{pixels}": found(pixels <= 4, 0) for pixels in SHIFTS}
         records.append(seen)
-    curves = Report.of(records, NAMES, "").curves
+    curves = ValidationReport.of(records, NAMES, "").curves
     assert [x for x, _ in curves["missing"]["infrared missing"]] == [0, 0.25, 0.5, 0.75, 1]
     assert [y for _, y in curves["missing"]["visible missing"]] == pytest.approx([0.995] * 5)
     infrared = [y for _, y in curves["missing"]["infrared missing"]]

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ..conftest import EXPORT_IMGSZ, real_pairs
+from tests.conftest import EXPORT_IMGSZ, real_pairs
 
 pytestmark = pytest.mark.slow
 SOURCE = Path(__file__).parents[2] / "examples" / "cpp"

@@ -213,7 +213,7 @@ def check(fault: Fault, root: Path) -> None:
             undo()
     if fault.raises:
         assert outcome.error is not None, f"nothing was raised; expected {fault.raises.__name__}: {fault.says}"
-        assert type(outcome.error) is fault.raises, repr(outcome.error)
+        assert isinstance(outcome.error, fault.raises), repr(outcome.error)
         seen = plain(str(outcome.error), root)
     else:
         assert outcome.error is None, f"a traceback: {type(outcome.error)}: {outcome.error}"

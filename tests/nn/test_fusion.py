@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from metafusion_yolo.color import rgb_to_luminance
+from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.nn.fusion import STRIDE, FusionNet, FusionOutput, affine_coefficients, present
 
 SIZES = [(64, 64), (64, 96), (320, 256)]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from metafusion_yolo.color import replace_luminance, rgb_to_luminance
+from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.nn.blocks import Upsample
 from metafusion_yolo.nn.fusion import affine_coefficients, blend, present
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from metafusion_yolo.color import rgb_to_luminance
 from metafusion_yolo.config import METHODS
+from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
 from metafusion_yolo.nn.rules import PixelRule
 

@@ -15,7 +15,7 @@ from metafusion_yolo.config import METHODS, FusionConfig
 from metafusion_yolo.nn.rules import PixelRule
 from metafusion_yolo.nn.tasks import FusionDetectionModel, front_end_gflops, load_model_yaml
 
-from .conftest import fused_model, labelled, random_pair, write_yaml
+from tests.nn.conftest import fused_model, labelled, random_pair, write_yaml
 
 FAMILIES = ["yolov8", "yolo11", "yolo26"]
 ROOT = Path(__file__).parents[2]

@@ -15,10 +15,10 @@ import torch.multiprocessing as mp
 from torch import Tensor, nn
 from ultralytics.utils.torch_utils import ModelEMA
 
-from metafusion_yolo.losses import meta_loss
+from metafusion_yolo.functional.losses import meta_loss
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 
-from .conftest import fused_model, labelled, random_pair
+from tests.nn.conftest import fused_model, labelled, random_pair
 
 LOOKING_AHEAD = {"levels": [16, 32], "interval": 1, "inner_lr": 1.0}
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from metafusion_yolo.losses import meta_loss
+from metafusion_yolo.functional.losses import meta_loss
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
 from metafusion_yolo.nn.meta import MetaProjection
 from metafusion_yolo.nn.tasks import FusionDetectionModel

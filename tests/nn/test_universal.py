@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from metafusion_yolo.color import rgb_to_luminance
 from metafusion_yolo.config import Gains
-from metafusion_yolo.criterion import restoration_loss
+from metafusion_yolo.functional.color import rgb_to_luminance
+from metafusion_yolo.nn.criterion import restoration_loss
 from metafusion_yolo.nn.fusion import FusionNet
 from metafusion_yolo.nn.universal import one_of_each, two_views
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metafusion_yolo.engine.predictor import FusionDetectionPredictor
+from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor
 from metafusion_yolo.runtime import Detector, select
 
 

@@ -16,8 +16,8 @@ from metafusion_yolo.runtime import Detections, Detector, read_counts, select
 from metafusion_yolo.runtime import read_visible as read_bgr
 from metafusion_yolo.runtime.__main__ import main
 
-from ..conftest import EXPORT_IMGSZ as IMGSZ
-from ..conftest import real_pairs as pairs
+from tests.conftest import EXPORT_IMGSZ as IMGSZ
+from tests.conftest import real_pairs as pairs
 
 CAMERAS = {
     "thermal": {"normalize": "fixed", "range": [7000, 7243], "invert": True},

@@ -1,0 +1,248 @@
+"""What a source of prediction stands for: pairs of files, or of images in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import repeat, starmap
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from metafusion_yolo.data.listing import list_images, read_pair_list
+from metafusion_yolo.data.pairs import (
+    Expected,
+    PairError,
+    PairingRule,
+    expected_beside,
+    expected_by_rule,
+    find_partners,
+)
+from metafusion_yolo.data.sources.layout import check_layout
+from metafusion_yolo.data.sources.memory import as_infrared, as_visible, describe, split_stack
+from metafusion_yolo.data.sources.sync import Sync
+from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.support.errors import MissingFileError, UserTypeError, UserValueError
+from metafusion_yolo.support.words import nearest
+
+
+class _ByRule:
+    """Stands for `infrared` not given: the pairing rule of the checkpoint finds the partner."""
+
+    def __repr__(self) -> str:
+        return "by the pairing rule of the checkpoint"
+
+
+BY_RULE = _ByRule()
+ON_ERROR = ("stop", "skip")
+
+
+class Origin(NamedTuple):
+    """Where a pair came from, beside its name.
+
+    Attributes:
+        infrared: File, video or address of the infrared side, None if it was in memory or missing.
+        frame: Number of the frame, from 1, None for an image.
+        time: When it was taken, seconds from the start of the video or of the live run, None for an image.
+    """
+
+    infrared: str | None = None
+    frame: int | None = None
+    time: float | None = None
+
+
+@dataclass(frozen=True)
+class PairedSource:
+    """What to predict on.
+
+    Attributes:
+        visible: Path, folder, glob, list, array, PIL image, (H, W, 4) array, (B, 4, H, W) tensor, or a list or
+            generator of these or of `(visible, infrared)` tuples.
+        infrared: A file, a folder with the same names, or whatever `visible` is in memory; None for none, `BY_RULE`
+            for the rule of the checkpoint.
+        layout: Where the two cameras are in images or frames that hold both, of
+            :data:`~metafusion_yolo.data.sources.layout.LAYOUTS`.
+        on_error: What a pair that cannot be read does to the rest: "stop" or "skip".
+        data: Data-set YAML that says how the cameras go together; None for what the checkpoint remembers.
+        sync: How two moving pictures are kept in step.
+
+    Raises:
+        ValueError: For an unknown layout or `on_error`.
+    """
+
+    visible: Any
+    infrared: Any = BY_RULE
+    layout: str | None = None
+    on_error: str = "stop"
+    data: str | None = None
+    sync: Sync = field(default_factory=Sync)
+
+    def __post_init__(self) -> None:
+        if self.layout is not None:
+            check_layout(self.layout)
+        if self.on_error not in ON_ERROR:
+            raise UserValueError(f"unknown on_error '{self.on_error}', {nearest(self.on_error, ON_ERROR)}")
+
+
+def is_path(item: Any) -> bool:
+    """Tell whether a source is a path."""
+    return isinstance(item, (str, Path))
+
+
+def is_lazy(item: Any) -> bool:
+    """Tell whether a source is a generator or another iterator, of which nobody knows the end."""
+    return isinstance(item, Iterator)
+
+
+def moving_partner(source: PairedSource, kind: str, is_one: Callable[[Any], bool]) -> Any:
+    """Return the infrared side of a video or live camera, None if the visible one is used alone or holds both.
+
+    Args:
+        source: `visible` is of the kind.
+        kind: What to call it.
+        is_one: Tells whether something is of that kind.
+
+    Raises:
+        PairError: If there is none, or one too many, or if frames cannot hold both in that way.
+        TypeError: If it is of another kind.
+    """
+    visible, infrared = source.visible, source.infrared
+    if source.layout == "stacked":
+        raise PairError(f"layout=stacked is for images of four channels, and '{visible}' is a {kind}, of three")
+    if source.layout:
+        if infrared is not BY_RULE:
+            raise PairError(f"layout={source.layout} says that '{visible}' holds both cameras; leave infrared= out")
+        return None
+    if infrared is BY_RULE:
+        raise PairError(
+            f"no infrared {kind} for '{visible}'; give it as infrared=, or infrared=None for none, or layout= if one "
+            f"{kind} holds both"
+        )
+    if infrared is not None and not is_one(infrared):
+        other = f"'{infrared}'" if is_path(infrared) else describe(infrared)
+        raise UserTypeError(f"'{visible}' is a {kind}, so infrared= must be one too, not {other}")
+    return infrared
+
+
+def tensor_pairs(pairs: torch.Tensor, infrared: Any) -> torch.Tensor:
+    """Check a source (B, 4, H, W) in [0, 1], R, G, B, IR, which the host loads by itself."""
+    if pairs.ndim not in (3, 4) or pairs.shape[-3] != NUM_CHANNELS:
+        raise PairError(f"a tensor source must be (B, 4, H, W), R, G, B, IR in [0, 1], not {tuple(pairs.shape)}")
+    if not torch.isfinite(pairs).all():
+        raise PairError("a tensor source holds values that are not finite; give R, G, B, IR in [0, 1]")
+    if infrared is not BY_RULE:
+        raise PairError("a tensor source holds the infrared plane already; leave infrared= out")
+    return pairs
+
+
+def file_pairs(visible: Any, infrared: Any, rule: PairingRule) -> list[tuple[str, str | None]]:
+    """Pair the visible images of a file, folder, glob, text list or list of these with their partners, by name.
+
+    Args:
+        visible: Where the visible images are.
+        infrared: One file, or the folder with the same names below it; None for none, `BY_RULE` for the rule.
+        rule: Pairing rule.
+
+    Raises:
+        PairError: With a summary of everything that does not pair up.
+        FileNotFoundError: If there are no visible images, or `infrared` does not exist.
+    """
+    if is_path(visible) and Path(visible).suffix.lower() == ".csv":
+        if infrared is not BY_RULE:
+            raise PairError(f"'{visible}' lists pairs already; leave infrared= out")
+        return [*read_pair_list(Path(visible))]
+    files = list_images(visible)
+    if infrared is None:
+        return [(file, None) for file in files]
+    expected = expected_by_rule(rule) if infrared is BY_RULE else _expected_below(visible, Path(infrared))
+    if infrared is not BY_RULE and Path(infrared).is_file():
+        if len(files) > 1:
+            raise PairError(f"infrared='{infrared}' is one file for {len(files)} visible images; give a folder")
+        return [(files[0], str(infrared))]
+    partners, problems = find_partners(files, expected)
+    if problems:
+        raise PairError.of(problems, f"source='{visible}'")
+    return [(file, partners[file]) for file in files if file in partners]
+
+
+def _expected_below(visible: Any, infrared: Path) -> Expected:
+    """Return where the partners are below a folder: at the path that a visible image has below its own root."""
+    if not infrared.exists():
+        raise MissingFileError(f"infrared='{infrared}' does not exist; give the file or folder of the partners")
+    if isinstance(visible, list):
+        return lambda file: infrared / file.name
+    root = Path(visible)
+    if root.suffix.lower() == ".txt" and root.is_file():
+        return expected_beside(Path(os.path.commonpath([Path(f).parent for f in list_images(root)])), infrared)
+    while not root.is_dir():  # a file, or the part of a glob before its first wildcard
+        root = root.parent
+    return expected_beside(root, infrared)
+
+
+def lazy_pairs(visible: Iterator[Any], infrared: Any, rule: PairingRule) -> Iterator[tuple[Any, Any]]:
+    """Return the pairs of a generator, each made when its turn comes.
+
+    A wrong item raises what :func:`memory_pairs` raises, and the next one can still be asked for.
+    """
+    if infrared is not BY_RULE and infrared is not None and not is_lazy(infrared):
+        raise PairError("a generator needs infrared= to be one too; or let it yield (visible, infrared) tuples")
+    pairs = _in_step(visible, infrared) if is_lazy(infrared) else zip(visible, repeat(infrared), strict=False)
+    return starmap(partial(_memory_pair, rule=rule), pairs)
+
+
+def _in_step(visible: Iterator[Any], infrared: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield the items of both, which must be as many."""
+    try:
+        yield from zip(visible, infrared, strict=True)
+    except ValueError as error:
+        raise PairError(
+            "the generators of visible and infrared images differ in length; yield as many of each"
+        ) from error
+
+
+def memory_pairs(visible: Any, infrared: Any, rule: PairingRule) -> list[tuple[Any, Any]]:
+    """Return the pairs of arrays, PIL images, or of lists of these or of paths.
+
+    A visible array is (H, W, 3) in the host's order B, G, R; a stacked one (H, W, 4) in R, G, B, IR.
+
+    Raises:
+        PairError: If lists have different lengths, or something has no partner.
+        FileNotFoundError: If a list is empty, or a path does not exist.
+        TypeError: If something is no image.
+    """
+    single = infrared is None or infrared is BY_RULE
+    if not isinstance(visible, (list, tuple)) or (infrared is BY_RULE and _is_pair(visible)):
+        visible, infrared = [visible], infrared if single else [infrared]
+    if not visible:
+        raise MissingFileError("the list of visible images is empty; give at least one")
+    if single:
+        infrared = [infrared] * len(visible)
+    if not isinstance(infrared, (list, tuple)) or len(infrared) != len(visible):
+        count = len(infrared) if isinstance(infrared, (list, tuple)) else 1
+        raise PairError(f"{len(visible)} visible and {count} infrared images; give lists with as many of each")
+    return [_memory_pair(first, second, rule) for first, second in zip(visible, infrared, strict=True)]
+
+
+def _memory_pair(visible: Any, infrared: Any, rule: PairingRule) -> tuple[Any, Any]:
+    """Return one pair of a list: a tuple, two paths, two images, or a stack taken apart."""
+    if infrared is BY_RULE and _is_pair(visible):
+        return as_visible(visible[0]), as_infrared(visible[1])
+    if infrared is BY_RULE and is_path(visible):
+        return file_pairs(as_visible(visible), BY_RULE, rule)[0]
+    if isinstance(visible, np.ndarray) and visible.ndim == 3 and visible.shape[2] == NUM_CHANNELS:
+        if infrared is not BY_RULE:
+            raise PairError("an (H, W, 4) array holds the infrared plane already; leave infrared= out")
+        return split_stack(visible)
+    visible = as_visible(visible)
+    if infrared is BY_RULE:
+        raise PairError("no infrared image for an image in memory; give it as infrared=, or infrared=None for none")
+    return visible, as_infrared(infrared)
+
+
+def _is_pair(item: Any) -> bool:
+    """Tell whether an item of a list is a `(visible, infrared)` tuple."""
+    return isinstance(item, tuple) and len(item) == 2 and not isinstance(item[0], (list, tuple))

@@ -1,0 +1,81 @@
+"""Frames of one or two cameras as a pair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+from metafusion_yolo.data.reading import PairReader
+from metafusion_yolo.data.sources.layout import split_layout
+from metafusion_yolo.data.sources.sync import Frames
+
+
+class FrameStacker:
+    """Stacks the frames of a moment to a pair, all pairs of a run in the same size; a missing camera is blank.
+
+    Args:
+        reader: Normalises, registers and stacks the frames.
+        layout: How one camera's frame holds both, None if it does not.
+        visible_name: Of the visible camera, for the registration of its sequence and for errors.
+        infrared_name: Of the infrared camera, None for none.
+        shape: (height, width) of the visible image, None for that of the first one. If none has come when a pair
+            is needed, it is that of the registration, or of the infrared image.
+    """
+
+    def __init__(
+        self,
+        reader: PairReader,
+        layout: str | None,
+        visible_name: str,
+        infrared_name: str | None,
+        shape: tuple[int, int] | None = None,
+    ) -> None:
+        self.reader, self.layout = reader, layout
+        self.visible_name, self.infrared_name = visible_name, infrared_name
+        self.shape = None if layout else shape
+        self.limits: tuple[float, float] | None = None
+
+    def set_limits(self, frames: Iterable[np.ndarray]) -> None:
+        """Take the limits of the counts from some frames (H, W, 3) of the camera that is, or holds, the infrared one.
+
+        They are used where the rig says that a sequence has limits in common.
+        """
+        halves = (split_layout(frame, self.layout)[1] if self.layout else frame for frame in frames)
+        self.limits = self.reader.rig.thermal.limits_of(map(_grey, halves))
+
+    def stack(self, frames: Frames) -> np.ndarray:
+        """Return the pair (H, W, 4) uint8, R, G, B, IR, of the frames of a moment, of which one may be missing.
+
+        Raises:
+            PairError: If the two do not fit on each other.
+        """
+        visible, infrared = (frames[camera].image if camera in frames else None for camera in ("visible", "infrared"))
+        if self.layout and visible is not None:
+            visible, infrared = split_layout(visible, self.layout)
+        counts = None if infrared is None else _grey(infrared)
+        height, width = self._settle_shape(visible, counts)
+        if visible is None:
+            rgb = np.zeros((height, width, 3), np.uint8)
+        else:
+            rgb = cv2.cvtColor(np.ascontiguousarray(visible), cv2.COLOR_BGR2RGB)
+            if rgb.shape[:2] != (height, width):  # a camera that came back with another resolution
+                rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+        return self.reader.stack(rgb, counts, self.visible_name, self.infrared_name, self.limits)
+
+    def _settle_shape(self, visible: np.ndarray | None, counts: np.ndarray | None) -> tuple[int, int]:
+        """Return (height, width) of all pairs: a video file that is written has one size."""
+        if self.shape is None:
+            registration = self.reader.rig.registration
+            if visible is None and registration and registration.visible:
+                self.shape = registration.visible[::-1]
+            else:
+                height, width = (visible if visible is not None else counts).shape[:2]  # type: ignore[union-attr]
+                self.shape = height, width
+        return self.shape
+
+
+def _grey(frame: np.ndarray) -> np.ndarray:
+    """Return the luminance (H, W) of a frame (H, W, 3), B, G, R."""
+    return cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_BGR2GRAY)

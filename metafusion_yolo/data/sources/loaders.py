@@ -1,0 +1,225 @@
+"""Loaders of pairs for prediction, in the shape of the host's."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from ultralytics.data.loaders import LoadImagesAndVideos, SourceTypes
+from ultralytics.utils import LOGGER
+
+from metafusion_yolo.data.pairs import PairError, listed
+from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_stack, read_visible
+from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.sources import (
+    BY_RULE,
+    Origin,
+    PairedSource,
+    file_pairs,
+    is_lazy,
+    is_path,
+    lazy_pairs,
+    memory_pairs,
+    tensor_pairs,
+)
+from metafusion_yolo.data.sources.layout import split_layout
+from metafusion_yolo.data.sources.streams import LoadStreamPair, is_live
+from metafusion_yolo.data.sources.videos import Batch, LoadVideoPair, is_video
+from metafusion_yolo.data.thermal import spread
+from metafusion_yolo.support.logs import pace
+
+
+def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int = 1, in_order: bool = False) -> Any:
+    """Return a loader of pairs that the host's predictor can iterate, or a checked tensor.
+
+    Args:
+        source: What to predict on.
+        rig: How the cameras go together; its pairing rule is for paths given without their infrared partner.
+        batch: Pairs a batch.
+        vid_stride: Read every n-th frame of videos.
+        in_order: Whether all pairs of live cameras are wanted, rather than the newest.
+
+    Raises:
+        PairError: If something does not pair up.
+        FileNotFoundError: If a path does not exist or holds no images.
+        ConnectionError: If a live camera cannot be reached.
+        TypeError: If the source is of no known kind.
+    """
+    visible, infrared = source.visible, source.infrared
+    images = partial(LoadPairs, reader=PairReader(rig), batch=batch, layout=source.layout, on_error=source.on_error)
+    if isinstance(visible, torch.Tensor):
+        return tensor_pairs(visible, infrared)
+    if is_live(visible):
+        return LoadStreamPair(source, PairReader(rig), vid_stride, in_order)
+    if is_video(visible):
+        return LoadVideoPair(source, PairReader(rig), batch, vid_stride)
+    if source.layout:
+        if infrared is not BY_RULE:
+            raise PairError(f"layout={source.layout} says that the images hold both cameras; leave infrared= out")
+        infrared = None
+    if is_lazy(visible):
+        return images(lazy_pairs(visible, infrared, rig.pairing), from_img=True)
+    of_files = infrared is None or infrared is BY_RULE or is_path(infrared)
+    if of_files and (is_path(visible) or (isinstance(visible, list) and visible and all(map(is_path, visible)))):
+        return images(file_pairs(visible, infrared, rig.pairing))
+    return images(memory_pairs(visible, infrared, rig.pairing), from_img=True)
+
+
+class LoadPairs(LoadImagesAndVideos):
+    """Read pairs one batch at a time; nothing is kept, so memory does not grow with their number.
+
+    Args:
+        pairs: `(visible, infrared)`, each a path, an array or None (infrared only); an iterator is read as it goes.
+        reader: Reads and stacks them.
+        batch: Pairs a batch.
+        from_img: Whether the pairs are in memory rather than files.
+        layout: Where the two cameras are in visible images that hold both, None if they do not.
+        on_error: "stop" at a pair that cannot be read, or "skip" it and say so at the end.
+
+    Attributes:
+        skipped: Why pairs were left out, by name.
+        done: Pairs that were left out because they are done already.
+        alike: Whether a batch ends where the size changes, so that no pair gets a border on account of another.
+        origins: Where each pair of the batch came from that was handed out last.
+    """
+
+    def __init__(
+        self,
+        pairs: Iterable[tuple[Any, Any]],
+        reader: PairReader,
+        batch: int = 1,
+        from_img: bool = False,
+        layout: str | None = None,
+        on_error: str = "stop",
+    ) -> None:
+        self.pairs = pairs
+        self.reader = reader
+        self.bs = batch
+        self.layout = layout
+        self.on_error = on_error
+        self.mode = "image"
+        self.nf = self.ni = len(pairs) if isinstance(pairs, list) else sys.maxsize  # the host prefetches by these
+        self.video_flag = [False]
+        self.cap = None
+        self.source_type = SourceTypes(stream=False, screenshot=False, from_img=from_img, tensor=False)
+        arrays = (
+            [infrared for _, infrared in pairs if isinstance(infrared, np.ndarray)] if self.nf < sys.maxsize else []
+        )
+        self.done = 0
+        self.skipped: dict[str, str] = {}
+        self.alike = False
+        self.limits = reader.rig.thermal.limits_of(spread(arrays))  # what is in memory is one sequence
+
+    @property
+    def of_files(self) -> bool:
+        """Whether all visible images are files, whose names tell the pairs apart."""
+        return isinstance(self.pairs, list) and all(isinstance(visible, str) for visible, _ in self.pairs)
+
+    def leave_out(self, done: Sequence[str]) -> None:
+        """Leave out pairs of files that are done already, given their visible images, each as often as given."""
+        left, rest = Counter(done), []
+        for pair in self.pairs:
+            left[pair[0]] -= 1
+            if left[pair[0]] < 0:
+                rest.append(pair)
+        self.done = self.nf - len(rest)
+        self.pairs, self.nf, self.ni = rest, len(rest), len(rest)
+
+    def __iter__(self) -> LoadPairs:
+        """Start with the first pair."""
+        self.count = 0
+        self.skipped.clear()
+        self._held: tuple[str, np.ndarray, str, Origin] | None = None  # for the next batch
+        self._rest = iter(self.pairs)
+        self._start = time.monotonic()
+        return self
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return (self.nf + self.bs - 1) // self.bs
+
+    def __next__(self) -> Batch:
+        """Return names, pairs (H, W, 4) uint8 and log lines of the next batch.
+
+        Raises:
+            PairError: If a pair cannot be read and the rest is not wanted without it, or if none could be read.
+        """
+        batch: list[tuple[str, np.ndarray, str, Origin]] = []
+        while len(batch) < self.bs and (item := self._held or self._next_readable()):
+            if self.alike and batch and item[1].shape != batch[0][1].shape:
+                self._held = item
+                break
+            batch.append(item)
+            self._held = None
+        if not batch:
+            if self.skipped and len(self.skipped) == self.count and not self.done:
+                raise PairError(f"none of {self.count} pairs can be read:{listed(self.skipped.values())}")
+            raise StopIteration
+        names, pairs, lines, self.origins = map(list, zip(*batch, strict=True))
+        return names, pairs, lines
+
+    def _next_readable(self) -> tuple[str, np.ndarray, str, Origin] | None:
+        """Return name, pair, log line and origin of the next pair that can be read; None at the end."""
+        while True:
+            name = f"image{self.count}.jpg"
+            try:
+                visible, infrared = next(self._rest)
+                name = name if isinstance(visible, np.ndarray) else visible
+                pair = self._read(visible, infrared, name)
+            except StopIteration:
+                return None
+            except (PairError, TypeError, FileNotFoundError) as error:
+                if self.on_error == "stop":
+                    raise
+                self.skipped[name] = str(error)
+                self.count += 1
+                continue
+            line = self._log_line(visible)
+            self.count += 1
+            partner = visible if self.layout else infrared
+            return name, pair, line, Origin(partner if isinstance(partner, str) else None)
+
+    def _read(self, visible: Any, infrared: Any, name: str) -> np.ndarray:
+        """Read one pair."""
+        if self.layout:
+            return self.reader.stack(*self._parts(visible), name)
+        limits, partner = self.limits, None
+        if isinstance(infrared, str):
+            partner, limits = infrared, self.reader.limits_of(infrared)
+            infrared = _checked(infrared, read_counts)
+        visible = visible if isinstance(visible, np.ndarray) else _checked(visible, read_visible)
+        return self.reader.stack(visible, infrared, name, partner, limits)
+
+    def _parts(self, image: str | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the visible (H, W, 3) and the infrared part (H, W) of an image that holds both."""
+        if not isinstance(image, np.ndarray):
+            image = _checked(image, read_stack if self.layout == "stacked" else read_visible)
+        visible, infrared = split_layout(image, str(self.layout))
+        infrared = infrared if infrared.ndim == 2 else cv2.cvtColor(infrared, cv2.COLOR_RGB2GRAY)
+        return np.ascontiguousarray(visible), np.ascontiguousarray(infrared)
+
+    def _log_line(self, visible: Any) -> str:
+        """Return how far it is, at how many pairs a second and with how much time left, for what has a file."""
+        if isinstance(visible, np.ndarray):
+            return ""
+        if self.nf == sys.maxsize:
+            return f"pair {self.count + 1} {visible}: "
+        return f"pair {self.count + 1}/{self.nf}{pace(self.count, self.nf, self._start)} {visible}: "
+
+    def close(self) -> None:
+        """Say what was left out, after all the rest is told: the host reads ahead."""
+        super().close()
+        if self.skipped and len(self.skipped) < self.count + self.done:
+            LOGGER.warning(f"{len(self.skipped)} of {self.count} pairs skipped:{listed(self.skipped.values())}")
+
+
+def _checked(file: str, read: Callable[[str], np.ndarray]) -> np.ndarray:
+    check_image(file, read)
+    return read(file)

@@ -1,0 +1,84 @@
+"""Images in memory, arrays and PIL images, as the planes of a pair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+from metafusion_yolo.data.planes import split
+from metafusion_yolo.support.errors import MissingFileError, UserTypeError
+
+PIL_GREY = {"L", "F", "I", "I;16", "I;16L", "I;16B", "I;16N"}  # modes whose samples are intensities or counts
+
+
+def as_visible(image: Any) -> str | np.ndarray:
+    """Return the path of a visible image as it is, an image in memory as (H, W, 3) uint8, R, G, B.
+
+    Args:
+        image: Path, PIL image, or uint8 array: (H, W, 3) in B, G, R, as OpenCV reads it, or grey (H, W), (H, W, 1).
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        TypeError: For anything else.
+    """
+    if isinstance(image, (str, Path)):
+        return _existing(image)
+    if isinstance(image, Image.Image):
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.size:
+        if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
+            return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+        if image.ndim == 3 and image.shape[2] == 3:
+            return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    raise UserTypeError(f"a visible image must be a path, PIL image or (H, W, 3) uint8 array, not {describe(image)}")
+
+
+def as_infrared(image: Any) -> str | np.ndarray | None:
+    """Return the path of an infrared image (or None) as it is, an image in memory as (H, W) in its own depth.
+
+    Args:
+        image: Path, None, PIL image, or array: (H, W) or (H, W, 1) of any number type, or (H, W, 3) uint8 in B, G, R.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        TypeError: For anything else.
+    """
+    if image is None:
+        return None
+    if isinstance(image, (str, Path)):
+        return _existing(image)
+    if isinstance(image, Image.Image):
+        upright = ImageOps.exif_transpose(image)
+        return np.asarray(upright if upright.mode in PIL_GREY else upright.convert("L"))
+    if isinstance(image, np.ndarray) and image.dtype.kind in "uif" and image.size:
+        if image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8:
+            return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
+            return image.reshape(image.shape[:2])
+    raise UserTypeError(f"an infrared image must be a path, PIL image or (H, W) array, not {describe(image)}")
+
+
+def split_stack(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Take an (H, W, 4) uint8 array, R, G, B, IR, apart.
+
+    Raises:
+        TypeError: If the array has another type, or no pixels.
+    """
+    if pair.dtype != np.uint8 or not pair.size:
+        raise UserTypeError(f"a stacked pair must be an (H, W, 4) uint8 array, R, G, B, IR, not {describe(pair)}")
+    return split(pair)
+
+
+def describe(item: Any) -> str:
+    """Name the kind of a wrong item."""
+    return f"an array {item.shape} {item.dtype}" if isinstance(item, np.ndarray) else f"{type(item).__name__}"
+
+
+def _existing(file: str | Path) -> str:
+    if not Path(file).is_file():
+        raise MissingFileError(f"'{file}' does not exist; give the path of an image")
+    return str(file)

@@ -1,0 +1,212 @@
+"""Which frames of two moving pictures belong together: the rules, matching by time, and an account of every frame."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.words import nearest
+
+SYNCS = ("frame", "time")
+ON_MISSING = ("error", "skip", "single")
+CAMERAS = ("visible", "infrared")
+CLEARLY = 2.0  # times as near must a later frame be for one to give way, see `Matcher`
+
+
+@dataclass(frozen=True)
+class Sync:
+    """How two videos or two cameras are kept in step.
+
+    Attributes:
+        by: Pair two videos by number of "frame" or by "time"; live cameras always go by time.
+        tolerance: Largest difference in time within a pair, milliseconds.
+        offset: Milliseconds by which the infrared camera reports a moment later than the visible one.
+        on_missing: When one camera has no frame: stop with an "error", "skip" until both have one, or go on with a
+            "single" camera, the other one blank.
+        reconnect: Seconds for which a lost live camera is waited for, where the run needs it to go on.
+
+    Raises:
+        ValueError: For a wrong value.
+    """
+
+    by: str = "frame"
+    tolerance: float = 50
+    offset: float = 0
+    on_missing: str = "error"
+    reconnect: float = 30
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        for name, value, known in (("sync", self.by, SYNCS), ("on_missing", self.on_missing, ON_MISSING)):
+            if value not in known:
+                raise UserValueError(f"{name}='{value}' is unknown, {nearest(value, known)}")
+        for name, number, unit in (("sync_tolerance", self.tolerance, "ms"), ("reconnect", self.reconnect, "seconds")):
+            if not number >= 0:
+                raise UserValueError(f"{name}={number} must be a number of {unit} >= 0")
+
+
+class Frame(NamedTuple):
+    """One frame of one camera.
+
+    Attributes:
+        time: When it was taken, seconds on the clock of the pair.
+        image: (H, W, 3) uint8, B, G, R; None if it could not be decoded.
+    """
+
+    time: float
+    image: np.ndarray | None
+
+    @property
+    def decoded(self) -> bool:
+        """Whether there is an image."""
+        return self.image is not None
+
+
+Frames = dict[str, Frame]  # by camera: a pair, or one of the two
+
+
+@dataclass
+class CameraReport:
+    """What became of the frames of a camera; :attr:`received` is the sum of the five counts that follow it.
+
+    Attributes:
+        received: Frames that came.
+        matched: In a pair.
+        single: Used without the other camera.
+        unmatched: Without a partner within the tolerance: of the faster camera, or while the other one was missing.
+        skipped: Passed over, as detection was slower than the camera or by `vid_stride`.
+        left: Not yet looked at when the run ended.
+        corrupt: Frames that could not be decoded; not among those received.
+        lost: Times that a live connection was lost.
+        reconnects: Times that it was taken up again.
+    """
+
+    received: int = 0
+    matched: int = 0
+    single: int = 0
+    unmatched: int = 0
+    skipped: int = 0
+    left: int = 0
+    corrupt: int = 0
+    lost: int = 0
+    reconnects: int = 0
+
+    def __str__(self) -> str:
+        shown = {name: count for name, count in vars(self).items() if count or name in ("received", "matched")}
+        return ", ".join(f"{count} {name}" for name, count in shown.items())
+
+
+@dataclass
+class SyncReport:
+    """Account of a run over two moving pictures.
+
+    Attributes:
+        visible: Of the frames of the visible camera.
+        infrared: Of those of the infrared camera.
+        offset: Mean of (time of the infrared frame - time of the visible one) over the pairs, milliseconds.
+        largest: Largest difference within a pair, milliseconds.
+        drift: By how much the difference grows, milliseconds a minute; 0 where it is not known.
+    """
+
+    visible: CameraReport = field(default_factory=CameraReport)
+    infrared: CameraReport = field(default_factory=CameraReport)
+    largest: float = 0
+    _sums: np.ndarray = field(default_factory=lambda: np.zeros(5), repr=False)
+
+    def use(self, frames: Frames) -> None:
+        """Count frames that are handed on, as a pair or alone."""
+        if len(frames) < len(CAMERAS):
+            self.count(frames, "single")
+        else:
+            self.count(frames, "matched")
+            time, difference = (
+                frames["visible"].time,
+                frames["infrared"].time - frames["visible"].time,
+            )
+            self.largest = max(self.largest, 1e3 * float(abs(difference)))
+            self._sums += (1, time, difference, time * time, time * difference)
+
+    def count(self, frames: Frames, kind: str) -> None:
+        """Count frames by what became of them: "single", "unmatched", "skipped" or "left"."""
+        for camera in frames:
+            report = getattr(self, camera)
+            setattr(report, kind, getattr(report, kind) + 1)
+
+    @property
+    def offset(self) -> float:
+        """See above."""
+        count, _, total = self._sums[:3]
+        return float(1e3 * total / count) if count else 0.0
+
+    @property
+    def drift(self) -> float:
+        """See above: the slope of a straight line through the differences."""
+        n, t, d, tt, td = self._sums
+        spread = n * tt - t * t
+        return float(60e3 * (n * td - t * d) / spread) if n > 2 and spread > 1e-6 else 0.0
+
+    def __str__(self) -> str:
+        timing = f"difference {self.offset:+.0f} ms on average, {self.largest:.0f} ms at most"
+        return f"visible: {self.visible}; infrared: {self.infrared}; {timing}, drift {self.drift:+.1f} ms a minute"
+
+
+class Matcher:
+    """Pairs frames by time, each with one of the other camera that is near, within the tolerance.
+
+    The slower camera sets the pace: frames of the faster one between two of its own are left out. Near is the nearest
+    one, but a frame gives way to a later one of its camera only if that is more than twice as near. Else two cameras of
+    the same rate that take turns would lose a frame whenever jitter changes which neighbour is the nearer one.
+
+    Args:
+        sync: The rules.
+        report: Where the frames that find no partner are counted.
+    """
+
+    def __init__(self, sync: Sync, report: SyncReport) -> None:
+        self.tolerance = sync.tolerance / 1e3
+        self.offsets = {"visible": 0.0, "infrared": sync.offset / 1e3}
+        self.report = report
+        self.queues: dict[str, deque[Frame]] = {camera: deque() for camera in CAMERAS}
+
+    def add(self, camera: str, frame: Frame) -> None:
+        """Take a frame, later than those of the same camera before it."""
+        self.queues[camera].append(frame._replace(time=frame.time - self.offsets[camera]))
+
+    def match(self, soonest: Mapping[str, float]) -> Frames | None:
+        """Return the next pair, or None if it takes more frames to tell.
+
+        Args:
+            soonest: Per camera, the time that frames to come will have at least, on its own clock, seconds.
+        """
+        queues = self.queues
+        while all(queues.values()):
+            early, late = sorted(CAMERAS, key=lambda camera: queues[camera][0].time)
+            first, *others = (frame.time for frame in queues[early])
+            partner = queues[late][0].time
+            gap = partner - first
+            if gap > self.tolerance or any(gap > CLEARLY * abs(other - partner) for other in others):
+                self.drop(early)
+            elif gap > CLEARLY * max(soonest[early] - self.offsets[early] - partner, 0):
+                return None  # a frame to come may be that near
+            else:
+                return {camera: queues[camera].popleft() for camera in CAMERAS}
+        return None
+
+    def take(self, camera: str) -> Frames | None:
+        """Return the next frame of a camera without a partner, None if there is none."""
+        return {camera: self.queues[camera].popleft()} if self.queues[camera] else None
+
+    def drop(self, camera: str) -> None:
+        """Leave the next frame of a camera out, as it has no partner."""
+        self.report.count({camera: self.queues[camera].popleft()}, "unmatched")
+
+    def finish(self) -> None:
+        """Count what is left."""
+        for camera, queue in self.queues.items():
+            while queue:
+                self.report.count({camera: queue.popleft()}, "left")

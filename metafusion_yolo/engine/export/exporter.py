@@ -1,0 +1,157 @@
+"""Export through the host, with the inputs and outputs asked for, and what they look like in the metadata."""
+
+from __future__ import annotations
+
+import warnings
+from copy import copy
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torch.onnx._constants import ONNX_TORCHSCRIPT_EXPORTER_MAX_OPSET
+from ultralytics.data.build import build_dataloader
+from ultralytics.engine.exporter import Exporter, NMSModel, export_formats
+from ultralytics.utils import LOGGER
+
+from metafusion_yolo import __version__
+from metafusion_yolo.data.dataset import build_paired_dataset
+from metafusion_yolo.data.description import describe
+from metafusion_yolo.data.rig import INPUT_KEY, Rig, input_description, rig_of
+from metafusion_yolo.engine._host import missing_packages_named, one_line, warn_of_other_cameras
+from metafusion_yolo.engine.export.io_wrappers import (
+    INPUTS,
+    TWO_INPUT_FORMATS,
+    FusedOutputModel,
+    TwoInputModel,
+    outputs_of,
+    rename_onnx,
+)
+from metafusion_yolo.nn.blocks import Upsample
+from metafusion_yolo.support.errors import UserTypeError, UserValueError
+from metafusion_yolo.support.resources import find_data_yaml
+from metafusion_yolo.support.words import nearest
+
+MIN_OPSET, MAX_OPSET = 9, ONNX_TORCHSCRIPT_EXPORTER_MAX_OPSET  # what the host and PyTorch accept
+TENSORFLOW = ("saved_model", "pb", "edgetpu")
+
+
+class FusionDetectionExporter(Exporter):
+    """The host's exporter for models that read pairs (B, 4, H, W), R, G, B, IR in [0, 1].
+
+    Args:
+        inputs: "one" input of four channels, `images`, or "two": `visible` and `infrared`.
+        fused: Whether to add the fused image to the outputs.
+        fusion_weights: Whether to add the weights of the cameras too.
+        **kwargs: As for the host's exporter.
+
+    Raises:
+        ValueError: For another word than "one" and "two", or weights without the fused image.
+    """
+
+    model: Any
+    im: Any
+
+    def __init__(
+        self, *args: Any, inputs: str = "one", fused: bool = False, fusion_weights: bool = False, **kwargs: Any
+    ) -> None:
+        if inputs not in INPUTS:
+            raise UserValueError(f"unknown inputs '{inputs}', {nearest(inputs, [*INPUTS])}")
+        if fusion_weights and not fused:
+            raise UserValueError("fusion_weights=True goes with fused=True, whose weights they are")
+        super().__init__(*args, **kwargs)
+        self.inputs, self.fused, self.fusion_weights = inputs, fused, fusion_weights
+
+    def __call__(self, model: Any) -> str:
+        """Export the model; how its cameras go together is put into the metadata.
+
+        Raises:
+            TypeError: If the format is no name.
+            ValueError: If the host refuses format or opset, the format cannot have two inputs or a fused image, or INT8
+                has no pairs to calibrate on.
+            ModuleNotFoundError: If its package is not installed.
+        """
+        if not isinstance(self.args.format, str):
+            raise UserTypeError(f"'format={self.args.format}' must be a name, such as onnx")
+        form = self.args.format.lower()
+        if self.args.opset is not None and not MIN_OPSET <= self.args.opset <= MAX_OPSET:
+            raise UserValueError(f"'opset={self.args.opset}' is unknown; give one from {MIN_OPSET} to {MAX_OPSET}")
+        if self.inputs == "two" and form not in TWO_INPUT_FORMATS:
+            raise UserValueError(f"inputs=two is for {', '.join(TWO_INPUT_FORMATS)}; export '{form}' with inputs=one")
+        if self.fused and form == "coreml" and self.args.nms:
+            raise UserValueError("a Core ML pipeline with nms=True gives boxes only; leave out nms or fused")
+        keys = dict(zip(export_formats()["Argument"], export_formats()["Arguments"], strict=True))
+        if self.args.quantize in (8, "w8a16") and "data" in keys.get(form, []):
+            self.args.data = self._calibration_data(model)
+        self._input = input_description(rig_of(model) or Rig())
+        self._input |= {"inputs": INPUTS[self.inputs], "outputs": outputs_of(self.fused, self.fusion_weights)}
+        with missing_packages_named(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="torch")  # of the old exporters, about themselves
+            if form in TENSORFLOW:
+                import_module("tensorflow")  # before the ONNX file that it is made from
+            try:
+                return super().__call__(model)
+            except AssertionError as error:  # the host's way to refuse, such as TensorRT without a GPU
+                raise UserValueError(f"format={form} cannot be exported: {one_line(error)}") from error
+
+    def _calibration_data(self, model: Any) -> str:
+        """Return the data set to calibrate on, that of the training if none is given; the host would take COCO."""
+        data = self.args.data or model.args.get("data")
+        if not data or not Path(find_data_yaml(data)).is_file():
+            raise UserValueError(f"INT8 calibrates on pairs, and '{data}' is no data-set YAML here; give it as data=")
+        return str(data)
+
+    def run_callbacks(self, event: str) -> None:
+        """Complete the metadata and the model when the host has prepared its own."""
+        if event == "on_export_start":
+            self.metadata[INPUT_KEY] = str(self._input)
+            self.metadata["metafusion_yolo"] = __version__
+            for module in self.model.modules():
+                if isinstance(module, Upsample):
+                    module.export = True
+            self._give_outputs_and_inputs()
+        super().run_callbacks(event)
+
+    def _give_outputs_and_inputs(self) -> None:
+        """Put around the model what makes the outputs and inputs; in an ONNX file the inputs come last."""
+        if self.fused:
+            detector = NMSModel(self.model, self.args) if self.args.nms else self.model
+            self.model = FusedOutputModel(self.model, detector, self.fusion_weights)
+            self.args.nms = None  # it is inside already
+        if self.inputs == "two" and self.args.format != "onnx":
+            self.model = TwoInputModel(self.model)
+            self.im = self.im[:, :3], self.im[:, 3:]
+
+    def export_onnx(self, *args: Any, **kwargs: Any) -> str:
+        """Name the inputs and outputs when the host is done."""
+        file = super().export_onnx(*args, **kwargs)
+        if self.fused or self.inputs == "two":
+            rename_onnx(file, INPUTS[self.inputs])
+        return file
+
+    def export_coreml(self, *args: Any, **kwargs: Any) -> Any:
+        """Take the pair as a tensor in [0, 1]; the host declares an image, which has three channels at most."""
+        import coremltools
+
+        image_type = coremltools.ImageType
+        coremltools.ImageType = lambda name, shape, **_: coremltools.TensorType(name, shape=tuple(shape))
+        try:
+            return super().export_coreml(*args, **kwargs)
+        finally:
+            coremltools.ImageType = image_type
+
+    def _transform_fn(self, data_item: Any) -> Any:
+        """Calibrate two inputs with two images."""
+        pair = super()._transform_fn(data_item)
+        return (pair[:, :3], pair[:, 3:]) if isinstance(self.im, tuple) else pair
+
+    def get_int8_calibration_dataloader(self, prefix: str = "") -> Any:
+        """Calibrate on pairs, normalised and registered; the host would read the visible images alone."""
+        split, file = self.args.split or "val", find_data_yaml(self.args.data)
+        data = describe(file, split)
+        warn_of_other_cameras(rig_of(self.model), Rig.from_yaml(data, file), file)
+        args = copy(self.args)
+        args.imgsz, args.rect = max(self.imgsz), False
+        dataset = build_paired_dataset(args, data[split], args.batch, data, "val", int(max(self.model.stride)))
+        dataset.transforms.transforms[0].new_shape = self.imgsz  # the letterbox, of exports that are not square
+        LOGGER.info(f"{prefix} calibrating on {len(dataset)} pairs of '{file}'")
+        return build_dataloader(dataset, batch=min(args.batch, len(dataset)), workers=0, drop_last=True)

@@ -1,0 +1,174 @@
+"""Fused images to look at: no boxes, no letterbox, any size. `metafusion fuse`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from ultralytics.cfg import get_cfg, get_save_dir
+from ultralytics.utils import TQDM
+from ultralytics.utils.torch_utils import select_device
+
+from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.sources import BY_RULE, PairedSource, tensor_pairs
+from metafusion_yolo.data.sources.loaders import load_pairs
+from metafusion_yolo.data.sources.sync import Sync
+from metafusion_yolo.engine.arguments import check_arguments
+from metafusion_yolo.engine.predict.classical import RULES, fuse_pair
+from metafusion_yolo.engine.predict.journal import Journal
+from metafusion_yolo.engine.predict.results import compose_fused
+from metafusion_yolo.engine.predict.writers import Names, PictureFolder, written_rate
+from metafusion_yolo.nn.fusion import STRIDE
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.resources import find_data_yaml
+from metafusion_yolo.support.words import nearest
+
+METHODS = ("learned", *RULES)
+SHORT = {"max": "maximum"}  # as the literature abbreviates it
+
+
+def fuse_images(
+    source: Any,
+    infrared: Any = BY_RULE,
+    method: str = "learned",
+    net: nn.Module | None = None,
+    rig: Rig | None = None,
+    layout: str | None = None,
+    on_error: str = "stop",
+    sync: str = "frame",
+    sync_tolerance: float = 50,
+    sync_offset: float = 0,
+    on_missing: str = "error",
+    reconnect: float = 30,
+    resume: bool = False,
+    **kwargs: Any,
+) -> Iterator[Path]:
+    """Write fused images at the size of the visible ones, and yield the files as they are done.
+
+    Args:
+        source: As for :meth:`MetaFusionYOLO.predict`.
+        infrared: As there.
+        method: "learned", or a classical rule, which needs no `net`: "average", "maximum" (or "max"), "laplacian".
+        net: The fusion front-end, for "learned".
+        rig: How the cameras go together; None for pairs that are registered already.
+        layout: As for :meth:`MetaFusionYOLO.predict`.
+        on_error: As there.
+        sync: As there.
+        sync_tolerance: As there.
+        sync_offset: As there.
+        on_missing: As there.
+        reconnect: As there.
+        resume: Whether to go on with a run that was cut off, in the same `project` and `name`.
+        **kwargs: The host's arguments: `imgsz`, longest side in pixels at which the front-end looks; `device`; `data`,
+            a data-set YAML that says how the cameras go together; `vid_stride`; `project`, `name` and `exist_ok`, where
+            to write; `verbose`, whether to show the progress.
+
+    Yields:
+        A PNG file a pair, those done before first, or at its end an MP4 file a video.
+
+    Raises:
+        ValueError: For an unknown method, a run that cannot be resumed, or if there is no front-end to fuse with.
+        PairError: If something does not pair up.
+    """
+    method = SHORT.get(method, method)
+    if method not in METHODS:
+        raise UserValueError(f"unknown fusion method '{method}', {nearest(method, METHODS)}")
+    check_arguments("predict", kwargs)
+    args = get_cfg(overrides={"task": "detect", "mode": "predict", "name": "fuse", **kwargs})
+    args.exist_ok = args.exist_ok or resume
+    fuse = partial(fuse_pair, rule=method) if method != "learned" else LearnedFusion(net, args.imgsz, args.device)
+    if args.data:
+        rig = Rig.of_file(find_data_yaml(args.data))
+    if isinstance(source, torch.Tensor):
+        source, infrared, rig = _arrays(tensor_pairs(source, infrared)), BY_RULE, None
+    timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
+    paired = PairedSource(source, infrared, layout, on_error, sync=timing)
+    loader = load_pairs(paired, rig or Rig(), vid_stride=args.vid_stride, in_order=args.stream_buffer)
+    fps = written_rate(loader, args.vid_stride)
+    of_files = getattr(loader, "of_files", False)
+    if resume and not of_files:
+        raise UserValueError(
+            "resume=True goes on with image files; videos, cameras and images in memory are started anew"
+        )
+    save_dir, finished = get_save_dir(args), False
+    journal = Journal(save_dir, {"method": method, "imgsz": args.imgsz}, resume) if of_files else None
+    folder, names = PictureFolder(save_dir), Names()
+    videos: dict[Path, None] = {}
+    try:
+        if journal:
+            loader.leave_out(journal.done)
+            yield from [folder.folder / f"{names.of_image(path)}.png" for path in journal.done]
+        for paths, pairs, _ in TQDM(
+            (batch for batch in loader), total=_length(loader), desc="fusing", disable=not args.verbose
+        ):
+            for path, pair in zip(paths, pairs, strict=True):
+                name = names.of_image(path) if fps is None else names.of_video(path)
+                file = folder.add(name, np.ascontiguousarray(fuse(pair)[..., ::-1]), fps)
+                if journal:
+                    journal.add(path)
+                if fps is None:
+                    yield file
+                else:
+                    videos[file] = None
+        finished = True
+    finally:
+        folder.close()
+        loader.close()
+        if journal:
+            journal.close(finished)
+    yield from videos
+
+
+class LearnedFusion:
+    """Fuse pairs one by one by the front-end of a model.
+
+    The pair is shrunk for the front-end as a whole, to sides that are multiples of 32, so there is no border; what it
+    predicts is applied to the pixels of the full image.
+
+    Args:
+        net: The front-end.
+        imgsz: Longest side in pixels at which it looks at a pair.
+        device: Where it runs, as for the host; None for the first GPU, or the CPU.
+
+    Raises:
+        ValueError: If there is no front-end.
+    """
+
+    def __init__(self, net: nn.Module | None, imgsz: int | list[int], device: Any = None) -> None:
+        if net is None:
+            raise UserValueError(f"method=learned needs model=; the methods that do not are {', '.join(RULES)}")
+        self.device = select_device(device, verbose=False)
+        self.net = deepcopy(net).to(self.device).float().eval()
+        self.longest = imgsz if isinstance(imgsz, int) else max(imgsz)
+
+    @torch.inference_mode()
+    def __call__(self, pair: np.ndarray) -> np.ndarray:
+        """Return the fused image (H, W, 3) uint8, R, G, B, of a pair (H, W, 4) uint8, R, G, B, IR."""
+        planes = torch.from_numpy(pair).to(self.device).permute(2, 0, 1)[None].float() / 255
+        scale = self.longest / max(pair.shape[:2])
+        size = [max(1, round(side * scale / STRIDE)) * STRIDE for side in pair.shape[:2]]
+        small = F.interpolate(planes, size, mode="bilinear", align_corners=False, antialias=True)
+        coefficients = self.net(small.clamp(0, 1))["coefficients"]
+        coefficients = F.interpolate(coefficients, pair.shape[:2], mode="bilinear", align_corners=False)
+        return compose_fused(planes, coefficients)
+
+
+def _length(loader: Any) -> int | None:
+    """Return how many pairs there will be; None for generators and live cameras, which do not know."""
+    if loader.mode == "video":
+        return loader.frames
+    return None if loader.mode == "stream" or loader.nf == sys.maxsize else loader.nf
+
+
+def _arrays(pairs: torch.Tensor) -> list[np.ndarray]:
+    """Return the pairs of a tensor (B, 4, H, W), [0, 1], as (H, W, 4) uint8."""
+    pairs = pairs if pairs.ndim == 4 else pairs[None]
+    return list((pairs * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())

@@ -1,0 +1,139 @@
+"""What a prediction leaves on disk beyond the host's files: fused images, weight maps, detections as JSON and CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ultralytics.utils import LOGGER
+
+from metafusion_yolo.engine.predict.results import VIEWS, FusionResults
+from metafusion_yolo.engine.predict.writers import CsvTable, JsonArray, Names, PictureFolder
+from metafusion_yolo.support.drawing import with_legend
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.words import nearest
+
+COLUMNS = (
+    *("visible", "infrared", "modalities", "frame", "time", "name", "class", "confidence"),
+    *("x1", "y1", "x2", "y2", "track_id", "infrared_weight"),
+)
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What to write, and what to draw the detections on.
+
+    Attributes:
+        view: "fused", "visible", "infrared", "weights" or "panel", see :meth:`FusionResults.plot`.
+        save_fused: Whether to write the fused images, `fused/NAME.png`, or `fused/NAME.mp4` for a video.
+        save_weights: Whether to write the weight maps over the fused images, `weights/NAME.png` or `.mp4`.
+        save_json: Whether to write the detections to `predictions.json`, a record a pair.
+        save_csv: Whether to write them to `predictions.csv`, a row a detection.
+
+    Raises:
+        ValueError: For an unknown view.
+    """
+
+    view: str = "fused"
+    save_fused: bool = False
+    save_weights: bool = False
+    save_json: bool = False
+    save_csv: bool = False
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is anything to write."""
+        return self.save_fused or self.save_weights or self.save_json or self.save_csv
+
+    def __post_init__(self) -> None:
+        if self.view not in VIEWS:
+            raise UserValueError(f"unknown view '{self.view}', {nearest(self.view, VIEWS)}")
+
+
+class Outputs:
+    """The files of a run, which grow with every result: nothing is held back, so memory stays flat.
+
+    Args:
+        folder: Folder of the run; it is made if there is anything to write.
+        options: What to write.
+        done: Visible images of the pairs that are done already, whose records are kept.
+        names: Names for the pairs to come.
+    """
+
+    def __init__(
+        self, folder: Path, options: OutputOptions, done: Sequence[str] = (), names: Names | None = None
+    ) -> None:
+        keep = frozenset(done)
+        makers: dict[str, Callable[[Path], Any]] = {}
+        if options.save_fused:
+            makers["fused"] = PictureFolder
+        if options.save_weights:
+            makers["weights"] = PictureFolder
+        if options.save_json:
+            makers["predictions.json"] = partial(JsonArray, keep=keep)
+        if options.save_csv:
+            makers["predictions.csv"] = partial(CsvTable, columns=COLUMNS, keep=keep)
+        if makers:
+            folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._names = names or Names()
+        self._files = {name: make(folder / name) for name, make in makers.items()}
+
+    def write(self, result: FusionResults, fps: float | None = None) -> None:
+        """Write what was asked for of one result.
+
+        Args:
+            result: The result; it learns where its fused image was written.
+            fps: Frames a second of the video that it is a frame of, None for an image.
+
+        Raises:
+            OSError: If something cannot be written.
+        """
+        files = self._files
+        if result.has_fusion and ("fused" in files or "weights" in files):
+            name = (self._names.of_image if fps is None else self._names.of_video)(result.path)
+            if "fused" in files:
+                result.fused_path = files["fused"].add(name, result.image("fused"), fps)
+            if "weights" in files and result.has_weights:
+                files["weights"].add(name, with_legend(result.image("weights")), fps)
+        if "predictions.json" in files or "predictions.csv" in files:
+            record = describe(result)
+            if "predictions.json" in files:
+                files["predictions.json"].add(record)
+            if "predictions.csv" in files:
+                files["predictions.csv"].add(flat_rows(record))
+
+    def close(self) -> None:
+        """Finish all files, and say where they are."""
+        for file in self._files.values():
+            file.close()
+        if self._files:
+            LOGGER.info(f"{', '.join(self._files)} saved to {self.folder}")
+        self._files = {}
+
+
+def describe(result: FusionResults) -> dict[str, Any]:
+    """Return one result as a record that JSON can hold; the detections are those of the host's `summary()`."""
+    return {
+        "visible": result.path,
+        "infrared": result.infrared_path,
+        "modalities": result.modalities,
+        "frame": result.frame,
+        "time": None if result.time is None else round(result.time, 4),
+        "height": result.orig_shape[0],
+        "width": result.orig_shape[1],
+        "detections": result.summary(),
+    }
+
+
+def flat_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of `predictions.csv` of a record, one a detection."""
+    pair = {key: record[key] for key in ("visible", "infrared", "modalities", "frame", "time")}
+    rows = []
+    for detection in record["detections"]:
+        values = {key: value for key, value in detection.items() if key in COLUMNS}
+        rows.append({**pair, **values, **detection["box"]})
+    return rows

@@ -1,0 +1,278 @@
+"""Prediction on pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ultralytics.cfg import get_save_dir
+from ultralytics.models.yolo.detect import DetectionPredictor
+from ultralytics.utils import LOGGER, ops
+from ultralytics.utils.nms import non_max_suppression
+from ultralytics.utils.ops import scale_boxes
+
+from metafusion_yolo.data.planes import PLANES, cameras_on
+from metafusion_yolo.data.rig import Rig, rig_of
+from metafusion_yolo.data.sources import Origin, PairedSource
+from metafusion_yolo.data.sources.loaders import LoadPairs, load_pairs
+from metafusion_yolo.engine._host import (
+    extra_outputs,
+    front_end,
+    missing_packages_named,
+    trackers_look,
+    warn_of_other_cameras,
+)
+from metafusion_yolo.engine.arguments import check_classes
+from metafusion_yolo.engine.predict.journal import Journal
+from metafusion_yolo.engine.predict.outputs import OutputOptions, Outputs
+from metafusion_yolo.engine.predict.results import FusionResults, pack_fusion, showing_fused
+from metafusion_yolo.engine.predict.slicing import Slicing, cut, merge, place
+from metafusion_yolo.engine.predict.writers import BackgroundWriter, write_picture, written_rate
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.logs import warnings_once
+
+SETTINGS = (  # the host's, on which the files of a run depend
+    *("model", "imgsz", "conf", "iou", "classes", "max_det", "agnostic_nms", "augment"),
+    *("save", "save_txt", "save_conf"),
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to predict on and what to write; it travels as the source, as the host refuses arguments of ours."""
+
+    source: PairedSource
+    outputs: OutputOptions
+    slicing: Slicing
+    resume: bool = False
+
+
+class FusionDetectionPredictor(DetectionPredictor):
+    """Read pairs where the host reads images, and hand the fused image on with the detections.
+
+    Attributes:
+        options: What to write beyond the host's files, and what to draw on.
+        slicing: How large pairs are cut.
+        overlap: Whether pairs are read ahead, and annotated images written behind, while the network runs.
+    """
+
+    overlap = True
+    options = OutputOptions()
+    slicing = Slicing()
+    _outputs: Outputs | None = None
+    _journal: Journal | None = None
+
+    def setup_model(self, model: Any, verbose: bool = True) -> None:
+        """Listen to the front-end, whose output would otherwise stay inside the model."""
+        with missing_packages_named():
+            super().setup_model(model, verbose)
+        check_classes(self.args.classes, self.model.names)
+        self._fusion: Any = None
+        self._trained_with = rig_of(self.model)
+        self._extra = extra_outputs(self.model)
+        fusion = front_end(self.model)
+        if fusion is not None:
+            fusion.register_forward_hook(self._keep_fusion)
+
+    def _keep_fusion(self, module: torch.nn.Module, inputs: Any, output: Any) -> None:
+        self._fusion = output
+
+    def setup_source(self, source: Any, stride: int | None = None) -> None:
+        """Load pairs; the host sets up the rest."""
+        request = source if isinstance(source, Request) else Request(PairedSource(source), OutputOptions(), Slicing())
+        source, self.options, self.slicing = request.source, request.outputs, request.slicing
+        rig = self._trained_with or Rig()
+        if source.data:
+            rig = Rig.of_file(source.data)
+            warn_of_other_cameras(self._trained_with, rig, source.data)
+        args = self.args
+        loader = load_pairs(source, rig, args.batch, args.vid_stride, in_order=args.stream_buffer)
+        if isinstance(loader, LoadPairs):  # the host shrinks the border of a batch of one size alone
+            loader.alike = args.rect and (self.model.format == "pt" or getattr(self.model, "dynamic", False))
+        super().setup_source(loader, stride)
+        self.model.prefetch = self.overlap  # in a thread, as the host does where there is a GPU
+        args.exist_ok = args.exist_ok or request.resume
+        self.save_dir = get_save_dir(args)  # a folder anew for each call, as nothing is to be overwritten
+        self._journal = self._open_journal(request.resume)
+        done, names = (self._journal.done, self._journal.names) if self._journal else ([], None)
+        self._outputs = Outputs(self.save_dir, self.options, done, names)
+        self._said = False
+
+    def _open_journal(self, resume: bool) -> Journal | None:
+        """Note which pairs are done, or leave out those that are, where files are written for files.
+
+        Raises:
+            ValueError: If the run cannot be resumed.
+        """
+        args, written = self.args, self.options
+        writes = args.save or args.save_txt or written.writes
+        of_files = getattr(self.dataset, "of_files", False)
+        if (resume and not (writes and of_files and args.mode == "predict")) or (resume and args.save_crop):
+            raise UserValueError(
+                "resume=True goes on with what save=True, save_txt, save_fused, save_weights, save_json or save_csv "
+                "write for image files; videos, cameras, tracks, crops and images in memory are started anew"
+            )
+        if not (writes and of_files):
+            return None
+        settings = {**{key: getattr(args, key) for key in SETTINGS}, **vars(written), **vars(self.slicing)}
+        journal = Journal(self.save_dir, settings, resume)
+        self.dataset.leave_out(journal.done)
+        return journal
+
+    def stream_inference(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Write our files as the results come, finish them however the run ends, and repeat no warning."""
+        self._outputs = self._journal = None
+        self._annotated = BackgroundWriter() if self.overlap else None
+        finished = False
+        with warnings_once(), closing(super().stream_inference(*args, **kwargs)) as results:
+            try:
+                for result in results:
+                    if self._outputs and isinstance(result, FusionResults):  # not an embedding
+                        self._outputs.write(result, written_rate(self.dataset, self.args.vid_stride))
+                    if self._journal:
+                        self._write(self._journal.add, result.path)
+                    yield result
+                finished = True
+            finally:
+                if self._outputs:
+                    self._outputs.close()
+                try:
+                    if self._annotated:
+                        self._annotated.close()
+                except OSError:
+                    finished = False
+                    raise
+                finally:
+                    if self._journal:
+                        self._journal.close(finished)
+
+    def _write(self, write: Callable[..., None], *args: Any) -> None:
+        """Write behind if anything is; what was begun before is done before."""
+        if self._annotated:
+            self._annotated.add(write, *args)
+        else:
+            write(*args)
+
+    def save_predicted_images(self, save_path: Path, frame: int | None = 0) -> None:
+        """Write annotated images behind; a video is the host's."""
+        if self.dataset.mode == "image":
+            self._write(write_picture, save_path.with_suffix(".jpg"), self.plotted_img)
+        else:
+            super().save_predicted_images(save_path, frame)
+
+    def pre_transform(self, im: list[np.ndarray]) -> list[np.ndarray]:
+        """Letterbox as the host does, but leave no grey border around a camera that shows nothing."""
+        boxed = super().pre_transform(im)
+        for pair, out in zip(im, boxed, strict=True):
+            for camera in PLANES.keys() - cameras_on(pair):
+                out[..., PLANES[camera]] = 0
+        return boxed
+
+    def run_callbacks(self, event: str) -> None:
+        """Go on with the names of a resumed run, and let trackers look at the fused image.
+
+        They estimate on it the motion of the camera and the looks of objects.
+        """
+        if event == "on_predict_start" and self._journal:
+            self._bases |= self._journal.names.taken
+        if event == "on_predict_postprocess_end" and trackers_look(self):
+            with showing_fused(self.results):
+                super().run_callbacks(event)
+        else:
+            super().run_callbacks(event)
+
+    def inference(self, im: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Look at the slices first, then at the whole pairs, whose fusion is kept."""
+        slicing = self.slicing.size and not self.args.embed
+        self._sliced = [self._look_at_slices(pair) for pair in self._pairs()] if slicing else []
+        self._fusion = None
+        preds = super().inference(im, *args, **kwargs)
+        if self._extra:
+            self._fusion = dict(zip(self._extra, preds[1:], strict=True))
+        return self._first(preds)
+
+    def _first(self, preds: Any) -> Any:
+        """Return the boxes of an export that gives more, and else all that the model gives."""
+        return preds[0] if self._extra else preds
+
+    def _pairs(self) -> list[np.ndarray]:
+        """Return the pairs of the batch, each (H, W, 4) uint8."""
+        pairs = self.batch[1]
+        return pairs if isinstance(pairs, list) else list(ops.convert_torch2numpy_batch(pairs))
+
+    def _look_at_slices(self, pair: np.ndarray) -> torch.Tensor:
+        """Return the boxes (K, 6) found in the slices of a pair, in its pixels: x1, y1, x2, y2, score, class."""
+        height, width = pair.shape[:2]
+        windows = self.slicing.windows(height, width)
+        found = [torch.zeros(0, 6, device=self.device)]
+        for start in range(0, len(windows), self.args.batch):
+            some = windows[start : start + self.args.batch]
+            slices = [cut(pair, window) for window in some]
+            im = self.preprocess(slices)
+            preds = self._first(self.model(im, augment=self.args.augment))
+            for boxes, window, part in zip(self._boxes(preds), some, slices, strict=True):
+                boxes[:, :4] = scale_boxes(im.shape[2:], boxes[:, :4], part.shape)
+                found.append(place(boxes[:, :6], window, height, width))
+        return torch.cat(found)
+
+    def _boxes(self, preds: Any) -> list[torch.Tensor]:
+        """Return the boxes (K, 6) of each image of a batch, by the host's NMS with its settings."""
+        args = self.args
+        return non_max_suppression(
+            *(preds, args.conf, args.iou, args.classes, args.agnostic_nms),
+            max_det=args.max_det,
+            end2end=getattr(self.model, "end2end", False),
+        )
+
+    def postprocess(self, preds: Any, img: torch.Tensor, orig_imgs: Any, **kwargs: Any) -> list[FusionResults]:
+        """Keep the channel order of tensors, which the host would reverse."""
+        if not isinstance(orig_imgs, list):
+            orig_imgs = list(ops.convert_torch2numpy_batch(orig_imgs))
+        return super().postprocess(preds, img, orig_imgs, **kwargs)
+
+    def construct_results(
+        self, preds: list[torch.Tensor], img: torch.Tensor, orig_imgs: list[np.ndarray]
+    ) -> list[FusionResults]:
+        """Put the pair and its fusion beside the boxes."""
+        if self.slicing.size and getattr(self, "_feats", None) is not None:
+            raise UserValueError("slice= finds boxes without features: set 'with_reid: False' in the tracker's YAML")
+        if not self._said:
+            self._say_what_is_missing()
+        results = []
+        origins = getattr(self.dataset, "origins", None) or [Origin()] * len(preds)  # tensors come from nowhere
+        for i, (pred, pair, path) in enumerate(zip(preds, orig_imgs, self.batch[0], strict=True)):
+            pred[:, :4] = scale_boxes(img.shape[2:], pred[:, :4], pair.shape)
+            if self._sliced and len(self._sliced[i]):
+                pred = self._merged(pred, self._sliced[i])
+            fusion = None if self._fusion is None else pack_fusion(self._fusion, i)
+            result = FusionResults(
+                pair, fusion, self.options.view, path=path, names=self.model.names, boxes=pred[:, :6]
+            )
+            result.infrared_path, result.frame, result.time = origins[i]
+            results.append(result)
+        return results
+
+    def _merged(self, whole: torch.Tensor, sliced: torch.Tensor) -> torch.Tensor:
+        """Return the boxes (K, 6) of a pair and of its slices, each object once."""
+        boxes = torch.cat((whole[:, :6], sliced.to(whole)))
+        return merge(boxes, self.args.iou, self.args.max_det, self.args.agnostic_nms)
+
+    def _say_what_is_missing(self) -> None:
+        """Say once, in a line, what an export without the fused image or the weights lacks of what was asked for."""
+        self._said = True
+        options, given, missing = self.options, self._fusion or {}, []
+        if not given:
+            missing += ["save_fused writes nothing"] * options.save_fused
+            shown = options.view not in ("visible", "infrared") and self.args.save
+            missing += [f"view={options.view} shows the cameras only"] * shown
+        if "weights" not in given and "fusion_weights" not in given:
+            missing += ["save_weights writes nothing"] * options.save_weights
+            missing += ["infrared_weight is empty"] * (options.save_json or options.save_csv)
+        if missing:
+            lacking = "no weights" if given else "no fused image and no weights"
+            LOGGER.warning(f"{lacking} from this export: {', '.join(missing)}")

@@ -1,0 +1,259 @@
+"""The host's results with both cameras, the fused image and the reasons for it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from ultralytics.engine.results import Results
+from ultralytics.utils.ops import scale_masks
+
+from metafusion_yolo.data.planes import cameras_on
+from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance
+from metafusion_yolo.nn.fusion import blend
+from metafusion_yolo.support.drawing import side_by_side, weight_overlay, with_legend
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.words import nearest
+
+CAMERAS = ("visible", "infrared", "fused")  # what a panel shows and crops are cut from
+VIEWS = ("fused", "visible", "infrared", "weights", "panel")
+MODALITIES = {
+    frozenset(("visible", "infrared")): "both",
+    frozenset(("visible",)): "visible",
+    frozenset(("infrared",)): "infrared",
+    frozenset(()): "none",
+}
+
+
+class FusionResults(Results):
+    """Detections of one pair.
+
+    Attributes:
+        orig_img: Visible image (H, W, 3) uint8, B, G, R, as in the host's results.
+        infrared: Infrared image (H, W) uint8, in the size of the visible one.
+        view: Image that :meth:`plot` draws on, see there.
+        modalities: Cameras that show anything: "both", "visible", "infrared" or "none". A missing camera is blank.
+        infrared_path: File of the infrared image or video, None if it came from none.
+        frame: Number of the frame in its video, from 1, None for an image.
+        time: Seconds from the start of the video or of a live run, None for an image.
+        fused_path: Where the fused image or video was written, None if it was not.
+
+    Args:
+        pair: (H, W, 4) uint8, R, G, B, IR.
+        fusion: What the front-end predicted at a quarter of the network's size (h, w): `infrared_weight`
+            (1, h / 4, w / 4) and `coefficients` (3, h / 4, w / 4) of :class:`~metafusion_yolo.nn.fusion.FusionOutput`;
+            or what an export gives: `fused` (3, h, w) and perhaps `infrared_weight` (1, h, w); None for neither.
+        view: See above.
+        **kwargs: As for the host's results.
+    """
+
+    def __init__(
+        self, pair: np.ndarray, fusion: dict[str, Tensor] | None = None, view: str = "fused", **kwargs: Any
+    ) -> None:
+        super().__init__(np.ascontiguousarray(pair[..., 2::-1]), **kwargs)
+        self.infrared = np.ascontiguousarray(pair[..., 3])
+        self.view = view
+        self.modalities = MODALITIES[frozenset(cameras_on(pair))]
+        self.infrared_path: str | None = None
+        self.frame: int | None = None
+        self.time: float | None = None
+        self.fused_path: Path | None = None
+        self._fusion = fusion
+
+    @property
+    def has_fusion(self) -> bool:
+        """Whether there is a fused image; plain exports give none."""
+        return self._fusion is not None
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether there are weights of the cameras; of exports, those with `fusion_weights=True` give them."""
+        return self._fusion is not None and "infrared_weight" in self._fusion
+
+    def new(self) -> FusionResults:
+        """Return an empty result of the same pair, which shares its images."""
+        result = copy(self)
+        for key in self._keys:
+            setattr(result, key, None)
+        return result
+
+    @cached_property
+    def fusion_weights(self) -> np.ndarray | None:
+        """Share of each camera at each pixel, (2, H, W) float32 in [0, 1], visible first; None for plain exports."""
+        if not self.has_weights:
+            return None
+        infrared = self._at_image_size("infrared_weight")[0, 0]
+        return torch.stack((1 - infrared, infrared)).numpy()
+
+    @cached_property
+    def fused(self) -> np.ndarray | None:
+        """Fused image (H, W, 3) uint8, RGB, in the size of the visible image; None for exports without it.
+
+        It is composed at the native size from the coefficients, so it is as sharp as the sources; that of an export is
+        enlarged from the network's size.
+        """
+        if self._fusion is None:
+            return None
+        if "fused" in self._fusion:  # of an export, at the network's size
+            image = self._at_image_size("fused")[0].permute(1, 2, 0)
+            return (image.clamp(0, 1) * 255).round().byte().numpy()
+        planes = [
+            torch.from_numpy(np.ascontiguousarray(x)) for x in (self.orig_img[..., ::-1], self.infrared[..., None])
+        ]
+        pair = torch.cat(planes, 2).permute(2, 0, 1)[None].float() / 255
+        return compose_fused(pair, self._at_image_size("coefficients"))
+
+    @property
+    def box_weights(self) -> np.ndarray | None:
+        """Mean share of each camera inside each box, (K, 2) float32, [0, 1], visible first; None for plain exports."""
+        if not self.has_weights:
+            return None
+        infrared = self._at_image_size("infrared_weight")[0, 0].numpy()
+        shares = [mean_inside(infrared, box) for box in self.boxes.cpu().numpy().xyxy]
+        return np.array([(1 - share, share) for share in shares], np.float32).reshape(-1, 2)
+
+    def _at_image_size(self, key: str) -> Tensor:
+        """Bring maps to the network's size, take the letterbox off, and resize them to (1, C, H, W)."""
+        fusion = cast(dict[str, Tensor], self._fusion)
+        maps = fusion[key][None].float()
+        if "coefficients" in fusion:  # of the front-end; an export gives all at the network's size
+            maps = F.interpolate(maps, scale_factor=4, mode="bilinear", align_corners=False)
+        return scale_masks(maps, self.orig_shape)
+
+    def image(self, view: str) -> np.ndarray:
+        """Return one of the views without boxes as (H, W, 3) uint8, B, G, R, as OpenCV draws and writes.
+
+        Where there is no fused image, the visible one stands in, and for weights that are not there the fused one.
+
+        Raises:
+            ValueError: For an unknown view.
+        """
+        if view not in VIEWS:
+            raise UserValueError(f"unknown view '{view}', {nearest(view, VIEWS)}")
+        if view == "panel":
+            return side_by_side({name: self.image(name) for name in self._cameras()})
+        if view == "infrared":
+            return cv2.cvtColor(self.infrared, cv2.COLOR_GRAY2BGR)
+        if view == "visible" or self.fused is None:
+            return self.orig_img
+        fused = np.ascontiguousarray(self.fused[..., ::-1])
+        if view == "fused" or self.fusion_weights is None:
+            return fused
+        return weight_overlay(fused, self.fusion_weights[1])
+
+    def _cameras(self) -> list[str]:
+        """Return what there is to see: the two cameras, and the fused image unless an export keeps it to itself."""
+        return [name for name in CAMERAS if name != "fused" or self.has_fusion]
+
+    def plot(self, *args: Any, view: str | None = None, **kwargs: Any) -> Any:
+        """Draw the detections on one of the images, or on all.
+
+        Args:
+            view: "fused", "visible", "infrared"; "weights" for the fused image coloured by how much of it came from
+                which camera; "panel" for visible, infrared and fused image side by side; None for the result's own
+                `view`. Where there is no fused image, the visible one stands in.
+            *args: As for the host's plot.
+            **kwargs: As for the host's plot.
+
+        Raises:
+            ValueError: For an unknown view.
+        """
+        view = view or self.view
+        if kwargs.get("img") is None and view not in ("panel", "weights"):
+            kwargs["img"] = self.image(view)
+        if kwargs.get("img") is not None:
+            return super().plot(*args, **kwargs)
+        last = {key: kwargs.pop(key) for key in ("pil", "show", "save", "filename") if key in kwargs}
+        if view == "panel":
+            drawn = {name: self.plot(*args, view=name, **kwargs) for name in self._cameras()}
+            picture = side_by_side(drawn)
+        else:
+            picture = super().plot(*args, img=self.image(view), **kwargs)
+            picture = with_legend(picture) if self.has_weights else picture
+        return Results.plot(self.new(), img=picture, **last)
+
+    def save_crop(self, save_dir: str | Path, file_name: str | Path = Path("im.jpg")) -> None:
+        """Save what is inside the boxes, as the host does: `visible/`, `infrared/` and `fused/` below the folder.
+
+        The host names folders after the classes, which come with a checkpoint: none leads elsewhere.
+        """
+        for name in self._cameras():
+            result = copy(self)
+            result.names = {i: re.sub(r"[/\\]|^\.*$", "_", str(cls)) for i, cls in self.names.items()}
+            result.orig_img = self.image(name)
+            Results.save_crop(result, Path(save_dir) / name, file_name)
+
+    def summary(self, normalize: bool = False, decimals: int = 5) -> list[dict[str, Any]]:
+        """Add to the host's summary how much of what is inside each box came from the infrared camera, in [0, 1]."""
+        rows = super().summary(normalize, decimals)
+        weights = self.box_weights
+        for i, row in enumerate(rows):
+            row["infrared_weight"] = None if weights is None else round(float(weights[i, 1]), decimals)
+        return rows
+
+
+def compose_fused(pair: Tensor, coefficients: Tensor) -> np.ndarray:
+    """Apply what the front-end predicted to the pixels of a pair of any size.
+
+    Args:
+        pair: (1, 4, H, W), R, G, B, IR in [0, 1].
+        coefficients: (1, 3, H, W), see :func:`~metafusion_yolo.nn.fusion.affine_coefficients`.
+
+    Returns:
+        Fused image (H, W, 3) uint8, R, G, B.
+    """
+    visible, infrared = pair[:, :3], pair[:, 3:]
+    luminance = rgb_to_luminance(visible)
+    fused_luminance = blend(coefficients.split(1, 1), luminance, infrared)
+    fused = replace_luminance(visible, fused_luminance, current=luminance)
+    return (fused[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
+
+
+def mean_inside(plane: np.ndarray, box: np.ndarray) -> float:
+    """Return the mean of a plane (H, W) over the pixels that a box x1, y1, x2, y2 touches, at least one."""
+    height, width = plane.shape
+    left, top = min(max(int(box[0]), 0), width - 1), min(max(int(box[1]), 0), height - 1)
+    right, bottom = max(math.ceil(box[2]), left + 1), max(math.ceil(box[3]), top + 1)
+    return float(plane[top:bottom, left:right].mean())
+
+
+@contextmanager
+def showing_fused(results: list[FusionResults]) -> Iterator[None]:
+    """Put the fused image where the host looks for the image of a result; where there is none, a camera that is on."""
+    dark = [result.modalities == "infrared" and result.fused is None for result in results]
+    images = [result.image("infrared" if blind else "fused") for result, blind in zip(results, dark, strict=True)]
+    visible = [(result, result.orig_img) for result in results]
+    try:
+        for result, image in zip(results, images, strict=True):
+            result.orig_img = image
+        yield
+    finally:
+        for result, image in visible:
+            result.orig_img = image
+        for result, (_, image) in zip(results, visible, strict=True):  # those that took their places
+            result.orig_img = image
+
+
+def pack_fusion(output: dict[str, Tensor], i: int) -> dict[str, Tensor]:
+    """Return what :class:`FusionResults` needs of the i-th pair of a batch, small enough to keep many.
+
+    Args:
+        output: Of the front-end, or the extra outputs of an export by name.
+        i: Index of the pair.
+    """
+    base, weights = ("coefficients", "weights") if "coefficients" in output else ("fused", "fusion_weights")
+    maps = {base: output[base][i]}
+    if weights in output:
+        maps["infrared_weight"] = output[weights][i, 1:2]
+    return {name: map_.half().cpu() for name, map_ in maps.items()}

@@ -1,0 +1,234 @@
+"""Joint training of front-end and detector in three phases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import copy
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import nn
+from ultralytics.utils import LOGGER, RANK, colorstr
+from ultralytics.utils.plotting import plot_images
+from ultralytics.utils.torch_utils import unwrap_model
+
+from metafusion_yolo.config import Augment
+from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
+from metafusion_yolo.data.description import check_description, data_error
+from metafusion_yolo.data.rig import INPUT_KEY, Rig, input_description
+from metafusion_yolo.engine._host import log_pictures
+from metafusion_yolo.engine.arguments import check_classes
+from metafusion_yolo.engine.checkpoints import find_checkpoint, load_checkpoint
+from metafusion_yolo.engine.train.pictures import PAIRS, FilmStrip, plot_losses, plot_weights
+from metafusion_yolo.engine.train.resumable import ResumableTrainer
+from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
+from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.nn.fusion import STRIDE
+from metafusion_yolo.nn.tasks import FusionDetectionModel
+from metafusion_yolo.schedule import PARTS, Phase
+from metafusion_yolo.support.errors import UserValueError
+
+
+class FusionDetectionTrainer(ResumableTrainer):
+    """The host's trainer on pairs: paired data, joint loss, three phases, plots of both sources and the fused image.
+
+    The phase follows from the epoch alone, so a resumed or multi-GPU run is always in the right one.
+    """
+
+    dataset_class: type[PairedYOLODataset] = PairedYOLODataset
+    _phase: Phase | None = None
+    best_fitness: float | None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        pictures = {
+            "on_train_start": FusionDetectionTrainer._start_film,
+            "on_train_epoch_end": FusionDetectionTrainer._add_to_film,
+            "on_fit_epoch_end": log_pictures,  # after the film, and after the host's own loggers
+            "on_train_end": log_pictures,
+        }
+        for event, function in pictures.items():
+            if RANK in {-1, 0} and function not in self.callbacks[event]:  # a model shares them between its trainings
+                self.add_callback(event, function)
+
+    def get_dataset(self) -> dict[str, Any]:
+        """Find data-set YAMLs of the package too, read their cameras, and say in one line what is wrong."""
+        if self.args.data:
+            self.args.data = check_description(self.args.data)
+        try:
+            data = super().get_dataset()
+        except RuntimeError as error:
+            raise data_error(error, self.args.data) from error
+        data["channels"] = NUM_CHANNELS
+        check_classes(self.args.classes, data["names"])
+        self._rig = Rig.from_yaml(data, self.args.data)
+        return data
+
+    def get_model(
+        self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True
+    ) -> FusionDetectionModel:
+        """Build the fused detector, load a stock or a fused checkpoint, and note what its input looks like."""
+        if self.args.distill_model:
+            check_teacher(self.args.distill_model)
+        model = FusionDetectionModel(cfg, nc=self.data["nc"], ch=NUM_CHANNELS, verbose=verbose and RANK == -1)
+        model = self.set_model_names_for_load(model)
+        if weights:
+            model.load(weights)
+        model.yaml[INPUT_KEY] = input_description(self._rig)
+        return model
+
+    def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> PairedYOLODataset:
+        """Build a paired data set."""
+        model = _unwrap(self.model)
+        return build_paired_dataset(
+            self.args,
+            img_path,
+            batch,
+            self.data,
+            mode=mode,
+            rect=mode == "val",
+            stride=max(int(model.stride.max()), STRIDE),
+            photometric=self.augmentation,
+            kind=self.dataset_class,
+        )
+
+    @property
+    def augmentation(self) -> Augment:
+        """Augmentation of the pairs in training."""
+        return _unwrap(self.model).config.augment
+
+    def get_validator(self) -> FusionDetectionValidator:
+        """Return a validator on pairs."""
+        return FusionDetectionValidator(
+            self.test_loader, save_dir=self.save_dir, args=copy(self.args), _callbacks=self.callbacks
+        )
+
+    # Phases ----------------------------------------------------------------------------------------------------------
+    def build_optimizer(self, model: nn.Module, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        """Split the host's parameter groups by part, so that each part has a learning rate of its own."""
+        optimizer = super().build_optimizer(model, *args, **kwargs)
+        parts = {id(p): part for part, _, module in _modules(_unwrap(model)) for p in module.parameters(False)}
+        part_of = {id(p): parts.get(id(p), "head") for p in model.parameters()}  # a distilling model's projector too
+        groups = []
+        for group in optimizer.param_groups:
+            for part in PARTS:
+                parameters = [p for p in group["params"] if part_of[id(p)] == part]
+                if parameters:
+                    groups.append({**group, "params": parameters, "part": part, "host_lr": group["lr"]})
+        optimizer.param_groups[:] = groups
+        return optimizer
+
+    def phase(self, epoch: int) -> Phase:
+        """Return the phase of an epoch, counted from 0."""
+        return _unwrap(self.model).config.schedule.phase(epoch, self.epochs)
+
+    def _model_train(self) -> None:
+        """Enter the phase of this epoch: freeze its frozen parts, batch norm included, and set the learning rates."""
+        super()._model_train()
+        model = _unwrap(self.model)
+        phase = self.phase(self.epoch)
+        model.joint = phase.joint
+        model.batches = self.epoch * len(self.train_loader)
+        for part, name, module in _modules(model):
+            learns = part in phase.lr.learning and not any(x in f"{name}." for x in self.freeze_layer_names)
+            if not learns and isinstance(module, nn.BatchNorm2d):
+                module.eval()
+            for key, parameter in module.named_parameters(recurse=False):
+                frozen = any(x in f"{name}.{key}" for x in self.freeze_layer_names)
+                parameter.requires_grad = part in phase.lr.learning and not frozen
+        if not any(parameter.requires_grad for parameter in model.parameters()):  # a fixed rule under a warm-up, say
+            raise UserValueError(
+                f"nothing learns in phase '{phase.name}'; give it a fraction of 0 under 'fusion: schedule:', or a rate "
+                f"above 0 to a part that has parameters and is not frozen"
+            )
+        for i, group in enumerate(self.optimizer.param_groups):
+            group["initial_lr"] = self.scheduler.base_lrs[i] = group["host_lr"] * getattr(phase.lr, group["part"])
+            group["lr"] = group["initial_lr"] * self.lf(self.epoch)
+        if phase != self._phase:
+            self._phase = phase
+            LOGGER.info(f"{colorstr('fusion:')} phase '{phase.name}', learning: {', '.join(phase.lr.learning)}")
+
+    def validate(self) -> tuple[dict[str, float] | None, float | None]:
+        """Pick no best checkpoint while the detector has not met the fused images yet."""
+        metrics, fitness = super().validate()
+        if not any(self.phase(epoch).trains_detector for epoch in range(self.epoch + 1)):
+            self.best_fitness = None
+            fitness = 0.0 if metrics is not None else None
+        return metrics, fitness
+
+    # Pictures over the epochs ----------------------------------------------------------------------------------------
+    def _start_film(self) -> None:
+        """Choose the pairs to be shown, from the validation images."""
+        if not self.args.plots:
+            return
+        dataset = self.test_loader.dataset
+        chosen = sorted({*np.linspace(0, len(dataset) - 1, PAIRS).round().astype(int).tolist()})
+        self._shown = [dataset[i]["img"][None].float() / 255 for i in chosen]
+        self._film = FilmStrip(self.save_dir / "film", self._shown, self.epochs)
+
+    def _add_to_film(self) -> None:
+        """Show how the pairs are fused after this epoch."""
+        if not self.args.plots:
+            return
+        file = self._film.add(_unwrap(self.ema.ema).fusion, self.epoch + 1, self.save_dir / "film_strip.jpg")
+        if file:
+            self.on_plot(file)
+
+    def plot_metrics(self) -> None:
+        """Plot the losses by term and phase, and the last weight maps, beside the host's plot of all results."""
+        super().plot_metrics()
+        phases = [self.phase(epoch).name for epoch in range(self.epochs)]
+        self.on_plot(plot_losses(self.csv, phases, self.save_dir / "losses.png"))
+        self.on_plot(plot_weights(_unwrap(self.ema.ema).fusion, self._shown, self.save_dir / "fusion_weights.jpg"))
+
+    # Plots -----------------------------------------------------------------------------------------------------------
+    def plot_training_samples(self, batch: dict[str, Any], ni: int) -> None:
+        """Plot visible, infrared and fused image of each sample side by side, the boxes on the fused one."""
+        pair = batch["img"]
+        gpu = [self.device] if self.device.type == "cuda" else []
+        with torch.no_grad(), torch.random.fork_rng(gpu):  # the jitter that is shown must not change the training
+            fused = _unwrap(self.model).fuse_images(pair)["fused"]
+        panels = torch.cat((pair[:, :3], pair[:, 3:].expand(-1, 3, -1, -1), fused), 3).cpu()  # (B, 3, H, 3W)
+        boxes = batch["bboxes"].clone().cpu()
+        boxes[:, 0] = (boxes[:, 0] + 2) / 3
+        boxes[:, 2] /= 3
+        labels = {"img": panels, "bboxes": boxes, "cls": batch["cls"].cpu(), "batch_idx": batch["batch_idx"].cpu()}
+        plot_images(
+            labels=labels,
+            paths=batch["im_file"],
+            names=self.data["names"],
+            fname=self.save_dir / f"train_batch{ni}.jpg",
+            on_plot=self.on_plot,
+            max_subplots=9,
+        )
+
+
+def check_teacher(checkpoint: str) -> None:
+    """Refuse a `distill_model` that cannot read pairs; the host would give it a new, untrained stem without a word.
+
+    Raises:
+        ValueError: If the checkpoint is not of a model that reads four channels.
+    """
+    channels = getattr(load_checkpoint(find_checkpoint(checkpoint))[0], "yaml", {}).get("channels", 3)
+    if channels != NUM_CHANNELS:
+        raise UserValueError(
+            f"distill_model: '{checkpoint}' reads images of {channels} channels, not pairs; give the checkpoint of a "
+            f"detector on pairs, such as one trained with model=metafusion-yolov8m.yaml"
+        )
+
+
+def _unwrap(model: nn.Module) -> FusionDetectionModel:
+    """Return the fused detector in the host's wrappers, those for several processes, compilation and distillation."""
+    model = unwrap_model(model)
+    return cast(FusionDetectionModel, getattr(model, "student_model", model))
+
+
+def _modules(model: FusionDetectionModel) -> Iterator[tuple[str, str, nn.Module]]:
+    """Yield the part (`fusion`, `backbone`, `head`), name and module of everything in a model."""
+    depth = len(model.yaml["backbone"])
+    for name, module in model.named_modules():
+        if name.startswith("model."):
+            yield ("backbone" if int(name.split(".")[1]) < depth else "head"), name, module
+        elif name not in ("", "model"):
+            yield "fusion", name, module

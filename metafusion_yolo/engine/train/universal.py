@@ -1,0 +1,101 @@
+"""Training of the front-end alone, without labels: `metafusion train fusion_only=True`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from metafusion_yolo.config import Augment
+from metafusion_yolo.data.description import describe
+from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.unlabelled import UNNAMED, UnlabelledDataset, describe_unlabelled
+from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
+from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.nn.tasks import FusionDetectionModel
+from metafusion_yolo.nn.universal import one_of_each, two_views
+from metafusion_yolo.schedule import WARMUP, Phase
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.resources import find_data_yaml
+
+ALONE = replace(WARMUP, name="universal", fraction=1.0)
+
+
+class UniversalFusionTrainer(FusionDetectionTrainer):
+    """Trains the front-end to put an image together again from two spoilt views of it; the detector stays as it is.
+
+    `data` is the YAML of a paired data set, whose labels are not read, or a folder of plain images. The checkpoint is
+    one of a fused detector, to start a detection-guided training from.
+    """
+
+    dataset_class = UnlabelledDataset
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.args.mosaic = self.args.mixup = self.args.cutmix = 0.0  # seams are no content
+
+    def get_dataset(self) -> dict[str, Any]:
+        """Read a data set that may lack labels, names and validation images, or a folder."""
+        self.args.data = find_data_yaml(self.args.data)
+        file = describe_unlabelled(self.args.data, self.save_dir / "unlabelled.yaml")
+        data = describe(file)
+        data["channels"] = NUM_CHANNELS
+        self._rig = Rig.from_yaml(data, self.args.data)
+        return data
+
+    def get_model(
+        self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True
+    ) -> FusionDetectionModel:
+        """Build the fused detector; without class names in the data, with those of the weights."""
+        if self.data["names"] == UNNAMED:
+            self.data["names"] = dict(getattr(weights, "names", None) or self.data["names"])
+            self.data["nc"] = len(self.data["names"])
+        model = super().get_model(cfg, weights, verbose)
+        if model.config.method != "learned":
+            raise UserValueError(
+                f"fusion: method: '{model.config.method}' has nothing to learn; fusion_only needs 'learned'"
+            )
+        model.fusion.decoder.jitter = 0.0  # type: ignore[union-attr]
+        return model
+
+    @property
+    def augmentation(self) -> Augment:
+        """Augmentation without the drop-out of cameras, which has nothing to put together again."""
+        return replace(super().augmentation, modality_dropout=0.0)
+
+    def phase(self, epoch: int) -> Phase:
+        """Return the one phase of this training: the front-end learns, the detector is frozen."""
+        return ALONE
+
+    def preprocess_batch(self, batch: dict[str, Any], generator: torch.Generator | None = None) -> dict[str, Any]:
+        """Put two spoilt views of one image in the place of each pair, and beside them what their fusion should be."""
+        batch = super().preprocess_batch(batch)
+        image = one_of_each(batch["img"], generator)
+        batch["img"], batch["clean"] = two_views(image, generator)
+        return batch
+
+    @torch.no_grad()
+    def validate(self) -> tuple[dict[str, float], float]:
+        """Return the losses on the validation images, always of the same views, and the fitness, less their sum."""
+        model = self.ema.ema.eval()
+        generator = torch.Generator(self.device).manual_seed(0)
+        total, sums, count = 0.0, dict.fromkeys(self.loss_names, 0.0), 0
+        for batch in self.test_loader:
+            batch = self.preprocess_batch(batch, generator)
+            loss, items = model.loss(batch)
+            size = len(batch["img"])
+            total, count = total + float(loss.sum()), count + size
+            sums = {name: value + size * float(items[name]) for name, value in sums.items()}
+        fitness = -total / count
+        self.best_fitness = fitness if self.best_fitness is None else max(fitness, self.best_fitness)
+        return {f"val/{name}": value / count for name, value in sums.items()}, fitness
+
+    def final_eval(self) -> None:
+        """Take the state of the optimizer out of the checkpoints; there is no detection to measure."""
+        for file in (self.best, self.last):  # it can be resumed until all is done
+            self._finish(file)
+
+    def plot_training_labels(self) -> None:
+        """There are none."""

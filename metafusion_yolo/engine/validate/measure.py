@@ -1,0 +1,145 @@
+"""Beside the host's detection metrics: what a validation on its own says of fusion, conditions, robustness, misses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from ultralytics.utils.metrics import DetMetrics, box_iou
+
+from metafusion_yolo.evaluation.misses import describe_miss, hardest_misses, picture_miss
+from metafusion_yolo.evaluation.page import PicturedMiss
+from metafusion_yolo.evaluation.report import OVERLAP, SURE, PairRecord, ValidationReport
+from metafusion_yolo.evaluation.weights import weigh_boxes
+from metafusion_yolo.functional.color import rgb_to_luminance
+from metafusion_yolo.functional.metrics import METRICS
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.words import nearest
+
+QUICK = ("EN", "SD", "SF", "AG", "SCD", "Qabf")  # a tenth of the time of all
+
+
+class FusionMetrics(DetMetrics):
+    """The host's detection metrics and, after a validation on its own, our report.
+
+    Attributes:
+        report: The report; None in a validation during training.
+    """
+
+    report: ValidationReport | None = None
+
+    @property
+    def results_dict(self) -> dict[str, float]:
+        """The host's figures, and ours as `metrics/MR-2(B)`, `fusion/EN`, `weights/inside`, `night/mAP50`."""
+        return super().results_dict | (self.report.results_dict if self.report else {})
+
+
+def parse_metrics(names: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the fusion metrics that are asked for.
+
+    Args:
+        names: Names with commas or as a list, "all" or "none"; None is none.
+
+    Raises:
+        ValueError: For an unknown one.
+    """
+    if names is None or names in ("all", "none"):
+        return tuple(METRICS) if names == "all" else ()
+    names = [name.strip() for name in names.split(",")] if isinstance(names, str) else names
+    for name in names:
+        if name not in METRICS:
+            raise UserValueError(f"unknown fusion metric '{name}', {nearest(name, (*METRICS, 'all', 'none'))}")
+    return tuple(names)
+
+
+def content_area(target: dict[str, Any]) -> tuple[int, int, int, int]:
+    """Return x, y, x, y of what is not letterbox in an image of the network's input, pixels.
+
+    Args:
+        target: The host's labels of an image, with `ori_shape`, `ratio_pad` and `imgsz`.
+    """
+    (gain_y, gain_x), (left, top) = target["ratio_pad"]
+    height, width = (round(n * gain) for n, gain in zip(target["ori_shape"], (gain_y, gain_x), strict=True))
+    return left, top, min(left + width, target["imgsz"][1]), min(top + height, target["imgsz"][0])
+
+
+def measure_fusion(
+    record: PairRecord, pair: Tensor, fusion: dict[str, Any], i: int, target: dict[str, Any], metrics: Sequence[str]
+) -> None:
+    """Put fusion metrics and weights into the record of a pair.
+
+    Args:
+        record: The record.
+        pair: (4, H, W), R, G, B, IR in [0, 1].
+        fusion: What the front-end made of its batch.
+        i: Which of the batch it is.
+        target: The host's labels of it.
+        metrics: Which fusion metrics.
+    """
+    x0, y0, x1, y1 = area = content_area(target)
+    pair, fused = (image[None, :, y0:y1, x0:x1].float() for image in (pair, fusion["fused"][i]))
+    planes = rgb_to_luminance(fused).clamp(0, 1), rgb_to_luminance(pair[:, :3]).clamp(0, 1), pair[:, 3:]
+    record.quality = {name: METRICS[name](*planes).item() for name in metrics}
+    weights = fusion["weights"][i, 1].float().cpu().numpy()
+    record.weights = weigh_boxes(weights, record.boxes_xyxy, area)
+
+
+def record_pair(pred: dict[str, Tensor], target: dict[str, Any], condition: str) -> PairRecord:
+    """Return the record of a pair from the host's detections and labels.
+
+    Args:
+        pred: The detections: `bboxes` x y x y, `conf`, `cls`.
+        target: The labels.
+        condition: As in "night".
+    """
+    boxes, classes = target["bboxes"].reshape(-1, 4), target["cls"]
+    best = torch.zeros(len(boxes), device=boxes.device)
+    if len(boxes) and len(pred["cls"]):
+        fits = (box_iou(boxes, pred["bboxes"]) >= OVERLAP) & (classes[:, None] == pred["cls"])
+        best = (fits * pred["conf"]).amax(1)
+    rows = torch.cat((pred["bboxes"], pred["conf"][:, None], pred["cls"][:, None].float()), 1)
+    return PairRecord(
+        target["im_file"],
+        condition,
+        {},
+        boxes.float().cpu().numpy(),
+        best.float().cpu().numpy(),
+        rows[pred["conf"] >= SURE].float().cpu().numpy(),
+    )
+
+
+def picture_misses(
+    records: Sequence[PairRecord],
+    read: Callable[[str], Tensor],
+    front_end: Callable[[Tensor], dict[str, Any]] | None,
+    names: dict[int, str],
+) -> list[PicturedMiss]:
+    """Return the hardest misses with pictures of both cameras, and of the fused image where there is one.
+
+    Args:
+        records: What was found in every pair.
+        read: Returns the pair (1, 4, H, W) of a visible image as the network saw it, [0, 1].
+        front_end: The front-end; None for exports.
+        names: Class names.
+    """
+    pictured = []
+    views: dict[str, dict[str, np.ndarray]] = {}
+    for miss in hardest_misses(records):
+        file = miss.record.file
+        if file not in views:
+            pair = read(file)
+            images = {"visible": pair[0, :3], "infrared": pair[0, 3:].expand(3, -1, -1)}
+            images |= {"fused": front_end(pair)["fused"][0]} if front_end else {}
+            views[file] = {name: _as_bytes(image) for name, image in images.items()}
+        name = names[int(miss.record.found["both"]["target_cls"][miss.k])]
+        shown = "/".join(Path(file).parts[-2:])
+        pictured.append((shown, describe_miss(miss, name), picture_miss(miss, views[file])))
+    return pictured
+
+
+def _as_bytes(image: Tensor) -> np.ndarray:
+    return (image.float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()

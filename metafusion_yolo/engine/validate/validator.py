@@ -1,0 +1,230 @@
+"""Validation on pairs, with both cameras or with one switched off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from ultralytics.models.yolo.detect import DetectionValidator
+from ultralytics.utils import LOGGER
+
+from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
+from metafusion_yolo.data.description import check_description, data_error
+from metafusion_yolo.data.rig import Rig, rig_of
+from metafusion_yolo.engine._host import front_end, gather_list, missing_packages_named, warn_of_other_cameras
+from metafusion_yolo.engine.arguments import check_classes
+from metafusion_yolo.engine.validate.measure import (
+    QUICK,
+    FusionMetrics,
+    measure_fusion,
+    parse_metrics,
+    picture_misses,
+    record_pair,
+)
+from metafusion_yolo.evaluation.conditions import NIGHT_BELOW, Conditions
+from metafusion_yolo.evaluation.page import write_page
+from metafusion_yolo.evaluation.plots import plot_curves, plot_weights
+from metafusion_yolo.evaluation.precision import Image
+from metafusion_yolo.evaluation.report import PairRecord, ValidationReport
+from metafusion_yolo.evaluation.robustness import AS_IS, disturbances
+from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.words import nearest
+
+MODALITIES = ("both", "visible", "infrared")
+
+
+class FusionDetectionValidator(DetectionValidator):
+    """The host's detection metrics on a paired data set, and a report beside them; plots show the fused images.
+
+    The report is that of a validation on its own, of which the one at the end of a training is an example; between the
+    epochs there is none.
+
+    Args:
+        modalities: Cameras that are on: "both", "visible" or "infrared". The planes of the other are blanked, and there
+            are no fusion metrics and weights then.
+        metrics: Fusion metrics to report: names, as a list or with commas, "all" or "none".
+        curves: Whether to run every pair again with a camera off and the infrared image shifted.
+        night_below: Mean grey of a visible image, 0 to 255, below which it is night, where no file says.
+        **kwargs: As for the host's validator.
+
+    Raises:
+        ValueError: For unknown modalities or metrics, curves with a camera switched off, or no such grey.
+    """
+
+    metrics: FusionMetrics
+    _model: Any = None
+    _front_end: Any = None
+    _fusion: Any = None  # of the batch at hand
+    _hook: Any = None
+
+    def __init__(
+        self,
+        *args: Any,
+        modalities: str = "both",
+        metrics: str | Sequence[str] = QUICK,
+        curves: bool = False,
+        night_below: float = NIGHT_BELOW,
+        **kwargs: Any,
+    ) -> None:
+        if modalities not in MODALITIES:
+            raise UserValueError(f"unknown modalities '{modalities}', {nearest(modalities, MODALITIES)}")
+        self.off = {"visible": "infrared", "infrared": "visible"}.get(modalities, "")
+        if not 0 <= night_below <= 255:
+            raise UserValueError(f"night_below={night_below} must be a mean grey, 0 to 255")
+        if curves and self.off:
+            raise UserValueError(f"curves switch each camera off themselves; leave out modalities={modalities}")
+        self.quality, self.curves, self.night_below = parse_metrics(metrics), curves, night_below
+        super().__init__(*args, **kwargs)
+        self.metrics = FusionMetrics()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Say in one line what is wrong with the data set."""
+        given = kwargs.get("model")
+        self._name = str(given if isinstance(given, (str, Path)) else self.args.model)
+        if self.args.data and not (args or kwargs.get("trainer")):  # a trainer has read its data set
+            self.args.data = check_description(self.args.data)
+        try:
+            with missing_packages_named():
+                return super().__call__(*args, **kwargs)
+        except (SyntaxError, FileNotFoundError) as error:
+            if self.device is None:  # not there yet: it is about the model
+                raise
+            raise data_error(error, self.args.data) from error
+        finally:
+            if self._hook:  # or it would be saved with the checkpoint
+                self._hook.remove()
+            self._fusion = None
+
+    def build_dataset(self, img_path: str, mode: str = "val", batch: int | None = None) -> PairedYOLODataset:
+        """Build a paired data set."""
+        self.data["channels"] = NUM_CHANNELS  # the host warms an export up with it
+        return build_paired_dataset(self.args, img_path, batch, self.data, mode=mode, stride=self.stride, off=self.off)
+
+    def init_metrics(self, model: torch.nn.Module) -> None:
+        """Listen to the front-end, and compare the cameras with those that the model was trained with."""
+        super().init_metrics(model)
+        check_classes(self.args.classes, self.data["names"])
+        warn_of_other_cameras(rig_of(model), Rig.from_yaml(self.data), self.args.data)
+        self.metrics.report = None
+        self._records: list[PairRecord] = []
+        self._conditions = Conditions.of_data(self.data, self.night_below)
+        self._model, self._front_end, self._fusion = model, front_end(model), None
+        if self._front_end is not None:
+            self._hook = self._front_end.register_forward_hook(self._keep_fusion)
+
+    def _keep_fusion(self, module: torch.nn.Module, inputs: Any, output: Any) -> None:
+        self._fusion = output
+
+    def update_metrics(self, preds: list[dict[str, Tensor]], batch: dict[str, Any]) -> None:
+        """Record what was found, and how the pairs were fused; under disturbances too, if curves are asked for."""
+        super().update_metrics(preds, batch)
+        if self.training:
+            return
+        fusion = None if self.off or self._front_end is None else self._fusion_of(batch["img"])
+        records = []
+        for i, pred in enumerate(preds):
+            target = self._prepare_batch(i, batch)
+            record = record_pair(pred, target, self._conditions.of(target["im_file"]))
+            if fusion is not None:
+                measure_fusion(record, batch["img"][i], fusion, i, target, self.quality)
+            records.append(record)
+        self._find(AS_IS, preds, batch, records)
+        if self.curves:
+            for name, pair in disturbances(batch["img"]):
+                self._find(name, self.postprocess(self._model(pair)), batch, records)
+            self._fusion = fusion
+        self._records += records
+
+    def _find(
+        self, name: str, preds: list[dict[str, Tensor]], batch: dict[str, Any], records: list[PairRecord]
+    ) -> None:
+        """Put into each record how the detections of a batch match its labels."""
+        for i, (pred, record) in enumerate(zip(preds, records, strict=True)):
+            pred, target = self._prepare_pred(pred), self._prepare_batch(i, batch)
+            scores, classes = (pred[key].float().cpu().numpy() for key in ("conf", "cls"))
+            found: Image = {"conf": scores, "pred_cls": classes, "target_cls": target["cls"].cpu().numpy()}
+            record.found[name] = {**found, **self._process_batch(pred, target)}
+
+    def gather_stats(self) -> None:
+        """Gather the records of all processes too."""
+        super().gather_stats()
+        self._records = gather_list(self._records)
+
+    def get_stats(self) -> dict[str, Any]:
+        """Work out the report, so that the host's figures have ours beside them."""
+        if not self.training and self._records:
+            self.metrics.report = ValidationReport.of(self._records, self.names, self._conditions.rule)
+        return super().get_stats()
+
+    def finalize_metrics(self) -> None:
+        """Write the report into the run's folder: val.json, val.csv and, with plots, val.html."""
+        super().finalize_metrics()
+        report = self.metrics.report
+        if report is None:
+            return
+        report.write_json(self.save_dir / "val.json", **self._settings(), speed_ms=self.speed)
+        report.write_csv(self.save_dir / "val.csv")
+        if self.args.plots:
+            plots = [plot_weights(report, self.save_dir / "weights.png")] if report.histogram else []
+            plots += [plot_curves(report, key, self.save_dir / f"{key}.png") for key in report.curves]
+            for plot in plots:
+                self.on_plot(plot)
+            misses = picture_misses(self._records, self._read, self._front_end, self.names)
+            missed = sum(int(record.missed.sum()) for record in self._records)
+            file = self.save_dir / "val.html"
+            write_page(file, report, misses, plots, missed=missed, settings=self._settings(), speed=self.speed)
+        self._records = []
+
+    def _settings(self) -> dict[str, Any]:
+        """Return what was validated, on what, and how."""
+        cameras = f"{self.off} camera off" if self.off else "both cameras"
+        return {
+            "model": self._name,
+            "data": str(self.args.data),
+            "split": self.args.split,
+            "imgsz": self.args.imgsz,
+            "cameras": cameras,
+        }
+
+    def print_results(self) -> None:
+        """Print our figures below the host's."""
+        super().print_results()
+        if self.metrics.report is not None:
+            lines = self.metrics.report.lines(self.args.verbose and self.nc > 1)
+            file = self.save_dir / ("val.html" if self.args.plots else "val.json")
+            LOGGER.info("\n".join(["", *lines, f"Report: {file}"]))
+
+    # Fused images ----------------------------------------------------------------------------------------------------
+    def _fusion_of(self, pair: Tensor) -> Any:
+        """Return what the front-end made of a batch (B, 4, H, W); it runs again only after other passes over it."""
+        if self._fusion is None or self._fusion["fused"].shape[-2:] != pair.shape[-2:]:
+            weight = next(self._front_end.parameters(), pair)  # a fixed rule has no parameters
+            self._fusion = self._front_end(pair.to(weight))
+        return self._fusion
+
+    def _read(self, file: str) -> Tensor:
+        """Return the pair (1, 4, H, W) of a visible image as the network sees it."""
+        dataset = self.dataloader.dataset
+        pair = dataset[dataset.im_files.index(file)]["img"][None]
+        weight = next(self._front_end.parameters(), torch.zeros(())) if self._front_end is not None else torch.zeros(())
+        return pair.to(self.device, weight.dtype) / 255
+
+    def plot_val_samples(self, batch: dict[str, Any], ni: int) -> None:
+        """Draw the labels on fused images."""
+        super().plot_val_samples(self._shown(batch), ni)
+
+    def plot_predictions(
+        self, batch: dict[str, Any], preds: list[dict[str, Tensor]], ni: int, max_det: int | None = None
+    ) -> None:
+        """Draw the predictions on fused images."""
+        super().plot_predictions(self._shown(batch), preds, ni, max_det)
+
+    def _shown(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Return the batch with fused images; with visible ones for exports, which do not give the fused image."""
+        if self._front_end is None:
+            return batch
+        return {**batch, "img": self._fusion_of(batch["img"])["fused"]}

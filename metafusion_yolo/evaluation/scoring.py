@@ -1,0 +1,123 @@
+"""Score fused images of any method against their sources: `metafusion metrics`."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from ultralytics.utils import TQDM
+from ultralytics.utils.files import increment_path
+
+from metafusion_yolo.data.listing import list_images
+from metafusion_yolo.data.pairs import PairError, expected_beside, find_partners
+from metafusion_yolo.data.reading import read_counts, read_visible
+from metafusion_yolo.data.thermal import Thermal
+from metafusion_yolo.functional.color import rgb_to_luminance
+from metafusion_yolo.functional.metrics import LESS_IS_BETTER
+from metafusion_yolo.functional.metrics.accumulator import FusionQuality, Summary
+from metafusion_yolo.support.errors import MissingFileError
+
+
+def score_folders(
+    fused: str,
+    visible: str,
+    infrared: str,
+    metrics: Sequence[str] | None = None,
+    project: str = "runs/metrics",
+    name: str = "metrics",
+    exist_ok: bool = False,
+) -> tuple[dict[str, Summary], Path]:
+    """Measure every fused image of a folder, and write a row for each to `metrics.csv`.
+
+    Colours are scored by their luminance. The infrared images are normalised each to its own range where they have more
+    than 8 bits.
+
+    Args:
+        fused: Folder of fused images; its names decide which pairs are scored.
+        visible: Folder with the same names, whatever the suffix.
+        infrared: Folder with the same names.
+        metrics: Which, of :data:`~metafusion_yolo.functional.metrics.METRICS`; None for all.
+        project: Folder of the run's folder.
+        name: The run's folder.
+        exist_ok: Whether an earlier run of that name may be written over.
+
+    Returns:
+        Figures over all images by metric, and the CSV file.
+
+    Raises:
+        PairError: If images have no source, or another size than it.
+        FileNotFoundError: If there are no fused images.
+        ValueError: For an unknown metric.
+    """
+    quality = FusionQuality(metrics)
+    triples = match(fused, visible, infrared)
+    out = increment_path(Path(project) / name, exist_ok=exist_ok, mkdir=True) / "metrics.csv"
+    with out.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["fused", *quality.values])
+        for files in TQDM(triples, desc="Fusion metrics", unit="pairs"):
+            values = quality.update(*read_planes(*files))
+            writer.writerow([files[0], *(f"{value:.6g}" for [value] in values.values())])
+    return quality.compute(), out
+
+
+def match(fused: str, visible: str, infrared: str) -> list[tuple[str, str, str]]:
+    """Return the fused images of a folder with their sources, which lie at the same path below the other folders.
+
+    Raises:
+        PairError: With a summary of all that lack a source.
+    """
+    files = list_images(fused)
+    root = Path(fused) if Path(fused).is_dir() else Path(fused).parent
+    sources = []
+    for folder in (visible, infrared):
+        if Path(folder).is_file() and len(files) == 1:
+            sources.append({files[0]: folder})
+            continue
+        if Path(folder).resolve() == root.resolve():  # a source by itself, for comparison
+            sources.append({file: file for file in files})
+            continue
+        if not Path(folder).is_dir():
+            raise MissingFileError(f"'{folder}' does not exist; give a folder with the names of '{fused}'")
+        partners, problems = find_partners(files, expected_beside(root, Path(folder)))
+        if problems:
+            lines = [
+                f"no image in '{folder}' for '{problem.file}'; add it, or remove the other" for problem in problems
+            ]
+            raise PairError.of(lines, f"fused='{fused}'")
+        sources.append(partners)
+    return [(file, sources[0][file], sources[1][file]) for file in files]
+
+
+def read_planes(fused: str, visible: str, infrared: str) -> Iterator[Tensor]:
+    """Yield the luminance of the fused and of the visible image, and the infrared image, (1, 1, H, W) in [0, 1].
+
+    Raises:
+        PairError: If a file cannot be read, or their sizes differ.
+    """
+    images = read_visible(fused), read_visible(visible), Thermal().to_uint8(read_counts(infrared))
+    for file, image in zip((visible, infrared), images[1:], strict=True):
+        if image.shape[:2] != images[0].shape[:2]:
+            (h, w), (height, width) = images[0].shape[:2], image.shape[:2]
+            raise PairError(f"'{fused}' is {w}x{h} and '{file}' {width}x{height}; score images of one size")
+    yield rgb_to_luminance(_tensor(images[0]))
+    yield rgb_to_luminance(_tensor(images[1]))
+    yield _tensor(images[2][..., None])
+
+
+def _tensor(image: np.ndarray) -> Tensor:
+    """Return an image (H, W, C) uint8 as (1, C, H, W) in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
+
+
+def table(figures: dict[str, Summary]) -> str:
+    """Return the figures as text, a line a metric, with the direction that is better."""
+    lines = [
+        f"{name:>8} {'↓' if name in LESS_IS_BETTER else '↑'} {figure.mean:10.4f} ± {figure.std:.4f}"
+        for name, figure in figures.items()
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Pure functions on tensors: colour, structural similarity, losses, metrics."""

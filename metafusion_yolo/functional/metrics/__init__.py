@@ -1,0 +1,74 @@
+"""Fusion quality: how much do the two sources leave in the fused image?
+
+Every metric looks at a batch of single-channel images (B, 1, H, W) in [0, 1] and returns one value an image, (B,). None
+is NaN for a blank image: each says what it is then. Published scripts disagree, so each states the definition that it
+follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from metafusion_yolo.functional.metrics.edges import fusion_artifacts, gradient_preservation
+from metafusion_yolo.functional.metrics.information import (
+    entropy,
+    feature_mutual_information,
+    mutual_information,
+    normalized_mutual_information,
+)
+from metafusion_yolo.functional.metrics.samples import (
+    average_gradient,
+    correlation_coefficient,
+    mean_squared_error,
+    peak_signal_to_noise_ratio,
+    spatial_frequency,
+    standard_deviation,
+    sum_of_correlations_of_differences,
+)
+from metafusion_yolo.functional.metrics.structure import multi_scale_ssim, ssim, visual_information_fidelity
+
+Metric = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+METRICS: dict[str, Metric] = {
+    "EN": entropy,
+    "SD": standard_deviation,
+    "SF": spatial_frequency,
+    "AG": average_gradient,
+    "MI": mutual_information,
+    "NMI": normalized_mutual_information,
+    "CC": correlation_coefficient,
+    "SCD": sum_of_correlations_of_differences,
+    "MSE": mean_squared_error,
+    "PSNR": peak_signal_to_noise_ratio,
+    "SSIM": ssim,
+    "MS-SSIM": multi_scale_ssim,
+    "VIF": visual_information_fidelity,
+    "Qabf": gradient_preservation,
+    "Nabf": fusion_artifacts,
+    "FMI": feature_mutual_information,
+}
+LESS_IS_BETTER = frozenset({"MSE", "Nabf"})
+
+__all__ = [
+    "LESS_IS_BETTER",
+    "METRICS",
+    "Metric",
+    "average_gradient",
+    "correlation_coefficient",
+    "entropy",
+    "feature_mutual_information",
+    "fusion_artifacts",
+    "gradient_preservation",
+    "mean_squared_error",
+    "multi_scale_ssim",
+    "mutual_information",
+    "normalized_mutual_information",
+    "peak_signal_to_noise_ratio",
+    "spatial_frequency",
+    "ssim",
+    "standard_deviation",
+    "sum_of_correlations_of_differences",
+    "visual_information_fidelity",
+]

@@ -1,0 +1,71 @@
+"""Fusion metrics over a data set."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from torch import Tensor
+
+from metafusion_yolo.functional.metrics import METRICS
+from metafusion_yolo.support.words import nearest
+
+
+class Summary(NamedTuple):
+    """A metric over the images of a data set.
+
+    Attributes:
+        mean: Mean over the images.
+        std: Standard deviation over the images, 0 for a single one.
+        images: Their number.
+    """
+
+    mean: float
+    std: float
+    images: int
+
+
+class FusionQuality:
+    """Measure batch by batch; the figures of the data set are those of its images, whatever the batches were.
+
+    Args:
+        names: Metrics, of :data:`~metafusion_yolo.functional.metrics.METRICS`; None for all of them.
+
+    Attributes:
+        values: Value of every image by metric, in the order of the images.
+
+    Raises:
+        ValueError: For an unknown metric.
+
+    Example:
+        >>> import torch
+        >>> quality = FusionQuality(["SSIM"])
+        >>> image = torch.rand(2, 1, 16, 16)
+        >>> quality.update(image, image, image)
+        {'SSIM': [1.0, 1.0]}
+        >>> quality.compute()["SSIM"]
+        Summary(mean=1.0, std=0.0, images=2)
+    """
+
+    def __init__(self, names: Iterable[str] | None = None) -> None:
+        names = [*METRICS] if names is None else [*names]
+        for name in names:
+            if name not in METRICS:
+                raise ValueError(f"unknown metric '{name}', {nearest(name, METRICS)}")
+        self.values: dict[str, list[float]] = {name: [] for name in names}
+
+    def update(self, fused: Tensor, visible: Tensor, infrared: Tensor) -> dict[str, list[float]]:
+        """Measure a batch and return its values by metric; images as for the metrics, each (B, 1, H, W) in [0, 1]."""
+        new = {name: METRICS[name](fused, visible, infrared).tolist() for name in self.values}
+        for name, values in new.items():
+            self.values[name] += values
+        return new
+
+    def compute(self) -> dict[str, Summary]:
+        """Return the figures over all images so far, by metric; nothing before the first."""
+        return {
+            name: Summary(statistics.fmean(values), statistics.pstdev(values), len(values))
+            for name, values in self.values.items()
+            if values
+        }

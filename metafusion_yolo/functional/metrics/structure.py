@@ -1,0 +1,159 @@
+"""Metrics of structure: how a person would see the sources again in the fused image."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from metafusion_yolo.functional.metrics.images import checked
+from metafusion_yolo.functional.ssim import C1, C2, ssim_map, window_means
+
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # from fine to coarse; 1.0001 in all, as published
+WINDOW = 11
+TINY = 1e-10  # variance that counts as none
+NOISE = 2 / 255**2  # variance of the visual system's noise, of images in [0, 1]
+
+
+def ssim(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
+    """Measure how similar the fused image is to both sources in local structure (SSIM).
+
+    `(SSIM(F, V) + SSIM(F, I)) / 2`, each the mean of :func:`~metafusion_yolo.functional.ssim.ssim_map` over the windows
+    inside the image. This is the mean over the sources; some scripts give their sum, twice as much.
+
+    Args:
+        fused: Fused luminance F (B, 1, H, W), [0, 1]; H and W at least 11.
+        visible: Luminance V of the visible image, like `fused`.
+        infrared: Infrared image I, like `fused`.
+
+    Returns:
+        Similarity of each image (B,), no unit, [-1, 1]; 1 only where all three images are the same; float32 for
+        half-precision images.
+
+    Raises:
+        TypeError: If an image is not a floating-point tensor.
+        ValueError: If an image is not (B, 1, H, W) in [0, 1], the shapes differ, or an image is smaller than 11 × 11.
+
+    Source:
+        Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, "Image quality assessment: from error visibility to
+        structural similarity", IEEE TIP 13 (2004), equation 13, with their Gaussian window of 11 pixels.
+
+    Example:
+        >>> image = torch.rand(2, 1, 16, 16)
+        >>> ssim(image, image, image).tolist()
+        [1.0, 1.0]
+    """
+    fused, visible, infrared = checked(fused, visible, infrared)
+    return (ssim_map(fused, visible) + ssim_map(fused, infrared)).mean((1, 2, 3)) / 2
+
+
+def multi_scale_ssim(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
+    """Measure the same as SSIM, at five scales (MS-SSIM).
+
+    `(MS(F, V) + MS(F, I)) / 2`, the mean over the sources; `MS = l_5^w_5 Π_k cs_k^w_k`: contrast and structure at every
+    scale, luminance at the coarsest, each the mean over the windows inside the image and at least 0; each scale has
+    half the size of the one before, by 2 × 2 means. Images below 176 × 176 pixels have as many scales as fit, whose
+    weights are raised to the same sum.
+
+    Args:
+        fused: Fused luminance F (B, 1, H, W), [0, 1]; H and W at least 11.
+        visible: Luminance V of the visible image, like `fused`.
+        infrared: Infrared image I, like `fused`.
+
+    Returns:
+        Similarity of each image (B,), no unit, [0, 1]; 1 only where all three images are the same; float32 for
+        half-precision images.
+
+    Raises:
+        TypeError: If an image is not a floating-point tensor.
+        ValueError: If an image is not (B, 1, H, W) in [0, 1], the shapes differ, or an image is smaller than 11 × 11.
+
+    Source:
+        Z. Wang, E. P. Simoncelli, A. C. Bovik, "Multi-scale structural similarity for image quality assessment",
+        Asilomar Conference on Signals, Systems and Computers 2003, equation 7.
+
+    Example:
+        >>> image = torch.rand(1, 1, 176, 176)
+        >>> multi_scale_ssim(image, image, image).tolist()
+        [1.0]
+    """
+    fused, visible, infrared = checked(fused, visible, infrared, least=WINDOW)
+    return (_multi_scale(fused, visible) + _multi_scale(fused, infrared)) / 2
+
+
+def visual_information_fidelity(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
+    """Measure how much of what one sees in the sources one sees in the fused image (VIF).
+
+    `VIF = VIFP(V, F) + VIFP(I, F)`, the sum over the sources, as most fusion papers have it. VIFP is the form on
+    pixels, without wavelets: over four scales, `Σ log2(1 + g² σ_S² / (σ_v² + σ_n²)) / Σ log2(1 + σ_S² / σ_n²)`, g the
+    slope of F over the source S in a Gaussian window, σ_v² what it leaves unexplained, and σ_n² = 2 on the scale of
+    8-bit images.
+
+    Args:
+        fused: Fused luminance F (B, 1, H, W), [0, 1]; H and W at least 41.
+        visible: Luminance V of the visible image, like `fused`.
+        infrared: Infrared image I, like `fused`.
+
+    Returns:
+        Fidelity of each image (B,), no unit, 0 or more; 2 where the three images are the same; more where contrast is
+        enhanced; a blank source counts 0; float32 for half-precision images.
+
+    Raises:
+        TypeError: If an image is not a floating-point tensor.
+        ValueError: If an image is not (B, 1, H, W) in [0, 1], the shapes differ, or an image is smaller than 41 × 41.
+
+    Source:
+        H. R. Sheikh, A. C. Bovik, "Image information and visual quality", IEEE TIP 15 (2006), and the authors' VIFP.
+
+    Example:
+        >>> image = torch.rand(1, 1, 64, 64)
+        >>> round(visual_information_fidelity(image, image, image).item(), 3)
+        2.0
+    """
+    fused, visible, infrared = checked(fused, visible, infrared, least=41)
+    return _fidelity(visible, fused) + _fidelity(infrared, fused)
+
+
+def _multi_scale(x: Tensor, y: Tensor) -> Tensor:
+    """Return the multi-scale SSIM of two images (B, 1, H, W), (B,)."""
+    scales = 1
+    while scales < len(SCALE_WEIGHTS) and min(x.shape[2:]) >> scales >= WINDOW:
+        scales += 1
+    whole = sum(SCALE_WEIGHTS) / sum(SCALE_WEIGHTS[:scales])
+    value = torch.ones(len(x), dtype=x.dtype, device=x.device)
+    for scale, weight in enumerate(SCALE_WEIGHTS[:scales], start=1):
+        luminance, contrast = _ssim_parts(x, y)
+        term = luminance * contrast if scale == scales else contrast
+        value = value * term.mean((1, 2, 3)).clamp(min=0) ** (weight * whole)
+        x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
+    return value
+
+
+def _ssim_parts(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return luminance, and contrast times structure, of SSIM in the windows inside two images (B, 1, H, W)."""
+    mean_x, mean_y, power_x, power_y, product = window_means(x, y, x * x, y * y, x * y, window_size=WINDOW)
+    squares = mean_x**2 + mean_y**2
+    luminance = (2 * mean_x * mean_y + C1) / (squares + C1)
+    return luminance, (2 * (product - mean_x * mean_y) + C2) / (power_x + power_y - squares + C2)
+
+
+def _fidelity(source: Tensor, fused: Tensor) -> Tensor:
+    """Return the VIFP of a fused image to one source, each (B, 1, H, W), (B,)."""
+    seen = present = torch.zeros(len(source), dtype=source.dtype, device=source.device)
+    middle = source.mean((1, 2, 3), keepdim=True)  # takes nothing from variances, but rounding errors
+    x, y = source - middle, fused - middle
+    for size in (17, 9, 5, 3):  # of the window, at each scale
+        means = partial(window_means, window_size=size, sigma=size / 5)
+        if size < 17:
+            x, y = (mean[..., ::2, ::2] for mean in means(x, y))
+        mean_x, mean_y, power_x, power_y, product = means(x, y, x * x, y * y, x * y)
+        covariance = product - mean_x * mean_y
+        variance_x, variance_y = (power_x - mean_x**2).clamp(min=0), (power_y - mean_y**2).clamp(min=0)
+        related = (variance_x > TINY) & (variance_y > TINY) & (covariance > 0)
+        slope = torch.where(related, covariance / (variance_x + TINY), 0)
+        unexplained = (variance_y - slope * covariance).clamp(min=0)
+        seen = seen + torch.log2(1 + slope**2 * variance_x / (unexplained + NOISE)).sum((1, 2, 3))
+        present = present + torch.log2(1 + variance_x / NOISE).sum((1, 2, 3))
+    return seen / present.where(present > 0, 1)

@@ -1,0 +1,1 @@
+"""What is done to a data set before training: check, convert, register, make synthetic pairs."""

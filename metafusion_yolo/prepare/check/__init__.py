@@ -1,0 +1,123 @@
+"""What is wrong with a data set of pairs, before an epoch is spent on it: `metafusion data check`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+
+from ultralytics.utils import TQDM
+from ultralytics.utils.files import increment_path
+
+from metafusion_yolo.data.reading import PairReader
+from metafusion_yolo.prepare.check.duplicates import find_copies, find_near_duplicates
+from metafusion_yolo.prepare.check.files import PairFiles, Source, list_pairs, read_source
+from metafusion_yolo.prepare.check.findings import Case, group_cases
+from metafusion_yolo.prepare.check.images import Measurements, inspect_pair
+from metafusion_yolo.prepare.check.page import write_page
+from metafusion_yolo.prepare.check.report import CheckReport
+from metafusion_yolo.prepare.check.sequences import (
+    find_black_hot,
+    find_misregistration,
+    find_polarity_flips,
+    split_sequences,
+)
+from metafusion_yolo.support.errors import UserValueError
+
+__all__ = ["CheckReport", "check_dataset", "run_check", "write_page"]
+
+
+def run_check(
+    data: str | Path,
+    project: str | Path = "runs/data",
+    name: str = "check",
+    exist_ok: bool = False,
+    report: str | Path | None = None,
+) -> tuple[CheckReport, Path]:
+    """Check a data set and write the report: `metafusion data check`.
+
+    Args:
+        data: The data-set YAML.
+        project: Folder of the runs.
+        name: Name of this run.
+        exist_ok: Whether to write into an existing run's folder.
+        report: HTML file to write instead of `project/name/report.html`.
+
+    Returns:
+        The report and the path of its HTML.
+
+    Raises:
+        FileNotFoundError: As :func:`check_dataset`.
+        ValueError: As :func:`check_dataset`, or if `report` is a folder.
+    """
+    if report and Path(report).is_dir():
+        raise UserValueError(f"report={report} is a folder; name a file in it, such as {Path(report) / 'report.html'}")
+    read_source(data)  # what is wrong with it leaves no folder behind
+    if not report:
+        report = increment_path(Path(project).absolute() / name, exist_ok=exist_ok) / "report.html"
+    Path(report).parent.mkdir(parents=True, exist_ok=True)  # fails before the work if it must
+    return (result := check_dataset(data)), write_page(result, report)
+
+
+def check_dataset(data: str | Path) -> CheckReport:
+    """Look at all pairs and labels of a data set once.
+
+    Args:
+        data: The data-set YAML, or the name of one that ships with the package.
+
+    Returns:
+        What was found and measured; `report.errors` tells whether something must be repaired.
+
+    Raises:
+        FileNotFoundError: If the YAML or a folder of it does not exist, or holds no image.
+        ValueError: If the YAML is incomplete or wrong.
+    """
+    started = time.monotonic()
+    source = read_source(data)
+    pairs, cases = list_pairs(source)
+    measured, found = _inspect(pairs, source)
+    cases += found
+    sequences = split_sequences(measured)
+    cases += [
+        *find_copies(measured),
+        *find_near_duplicates(measured),
+        *find_misregistration(sequences),
+        *find_polarity_flips(sequences),
+        *find_black_hot(sequences, source.names),
+        *_mixed_depth(measured),
+        *_unused_classes(measured, source),
+    ]
+    return CheckReport(source, pairs, measured, sequences, group_cases(cases), time.monotonic() - started)
+
+
+def _inspect(pairs: Sequence[PairFiles], source: Source) -> tuple[list[Measurements], list[Case]]:
+    """Decode and measure all pairs; decoders let go of the interpreter, so that threads use all cores."""
+    reader = PairReader(source.rig)
+    measured: list[Measurements] = []
+    cases: list[Case] = []
+    with ThreadPool(os.cpu_count() or 1) as pool:
+        results = pool.imap(lambda files: inspect_pair(files, reader, len(source.names)), pairs)
+        for measurements, found in TQDM(results, desc="Checking pairs", total=len(pairs)):
+            measured += [measurements] if measurements else []
+            cases += found
+    return measured, cases
+
+
+def _mixed_depth(measured: Sequence[Measurements]) -> list[Case]:
+    """Return a case for each infrared image that has not the depth of most."""
+    depths = Counter(pair.infrared.depth for pair in measured)
+    usual = depths.most_common(1)[0][0] if depths else ""
+    return [
+        Case("mixed-depth", pair.files.infrared, f"{pair.infrared.depth}, most are {usual}", pair.files.both)
+        for pair in measured
+        if pair.infrared.depth != usual
+    ]
+
+
+def _unused_classes(measured: Sequence[Measurements], source: Source) -> list[Case]:
+    """Return a case for each class without a box in a data set that has boxes."""
+    used = {int(cls) for pair in measured for cls in pair.labels.classes}
+    return [Case("unused-class", f"{cls}: {name}") for cls, name in source.names.items() if used and cls not in used]

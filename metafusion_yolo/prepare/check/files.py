@@ -1,0 +1,141 @@
+"""Which files a data set consists of: pairs and label files by split, and what is missing or left over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+from ultralytics.data.base import BaseDataset
+from ultralytics.data.utils import img2label_paths
+
+from metafusion_yolo.data.description import describe
+from metafusion_yolo.data.listing import SPLITS, as_written
+from metafusion_yolo.data.pairs import expected_by_rule, find_partners
+from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.prepare.check.findings import Case
+from metafusion_yolo.support.errors import MissingFileError, UserValueError
+from metafusion_yolo.support.resources import find_data_yaml
+
+
+@dataclass(frozen=True)
+class PairFiles:
+    """The files of a pair.
+
+    Attributes:
+        split: "train", "val" or "test".
+        visible: Path of the visible image.
+        infrared: Path of the infrared image, empty if there is none.
+        label: Path of the label file, which need not exist.
+    """
+
+    split: str
+    visible: str
+    infrared: str
+    label: str
+
+    @property
+    def both(self) -> tuple[str, str]:
+        """Visible and infrared path."""
+        return self.visible, self.infrared
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set as its YAML describes it.
+
+    Attributes:
+        yaml: The YAML.
+        path: Folder of the data set.
+        names: Class names, by class.
+        rig: How the two cameras go together.
+        images: Folders or lists of visible images, by split.
+    """
+
+    yaml: str
+    path: Path
+    names: dict[int, str]
+    rig: Rig
+    images: dict[str, list[str]]
+
+
+def read_source(data: str | Path) -> Source:
+    """Read a data-set YAML as training would.
+
+    Args:
+        data: The YAML, or the name of one that ships with the package.
+
+    Raises:
+        FileNotFoundError: If the YAML or a folder of it does not exist.
+        ValueError: If it is incomplete or wrong.
+    """
+    file = find_data_yaml(data)
+    if Path(file).is_dir():
+        raise UserValueError(f"data={data} is a folder; name the data-set YAML, such as {Path(file) / 'data.yaml'}")
+    content = describe(file)
+    images = {}
+    for split in SPLITS:
+        if listed := content.get(split):
+            written = as_written(listed, content)
+            images[split] = written if isinstance(written, list) else [written]
+    return Source(file, Path(content["path"]).resolve(), content["names"], Rig.from_yaml(content, file), images)
+
+
+def list_pairs(source: Source) -> tuple[list[PairFiles], list[Case]]:
+    """List the pairs of all splits, each file once, and what is wrong with the listing.
+
+    Raises:
+        FileNotFoundError: If a split holds no image.
+    """
+    pairs: dict[str, PairFiles] = {}
+    images_of_labels: dict[Path, set[Path]] = {}  # folders of labels, and of the images that they belong to
+    cases: list[Case] = []
+    for split, images in source.images.items():
+        files = _visible_files(split, images)
+        partners, problems = find_partners(
+            files, expected_by_rule(source.rig.pairing), all(Path(f).is_dir() for f in images)
+        )
+        cases += [Case(problem.kind, problem.file, pair=_shown(problem.kind, problem.file)) for problem in problems]
+        labels = dict(zip(partners, img2label_paths([*partners]), strict=True))
+        labelled = {file for file in partners if Path(labels[file]).is_file()}
+        if labelled:
+            unlabelled = [file for file in partners if file not in labelled]
+            cases += [Case("label-missing", file, labels[file], (file, partners[file])) for file in unlabelled]
+        elif split != "test":
+            cases.append(Case("no-labels", split, f"looked for '{next(iter(labels.values()), '')}' and others"))
+        for file, label in labels.items():
+            images_of_labels.setdefault(Path(label).parent, set()).add(Path(file).parent)
+        for file, infrared in partners.items():
+            if file in pairs:
+                cases.append(Case("split-leak", file, f"in {pairs[file].split} and {split}", pairs[file].both))
+            else:
+                pairs[file] = PairFiles(split, file, infrared, labels[file])
+    return [*pairs.values()], cases + _orphans(images_of_labels)
+
+
+def _visible_files(split: str, images: list[str]) -> list[str]:
+    """List the images of a split as the host would for training."""
+    try:
+        files = BaseDataset.get_img_files(SimpleNamespace(prefix="", fraction=1.0), images)
+    except FileNotFoundError as error:
+        raise MissingFileError(
+            f"no images in '{', '.join(images)}'; expected visible images there, correct '{split}:' in the YAML"
+        ) from error
+    return [*Counter(files)]
+
+
+def _orphans(images_of_labels: dict[Path, set[Path]]) -> list[Case]:
+    """Return a case for each label file without an image, listed or not."""
+    cases = []
+    for labels, folders in images_of_labels.items():
+        if labels in folders or not labels.is_dir():  # texts beside the images may be anything
+            continue
+        stems = {file.stem for folder in folders for file in folder.iterdir()}
+        files = sorted(file for file in labels.glob("*.txt") if file.stem not in stems and file.stem != "classes")
+        cases += [Case("label-orphan", str(file)) for file in files]
+    return cases
+
+
+def _shown(kind: str, file: str) -> tuple[str, str]:
+    return ("", file) if kind == "extra-partner" else (file, "")

@@ -1,0 +1,226 @@
+"""What one pass over a pair measures: each camera by itself, the two together, and the boxes in the infrared image."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from ultralytics.utils import patches
+
+from metafusion_yolo.data.pairs import PairError
+from metafusion_yolo.data.reading import PairReader, check_image, compare_sizes, read_counts, read_visible
+from metafusion_yolo.data.registration import Size, warp_infrared
+from metafusion_yolo.prepare.check.files import PairFiles
+from metafusion_yolo.prepare.check.findings import Case
+from metafusion_yolo.prepare.check.labels import NO_LABELS, Labels, read_labels
+from metafusion_yolo.prepare.check.shift import SIDE, Shift, estimate_shift
+
+THUMBNAIL = 32  # pixels of the square by which pairs are compared
+BLANK = 1.0  # grey levels of standard deviation below which an image shows nothing
+GREY, COLOURED = 1.0, 2.0  # mean difference of the largest and smallest of R, G, B: below, above
+SAME = 0.99  # correlation of brightness above which both cameras hold one picture
+FEW_LEVELS = 24  # distinct counts
+COARSE = 16  # least common step of the counts of a deep image that has been 8-bit before
+USUAL = ("uint8", "uint16")
+SMALLEST = (3, 5)  # (width, height) in pixels of a box whose contrast is measured
+
+
+@dataclass(frozen=True)
+class View:
+    """What the image of one camera is like.
+
+    Attributes:
+        size: (width, height) in pixels.
+        depth: Type of its samples, such as "uint16".
+        levels: Number of distinct counts of an infrared image; 0 if not counted.
+        step: Largest number that divides all differences of its counts; 0 if not looked for.
+        brightness: Mean grey, 0 to 255.
+        contrast: Standard deviation of the grey, 0 to 255.
+        colour: Mean difference of the largest and smallest of R, G, B, 0 to 255.
+        digest: Of the bytes of the file; equal for copies only.
+        thumbnail: (32, 32) uint8.
+    """
+
+    size: Size
+    depth: str
+    levels: int
+    step: int
+    brightness: float
+    contrast: float
+    colour: float
+    digest: bytes
+    thumbnail: np.ndarray
+
+    @property
+    def blank(self) -> bool:
+        """Whether it shows nothing."""
+        return self.contrast < BLANK
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What a pair is like.
+
+    Attributes:
+        files: Where it lies.
+        labels: Its usable boxes.
+        visible: The visible image.
+        infrared: The infrared image, in grey as training sees it.
+        correlation: Of the brightness of the two, -1 to 1.
+        shift: Of the infrared image against the visible one, None if one of them is blank.
+        box_contrasts: (K,) mean grey of each box less that around it, in standard deviations of the infrared image;
+            NaN for boxes too small to tell.
+    """
+
+    files: PairFiles
+    labels: Labels
+    visible: View
+    infrared: View
+    correlation: float
+    shift: Shift | None
+    box_contrasts: np.ndarray
+
+
+def inspect_pair(files: PairFiles, reader: PairReader, class_count: int) -> tuple[Measurements | None, list[Case]]:
+    """Decode, measure and judge a pair and its labels.
+
+    Returns:
+        The measurements, None if there is no readable pair to measure, and what is wrong with it.
+    """
+    cases: list[Case] = []
+    sizes: list[Size] = []
+    for file, read in ((files.visible, read_visible), (files.infrared, read_counts)):
+        try:
+            sizes += [check_image(file, read)] if file else []
+        except PairError as error:
+            cases.append(Case("unreadable", file, str(error).partition("; ")[0].replace(f"'{file}' ", ""), files.both))
+    labels = NO_LABELS
+    if sizes and Path(files.label).is_file():
+        labels, found = read_labels(files.label, class_count, sizes[0], files.both)
+        cases += found
+    if len(sizes) < 2:
+        return None, cases
+    homography = reader.rig.homography(files.visible, sizes[0], sizes[1])
+    if homography is None:
+        problem, warning = compare_sizes(sizes[0], sizes[1], "the two images")
+        if problem or warning:
+            detail = "{}x{} and {}x{}".format(*sizes[0], *sizes[1])
+            cases.append(Case("shape-mismatch" if problem else "size-difference", files.visible, detail, files.both))
+    try:
+        measured = _measure(files, reader, labels, homography)
+    except (PairError, cv2.error) as error:  # what Pillow can read, and OpenCV cannot
+        return None, [*cases, Case("unreadable", files.visible, " ".join(str(error).split()), files.both)]
+    return measured, cases + [Case(kind, file, detail, files.both) for kind, file, detail in _judge(measured)]
+
+
+def _measure(files: PairFiles, reader: PairReader, labels: Labels, homography: np.ndarray | None) -> Measurements:
+    visible, counts = read_visible(files.visible), read_counts(files.infrared)
+    luminance = cv2.cvtColor(visible, cv2.COLOR_RGB2GRAY)
+    grey = reader.rig.thermal.to_uint8(counts, reader.limits_of(files.infrared))
+    if homography is None:
+        seen, plane = luminance, grey
+    else:  # the visible image as the infrared camera would see it, and the plane that training would see
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        seen = cv2.warpPerspective(luminance, homography, grey.shape[::-1], flags=flags)
+        plane = warp_infrared(visible, grey, homography)
+    levels, step = _levels(counts)
+    views = (
+        _view(files.visible, luminance, str(visible.dtype), _colour(visible)),
+        _view(files.infrared, grey, str(counts.dtype), _file_colour(files.infrared), levels, step),
+    )
+    return Measurements(
+        files,
+        labels,
+        *views,
+        correlation=_correlation(seen, grey),
+        shift=None if views[0].blank or views[1].blank else estimate_shift(seen, grey),
+        box_contrasts=_box_contrasts(plane, labels.boxes_xywhn),
+    )
+
+
+def _view(file: str, grey: np.ndarray, depth: str, colour: float, levels: int = 0, step: int = 0) -> View:
+    mean, deviation = (float(value.item()) for value in cv2.meanStdDev(grey))
+    thumbnail = cv2.resize(grey, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+    digest = hashlib.blake2b(Path(file).read_bytes(), digest_size=16).digest()
+    return View((grey.shape[1], grey.shape[0]), depth, levels, step, mean, deviation, colour, digest, thumbnail)
+
+
+def _colour(image: np.ndarray) -> float:
+    """Return how far apart the channels of an (H, W, 3) uint8 image are on average."""
+    small = cv2.split(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
+    return float(
+        (cv2.max(cv2.max(small[0], small[1]), small[2]) - cv2.min(cv2.min(small[0], small[1]), small[2])).mean()
+    )
+
+
+def _file_colour(file: str) -> float:
+    """Return the colour of an infrared file, which is read as grey; 0 if it holds one plane."""
+    image = None if file.endswith(".npy") else patches.imread(file, cv2.IMREAD_REDUCED_COLOR_4)
+    return 0.0 if image is None or image.dtype != np.uint8 else _colour(image)
+
+
+def _levels(counts: np.ndarray) -> tuple[int, int]:
+    """Return the number of distinct counts and the step between them; zeros for fractions."""
+    if counts.dtype.kind == "f":
+        return 0, 0
+    if counts.dtype in (np.uint8, np.uint16):  # several times faster than sorting
+        present = np.flatnonzero(np.bincount(counts.ravel()))
+    else:
+        present = np.unique(counts)
+    return len(present), int(np.gcd.reduce(np.diff(present))) if len(present) > 1 else 0
+
+
+def _correlation(visible: np.ndarray, infrared: np.ndarray) -> float:
+    """Return the correlation of brightness at low resolution; 0 if either image is constant."""
+    a, b = (cv2.resize(i, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) for i in (visible, infrared))
+    a, b = a - a.mean(), b - b.mean()
+    norm = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum() / norm) if norm else 0.0
+
+
+def _box_contrasts(grey: np.ndarray, boxes_xywhn: np.ndarray) -> np.ndarray:
+    """Return how much brighter each box is than its surroundings, half as wide and a quarter as high on each side."""
+    contrasts = np.full(len(boxes_xywhn), np.nan)
+    height, width = grey.shape
+    scale = max(float(grey.std()), 1.0) if len(boxes_xywhn) else 1.0
+    for i, (x, y, w, h) in enumerate(boxes_xywhn * (width, height, width, height)):
+        x0, y0, x1, y1 = (max(0, round(v)) for v in (x - w / 2, y - h / 2, x + w / 2, y + h / 2))
+        inside = grey[y0:y1, x0:x1]
+        margin_x, margin_y = max(2, (x1 - x0) // 2), max(2, (y1 - y0) // 4)
+        around = grey[max(0, y0 - margin_y) : y1 + margin_y, max(0, x0 - margin_x) : x1 + margin_x]
+        rest = around.size - inside.size
+        if inside.shape[1] >= SMALLEST[0] and inside.shape[0] >= SMALLEST[1] and rest:
+            total = float(inside.sum())
+            contrasts[i] = (total / inside.size - (float(around.sum()) - total) / rest) / scale
+    return contrasts
+
+
+def _judge(pair: Measurements) -> Iterator[tuple[str, str, str]]:
+    """Yield kind, file and detail of what can be said of a pair by itself."""
+    visible, infrared, files = pair.visible, pair.infrared, pair.files
+    for view, file in ((visible, files.visible), (infrared, files.infrared)):
+        if view.blank:
+            yield "blank-image", file, f"standard deviation {view.contrast:.1f} of 255, mean {view.brightness:.0f}"
+    copied = visible.digest == infrared.digest
+    if not (visible.blank or infrared.blank) and (copied or abs(pair.correlation) > SAME):
+        yield "same-image-twice", files.visible, "the same file" if copied else f"correlation {pair.correlation:.3f}"
+    elif infrared.colour > COLOURED and visible.colour < GREY:
+        yield (
+            "swapped-cameras",
+            files.visible,
+            f"colour {visible.colour:.1f} and, infrared, {infrared.colour:.1f} of 255",
+        )
+    elif infrared.colour > COLOURED:
+        yield "coloured-infrared", files.infrared, f"channels differ by {infrared.colour:.1f} of 255 on average"
+    elif visible.colour < GREY and not visible.blank:
+        yield "grey-visible", files.visible, ""
+    if infrared.depth not in USUAL:
+        yield "unusual-depth", files.infrared, infrared.depth
+    elif not infrared.blank and (
+        infrared.levels < FEW_LEVELS or (infrared.depth == "uint16" and infrared.step >= COARSE)
+    ):
+        yield "few-levels", files.infrared, f"{infrared.levels} levels, {infrared.step} apart, in {infrared.depth}"

@@ -1,0 +1,234 @@
+"""The report as one HTML file that needs nothing else: findings with pictures, statistics as plots."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metafusion_yolo import __version__
+from metafusion_yolo.data.reading import PairReader
+from metafusion_yolo.prepare.check.findings import SEVERITIES, Finding
+from metafusion_yolo.prepare.check.report import CheckReport
+from metafusion_yolo.prepare.check.sequences import (
+    MISREGISTERED,
+    PairSequence,
+    describe_shift,
+    polarity_signs,
+)
+from metafusion_yolo.prepare.check.thumbnails import can_be_shown, picture_case
+from metafusion_yolo.support.pages import write_html
+
+TEMPLATE = Path(__file__).with_name("report.html.j2")
+PICTURED = 4  # cases of a finding that are shown with pictures
+LISTED = 30  # cases of a finding that are named
+SEQUENCES = 100  # rows of the table
+BRIGHTNESS = tuple(range(0, 257, 16))
+SHIFTS = tuple(round(0.5 * i, 1) for i in range(21))  # % of the width
+BOX_SIZES = (0, 4, 8, 16, 32, 64, 128, 256, 512, 1024)  # pixels
+WIDTH, HEIGHT = 360, 190  # units of the drawing; about pixels on a phone
+LEFT, RIGHT, TOP, BOTTOM = 34, 16, 8, 34  # margins for the scales
+
+
+def write_page(report: CheckReport, file: str | Path) -> Path:
+    """Write the report of a check.
+
+    Args:
+        report: What was found and measured.
+        file: The HTML file; its folder is made.
+
+    Returns:
+        Its path.
+    """
+    reader = PairReader(report.source.rig)
+    return write_html(
+        TEMPLATE,
+        file,
+        report=report,
+        version=__version__,
+        counts={severity: report.count(severity) for severity in SEVERITIES},
+        findings=[_finding(report, finding, reader) for finding in report.findings],
+        plots=_plots(report),
+        boxes=_boxes_by_class(report),
+        bars=_bars(report),
+        sequences=_sequences(report),
+        hidden=max(0, len(report.sequences) - SEQUENCES),
+    )
+
+
+def _finding(report: CheckReport, finding: Finding, reader: PairReader) -> dict[str, Any]:
+    pictured = [case for case in finding.cases if can_be_shown(case)][:PICTURED]
+    return {
+        "kind": finding.kind,
+        "count": finding.count,
+        "pictured": [
+            (report.short(case.file), report.short_text(case.detail), picture_case(case, reader)) for case in pictured
+        ],
+        "listed": [
+            (report.short(case.file), report.short_text(case.detail))
+            for case in [case for case in finding.cases if case not in pictured][:LISTED]
+        ],
+        "more": max(0, finding.count - len(pictured) - LISTED),
+    }
+
+
+def _plots(report: CheckReport) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Return title, drawing and names of the series of each plot."""
+    pairs = report.measured
+    shifts = [pair.shift for pair in pairs if pair.shift]
+    clear = [100 * np.hypot(s.x, s.y) for s in shifts if s.clear]
+    points = [(100 * s.x, 100 * s.y) for s in shifts if s.clear]
+    sizes = [float(np.sqrt((box[2:] * pair.visible.size).prod())) for pair in pairs for box in pair.labels.boxes_xywhn]
+    brightness = {
+        "visible": [pair.visible.brightness for pair in pairs],
+        "infrared": [pair.infrared.brightness for pair in pairs],
+    }
+    contrast = {
+        "visible": [pair.visible.contrast for pair in pairs],
+        "infrared": [pair.infrared.contrast for pair in pairs],
+    }
+    both = ("visible", "infrared")
+    share = f"{len(clear)} of {len(shifts)} pairs are clear enough to tell"
+    return [
+        ("Brightness of the images", histogram(brightness, BRIGHTNESS, "mean grey of an image, 0 to 255"), both),
+        (
+            "Contrast of the images",
+            histogram(contrast, tuple(range(0, 129, 8)), "standard deviation of the grey"),
+            both,
+        ),
+        (f"Shift between the cameras: {share}", histogram({"shift": clear}, SHIFTS, "shift, % of the width"), ()),
+        (
+            "Direction of the shifts",
+            scatter({"shift": points}, 5, 100 * MISREGISTERED, "infrared lies right and down by, % of the width"),
+            (),
+        ),
+        ("Size of the boxes", histogram({"box": sizes}, BOX_SIZES, "square root of the area, pixels"), ()),
+    ]
+
+
+def _boxes_by_class(report: CheckReport) -> list[tuple[str, dict[str, int]]]:
+    """Return class and boxes by split, all classes."""
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for pair in report.measured:
+        for cls in pair.labels.classes:
+            counts[int(cls)][pair.files.split] += 1
+    return [(name, {s: counts[cls][s] for s in report.splits()}) for cls, name in report.source.names.items()]
+
+
+def _bars(report: CheckReport) -> list[tuple[str, list[tuple[str, int]]]]:
+    """Return title and rows of the counts that are no numbers."""
+    pairs = report.measured
+    return [
+        ("Size of the visible images", _ranked([_size(pair.visible.size) for pair in pairs])),
+        ("Size of the infrared images", _ranked([_size(pair.infrared.size) for pair in pairs])),
+        ("Depth of the infrared images", _ranked([_depth(p.infrared.depth, p.infrared.levels) for p in pairs])),
+    ]
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
+
+
+def _depth(depth: str, levels: int) -> str:
+    """Return the type of the samples, and how many bits the levels in use would need."""
+    return f"{depth}, {int(np.ceil(np.log2(levels)))} bits used" if levels > 1 else depth
+
+
+def _ranked(values: Sequence[str], shown: int = 6) -> list[tuple[str, int]]:
+    """Return the most frequent values and their counts, the others as one."""
+    ranked = Counter(values).most_common()
+    rest = sum(count for _, count in ranked[shown:])
+    return ranked[:shown] + ([(f"{len(ranked) - shown} others", rest)] if rest else [])
+
+
+def _sequences(report: CheckReport) -> list[tuple[str, int, str, str, str]]:
+    """Return the rows of the table of sequences."""
+    boxes, layout = polarity_signs(report.sequences)
+    return [
+        (report.short(s.name), len(s.pairs), _median(s), _share(boxes.get(i)), _share(layout.get(i)))
+        for i, s in enumerate(report.sequences[:SEQUENCES])
+    ]
+
+
+def _median(sequence: PairSequence) -> str:
+    median = sequence.median_shift
+    if median is None:
+        return f"unclear ({len(sequence.clear_shifts)} clear)"
+    return f"{describe_shift(*median)} ({len(sequence.clear_shifts)} clear)"
+
+
+def _share(signs: np.ndarray | None) -> str:
+    return "" if signs is None else f"{signs.mean():.0%}"
+
+
+def histogram(series: Mapping[str, Sequence[float]], edges: Sequence[float], label: str) -> str:
+    """Draw how often values fall between edges, the series side by side.
+
+    Args:
+        series: Values by name of the series, which is the class of its bars too; values beyond the edges count as the
+            outermost.
+        edges: Ascending limits of the bins, drawn equally wide, with a number below every limit that has room.
+        label: What the values are, with their unit.
+
+    Returns:
+        An `<svg>` element.
+    """
+    counts = {
+        name: np.histogram(np.clip(values, edges[0], np.nextafter(edges[-1], edges[0])), edges)[0]
+        for name, values in series.items()
+    }
+    top = max(1, *(int(c.max(initial=0)) for c in counts.values()))
+    step = (WIDTH - LEFT - RIGHT) / (len(edges) - 1)
+    slot = step * 0.9 / max(1, len(counts))
+    parts = []
+    for k, (name, count) in enumerate(counts.items()):
+        for i, n in enumerate(count.tolist()):
+            height = (HEIGHT - TOP - BOTTOM) * n / top
+            x, y = LEFT + i * step + step * 0.05 + k * slot, HEIGHT - BOTTOM - height
+            tip = f"{edges[i]:g} to {edges[i + 1]:g}: {n} ({name})"
+            parts.append(
+                f'<rect class="{escape(name)}" x="{x:.1f}" y="{y:.1f}" width="{slot:.1f}" height="{height:.1f}">'
+                f"<title>{escape(tip)}</title></rect>"
+            )
+    every = max(1, round(len(edges) / 9))
+    ticks = [(LEFT + i * step, f"{edge:g}") for i, edge in enumerate(edges) if i % every == 0]
+    return _frame(parts, ticks, [(HEIGHT - BOTTOM, "0"), (TOP, f"{top}")], label)
+
+
+def scatter(points: Mapping[str, Sequence[tuple[float, float]]], reach: float, circle: float, label: str) -> str:
+    """Draw points around the middle, in a square of -reach to reach, with a circle.
+
+    Args:
+        points: (x, y) by name of the series, which is the class of its points too; y points down, as in images.
+        reach: Largest coordinate drawn; points beyond lie on the border.
+        circle: Radius of the circle.
+        label: What the coordinates are, with their unit.
+
+    Returns:
+        An `<svg>` element.
+    """
+    half = (HEIGHT - TOP - BOTTOM) / 2
+    cx, cy = LEFT + (WIDTH - LEFT - RIGHT) / 2, TOP + half
+    parts = [
+        f'<path class="axis" d="M{cx - half} {cy}h{2 * half}M{cx} {cy - half}v{2 * half}"/>',
+        f'<circle class="limit" cx="{cx}" cy="{cy}" r="{half * circle / reach:.1f}"/>',
+    ]
+    for name, series in points.items():
+        for x, y in np.clip(np.reshape(series, (-1, 2)), -reach, reach) * (half / reach):
+            parts.append(f'<circle class="{escape(name)}" cx="{cx + x:.1f}" cy="{cy + y:.1f}" r="2.5"/>')
+    ticks = [(cx - half, f"{-reach:g}"), (cx, "0"), (cx + half, f"{reach:g}")]
+    return _frame(parts, ticks, [(TOP, f"{-reach:g}"), (cy, "0"), (cy + half, f"{reach:g}")], label)
+
+
+def _frame(parts: list[str], across: list[tuple[float, str]], upward: list[tuple[float, str]], label: str) -> str:
+    """Put the scales around a drawing."""
+    base = HEIGHT - BOTTOM
+    parts = [f'<path class="axis" d="M{LEFT} {base}H{WIDTH - RIGHT}"/>', *parts]
+    parts += [f'<text x="{x:.1f}" y="{base + 13}" text-anchor="middle">{text}</text>' for x, text in across]
+    parts += [f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{text}</text>' for y, text in upward]
+    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 5}" text-anchor="middle">{escape(label)}</text>')
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'

@@ -1,0 +1,203 @@
+"""What only shows over a sequence: cameras that do not line up, and a polarity that flips.
+
+A single shift or contrast may be wrong; the median over a sequence is not, as `docs/data-check.md` shows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from metafusion_yolo.prepare.check.duplicates import unit_vectors
+from metafusion_yolo.prepare.check.findings import Case
+from metafusion_yolo.prepare.check.images import Measurements
+from metafusion_yolo.prepare.check.shift import Shift
+
+SHORTEST = 5  # pairs, clear shifts or boxes from which a sequence is judged
+MISREGISTERED = 0.02  # shift, of the width
+SCATTERED = 1 / 3  # share of clear shifts beyond it that is too much, whatever their median
+TELLING = 0.25  # contrast of a box, in standard deviations of its image, from which it counts as bright or dark
+BOXES = 0.7  # share of boxes of one sign that decides for a sequence
+LAYOUT = 0.75  # share of images of one sign that decides for a sequence
+LAYOUT_ALONE = 0.9  # the same, where boxes say nothing
+PERSONS = {"person", "people", "pedestrian", "human"}
+BLACK_HOT = 20  # boxes of persons from which a whole data set is judged
+RUNNING_NUMBER = re.compile(r"\d+\D*$")
+
+
+@dataclass(frozen=True)
+class PairSequence:
+    """Pairs of one recording, as far as folders and names tell.
+
+    Attributes:
+        name: Folder of the visible images, and what their names begin with.
+        pairs: Its pairs.
+    """
+
+    name: str
+    pairs: tuple[Measurements, ...]
+
+    @property
+    def clear_shifts(self) -> list[Shift]:
+        """The shifts that can be trusted."""
+        return [pair.shift for pair in self.pairs if pair.shift and pair.shift.clear]
+
+    @property
+    def median_shift(self) -> tuple[float, float] | None:
+        """Median x and y of the clear shifts, of the width; None if they are too few."""
+        shifts = self.clear_shifts
+        if len(shifts) < SHORTEST:
+            return None
+        return float(np.median([s.x for s in shifts])), float(np.median([s.y for s in shifts]))
+
+
+def split_sequences(pairs: Sequence[Measurements]) -> list[PairSequence]:
+    """Group pairs by folder and by name without its last number; groups too short for a verdict by folder alone."""
+    names = [_name(pair) for pair in pairs]
+    count = Counter(names)
+    groups: dict[str, list[Measurements]] = defaultdict(list)
+    for pair, name in zip(pairs, names, strict=True):
+        groups[name if count[name] >= SHORTEST else str(Path(pair.files.visible).parent)].append(pair)
+    return [PairSequence(name, tuple(members)) for name, members in groups.items()]
+
+
+def _name(pair: Measurements) -> str:
+    file = Path(pair.files.visible)
+    return str(file.parent / RUNNING_NUMBER.sub("", file.stem)) if RUNNING_NUMBER.search(file.stem) else str(file)
+
+
+def find_misregistration(sequences: Sequence[PairSequence]) -> Iterator[Case]:
+    """Yield a case for each sequence whose cameras are shifted by more than 2 % of the width."""
+    for sequence in sequences:
+        median, shifts = sequence.median_shift, sequence.clear_shifts
+        if median is None:
+            continue
+        lengths = [float(np.hypot(shift.x, shift.y)) for shift in shifts]
+        beyond = sum(length > MISREGISTERED for length in lengths)
+        if np.hypot(*median) > MISREGISTERED:
+            detail = f"infrared lies {describe_shift(*median)} (median of {len(shifts)} pairs)"
+        elif beyond >= SCATTERED * len(shifts):
+            detail = f"{beyond} of {len(shifts)} pairs are off by more than {MISREGISTERED:.0%}, each by another shift"
+        else:
+            continue
+        clear = [pair for pair in sequence.pairs if pair.shift and pair.shift.clear]
+        typical = min(zip(clear, lengths, strict=True), key=lambda entry: abs(entry[1] - float(np.median(lengths))))[0]
+        yield Case("misregistered", sequence.name, detail, typical.files.both, weight=float(np.median(lengths)))
+
+
+def describe_shift(x: float, y: float) -> str:
+    """Return a shift in words.
+
+    Example:
+        >>> describe_shift(0.031, -0.002)
+        '3.1 % right, 0.2 % up'
+    """
+    return f"{abs(x):.1%} {'right' if x > 0 else 'left'}, {abs(y):.1%} {'down' if y > 0 else 'up'}".replace("%", " %")
+
+
+def find_polarity_flips(sequences: Sequence[PairSequence]) -> Iterator[Case]:
+    """Yield a case for each sequence that shows hot the other way round than most pairs do.
+
+    Two witnesses: whether labelled objects are brighter or darker than what is around them, and whether the layout of
+    the images (a cold sky above a warm road) is that of the others or its negative. If they disagree, nothing is said.
+    """
+    boxes, layout = polarity_signs(sequences)
+    verdicts = {}
+    for i in range(len(sequences)):
+        by_boxes, by_layout = _vote(boxes.get(i), BOXES), _vote(layout.get(i), LAYOUT)
+        if by_boxes:
+            verdicts[i] = 0 if by_layout == -by_boxes else by_boxes
+        else:
+            verdicts[i] = _vote(layout.get(i), LAYOUT_ALONE)
+    majority = sum(verdict * len(sequences[i].pairs) for i, verdict in verdicts.items())
+    usual = [i for i, verdict in verdicts.items() if verdict * majority > 0]
+    for i, verdict in verdicts.items():
+        if usual and verdict * majority < 0:
+            witness = "labelled objects" if _vote(boxes.get(i), BOXES) else "layout of the images"
+            detail = f"unlike '{sequences[usual[0]].name}', by the {witness}"
+            pair, other = sequences[i].pairs[0], sequences[usual[0]].pairs[0]
+            yield Case("polarity-flip", sequences[i].name, detail, pair.files.both, other.files.both)
+
+
+def polarity_signs(sequences: Sequence[PairSequence]) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+    """Return both witnesses, by index of a sequence, turned so that they agree as far as they can.
+
+    Returns:
+        See :func:`box_signs` and :func:`layout_signs`; the usual polarity is True.
+    """
+    boxes, layout = box_signs(sequences), layout_signs(sequences)
+    layout = _turned(layout, [1.0] * len(layout))
+    return _turned(boxes, [_balance(layout[i]) if i in layout else 1.0 for i in boxes]), layout
+
+
+def box_signs(sequences: Sequence[PairSequence]) -> dict[int, np.ndarray]:
+    """Return, by index of a sequence, for each box of the most telling class whether it is brighter than around it.
+
+    Returns:
+        (K,) bool each, for sequences with enough boxes.
+    """
+    best: dict[int, np.ndarray] = {}
+    most = 0.0
+    for cls in {int(c) for sequence in sequences for pair in sequence.pairs for c in pair.labels.classes}:
+        signs = {i: _signs_of_class(sequence, cls) for i, sequence in enumerate(sequences)}
+        signs = {i: s for i, s in signs.items() if len(s) >= SHORTEST}
+        telling = sum(abs(s.mean() - 0.5) * len(s) for s in signs.values())
+        if telling > most:
+            best, most = signs, telling
+    return best
+
+
+def _signs_of_class(sequence: PairSequence, cls: int) -> np.ndarray:
+    contrasts = [pair.box_contrasts[pair.labels.classes == cls] for pair in sequence.pairs]
+    joined = np.concatenate([np.zeros(0), *contrasts])
+    return joined[np.abs(joined) >= TELLING] > 0  # NaN is no contrast
+
+
+def layout_signs(sequences: Sequence[PairSequence]) -> dict[int, np.ndarray]:
+    """Return, by index of a sequence, for each infrared image whether its layout is the usual one or its negative.
+
+    The usual layout is the first principal component of all images, from which their mean has not been taken: it is
+    the same, whether images are inverted or not.
+
+    Returns:
+        (N,) bool each, for sequences that are long enough.
+    """
+    views = {i: [p.infrared for p in s.pairs if not p.infrared.blank] for i, s in enumerate(sequences)}
+    views = {i: v for i, v in views.items() if len(v) >= SHORTEST}
+    if not views:
+        return {}
+    vectors = {i: unit_vectors(v) for i, v in views.items()}
+    together = sum(v.T @ v for v in vectors.values())
+    direction = np.linalg.eigh(together)[1][:, -1]
+    return {i: v @ direction > 0 for i, v in vectors.items()}
+
+
+def _turned(signs: dict[int, np.ndarray], weights: Iterable[float]) -> dict[int, np.ndarray]:
+    """Return the signs, or else their contrary, so that most are True, by the weight of their sequences."""
+    total = sum(len(s) * _balance(s) * weight for s, weight in zip(signs.values(), weights, strict=True))
+    return signs if total >= 0 else {i: ~s for i, s in signs.items()}
+
+
+def _balance(signs: np.ndarray) -> float:
+    """Return the share of True less that of False."""
+    return 2 * float(signs.mean()) - 1
+
+
+def _vote(signs: np.ndarray | None, share: float) -> int:
+    """Return 1 or -1 if at least a share of the signs agree, else 0."""
+    if signs is None:
+        return 0
+    return 1 if signs.mean() >= share else -1 if signs.mean() <= 1 - share else 0
+
+
+def find_black_hot(sequences: Sequence[PairSequence], names: Mapping[int, str]) -> Iterator[Case]:
+    """Yield a case if persons are mostly darker than what is around them."""
+    for cls, name in names.items():
+        signs = np.concatenate([np.zeros(0, bool), *(_signs_of_class(sequence, cls) for sequence in sequences)])
+        if name.lower() in PERSONS and len(signs) >= BLACK_HOT and signs.mean() <= 1 - BOXES:
+            yield Case("black-hot", name, f"{np.mean(~signs):.0%} of {len(signs)} boxes")

@@ -1,0 +1,93 @@
+"""Boxes of a published data set to YOLO labels: cut to the image, normalised, the two cameras merged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from metafusion_yolo.prepare.convert.formats import Box, spelling
+
+Remark = Callable[[str], None]
+SAME = 0.5  # IoU from which a visible and an infrared box of one class are one object
+MIN_SIDE = 1.0  # pixels
+ROUNDING = 0.5  # pixels that a box may stick out by without a word
+
+
+def to_labels(
+    boxes: Sequence[Box], numbers: Mapping[str, int], size: tuple[int, int], border: int, remark: Remark
+) -> np.ndarray:
+    """Return the labels of one camera.
+
+    Args:
+        boxes: As published, K of them.
+        numbers: Class numbers by :func:`spelling` of their names.
+        size: (width, height) in pixels of the image as it will be.
+        border: Pixels that are cut off on each side of the published image.
+        remark: Told why a box is left out or changed.
+
+    Returns:
+        (at most K, 5) float64: class, left, top, right, bottom in [0, 1].
+    """
+    rows = []
+    width, height = size
+    for box in boxes:
+        number = numbers.get(spelling(box.name))
+        if box.skip or number is None or box.xyxy is None:
+            no_class = f"object of a class that is not converted, '{box.name}'"
+            remark(box.skip or (no_class if number is None else "object without a box"))
+            continue
+        published = np.array(box.xyxy, np.float64) - border
+        if not np.isfinite(published).all() or (published[2:] - published[:2]).min() < MIN_SIDE:
+            remark("box less than 1 pixel wide or high")
+            continue
+        cut = published.clip(0, [width, height, width, height])
+        if (cut[2:] - cut[:2]).min() < MIN_SIDE:
+            remark("box outside the image")
+            continue
+        if np.abs(cut - published).max() > ROUNDING:
+            remark("box cut to the image (kept)")
+        rows.append((number, *(cut / [width, height, width, height])))
+    return np.array(rows, np.float64).reshape(-1, 5)
+
+
+def union(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
+    """Merge the labels of the two cameras.
+
+    A visible and an infrared box of the same class with an IoU of at least 0.5 are one object, and its box is their
+    mean; the pairs with the largest IoU are matched first. All others are kept as they are.
+
+    Args:
+        visible: (K, 5) float64: class, left, top, right, bottom.
+        infrared: (M, 5) float64.
+
+    Returns:
+        (at most K + M, 5): the visible boxes, merged or not, then what only the infrared camera has.
+
+    Example:
+        >>> union(np.array([[0, 0, 0, 0.4, 0.4]]), np.array([[0, 0, 0, 0.4, 0.6], [1, 0, 0, 0.4, 0.4]])).tolist()
+        [[0.0, 0.0, 0.0, 0.4, 0.5], [1.0, 0.0, 0.0, 0.4, 0.4]]
+    """
+    overlap = iou(visible[:, 1:], infrared[:, 1:]) * (visible[:, None, 0] == infrared[None, :, 0])
+    merged, free = visible.copy(), np.ones(len(infrared), bool)
+    while overlap.size and overlap.max() >= SAME:
+        i, j = np.unravel_index(overlap.argmax(), overlap.shape)
+        merged[i] = (visible[i] + infrared[j]) / 2
+        free[j] = False
+        overlap[i, :] = overlap[:, j] = 0
+    return np.concatenate([merged, infrared[free]])
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the (K, M) intersections over unions of (K, 4) and (M, 4) boxes, left, top, right, bottom."""
+    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = (high - low).clip(0).prod(2)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (a, b)]
+    return shared / (areas[0][:, None] + areas[1][None, :] - shared).clip(1e-12)
+
+
+def to_rows(labels: np.ndarray) -> str:
+    """Return the text of a YOLO label file: class, centre, width, height."""
+    centre, size = (labels[:, 1:3] + labels[:, 3:5]) / 2, labels[:, 3:5] - labels[:, 1:3]
+    rows = zip(labels[:, 0].astype(int).tolist(), np.concatenate([centre, size], 1).tolist(), strict=True)
+    return "".join(f"{number} {' '.join(f'{value:.6f}' for value in row)}\n" for number, row in rows)

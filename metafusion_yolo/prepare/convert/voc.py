@@ -1,0 +1,131 @@
+"""Pascal VOC XML: LLVIP, M3FD, aligned FLIR, and one's own pairs in the same form."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from xml.etree import ElementTree
+
+from metafusion_yolo.prepare.convert.folders import pairs_of, parts, read_classes
+from metafusion_yolo.prepare.convert.formats import (
+    CAMERAS,
+    SHARED,
+    TEST,
+    TRAIN,
+    VAL,
+    Box,
+    Corners,
+    Format,
+    LabelError,
+    Listing,
+    Pair,
+    Reader,
+    read_list,
+    require_file,
+    require_folder,
+    side_by_side,
+)
+
+LLVIP_LAYOUT = "visible/{train,test}, infrared/{train,test} and Annotations, as LLVIP is published,"
+M3FD_LAYOUT = "Vis, Ir and Annotation, as M3FD is published,"
+FLIR_LAYOUT = "JPEGImages, Annotations, align_train.txt and align_validation.txt, as aligned FLIR is published,"
+
+
+def read_xml(file: Path) -> list[Box]:
+    """Read the objects of an XML file: `bndbox` or, as its axis-aligned box, `polygon`.
+
+    A `bndbox` is xmin, ymin, xmax, ymax, or x, y, w, h as in KAIST. Coordinates are taken as they are: VOC counts
+    pixels from 1, most data sets in its form from 0.
+
+    Raises:
+        LabelError: If the file is missing or no XML.
+    """
+    try:
+        root = ElementTree.parse(file).getroot()
+    except FileNotFoundError as error:
+        raise LabelError("label file is missing") from error
+    except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:
+        raise LabelError("XML that cannot be read") from error
+    return [Box((item.findtext("name") or "").strip(), _corners(item)) for item in root.iter("object")]
+
+
+def _corners(item: ElementTree.Element) -> Corners | None:
+    """Return the box of an object, None if it has none, or one that is no numbers."""
+    polygon, box = item.find("polygon"), item.find("bndbox")
+    try:
+        if polygon is not None:
+            xs, ys = ([float(polygon.findtext(f"{axis}{i}") or "") for i in (1, 2, 3, 4)] for axis in "xy")
+            return min(xs), min(ys), max(xs), max(ys)
+        if box is None:
+            return None
+        keys = ("x", "y", "w", "h") if box.find("w") is not None else ("xmin", "ymin", "xmax", "ymax")
+        left, top, right, bottom = (float(box.findtext(key) or "") for key in keys)
+    except ValueError:
+        return None
+    return (left, top, left + right, top + bottom) if keys[2] == "w" else (left, top, right, bottom)
+
+
+def shared(file: Path) -> dict[str, Reader]:
+    """Return the labels of a pair that one XML file holds for both cameras."""
+    return {SHARED: partial(read_xml, file)}
+
+
+def read_llvip(src: Path) -> Listing:
+    """List LLVIP: folders by camera and split, one class."""
+    annotations = require_folder(src, "Annotations", layout=LLVIP_LAYOUT)
+    cameras = [require_folder(src, camera, layout=LLVIP_LAYOUT) for camera in CAMERAS]
+    pairs = []
+    for split in (TRAIN, TEST):
+        folders = [require_folder(camera, split, layout=LLVIP_LAYOUT) for camera in cameras]
+        for name, visible, infrared in side_by_side(*folders):
+            pairs.append(Pair(split, name, visible, infrared, shared(annotations / f"{name}.xml")))
+    return Listing(pairs, ("person",), ["split: as published; the test split validates"])
+
+
+def read_m3fd(src: Path) -> Listing:
+    """List M3FD, which publishes no split."""
+    visible, infrared = (require_folder(src, name, layout=M3FD_LAYOUT) for name in ("Vis", "Ir"))
+    annotations = require_folder(src, "Annotation", "Annotations", layout=M3FD_LAYOUT)
+    found = side_by_side(visible, infrared)
+    pairs = [Pair("", name, vis, ir, shared(annotations / f"{name}.xml")) for name, vis, ir in found]
+    return Listing(pairs, ("People", "Car", "Bus", "Motorcycle", "Lamp", "Truck"))
+
+
+def read_flir(src: Path) -> Listing:
+    """List aligned FLIR: both cameras in one folder, the split in two lists."""
+    images = require_folder(src, "JPEGImages", layout=FLIR_LAYOUT)
+    annotations = require_folder(src, "Annotations", layout=FLIR_LAYOUT)
+    pairs = []
+    for split, name in ((TRAIN, "align_train.txt"), (VAL, "align_validation.txt")):
+        for line in read_list(require_file(name, src, src / "ImageSets" / "Main", layout=FLIR_LAYOUT)):
+            stem = line.removesuffix("_PreviewData")
+            files = images / f"{stem}_RGB.jpg", images / f"{stem}_PreviewData.jpeg"
+            pairs.append(Pair(split, stem, *files, shared(annotations / f"{stem}_PreviewData.xml")))
+    return Listing(pairs, ("person", "bicycle", "car", "dog"), ["split: as published"])
+
+
+def read_voc(src: Path) -> Listing:
+    """List one's own pairs; the classes are those of a classes.txt, or all that occur, in alphabetical order."""
+    pairs = []
+    for part in parts(src):
+        for split, name, visible, infrared in pairs_of(src, part):
+            labels = {camera: partial(read_xml, file) for camera, file in part.label_files(name, ".xml").items()}
+            pairs.append(Pair(split, name, visible, infrared, labels))
+    return Listing(pairs, tuple(read_classes(src) or sorted(_names(pairs))))
+
+
+def _names(pairs: list[Pair]) -> set[str]:
+    """Return all class names that occur."""
+    names: set[str] = set()
+    for read in (reader for pair in pairs for reader in pair.labels.values()):
+        try:
+            names |= {box.name for box in read() if box.name}
+        except LabelError:  # reported when the pair is converted
+            continue
+    return names
+
+
+LLVIP = Format("llvip", "LLVIP (Jia et al., 2021), bupt-ai-cz.github.io/LLVIP", read_llvip)
+M3FD = Format("m3fd", "M3FD (Liu et al., CVPR 2022), github.com/JinyuanLiu-CV/TarDAL", read_m3fd)
+FLIR_ALIGNED = Format("flir-aligned", "FLIR ADAS, aligned by Zhang et al. (ICIP 2020)", read_flir)
+VOC = Format("voc", "Pairs with Pascal VOC labels", read_voc)

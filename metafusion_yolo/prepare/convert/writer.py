@@ -1,0 +1,250 @@
+"""Writes a paired YOLO data set: all of it, or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import yaml
+from ultralytics.utils import NUM_THREADS, patches
+from ultralytics.utils.tqdm import TQDM
+
+from metafusion_yolo.data.pairs import PairError
+from metafusion_yolo.data.reading import image_size
+from metafusion_yolo.prepare.convert.boxes import to_labels, to_rows, union
+from metafusion_yolo.prepare.convert.formats import (
+    CAMERAS,
+    TEST,
+    TRAIN,
+    UNLISTED,
+    VAL,
+    Format,
+    LabelError,
+    Listing,
+    Pair,
+    spelling,
+)
+from metafusion_yolo.prepare.convert.report import ConversionReport
+from metafusion_yolo.support.errors import UserValueError
+
+RECORD = "conversion.json"  # tells a folder that a conversion made from any other, and what it was made of
+FOLDERS = ("images", "infrared", "labels")
+CACHES = (".cache", ".pair.npy")  # of labels and of pairs, beside the files of a data set that was trained with
+QUALITY = 95  # of cut JPEG files
+LONG = 500  # pairs from which a progress bar shows
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a pair: its labels, None if it was skipped, and the remarks on it."""
+
+    pair: Pair
+    labels: np.ndarray | None
+    remarks: list[str]
+
+
+def write_pairs(root: Path, layout: Format, listing: Listing, labels: str, copy: bool, final: Path) -> ConversionReport:
+    """Write images, labels and YAML of a listing whose pairs all have a split.
+
+    Args:
+        root: Empty folder to write in.
+        layout: Where the listing comes from.
+        listing: The pairs.
+        labels: Camera whose labels to take, "union", or "both" if they are shared.
+        copy: Whether to copy the images rather than to link them.
+        final: Where root will be moved, for the YAML.
+
+    Raises:
+        ValueError: If nothing is left to train or to validate with.
+    """
+    numbers = {spelling(name): i for i, name in enumerate(listing.classes)}
+    numbers |= {spelling(alias): numbers[spelling(name)] for alias, name in layout.aliases.items()}
+    files = "written, cut to the view" if layout.border else "copied" if copy else "linked"
+    report = ConversionReport(layout.title, final / f"{layout.name}.yaml", files, list(listing.notes), {}, {})
+    report.boxes = {name: {} for name in listing.classes}
+    work = partial(_write_pair, root, layout.border, numbers, labels, copy)
+    pool = ThreadPoolExecutor(NUM_THREADS)
+    try:
+        count, results = len(listing.pairs), pool.map(work, listing.pairs)
+        for done in TQDM(results, total=count, desc="Converting", disable=count < LONG or None):
+            for reason in done.remarks:
+                report.remarks.add(reason, str(done.pair.visible))
+            if done.labels is not None:
+                split = done.pair.split
+                report.pairs[split] = report.pairs.get(split, 0) + 1
+                for number in done.labels[:, 0].astype(int):
+                    by_split = report.boxes[listing.classes[number]]
+                    by_split[split] = by_split.get(split, 0) + 1
+    finally:
+        pool.shutdown(cancel_futures=True)  # waits for the files that are being written
+    report.pairs = {split: report.pairs[split] for split in (TRAIN, VAL, TEST) if split in report.pairs}
+    check_splits(report.pairs)
+    _write_yaml(root / report.yaml.name, report, final)
+    return report
+
+
+def check_splits(splits: Collection[str]) -> None:
+    """Make sure that there is something to train and to validate with.
+
+    Raises:
+        ValueError: If there is not.
+    """
+    if TRAIN not in splits or not {VAL, TEST} & set(splits):
+        found = ", ".join(splits) or "none"
+        raise UserValueError(f"expected pairs to train and to validate with, found splits: {found}; is src= complete?")
+
+
+def _write_pair(
+    root: Path, border: tuple[int, int, int] | None, numbers: dict[str, int], labels: str, copy: bool, pair: Pair
+) -> Written:
+    """Write the two images and the labels of a pair, or none of them."""
+    files = dict(zip(CAMERAS, (pair.visible, pair.infrared), strict=True))
+    remarks: list[str] = []
+    if reason := _hindrance(pair, files):
+        return Written(pair, None, [reason])
+    try:
+        sizes = {camera: image_size(file) for camera, file in files.items()}
+        if border and set(sizes.values()) != {border[:2]}:
+            return Written(pair, None, [f"pair whose images are not {border[0]}x{border[1]} pixels"])
+        edge = border[2] if border else 0
+        cut = {camera: cut_image(file, edge) for camera, file in files.items()} if edge else {}
+        found = []
+        for camera in CAMERAS if labels == "union" else (labels,):
+            width, height = sizes.get(camera, sizes["visible"])
+            boxes = pair.labels[camera]()
+            found.append(to_labels(boxes, numbers, (width - 2 * edge, height - 2 * edge), edge, remarks.append))
+    except PairError:
+        return Written(pair, None, ["pair with an image that cannot be read"])
+    except LabelError as error:
+        return Written(pair, None, [f"pair without labels: {error}"])
+    merged = union(*found) if labels == "union" else found[0]
+    for folder, (camera, file) in zip(("images", "infrared"), files.items(), strict=True):
+        target = _target(root, folder, pair, file.suffix)
+        if not edge:
+            place(file, target, copy)
+        elif not patches.imwrite(str(target), cut[camera], [cv2.IMWRITE_JPEG_QUALITY, QUALITY]):
+            raise OSError(f"cannot write {target}")
+    _target(root, "labels", pair, ".txt").write_text(to_rows(merged), encoding="utf-8")
+    return Written(pair, merged, remarks)
+
+
+def _hindrance(pair: Pair, files: dict[str, Path]) -> str:
+    """Return why a pair cannot be written, by its names alone; empty if it can."""
+    if Path(pair.name).is_absolute() or ".." in Path(pair.name).parts:  # of a list, which anyone may have written
+        return "pair whose name leads out of the data set"
+    if pair.split == UNLISTED:
+        return "pair that no list gives to a split"
+    missing = [camera for camera, file in files.items() if not file.is_file()]
+    return f"pair without its {missing[0]} image" if missing else ""
+
+
+def _target(root: Path, folder: str, pair: Pair, suffix: str) -> Path:
+    """Return where a file of a pair goes, its folder made."""
+    target = root / folder / pair.split / f"{pair.name}{suffix}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def cut_image(file: Path, edge: int) -> np.ndarray:
+    """Read an image as it is, without its outermost pixels.
+
+    Raises:
+        PairError: If it cannot be read.
+    """
+    image = patches.imread(str(file), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise PairError(f"'{file}' cannot be read as an image; restore the file")
+    return image[edge:-edge, edge:-edge]
+
+
+def place(file: Path, target: Path, copy: bool) -> None:
+    """Link a file by a symbolic link, by a hard link where the system refuses, or copy it."""
+    if not copy:
+        for link in (os.symlink, os.link):
+            try:
+                return link(file.resolve(), target)
+            except OSError:
+                continue
+    shutil.copy2(file, target)
+    return None
+
+
+def _write_yaml(file: Path, report: ConversionReport, final: Path) -> None:
+    """Write the data-set YAML, with what a reader should know of it as a comment."""
+    data: dict[str, Any] = {"path": str(final), "train": "images/train"}
+    data["val"] = f"images/{VAL if VAL in report.pairs else TEST}"
+    data |= {"test": "images/test"} if TEST in report.pairs else {}
+    data |= {"infrared": "infrared", "names": dict(enumerate(report.boxes))}
+    comment = "".join(f"# {line}\n" for line in (report.title, *report.notes))
+    file.write_text(comment + yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+# The folder as a whole -----------------------------------------------------------------------------------------------
+def earlier_record(dst: Path) -> dict[str, Any] | None:
+    """Return what an earlier conversion recorded in a folder, None for a new or an empty one.
+
+    Raises:
+        ValueError: If the folder holds anything that is not of a conversion, or was changed since: a label corrected
+            by hand, a registration in the YAML.
+    """
+    if dst.is_file():
+        raise UserValueError(f"dst={dst} is a file; name a new or an empty folder")
+    entries = sorted(path.name for path in dst.iterdir()) if dst.is_dir() else []
+    if not entries:
+        return None
+    record = json.loads((dst / RECORD).read_text(encoding="utf-8")) if RECORD in entries else {}
+    others = [name for name in entries if name not in (*FOLDERS, RECORD, record.get("yaml"))]
+    if others or not record:
+        first = (others or entries)[0]
+        raise UserValueError(
+            f"dst={dst} holds something else than a conversion, '{first}'; name a new or an empty folder"
+        )
+    if record.get("digest") != digest(dst):
+        raise UserValueError(
+            f"dst={dst} was changed since its conversion, which would be lost; delete it or name another one"
+        )
+    return record
+
+
+def digest(root: Path, follow: bool = False) -> str:
+    """Return a fingerprint of the names, sizes and times of all files below a folder, but for caches.
+
+    Args:
+        root: The folder.
+        follow: Whether links stand for what they point to.
+    """
+    rows = []
+    for path in _files(root, follow):
+        status = path.stat() if follow and path.exists() else path.lstat()
+        rows.append(f"{path.relative_to(root).as_posix()} {status.st_size} {status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
+
+
+def _files(root: Path, follow: bool) -> Iterator[Path]:
+    for folder, _, names in os.walk(root, followlinks=follow):
+        yield from (Path(folder, name) for name in names if not name.endswith(CACHES) and name != RECORD)
+
+
+def replace_folder(new: Path, dst: Path) -> None:
+    """Put a complete folder in the place of an empty or an earlier one."""
+    old = dst.with_name(f".{dst.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if dst.exists():
+        dst.rename(old)
+    try:
+        new.rename(dst)
+    except BaseException:
+        if old.exists():
+            old.rename(dst)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

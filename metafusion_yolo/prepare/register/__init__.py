@@ -1,0 +1,226 @@
+"""Register the cameras of a data set and note it in its YAML: `metafusion data register`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from ultralytics.utils import LOGGER, TQDM
+from ultralytics.utils.files import increment_path
+
+from metafusion_yolo.data.description import describe
+from metafusion_yolo.data.listing import SPLITS, as_written, list_images
+from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
+from metafusion_yolo.data.reading import PairReader, compare_sizes, read_counts, read_visible
+from metafusion_yolo.data.registration import Matrix, Registration, scaling
+from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.prepare.register.alignment import corner_distance
+from metafusion_yolo.prepare.register.estimate import (
+    MINIMUM,
+    Estimate,
+    RegistrationError,
+    estimate_registration,
+    usual_size,
+)
+from metafusion_yolo.prepare.register.yaml_section import write_section
+from metafusion_yolo.support.errors import MissingFileError, UserValueError
+from metafusion_yolo.support.resources import find_data_yaml, is_shipped
+from metafusion_yolo.support.words import nearest
+
+PER = ("dataset", "sequence")
+NEAR = 0.003  # share of the width below which another registration is no news
+SHOWN, SHOWN_WIDTH = 6, 640  # overlays of a sequence; pixels of each of their two images
+DIGITS = 8  # that a matrix keeps in the YAML
+
+Pairs = list[tuple[str, str]]  # visible and infrared files
+
+
+def register_dataset(
+    data: str | Path,
+    pairs: int = 20,
+    per: str = "dataset",
+    matrix: list[list[float]] | None = None,
+    project: str | Path = "runs/register",
+    name: str = "register",
+    exist_ok: bool = False,
+    dry_run: bool = False,
+) -> Registration | None:
+    """Estimate where the infrared camera looks, draw it, and write it into the data-set YAML.
+
+    The files are read as they are: a registration that the YAML holds is replaced, not refined.
+
+    Args:
+        data: The data-set YAML.
+        pairs: How many pairs to estimate from; of each sequence if each has its own matrix.
+        per: "dataset" for one matrix, or "sequence" for one for every folder of visible images.
+        matrix: 3 x 3 by hand, from infrared to visible pixels; None to estimate it.
+        project: Folder of all runs.
+        name: Folder of this run, for its overlays.
+        exist_ok: Whether to write into an existing run's folder.
+        dry_run: Whether to leave the YAML as it is.
+
+    Returns:
+        What the YAML says now, or would say; None if the cameras are registered already.
+
+    Raises:
+        RegistrationError: If the pairs do not say where the infrared camera looks; nothing is written.
+        ValueError: If an argument, the YAML or a pair is wrong.
+        FileNotFoundError: If the YAML or its images do not exist.
+    """
+    file = _find_yaml(data, dry_run)
+    if pairs < MINIMUM:
+        raise UserValueError(f"pairs={pairs} are too few to register by; give at least {MINIMUM}")
+    if per not in PER:
+        raise UserValueError(f"per='{per}' is unknown, {nearest(per, PER)}")
+    by_hand = Registration.from_yaml(matrix, "the arguments")
+    if by_hand and per != "dataset":
+        raise UserValueError(f"matrix= holds for the whole data set; leave per={per} out")
+    description = describe(file)
+    rig = Rig.from_yaml(description, str(file))
+    reader = PairReader(replace(rig, registration=None))
+    sequences = {key: _evenly(files, pairs) for key, files in _sequences(description, rig, per).items()}
+    if by_hand:
+        visible, infrared = zip(*(_read(reader, *pair) for pair in sequences[""]), strict=True)
+        registration = replace(by_hand, visible=usual_size(visible), infrared=usual_size(infrared))
+    else:
+        registration = _estimate(sequences, reader)
+        distance = _distance(rig.registration, registration, sequences)
+        if distance <= NEAR:
+            kept = f"as '{file}' says" if rig.registration else "as they are"
+            LOGGER.info(f"Registered {kept}, within {distance:.2%} of the width: nothing to write.")
+            return None
+    folder = increment_path(Path(project).absolute() / name, exist_ok=exist_ok, mkdir=True)
+    for files in sequences.values():
+        for pair in _evenly(files, SHOWN):
+            picture = folder / f"{'-'.join(Path(pair[0]).with_suffix('').parts[-3:])}.png"
+            picture.write_bytes(cv2.imencode(".png", _overlay(reader, registration, *pair))[1].tobytes())
+    LOGGER.info(f"Overlays:  {folder} (left as it is, right registered; visible edges red, infrared edges cyan)")
+    if dry_run:
+        LOGGER.info(f"Dry run:   '{file}' is left as it is")
+    else:
+        how = "given by hand" if by_hand else "estimated by metafusion data register"
+        write_section(file, "registration", registration.to_yaml(), f"infrared to visible pixels, {how}")
+        LOGGER.info(f"Written:   registration: in '{file}'; train, val and predict read it from there")
+    return registration
+
+
+def _find_yaml(data: str | Path, dry_run: bool) -> Path:
+    """Return the path of a data-set YAML that may be written."""
+    file = Path(find_data_yaml(data))
+    if file.suffix.lower() not in (".yaml", ".yml") or not file.is_file():
+        raise MissingFileError(f"no data-set YAML '{data}'; give a file that says path, train, val and names")
+    if is_shipped(file) and not dry_run:
+        raise UserValueError(f"'{file}' is part of the package; copy it to a folder of yours and register the copy")
+    return file
+
+
+def _sequences(description: Mapping[str, Any], rig: Rig, per: str) -> dict[str, Pairs]:
+    """Return all pairs of a data set by the folder of the visible image below its root; by "" for one sequence."""
+    splits = [as_written(description[split], description) for split in SPLITS if description.get(split)]
+    files = list(dict.fromkeys(file for split in splits for file in list_images(split)))
+    partners, problems = find_partners(files, expected_by_rule(rig.pairing))
+    if problems:
+        raise PairError.of(problems, str(description["yaml_file"]))
+    root, found = Path(description["path"]).resolve(), defaultdict(list)
+    for visible, infrared in partners.items():
+        folder = Path(visible).parent
+        inside = folder.relative_to(root) if folder.is_relative_to(root) else Path(*folder.parts[-2:])
+        found[inside.as_posix() if per == "sequence" else ""].append((visible, infrared))
+    return dict(found)
+
+
+def _evenly(files: Pairs, count: int) -> Pairs:
+    """Return so many files, or all if there are fewer, spread over the list."""
+    return [files[i * len(files) // count] for i in range(count)] if count < len(files) else files
+
+
+def _read(reader: PairReader, visible: str, infrared: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return two files as grey images, (H, W) and (h, w) uint8, each in its own size."""
+    grey = cv2.cvtColor(read_visible(visible), cv2.COLOR_RGB2GRAY)
+    return grey, reader.rig.thermal.to_uint8(read_counts(infrared), reader.limits_of(infrared))
+
+
+def _estimate(sequences: Mapping[str, Pairs], reader: PairReader) -> Registration:
+    """Estimate the matrix of each sequence and report it.
+
+    Raises:
+        RegistrationError: With the reasons, if any sequence has none.
+    """
+    estimates: dict[str, Estimate] = {}
+    problems = []
+    for key, files in sequences.items():
+        title = f"'{key}': " if key else ""
+        try:
+            estimates[key] = estimate = estimate_registration(
+                [_read(reader, *pair) for pair in files],
+                lambda steps, total, title=title: TQDM(steps, desc=f"{title}Registering...", total=total),  # type: ignore[misc]
+            )
+            problem = estimate.problem()
+            _report(title, estimate)
+        except RegistrationError as error:
+            problem = str(error)
+        problems += [title + problem] if problem else []
+    if problems:
+        raise RegistrationError(f"not registered, nothing written: {' | '.join(problems)}")
+    first = next(iter(estimates.values()))
+    matrices: dict[str, Matrix] = {}
+    for key, found in estimates.items():  # all in the pixels of the first
+        same = scaling(found.visible, first.visible) @ found.matrix @ scaling(first.infrared, found.infrared)
+        a, b, c = ([float(f"{value:.{DIGITS}g}") for value in row] for row in same / same[2, 2])
+        matrices[key] = (a[0], a[1], a[2]), (b[0], b[1], b[2]), (c[0], c[1], c[2])
+    whole = matrices.pop("", None)
+    return Registration(whole, first.visible, first.infrared, matrices)
+
+
+def _report(title: str, found: Estimate) -> None:
+    """Say where the infrared camera looks, and how sure that is."""
+    LOGGER.info(f"{title}Infrared:  {found}")
+    LOGGER.info(
+        f"{title}Sureness:  {found.stand_out:.2f} x the score of any other place, agreement of the edges "
+        f"{found.agreement:.2f}; the two halves of the pairs lay the corners {found.spread * found.visible[0]:.1f} px "
+        f"apart, {found.spread:.2%} of the width"
+    )
+
+
+def _distance(before: Registration | None, after: Registration, sequences: Mapping[str, Pairs]) -> float:
+    """Return how far a new registration moves the corners, at the most of all sequences, in visible widths.
+
+    Without one before, images of about the same shape are resized, and others do not fit at all.
+    """
+    if after.visible is None or after.infrared is None:
+        return np.inf
+    sizes, distances = (after.visible, after.infrared), []
+    for files in sequences.values():
+        old = before.homography(files[0][0], *sizes) if before else None
+        if old is None:
+            old = np.full((3, 3), np.inf) if compare_sizes(*sizes, "")[0] else scaling(*sizes[::-1])
+        new = after.homography(files[0][0], *sizes)
+        distances.append(corner_distance(old, new, *sizes) if np.isfinite(old).all() and new is not None else np.inf)
+    return max(distances)
+
+
+def _overlay(reader: PairReader, registration: Registration, visible: str, infrared: str) -> np.ndarray:
+    """Return the edges of both cameras over a dim visible image, (H, W, 3) B, G, R: resized | registered."""
+    grey, heat = _read(reader, visible, infrared)
+    sizes = grey.shape[1::-1], heat.shape[1::-1]
+    width = min(SHOWN_WIDTH, sizes[0][0])
+    size = width, max(1, round(width * sizes[0][1] / sizes[0][0]))
+    small, halves = cv2.resize(grey, size, interpolation=cv2.INTER_AREA), []
+    for matrix in (scaling(*sizes[::-1]), registration.homography(visible, *sizes)):
+        laid = cv2.warpPerspective(heat, scaling(sizes[0], size) @ matrix, size)
+        red, cyan = _outlines(small), _outlines(laid)
+        planes = [small / 3 + cyan, small / 3 + cyan, small / 3 + red]
+        halves.append(np.clip(np.dstack(planes), 0, 255).astype(np.uint8))
+    return np.hstack(halves)
+
+
+def _outlines(image: np.ndarray) -> np.ndarray:
+    """Return the strong edges of an image (H, W) uint8 for people to look at, (H, W), mostly 0 to 255."""
+    smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 1.0)
+    strength = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
+    return strength * (255 / max(float(np.percentile(strength, 98)), 1e-6))

@@ -1,0 +1,84 @@
+"""Replace one section of a YAML file and leave the rest of its text as it is, comments included."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from metafusion_yolo.support.errors import UserValueError
+
+
+def write_section(file: str | Path, key: str, section: dict[str, Any], comment: str = "") -> None:
+    """Write a section at the top level of a YAML file, in place of one of that name or at the end.
+
+    The file is replaced in one step, so that it is never half-written; a link stays a link.
+
+    Args:
+        file: The YAML file, a mapping.
+        key: Name of the section.
+        section: Its content, of plain values.
+        comment: One line behind the name.
+
+    Raises:
+        ValueError: If the text cannot take the section, such as a mapping in braces; nothing is written.
+        FileNotFoundError: If there is no such file.
+    """
+    path = Path(file).resolve()
+    with path.open(encoding="utf-8", newline="") as stream:  # line ends as they are
+        before = stream.read()
+    after = replaced(before, key, section, comment)
+    try:
+        unharmed = yaml.safe_load(after) == {**yaml.safe_load(before), key: section}
+    except yaml.YAMLError:
+        unharmed = False
+    if not unharmed:
+        text = yaml.safe_dump({key: section}, default_flow_style=True, width=10**6).strip()
+        raise UserValueError(f"'{file}' is written in a way that cannot be added to; add to it by hand: {text[1:-1]}")
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+            stream.write(after)
+        shutil.copymode(path, name)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def replaced(text: str, key: str, section: dict[str, Any], comment: str = "") -> str:
+    r"""Return a YAML text with a section of its top level replaced, or added at the end.
+
+    Example:
+        >>> replaced("a: [1] # one\nb: 2\n", "b", {"c": [1, 2]}, "new")
+        'a: [1] # one\nb: # new\n  c: [1, 2]\n'
+    """
+    body = yaml.safe_dump({key: section}, default_flow_style=None, sort_keys=False, width=100, allow_unicode=True)
+    body = body.replace(f"{key}:", f"{key}: # {comment}", 1) if comment else body
+    newline = "\r\n" if "\r\n" in text else "\n"
+    body = body.replace("\n", newline)
+    start, end = _extent(text, key)
+    if start < end:
+        return text[:start] + body + text[end:]
+    gap = newline if text and not text.endswith("\n") else ""
+    return f"{text}{gap}{newline}{body}"
+
+
+def _extent(text: str, key: str) -> tuple[int, int]:
+    """Return where a section of the top level starts and ends, whole lines; the end of the text twice for none."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    for name, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        if name.value == key:
+            # A block ends, for the parser, where the next one starts: what lies between belongs to the next one.
+            lines = text[name.start_mark.index : value.end_mark.index].splitlines(keepends=True)
+            while len(lines) > 1 and (not lines[-1].strip() or lines[-1].startswith("#")):
+                lines.pop()
+            end = name.start_mark.index + sum(map(len, lines))
+            if not lines[-1].endswith("\n"):  # the rest of a line, such as a comment
+                end = text.find("\n", end) + 1 or len(text)
+            return name.start_mark.index, end
+    return len(text), len(text)

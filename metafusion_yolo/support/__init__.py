@@ -1,0 +1,1 @@
+"""What every room stands on: files, logs, pages, words; nothing here knows of fusion."""

@@ -1,0 +1,105 @@
+"""Logs that people can use: the host says a thing once for every file or frame, and here it is said once."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from ultralytics.utils import LOGGER
+
+NAMED = 3  # files of a fault that are named
+FAULT = re.compile(r"(.+?): (ignoring corrupt image/label: .*|\d+ duplicate labels removed|corrupt JPEG restored.*)")
+
+
+class _Once(logging.Filter):
+    """Lets a warning pass the first time, and counts the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is to be said."""
+        if record.levelno < logging.WARNING:
+            return True
+        text = record.getMessage()
+        self.counts[text] += 1
+        return self.counts[text] == 1
+
+
+class _Summary(logging.Filter):
+    """Makes one line of the host's many about the labels of files, if the fault is the same but for its numbers."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Shorten a record of many lines; it is said in any case."""
+        matches = [FAULT.fullmatch(line) for line in record.getMessage().splitlines()]
+        if len(matches) > NAMED and all(matches):
+            faults: dict[str, list[tuple[str, str]]] = {}
+            for file, fault in (match.groups() for match in matches if match):
+                faults.setdefault(re.sub(r"\[.*|[\d.]+", "", fault), []).append((file, fault))
+            record.msg, record.args = "\n".join(map(_told, faults.values())), None
+        return True
+
+
+def _told(faulty: list[tuple[str, str]]) -> str:
+    """Return the line of a fault: the first files, how many there are, and what it is in the first one."""
+    files, fault = [file for file, _ in faulty], faulty[0][1]
+    if len(files) == 1:
+        return f"{files[0]}: {fault}"
+    shown = ", ".join([files[0], *(file.rpartition("/")[2] for file in files[1:NAMED])])
+    more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
+    return f"{shown}{more} ({len(files)} files): {fault}"
+
+
+@contextmanager
+def warnings_once() -> Iterator[None]:
+    """Say each warning of a run once, and at the end how often it came."""
+    once = _Once()
+    with _filtered(once):
+        yield
+    for text, count in once.counts.items():
+        if count > 1:
+            LOGGER.warning(f"{count} times: {text.removeprefix('WARNING ⚠️ ')}")
+
+
+@contextmanager
+def faults_in_a_line() -> Iterator[None]:
+    """Say what the host says about each of many files in a line for each fault, with a count and the first names."""
+    with _filtered(_Summary()):
+        yield
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Say nothing but warnings."""
+    with _filtered(lambda record: record.levelno >= logging.WARNING):
+        yield
+
+
+@contextmanager
+def _filtered(by: logging.Filter | Callable[[logging.LogRecord], bool]) -> Iterator[None]:
+    LOGGER.addFilter(by)
+    try:
+        yield
+    finally:
+        LOGGER.removeFilter(by)
+
+
+def pace(done: int, total: int, start: float) -> str:
+    """Return the rate and the time left, as in " (31.2/s, 0:01:20 left)"; empty while there is little to go by.
+
+    Args:
+        done: Pairs that are done.
+        total: Pairs there are.
+        start: When it began, by `time.monotonic`, seconds.
+    """
+    seconds = time.monotonic() - start
+    if not done or seconds <= 1:  # that is the time of the first batch alone
+        return ""
+    left = timedelta(seconds=round(seconds / done * max(total - done, 0)))
+    return f" ({done / seconds:.1f}/s, {left} left)"

@@ -1,0 +1,61 @@
+"""Modules that have moved: their old names still import, with a warning, for one release."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+PACKAGE = "metafusion_yolo"
+MOVED = {  # those that the documentation of 0.1 named, without the package
+    "data.synthetic": "prepare.synthetic",
+    "losses": "functional.losses",
+    "metrics": "functional.metrics",
+}
+
+
+class MovedModules(MetaPathFinder, Loader):
+    """Finds a moved module under its old name; the module itself is the same object under both."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return a spec for a name of :data:`MOVED`, or of a module below one."""
+        new = new_name(name)
+        return ModuleSpec(name, self, loader_state=new) if new else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Import the module from where it is now."""
+        new = str(spec.loader_state)
+        warnings.warn(f"'{spec.name}' is now '{new}'; the old name goes with the next release", FutureWarning, 2)
+        module = importlib.import_module(new)
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module its own spec back; it has run under its new name."""
+        spec = module.__spec__
+        module.__spec__ = spec.loader_state if spec else None
+
+
+def new_name(name: str) -> str | None:
+    """Return where a module is now, None if it has not moved.
+
+    Example:
+        >>> new_name("metafusion_yolo.metrics.structure")
+        'metafusion_yolo.functional.metrics.structure'
+    """
+    for old, new in MOVED.items():
+        if name == f"{PACKAGE}.{old}" or name.startswith(f"{PACKAGE}.{old}."):
+            return name.replace(old, new, 1)
+    return None
+
+
+def keep_old_names() -> None:
+    """Let the old names be imported; calling it twice changes nothing."""
+    if not any(isinstance(finder, MovedModules) for finder in sys.meta_path):
+        sys.meta_path.append(MovedModules())

@@ -1,0 +1,70 @@
+"""Frames of a moment as a pair of one size, whichever camera is there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from metafusion_yolo import PairError
+from metafusion_yolo.data.reading import PairReader
+from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.sources.frames import FrameStacker
+from metafusion_yolo.data.sources.sync import Frame
+
+
+def frame(height: int, width: int, level: int = 90) -> Frame:
+    image = np.full((height, width, 3), level, np.uint8)
+    image[:4, :4] = (255, 0, 0)  # blue
+    return Frame(0.0, image)
+
+
+def stacker(rig: Rig | None = None, layout: str | None = None, **options) -> FrameStacker:
+    return FrameStacker(PairReader(rig or Rig()), layout, "v", "ir", **options)
+
+
+def test_pair_is_in_the_order_of_the_network():
+    pair = stacker().stack({"visible": frame(48, 64), "infrared": frame(48, 64, 200)})
+    assert pair[0, 0].tolist() == [0, 0, 255, 29]  # red, green, blue, luminance of blue
+    assert pair[40, 40].tolist() == [90, 90, 90, 200]
+
+
+@pytest.mark.parametrize("there", ["visible", "infrared"])
+def test_missing_camera_is_blank(there):
+    pair = stacker().stack({there: frame(48, 64)})
+    assert pair.shape == (48, 64, 4)
+    blank = pair[..., 3] if there == "visible" else pair[..., :3]
+    assert not blank.any()
+
+
+def test_size_of_the_first_pair_stays():
+    one = stacker()
+    shapes = [
+        one.stack(frames).shape
+        for frames in (
+            {"visible": frame(48, 64), "infrared": frame(24, 32)},
+            {"infrared": frame(24, 32)},
+            {"visible": frame(96, 128), "infrared": frame(24, 32)},
+        )
+    ]
+    assert shapes == [(48, 64, 4)] * 3
+
+
+def test_size_without_a_visible_frame():
+    registered = Rig.from_yaml({"registration": {"matrix": [[2, 0, 0], [0, 2, 0], [0, 0, 1]], "visible": [64, 48]}})
+    assert stacker(registered).stack({"infrared": frame(24, 32)}).shape == (48, 64, 4)
+    assert stacker().stack({"infrared": frame(24, 32)}).shape == (24, 32, 4)
+    assert stacker(shape=(96, 128)).stack({"infrared": frame(24, 32)}).shape == (96, 128, 4)
+
+
+def test_frames_of_other_shapes_are_refused():
+    with pytest.raises(PairError, match=r"'v' and 'ir' have different sizes \(64x48 and 48x48\)"):
+        stacker().stack({"visible": frame(48, 64), "infrared": frame(48, 48)})
+
+
+def test_limits_are_those_of_the_infrared_half():
+    rig = Rig.from_yaml({"thermal": {"normalize": "minmax", "scope": "sequence"}})
+    both = np.hstack([np.full((48, 64, 3), 250, np.uint8), np.full((48, 64, 3), 100, np.uint8)])
+    both[:10, 64:] = 50
+    one = stacker(rig, "horizontal")
+    one.set_limits([both])
+    assert one.limits == (50, 100)

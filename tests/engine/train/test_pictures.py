@@ -1,0 +1,73 @@
+"""Pictures of a training, and that the loggers of the host get them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import cv2
+import pytest
+import torch
+
+from metafusion_yolo.engine.train.pictures import FilmStrip, plot_losses, plot_weights, stretches
+from metafusion_yolo.nn.rules import PixelRule
+
+PAIRS = [torch.rand(1, 4, 64, 96, generator=torch.Generator().manual_seed(i)) for i in range(2)]
+
+
+def test_a_training_leaves_its_pictures(run) -> None:
+    sizes = {
+        name: cv2.imread(str(run.folder / name)).shape
+        for name in ("film_strip.jpg", "fusion_weights.jpg", "losses.png")
+    }
+    columns = sorted(path.stem for path in (run.folder / "film").glob("*.png"))
+    assert columns == [f"{epoch:05d}" for epoch in range(1, 6)]
+    assert sizes["film_strip.jpg"][1] == 6 * 202
+    assert {"film_strip.jpg", "fusion_weights.jpg", "losses.png"} <= {path.name for path in run.trainer.plots}
+
+
+def test_a_strip_keeps_few_epochs_with_the_first_and_the_last_and_goes_on_after_a_pause(tmp_path) -> None:
+    file = tmp_path / "strip.jpg"
+    written = []
+    for epoch in range(1, 101):
+        strip = FilmStrip(tmp_path / "film", PAIRS, epochs=100)  # a new one each time, as after a pause
+        written += [epoch] if strip.add(PixelRule("average"), epoch, file) else []
+    assert len(written) == 8 and written[0] == 1 and written[-1] == 100
+    assert cv2.imread(str(file)).shape[1] == 9 * 202
+
+
+def test_weights_show_which_camera_it_was(tmp_path) -> None:
+    visible = cv2.imread(str(plot_weights(PixelRule("visible"), PAIRS, tmp_path / "v.png")))
+    infrared = cv2.imread(str(plot_weights(PixelRule("infrared"), PAIRS, tmp_path / "i.png")))
+    dark, bright = visible[60, -40], infrared[60, -40]
+    assert bright.astype(int).sum() > dark.astype(int).sum() + 100
+    assert visible.shape[1] == 4 * 322
+
+
+def test_losses_are_plotted_by_term(tmp_path) -> None:
+    results = tmp_path / "results.csv"
+    results.write_text("epoch,train/ssim_loss,train/box_loss,val/box_loss\n1,0.5,2,3\n2,0.4,1.5,2.5\n3,0.3,1,2\n")
+    image = cv2.imread(str(plot_losses(results, ["warmup", "joint", "joint"], tmp_path / "losses.png")))
+    assert image.shape[1] > 600
+    assert stretches(["warmup", "joint", "joint"]) == [("warmup", 1, 1), ("joint", 2, 3)]
+
+
+@pytest.mark.slow
+def test_tensorboard_gets_terms_and_pictures(tiny_data, tmp_path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    code = (
+        "from ultralytics import settings; settings.update(tensorboard=True)\n"
+        "from metafusion_yolo import MetaFusionYOLO\n"
+        f"MetaFusionYOLO('metafusion-yolov8n.yaml').train(data={str(tiny_data)!r}, epochs=2, imgsz=64, batch=4,"
+        f" pretrained=False, project={str(tmp_path)!r}, name='train', workers=0)\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    environment["YOLO_CONFIG_DIR"] = str(tmp_path / "config")
+    (tmp_path / "config").mkdir()
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)
+    events = accumulator.EventAccumulator(str(tmp_path / "train"), size_guidance={"images": 0})
+    tags = events.Reload().Tags()
+    assert {"train/ssim_loss", "train/grad_loss", "train/int_loss", "metrics/mAP50(B)"} <= {*tags["scalars"]}
+    assert {"film_strip", "fusion_weights", "losses"} <= {*tags["images"]}
+    assert [event.step for event in events.Images("film_strip")] == [1, 2]

@@ -1,0 +1,82 @@
+"""What is found, and not found, in real pairs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from metafusion_yolo.prepare.check import check_dataset
+from metafusion_yolo.prepare.check.images import Measurements
+from metafusion_yolo.prepare.check.sequences import PairSequence, find_polarity_flips
+
+
+def test_registered_road_pairs_are_clean(roadscene):
+    report = check_dataset(roadscene / "data.yaml")
+    assert len(report.measured) == 78
+    assert {finding.kind.name for finding in report.findings if finding.kind.severity != "note"} == set()
+    medians = [sequence.median_shift for sequence in report.sequences]
+    assert np.abs(medians).max() < 0.005
+
+
+@pytest.mark.parametrize(("x", "y"), [(0.03, 0.0), (-0.02, 0.025), (0.0, -0.05)])
+def test_shifted_road_pairs_are_found_and_measured(roadscene, x, y):
+    for file in (roadscene / "infrared/train").iterdir():
+        image = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+        matrix = np.array([[1.0, 0, x * image.shape[1]], [0, 1, y * image.shape[1]]])
+        file.unlink()  # a link to the original
+        cv2.imwrite(str(file), cv2.warpAffine(image, matrix, image.shape[::-1], borderMode=cv2.BORDER_REPLICATE))
+    report = check_dataset(roadscene / "data.yaml")
+    found = {finding.kind.name: finding.cases for finding in report.findings if finding.kind.severity != "note"}
+    assert {*found} == {"misregistered"}
+    assert [report.short(case.file) for case in found["misregistered"]] == ["images/train/FLIR_"]
+    shifts = {report.short(sequence.name): sequence.median_shift for sequence in report.sequences}
+    np.testing.assert_allclose(shifts["images/train/FLIR_"], (x, y), atol=0.005)
+    np.testing.assert_allclose(shifts["images/val/FLIR_"], (0, 0), atol=0.005)
+
+
+def test_neighbouring_frames_in_another_split_are_found(roadscene):
+    with (roadscene / "data.yaml").open("a") as file:
+        file.write("test: images/unlabelled\n")  # 106 frames of the same drives, two of them beside labelled ones
+    report = check_dataset(roadscene / "data.yaml")
+    near = next(finding for finding in report.findings if finding.kind.name == "near-duplicate")
+    twins = {report.short(case.pair[0]): report.short(case.twin[0]) for case in near.cases}
+    assert twins == {
+        "images/unlabelled/FLIR_06128.jpg": "images/val/FLIR_06099.jpg",
+        "images/unlabelled/FLIR_07119.jpg": "images/train/FLIR_07125.jpg",
+    }
+
+
+def inverted(pair: Measurements) -> Measurements:
+    infrared = replace(pair.infrared, thumbnail=255 - pair.infrared.thumbnail)
+    return replace(pair, infrared=infrared, box_contrasts=-pair.box_contrasts)
+
+
+@pytest.mark.parametrize("length", [8, 13, 26])
+@pytest.mark.parametrize("labelled", [True, False])
+def test_inverted_sequences_of_road_pairs_are_found(roadscene, length, labelled):
+    pairs = sorted(check_dataset(roadscene / "data.yaml").measured, key=lambda pair: Path(pair.files.visible).name)
+    if not labelled:
+        pairs = [replace(pair, box_contrasts=pair.box_contrasts * np.nan) for pair in pairs]
+    blocks = [pairs[i : i + length] for i in range(0, len(pairs) - length + 1, length)]
+    assert flipped(blocks) == []
+    found = 0
+    for wrong in range(len(blocks)):
+        changed = [[inverted(p) for p in block] if i == wrong else block for i, block in enumerate(blocks)]
+        assert {*flipped(changed)} <= {str(wrong)}  # never another
+        found += flipped(changed) == [str(wrong)]
+    assert found >= 0.8 * len(blocks)
+
+
+def flipped(blocks: list[list[Measurements]]) -> list[str]:
+    sequences = [PairSequence(str(i), tuple(block)) for i, block in enumerate(blocks)]
+    return [case.file for case in find_polarity_flips(sequences)]
+
+
+def test_camouflage_and_smoke_give_no_false_alarm_about_the_images(tno):
+    (tno / "data.yaml").write_text(f"path: {tno}\ntrain: images\nval: images\nnames: [person]\n")
+    kinds = {finding.kind.name for finding in check_dataset(tno / "data.yaml").findings}
+    assert kinds <= {"no-labels", "split-leak", "grey-visible"}  # TNO has grey visible images and no labels

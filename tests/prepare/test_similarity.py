@@ -1,0 +1,104 @@
+"""Images that show the same scene are found, others are not."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import cv2
+import numpy as np
+import pytest
+
+from metafusion_yolo.prepare.similarity import DUPLICATE, NEIGHBOUR, groups, similar_pairs, similarity, thumbnail
+
+
+def noise(seed: int, shape: tuple[int, ...] = (48, 64)) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(48, 64), (480, 640, 3), (7, 9)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float64])
+def test_thumbnails_have_norm_1(shape, dtype) -> None:
+    small = thumbnail(noise(0, shape).astype(dtype) * (1 if dtype == np.uint8 else 100))
+    assert (small.shape, small.dtype) == ((16, 16), np.float32)
+    assert np.linalg.norm(small) == pytest.approx(1, abs=1e-5)
+    assert small.mean() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("value", [0, 37, 255])
+def test_a_blank_image_is_like_nothing(value) -> None:
+    blank = thumbnail(np.full((48, 64), value, np.uint8))
+    assert similarity(blank, blank) == 0
+
+
+def test_brightness_and_contrast_do_not_count() -> None:
+    image = noise(0)
+    assert similarity(thumbnail(image), thumbnail(image // 3 + 90)) > 0.99
+    assert similarity(thumbnail(image), thumbnail(255 - image)) == pytest.approx(-1, abs=1e-3)
+
+
+def test_groups_against_a_naive_search() -> None:
+    """Chains of random unit vectors, grouped by walking from one to all that it is like."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(60, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    linked = {i: set() for i in range(60)}
+    for i, j in combinations(range(60), 2):
+        if vectors[i] @ vectors[j] >= (0.9 if j > i + 1 else 0.7):
+            linked[i].add(j)
+            linked[j].add(i)
+    expected, seen = [], set()
+    for i in range(60):
+        reach, todo = set(), [i]
+        while todo:
+            if (k := todo.pop()) not in reach:
+                reach.add(k)
+                todo += linked[k]
+        if i not in seen:
+            expected.append(sorted(reach))
+        seen |= reach
+    assert groups(vectors, 0.9, 0.7) == expected
+    assert 1 < len(expected) < 60
+
+
+def test_pairs_are_found_over_the_edge_of_a_block(monkeypatch) -> None:
+    monkeypatch.setattr("metafusion_yolo.prepare.similarity.BLOCK", 2)
+    a, b = np.eye(2, 4, dtype=np.float32)
+    found = list(similar_pairs(np.stack([a, b, b, a, b])))
+    assert found == [(0, 3, 1.0), (1, 2, 1.0), (1, 4, 1.0), (2, 4, 1.0)]
+
+
+def test_no_images_have_no_groups() -> None:
+    assert groups(np.zeros((0, 16, 16), np.float32)) == []
+
+
+# Real images ---------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def road(roadscene) -> dict[str, np.ndarray]:
+    """Visible images by name."""
+    return {file.name: cv2.imread(str(file)) for file in sorted(roadscene.glob("images/*/*.jpg"), key=lambda f: f.name)}
+
+
+def test_neighbouring_frames_of_real_drives_are_found_and_few_others(road) -> None:
+    names = list(road)
+    small = np.stack([thumbnail(image) for image in road.values()])
+    found = {(names[i], names[j]) for i, j, _ in similar_pairs(small)}
+    assert ("FLIR_06099.jpg", "FLIR_06128.jpg") in found
+    assert len(found) <= 0.001 * len(names) ** 2 / 2
+    assert max(map(len, groups(small))) <= 3
+    assert NEIGHBOUR < DUPLICATE
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: np.roll(image, image.shape[1] // 50, 1),
+        lambda image: image[10:-10, 16:-16],
+        lambda image: (image * 0.4).astype(np.uint8),
+        lambda image: cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 10])[1], 1),
+        lambda image: cv2.resize(image, (320, 256)),
+    ],
+    ids=["shifted by 2 %", "cut by 3 %", "darker", "compressed", "smaller"],
+)
+def test_what_hardly_changes_an_image_leaves_it_a_duplicate(road, change) -> None:
+    like = [similarity(thumbnail(image), thumbnail(change(image))) for image in list(road.values())[::4]]
+    assert np.mean(np.array(like) >= DUPLICATE) >= 0.97
