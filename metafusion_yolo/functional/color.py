@@ -17,11 +17,11 @@ def rgb_to_luminance(rgb: Tensor) -> Tensor:
         Luminance (B, 1, H, W), [0, 1] up to one rounding step.
 
     Raises:
-        TypeError: If `rgb` is not of a floating-point type.
+        TypeError: If `rgb` is not floating point.
         ValueError: If `rgb` is not (B, 3, H, W).
 
     Source:
-        Recommendation ITU-R BT.601-7, section 2.5.1, on the full range, without the offsets of studio levels.
+        Recommendation ITU-R BT.601-7, section 2.5.1, on the full range, without studio-level offsets.
 
     Example:
         >>> rgb_to_luminance(torch.tensor([0.0, 1.0, 0.0]).view(1, 3, 1, 1)).item()  # pure green
@@ -32,7 +32,7 @@ def rgb_to_luminance(rgb: Tensor) -> Tensor:
 
 
 def replace_luminance(rgb: Tensor, luminance: Tensor, current: Tensor | None = None) -> Tensor:
-    """Give an image a new brightness and leave it its colours.
+    """Change the brightness of an image and keep its colours.
 
     `R' = R + (Y' - Y)`, likewise G and B, clamped to [0, 1]. Cb and Cr are multiples of B - Y and R - Y, so they keep
     their values wherever nothing clips.
@@ -40,13 +40,13 @@ def replace_luminance(rgb: Tensor, luminance: Tensor, current: Tensor | None = N
     Args:
         rgb: Image whose chroma is kept (B, 3, H, W), R, G, B in [0, 1].
         luminance: New luminance Y' (B, 1, H, W), [0, 1].
-        current: Luminance Y of `rgb` where it is known already; None to compute it.
+        current: Luminance Y of `rgb` if already known; None to compute it.
 
     Returns:
         Image (B, 3, H, W), R, G, B in [0, 1].
 
     Raises:
-        TypeError: If an image is not of a floating-point type.
+        TypeError: If an image is not floating point.
         ValueError: If `rgb` is not (B, 3, H, W), or `luminance` is not one channel of the same size.
 
     Source:
@@ -61,11 +61,11 @@ def replace_luminance(rgb: Tensor, luminance: Tensor, current: Tensor | None = N
     current = rgb_to_luminance(rgb) if current is None else current
     if luminance.shape != current.shape:
         raise ValueError(f"luminance must have the size of rgb {tuple(rgb.shape)}, got {tuple(luminance.shape)}")
-    return F.hardtanh_(rgb + (luminance - current), 0.0, 1.0)  # clamps, with a gradient in one pass over the image
+    return F.hardtanh_(rgb + (luminance - current), 0.0, 1.0)  # a clamp whose gradient takes one pass over the image
 
 
 def _check(image: Tensor, name: str, channels: int) -> None:
-    """Raise unless `image` is (B, channels, H, W) of a floating-point type."""
+    """Check that `image` is floating point and (B, channels, H, W)."""
     if not torch.is_floating_point(image):
         raise TypeError(f"{name} must be floating point in [0, 1], got {image.dtype}; divide 8-bit images by 255")
     if image.ndim != 4 or image.shape[1] != channels:

@@ -1,7 +1,18 @@
 """Fusion losses: does the fused luminance keep the structure, the edges and the brightness of both sources?
 
-Every fusion loss compares three single-channel images (B, 1, H, W) in [0, 1] and returns one scalar, the mean over
-batch and pixels, 0 for a perfect fusion. A source that is blank (constant over the whole image) has no say in any.
+The three fusion losses share one contract; a blank source (constant over the whole image) has no influence on any.
+
+Args:
+    fused: Fused luminance f (B, 1, H, W), [0, 1].
+    visible: Luminance v of the visible image, like `fused`.
+    infrared: Infrared image i, like `fused`.
+
+Returns:
+    Scalar, the mean over batch and pixels, 0 for a perfect fusion; float32 for half-precision images.
+
+Raises:
+    TypeError: If an image is not a floating-point tensor.
+    ValueError: If an image is not (B, 1, H, W), the shapes differ, or an image is smaller than the window.
 """
 
 from __future__ import annotations
@@ -15,38 +26,25 @@ from torch.nn import functional as F
 
 from metafusion_yolo.functional.ssim import check_planes, check_size, single_precision, ssim_of_moments, window_means
 
-SSIM_STRIDE = 3  # from window to window of the SSIM loss: they overlap so far that all pixels still weigh alike
-NOTICEABLE = 1e-3  # a quarter of an 8-bit step: contrast up to this is rounding noise, and counts as 0
+SSIM_STRIDE = 3  # pixels between windows of the SSIM loss; they overlap enough to weigh all pixels alike
+NOTICEABLE = 1e-3  # contrast up to a quarter of an 8-bit step is rounding noise and counts as 0
 
 
 def ssim_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
-    """Ask for the local structure of whichever source has more of it.
+    """Reward the local structure of the source that has more of it, in [0, 2].
 
     `L = 1 - mean_w [ λ(w) SSIM(v, f | w) + (1 - λ(w)) SSIM(i, f | w) ]`, `λ(w) = s(v | w) / (s(v | w) + s(i | w))`,
-    saliency `s(. | w)` = variance in the window w. Every third window across and down is taken.
-
-    Args:
-        fused: Fused luminance f (B, 1, H, W), [0, 1]; H and W at least 11.
-        visible: Luminance v of the visible image, like `fused`.
-        infrared: Infrared image i, like `fused`.
-
-    Returns:
-        Scalar in [0, 2]; float32 for half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W), the shapes differ, or an image is smaller than the window.
+    saliency `s(. | w)` = variance in the window w, 11 × 11 pixels. Every third window across and down is taken.
 
     Source:
         G. Piella, H. Heijmans, "A new quality metric for image fusion", ICIP 2003: the fusion quality index Q. Here
-        with SSIM in place of its forerunner, the universal image quality index, and in its Gaussian windows, see
-        :func:`~metafusion_yolo.functional.ssim.ssim_map`, of which a ninth says the same of the whole image; and λ is
-        stated where neither source varies (standard deviation at most `NOTICEABLE`): even between the sources that
-        vary anywhere.
+        SSIM in its Gaussian windows (:func:`~metafusion_yolo.functional.ssim.ssim_map`) replaces its forerunner, the
+        universal image quality index; a ninth of the windows represents the whole image. Where neither source varies
+        (standard deviation at most `NOTICEABLE`), λ is even between the sources that vary elsewhere.
 
     Example:
         >>> image = torch.rand(1, 1, 16, 16)
-        >>> ssim_loss(image, image, torch.zeros_like(image)).item()  # a blank infrared image has no say
+        >>> ssim_loss(image, image, torch.zeros_like(image)).item()  # a blank infrared image has no influence
         0.0
     """
     fused, visible, infrared = check_planes(fused=fused, visible=visible, infrared=infrared)
@@ -60,26 +58,14 @@ def ssim_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
 
 
 def gradient_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
-    """Ask for the sharper edge of the two sources at every pixel.
+    """Reward the sharper edge of the two sources at every pixel; luminance per pixel, in [0, 1].
 
-    `L = 1/(HW) || |∇f| - max(|∇v|, |∇i|) ||_1`, `|∇x| = |∂x/∂u| + |∂x/∂v|` by the Sobel operator.
-
-    Args:
-        fused: Fused luminance f (B, 1, H, W), [0, 1]; H and W at least 3.
-        visible: Luminance v of the visible image, like `fused`.
-        infrared: Infrared image i, like `fused`.
-
-    Returns:
-        Scalar in [0, 1], luminance per pixel; float32 for half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W), the shapes differ, or an image is smaller than 3 × 3.
+    `L = 1/(HW) || |∇f| - max(|∇v|, |∇i|) ||_1`, `|∇x| = |∂x/∂u| + |∂x/∂v|` by the Sobel operator, window 3 × 3.
 
     Source:
         L. Tang, J. Yuan, J. Ma, "Image fusion in the loop of high-level vision tasks: A semantic-aware real-time
         infrared and visible image fusion network", Information Fusion 82 (2022), texture loss. Here the Sobel operator
-        is divided by 8, so that it is a slope, and taken where it lies inside the image, so that the frame is no edge.
+        is divided by 8, which makes it a slope, and stays inside the image, so that the frame is not an edge.
 
     Example:
         >>> ramp = torch.linspace(0, 1, 9).expand(1, 1, 9, 9)
@@ -92,21 +78,9 @@ def gradient_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
 
 
 def intensity_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
-    """Ask for the brightness of the source that stands out.
+    """Reward the brightness of the source that stands out, in [0, 1].
 
     `L = 1/(HW) || f - t(v, i) ||_1`, t of :func:`saliency_weighted_source`.
-
-    Args:
-        fused: Fused luminance f (B, 1, H, W), [0, 1].
-        visible: Luminance v of the visible image, like `fused`.
-        infrared: Infrared image i, like `fused`.
-
-    Returns:
-        Scalar in [0, 1]; float32 for half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W), or the shapes differ.
 
     Source:
         The form of the intensity loss of L. Tang, J. Yuan, J. Ma, Information Fusion 82 (2022), with another target.
@@ -120,25 +94,26 @@ def intensity_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
 
 
 def meta_loss(predicted: Mapping[int, Tensor], target: Mapping[int, Tensor], distance: str = "cosine") -> Tensor:
-    """Ask the meta-features to say what the detector's backbone sees.
+    """Compare the backbone features that the meta-features predict with those of the detector.
 
     `L = mean d(p, t)` over levels and places, p and t the channels of a place. "cosine": `d = 1 - cos(p, t)`; "l1" and
     "l2": mean absolute and squared difference to `(t - mean(t)) / std(t)`. No gradient reaches t.
 
     Args:
         predicted: Predicted backbone features by stride, (B, C, h, w).
-        target: The detector's by stride, like `predicted`; strides beyond its are left out.
+        target: The detector's features by stride, like `predicted`; additional strides are ignored.
         distance: "cosine", "l1" or "l2".
 
     Returns:
         Scalar, 0 or more, "cosine" at most 2; float32 for half-precision features.
 
     Raises:
+        KeyError: If `target` lacks a stride of `predicted`.
         ValueError: If there is no level, a shape differs, or the distance is unknown.
 
     Source:
-        After the guide loss of Zhao et al., "MetaFusion", CVPR 2023. The normalisation is this project's: features of
-        different depths differ in scale.
+        After the guide loss of Zhao et al., "MetaFusion", CVPR 2023. The normalisation is this project's, because
+        features of different depths differ in scale.
 
     Example:
         >>> features = {16: torch.ones(1, 8, 4, 4)}
@@ -165,10 +140,10 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 @torch.no_grad()
 def saliency_weighted_source(visible: Tensor, infrared: Tensor) -> Tensor:
-    """Mix the sources by how far each pixel stands out from its image: the brightness that a fused pixel should have.
+    """Return the brightness that each fused pixel should have: the sources, weighted by how far a pixel stands out.
 
     `t = (s_v v + s_i i) / (s_v + s_i)`, saliency `s_x = |x - mean(x)|`. Where neither pixel stands out (by more than
-    `NOTICEABLE`), the mix is even between the sources that are not blank. Not differentiated through.
+    `NOTICEABLE`), the mix is even between the sources that are not blank. No gradient passes.
 
     Args:
         visible: Luminance v of the visible image (B, 1, H, W), [0, 1].
@@ -184,8 +159,8 @@ def saliency_weighted_source(visible: Tensor, infrared: Tensor) -> Tensor:
     Source:
         After J. Ma, Z. Zhou, B. Wang, H. Zong, "Infrared and visible image fusion based on visual saliency map and
         weighted least square optimization", Infrared Physics & Technology 82 (2017). Their saliency of a pixel is the
-        sum of its distances from all others, by the histogram; here the distance from the mean stands in for it, and
-        the normalised weights are this project's.
+        sum of its distances from all others, by the histogram. This project uses its distance from the mean, and
+        normalised weights.
 
     Example:
         >>> person = torch.tensor([[0.0, 0.0, 0.0, 1.0]]).view(1, 1, 2, 2)
@@ -227,8 +202,8 @@ def _share(visible: Tensor, infrared: Tensor, noise: float) -> Tensor:
     Args:
         visible: Saliency of the visible image (B, 1, H, W), 0 or more.
         infrared: Saliency of the infrared image, like `visible`.
-        noise: A saliency up to this counts as 0. Where both do, the share is even, or all with the one image that has
-            any saliency elsewhere.
+        noise: Saliency up to this counts as 0. Where both are 0, the share is even, unless only one image has saliency
+            elsewhere: then that image takes all.
     """
     visible, infrared = F.threshold(visible, noise, 0.0), F.threshold(infrared, noise, 0.0)
     total = visible + infrared

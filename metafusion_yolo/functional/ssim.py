@@ -1,4 +1,4 @@
-"""Structural similarity and its windows; what every comparison of single-channel images begins with."""
+"""Structural similarity and its windows, and the input checks of every comparison of single-channel images."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def ssim_of_moments(mean_x: Tensor, mean_y: Tensor, power_x: Tensor, power_y: Te
 
 
 def window_means(*images: Tensor, window_size: int = 11, sigma: float = 1.5, stride: int = 1) -> tuple[Tensor, ...]:
-    """Return the mean of each image under a Gaussian window, at every `stride`-th place where it lies inside."""
+    """Return the mean of each image under a Gaussian window, at every `stride`-th place inside the image."""
     stack = torch.stack([image[:, 0] for image in images], -1).permute(0, 3, 1, 2)  # channels-last, fastest on a CPU
     check_size(stack, window_size)
     offsets = torch.arange(window_size, dtype=stack.dtype, device=stack.device) - (window_size - 1) / 2
@@ -66,14 +66,19 @@ def window_means(*images: Tensor, window_size: int = 11, sigma: float = 1.5, str
 
 
 def _full_precision(device: str) -> AbstractContextManager[None]:
-    """Keep autocast from computing variances, differences of nearly equal numbers, in half precision."""
+    """Turn autocast off: variances are differences of nearly equal numbers, which half precision would lose."""
     if torch.amp.is_autocast_available(device):
         return torch.autocast(device, enabled=False)
     return nullcontext()
 
 
 def check_planes(**images: Tensor) -> tuple[Tensor, ...]:
-    """Return the images, half precision raised to single, or raise unless all are (B, 1, H, W) of one shape."""
+    """Check that all images are floating point, (B, 1, H, W) and of one shape; return them, half precision as float32.
+
+    Raises:
+        TypeError: If an image is not a floating-point tensor.
+        ValueError: If an image is not (B, 1, H, W), or the shapes differ.
+    """
     reference, first = next(iter(images.items()))
     for name, image in images.items():
         if not isinstance(image, Tensor) or not image.is_floating_point():
@@ -87,12 +92,12 @@ def check_planes(**images: Tensor) -> tuple[Tensor, ...]:
 
 
 def single_precision(x: Tensor) -> Tensor:
-    """Return half-precision tensors in single precision, others as they are."""
+    """Return float16 and bfloat16 tensors as float32, others unchanged."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def check_size(image: Tensor, least: int) -> None:
-    """Raise if an image is smaller than the window that runs over it."""
+    """Raise a ValueError if a side of the image is below `least` pixels."""
     if min(image.shape[-2:]) < least:
         size = " x ".join(str(side) for side in image.shape[-2:])
         raise ValueError(f"images must be at least {least} x {least} pixels, got {size}")

@@ -1,8 +1,20 @@
 """Fusion quality: how much do the two sources leave in the fused image?
 
-Every metric looks at a batch of single-channel images (B, 1, H, W) in [0, 1] and returns one value an image, (B,). None
-is NaN for a blank image: each says what it is then. Published scripts disagree, so each states the definition that it
-follows.
+All metrics share one contract; their docstrings state what is particular to each.
+
+Args:
+    fused: Fused luminance F (B, 1, H, W), [0, 1]. EN, SD, SF and AG measure this image alone.
+    visible: Luminance V of the visible image, like `fused`.
+    infrared: Infrared image I, like `fused`.
+
+Returns:
+    One value per image (B,), never NaN; float32 for half-precision images.
+
+Raises:
+    TypeError: If an image is not a floating-point tensor.
+    ValueError: If an image is not (B, 1, H, W) in [0, 1], the shapes differ, or an image is too small for the metric.
+
+Published scripts disagree on details, so each docstring states the definition it follows.
 """
 
 from __future__ import annotations

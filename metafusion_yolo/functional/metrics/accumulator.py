@@ -18,7 +18,7 @@ class Summary(NamedTuple):
     Attributes:
         mean: Mean over the images.
         std: Standard deviation over the images, 0 for a single one.
-        images: Their number.
+        images: Number of images.
     """
 
     mean: float
@@ -27,16 +27,16 @@ class Summary(NamedTuple):
 
 
 class FusionQuality:
-    """Measure batch by batch; the figures of the data set are those of its images, whatever the batches were.
+    """Collect fusion metrics over batches; the result does not depend on how the images are batched.
 
     Args:
-        names: Metrics, of :data:`~metafusion_yolo.functional.metrics.METRICS`; None for all of them.
+        names: Keys of :data:`~metafusion_yolo.functional.metrics.METRICS`; None for all of them.
 
     Attributes:
         values: Value of every image by metric, in the order of the images.
 
     Raises:
-        ValueError: For an unknown metric.
+        ValueError: If a metric is unknown.
 
     Example:
         >>> import torch
@@ -56,14 +56,14 @@ class FusionQuality:
         self.values: dict[str, list[float]] = {name: [] for name in names}
 
     def update(self, fused: Tensor, visible: Tensor, infrared: Tensor) -> dict[str, list[float]]:
-        """Measure a batch and return its values by metric; images as for the metrics, each (B, 1, H, W) in [0, 1]."""
+        """Measure a batch of images, each (B, 1, H, W) in [0, 1], and return its values by metric."""
         new = {name: METRICS[name](fused, visible, infrared).tolist() for name in self.values}
         for name, values in new.items():
             self.values[name] += values
         return new
 
     def compute(self) -> dict[str, Summary]:
-        """Return the figures over all images so far, by metric; nothing before the first."""
+        """Return the summary over all images so far, by metric; empty before the first image."""
         return {
             name: Summary(statistics.fmean(values), statistics.pstdev(values), len(values))
             for name, values in self.values.items()

@@ -1,4 +1,7 @@
-"""Metrics of edges: how many of the sources' are kept, and how many are new."""
+"""Metrics of edges: how many of the sources' are kept, and how many are new.
+
+Arguments, result and errors: see :mod:`metafusion_yolo.functional.metrics`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from torch.nn import functional as F
 
 from metafusion_yolo.functional.metrics.images import checked
 
-ROUNDING = 1e-6  # slope per pixel: twenty roundings in single precision, a 500th of the least slope of an 8-bit image
+ROUNDING = 1e-6  # slope per pixel: twenty float32 rounding steps, 1/500 of the smallest slope of an 8-bit image
 
 
 def gradient_preservation(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
@@ -24,25 +27,18 @@ def gradient_preservation(fused: Tensor, visible: Tensor, infrared: Tensor) -> T
 
     Where published scripts disagree:
 
-    - *Range of values*: without effect, as G, A and the shares of the weights are ratios. Scripts that set G to g_F
-      where g_S equals it depend on the range; here G is 1 there, as the formula has it.
-    - *Border*: slopes are taken where the operator lies inside the image. Scripts that pad with zeros count the frame
-      as an edge, which every fusion keeps.
+    - *Range of values*: it has no effect, as G, A and the shares of the weights are ratios. Scripts that set G to g_F
+      where g_S = g_F depend on the range; here G is 1 there, as in the formula.
+    - *Border*: slopes are taken only where the operator lies inside the image. Scripts that pad with zeros count the
+      frame as an edge, which every fusion keeps.
     - *Orientation*: α is the angle of the paper, in (-π/2, π/2], so A may be as low as -1. Scripts that take the angle
-      between edges modulo π give more.
+      between edges modulo π give higher values.
 
-    Args:
-        fused: Fused luminance F (B, 1, H, W), [0, 1]; H and W at least 3.
-        visible: Luminance V of the visible image, like `fused`.
-        infrared: Infrared image I, like `fused`.
+    Images are at least 3 × 3 pixels.
 
     Returns:
-        Preserved share of the edges of each image (B,), no unit, [0, 0.975], the most where all three images are the
-        same; 0 where neither source has an edge; float32 for half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W) in [0, 1], the shapes differ, or an image is smaller than 3 × 3.
+        Preserved share of the edges, no unit, [0, 0.975]: the most where all three images are the same, 0 where neither
+        source has an edge.
 
     Source:
         C. S. Xydeas, V. Petrović, "Objective image fusion performance measure", Electronics Letters 36 (2000).
@@ -58,25 +54,16 @@ def gradient_preservation(fused: Tensor, visible: Tensor, infrared: Tensor) -> T
 
 
 def fusion_artifacts(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
-    """Measure how much of the edges in the fused image is in neither source (Nabf).
+    """Measure the share of edges in the fused image that neither source has (Nabf).
 
-    `N = Σ a ((1 - Q_VF) g_V + (1 - Q_IF) g_I) / Σ (g_V + g_I)` over the pixels, where `a` is 1 if the edge is stronger
-    in the fused image than in both sources, by more than rounding, else 0; g and Q are those of
-    :func:`gradient_preservation`. Scripts that follow later changes of the measure (other thresholds and exponents of
-    the weights) give other values.
+    `N = Σ a ((1 - Q_VF) g_V + (1 - Q_IF) g_I) / Σ (g_V + g_I)` over the pixels; `a` is 1 where the edge is stronger in
+    the fused image than in both sources (by more than rounding), else 0; g and Q as in :func:`gradient_preservation`.
+    Scripts that follow later variants (other thresholds and weight exponents) give other values.
 
-    Args:
-        fused: Fused luminance F (B, 1, H, W), [0, 1]; H and W at least 3.
-        visible: Luminance V of the visible image, like `fused`.
-        infrared: Infrared image I, like `fused`.
+    Images are at least 3 × 3 pixels.
 
     Returns:
-        Share of artifacts in the edges of each image (B,), no unit, [0, 1], less is better; 0 where neither source has
-        an edge; float32 for half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W) in [0, 1], the shapes differ, or an image is smaller than 3 × 3.
+        Share of artifacts in the edges, no unit, [0, 1], less is better; 0 where neither source has an edge.
 
     Source:
         V. Petrović, C. Xydeas, "Objective image fusion performance characterisation", ICCV 2005.
@@ -93,7 +80,7 @@ def fusion_artifacts(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor
 
 
 def _preserved(source: tuple[Tensor, Tensor], fused: tuple[Tensor, Tensor]) -> Tensor:
-    """Return Q_SF of every pixel for the strengths and angles of a source S and of the fused image F."""
+    """Return Q_SF of every pixel, given the edge strengths and angles of a source S and the fused image F."""
     larger = torch.maximum(source[0], fused[0])
     ratio = torch.minimum(source[0], fused[0]) / torch.where(larger > 0, larger, 1)
     alignment = 1 - (source[1] - fused[1]).abs() / (math.pi / 2)
@@ -101,7 +88,7 @@ def _preserved(source: tuple[Tensor, Tensor], fused: tuple[Tensor, Tensor]) -> T
 
 
 def _share(part: Tensor, edges: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """Return the share that a part has in the strength of the edges of both sources, 0 where there are none."""
+    """Return `part` as a share of the summed edge strength of both sources, 0 where they have no edges."""
     total = (edges[1][0] + edges[2][0]).sum((1, 2, 3))
     return part.sum((1, 2, 3)) / torch.where(total > 0, total, 1)
 
@@ -110,8 +97,7 @@ def _edges(image: Tensor) -> tuple[Tensor, Tensor]:
     """Return strength g and orientation α of the edges of an image, each (B, 1, H - 2, W - 2).
 
     The slopes are those of :func:`~metafusion_yolo.functional.losses.sobel_magnitude`, with their signs. Slopes up to
-    `ROUNDING` are 0, as they are in whole numbers: the sign of a rounding error would turn a vertical slope upside
-    down.
+    `ROUNDING` are set to 0: the sign of a rounding error would flip a vertical slope.
     """
     right = image[..., 2:] - image[..., :-2]
     up = image[..., :-2, :] - image[..., 2:, :]

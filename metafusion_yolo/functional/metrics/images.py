@@ -1,4 +1,4 @@
-"""What every fusion metric asks of its images."""
+"""Input check shared by the fusion metrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from metafusion_yolo.functional.ssim import check_planes, check_size
 
 
 def checked(fused: Tensor, visible: Tensor, infrared: Tensor, least: int = 1) -> tuple[Tensor, ...]:
-    """Return the images, half precision raised to single, or raise unless they fit together and lie in [0, 1]."""
+    """Check the contract of :mod:`metafusion_yolo.functional.metrics`, and return the images, float16 as float32."""
     names = ("fused", "visible", "infrared")
     images = check_planes(**dict(zip(names, (fused, visible, infrared), strict=True)))
     check_size(images[0], least)

@@ -1,4 +1,7 @@
-"""Metrics of information: what the grey levels of the fused image carry, alone and of the sources."""
+"""Metrics of information: how much the grey levels of the fused image carry, alone and from the sources.
+
+Arguments, result and errors: see :mod:`metafusion_yolo.functional.metrics`.
+"""
 
 from __future__ import annotations
 
@@ -11,25 +14,16 @@ from metafusion_yolo.functional.losses import NOTICEABLE, sobel_magnitude
 from metafusion_yolo.functional.metrics.images import checked
 
 LEVELS = 256
-TIE = 4e-7  # edges of 8-bit images may lie halfway between two levels: the upper one, whatever the rounding error
+TIE = 4e-7  # edges of 8-bit images may lie halfway between two levels: take the upper one despite rounding errors
 
 
 def entropy(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
     """Measure how much information the grey levels of the fused image carry (EN).
 
-    `EN = -Σ_l p(l) log2 p(l)`, p(l) the share of pixels at level l of 256, to which the image is rounded.
-
-    Args:
-        fused: Fused luminance F (B, 1, H, W), [0, 1].
-        visible: Luminance V of the visible image, like `fused`. Only checked: EN looks at the fused image alone.
-        infrared: Infrared image I, like `visible`.
+    `EN = -Σ_l p(l) log2 p(l)`, p(l) the share of pixels at level l, after rounding the image to 256 levels.
 
     Returns:
-        Entropy of each image (B,), bits, [0, 8], 0 for a blank one; float32 for half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W) in [0, 1], or the shapes differ.
+        Entropy, bits, [0, 8]; 0 for a blank image.
 
     Source:
         J. W. Roberts, J. van Aardt, F. Ahmed, "Assessment of image fusion procedures using entropy, image quality, and
@@ -48,19 +42,10 @@ def mutual_information(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tens
     """Measure how much of the information of both sources is in the fused image (MI).
 
     `MI = MI(F, V) + MI(F, I)`, the sum over the sources; `MI(X, Y) = H(X) + H(Y) - H(X, Y)` from the histograms of the
-    images rounded to 256 levels. Scripts differ in the base of the logarithm, here 2, and in the sum or the mean.
-
-    Args:
-        fused: Fused luminance F (B, 1, H, W), [0, 1].
-        visible: Luminance V of the visible image, like `fused`.
-        infrared: Infrared image I, like `fused`.
+    images rounded to 256 levels. Scripts differ in the base of the logarithm (here 2) and in taking sum or mean.
 
     Returns:
-        Mutual information of each image (B,), bits, [0, 16]; float32 for half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W) in [0, 1], or the shapes differ.
+        Mutual information, bits, [0, 16].
 
     Source:
         G. Qu, D. Zhang, P. Yan, "Information measure for performance of image fusion", Electronics Letters 38 (2002).
@@ -77,21 +62,12 @@ def mutual_information(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tens
 
 
 def normalized_mutual_information(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
-    """Measure the same as MI, as a share of the information that there is (NMI).
+    """Measure MI as a share of the information present (NMI).
 
-    `NMI = 2 (MI(F, V) / (H(F) + H(V)) + MI(F, I) / (H(F) + H(I)))`, 0 for a source of no information.
-
-    Args:
-        fused: Fused luminance F (B, 1, H, W), [0, 1].
-        visible: Luminance V of the visible image, like `fused`.
-        infrared: Infrared image I, like `fused`.
+    `NMI = 2 (MI(F, V) / (H(F) + H(V)) + MI(F, I) / (H(F) + H(I)))`; a source without information adds 0.
 
     Returns:
-        Normalised mutual information of each image (B,), no unit, [0, 2]; float32 for half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W) in [0, 1], or the shapes differ.
+        Normalised mutual information, no unit, [0, 2].
 
     Source:
         M. Hossny, S. Nahavandi, D. Creighton, "Comments on 'Information measure for performance of image fusion'",
@@ -108,23 +84,16 @@ def normalized_mutual_information(fused: Tensor, visible: Tensor, infrared: Tens
 
 
 def feature_mutual_information(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
-    """Measure how much of the edges of both sources is in those of the fused image (FMI).
+    """Measure how much information the edges of the fused image share with those of both sources (FMI).
 
-    `FMI = MI(∇F, ∇V) / (H(∇F) + H(∇V)) + MI(∇F, ∇I) / (H(∇F) + H(∇I))`, ∇ the strength of the edges by the Sobel
-    operator, relative to the strongest of the image, at 256 levels. The histograms are those of the whole image; the
-    authors' code estimates the common one within windows of 3 × 3 pixels from a model, and gives other values.
+    `FMI = MI(∇F, ∇V) / (H(∇F) + H(∇V)) + MI(∇F, ∇I) / (H(∇F) + H(∇I))`, ∇ the Sobel edge strength relative to the
+    strongest edge of the image, at 256 levels. Histograms cover the whole image; the authors' code estimates the joint
+    one within 3 × 3 windows from a model, and gives other values.
 
-    Args:
-        fused: Fused luminance F (B, 1, H, W), [0, 1]; H and W at least 3.
-        visible: Luminance V of the visible image, like `fused`.
-        infrared: Infrared image I, like `fused`.
+    Images are at least 3 × 3 pixels.
 
     Returns:
-        Feature mutual information of each image (B,), no unit, [0, 1]; float32 for half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W) in [0, 1], the shapes differ, or an image is smaller than 3 × 3.
+        Feature mutual information, no unit, [0, 1].
 
     Source:
         M. B. A. Haghighat, A. Aghagolzadeh, H. Seyedarabi, "A non-reference image fusion metric based on mutual
@@ -143,7 +112,7 @@ def feature_mutual_information(fused: Tensor, visible: Tensor, infrared: Tensor)
 
 
 def _levels(image: Tensor) -> Tensor:
-    """Return the grey levels (B, N) of images in [0, 1], of 256."""
+    """Return the grey levels (B, N), whole numbers 0 to 255, of images in [0, 1]."""
     return (image * (LEVELS - 1)).round().long().clamp(0, LEVELS - 1).flatten(1)
 
 

@@ -1,4 +1,7 @@
-"""Metrics of the samples: spread, slopes, correlation and difference."""
+"""Metrics of pixel values: spread, slopes, correlation and difference.
+
+Arguments, result and errors: see :mod:`metafusion_yolo.functional.metrics`.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,10 @@ from metafusion_yolo.functional.metrics.images import checked
 def standard_deviation(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
     """Measure the contrast of the fused image (SD).
 
-    `SD = sqrt(mean (F - mean F)²)`, on the scale of 8-bit images, as papers state it.
-
-    Args:
-        fused: Fused luminance F (B, 1, H, W), [0, 1].
-        visible: Luminance V of the visible image, like `fused`. Only checked: SD looks at the fused image alone.
-        infrared: Infrared image I, like `visible`.
+    `SD = sqrt(mean (F - mean F)²)`, on the scale of 8-bit images, as in papers.
 
     Returns:
-        Standard deviation of each image (B,), grey levels of 255, [0, 127.5], 0 for a blank one; float32 for
-        half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W) in [0, 1], or the shapes differ.
+        Standard deviation, grey levels of 255, [0, 127.5]; 0 for a blank image.
 
     Source:
         The standard deviation of a finite set of numbers, divided by their count.
@@ -43,21 +36,10 @@ def spatial_frequency(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tenso
     """Measure how much the fused image changes from pixel to pixel (SF).
 
     `SF = sqrt(RF² + CF²)`, RF and CF the root mean squares of the differences between neighbours in a row and in a
-    column, on the scale of 8-bit images. The mean is over the differences that there are; the paper divides by all
-    pixels.
-
-    Args:
-        fused: Fused luminance F (B, 1, H, W), [0, 1].
-        visible: Luminance V of the visible image, like `fused`. Only checked: SF looks at the fused image alone.
-        infrared: Infrared image I, like `visible`.
+    column, on the scale of 8-bit images. The mean is over the differences; the paper divides by the number of pixels.
 
     Returns:
-        Spatial frequency of each image (B,), grey levels of 255 a pixel, [0, 361], 0 for a blank one; float32 for
-        half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W) in [0, 1], or the shapes differ.
+        Spatial frequency, grey levels of 255 per pixel, [0, 361]; 0 for a blank image.
 
     Source:
         A. M. Eskicioglu, P. S. Fisher, "Image quality measures and their performance", IEEE Transactions on
@@ -80,18 +62,10 @@ def average_gradient(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor
     `AG = mean sqrt((F_x² + F_y²) / 2)`, F_x and F_y the differences to the next pixel in the row and in the column,
     over all pixels that have both, on the scale of 8-bit images.
 
-    Args:
-        fused: Fused luminance F (B, 1, H, W), [0, 1]; H and W at least 2.
-        visible: Luminance V of the visible image, like `fused`. Only checked: AG looks at the fused image alone.
-        infrared: Infrared image I, like `visible`.
+    Images are at least 2 × 2 pixels.
 
     Returns:
-        Average gradient of each image (B,), grey levels of 255 a pixel, [0, 255], 0 for a blank one; float32 for
-        half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W) in [0, 1], the shapes differ, or an image is smaller than 2 × 2.
+        Average gradient, grey levels of 255 per pixel, [0, 255]; 0 for a blank image.
 
     Source:
         G. Cui, H. Feng, Z. Xu, Q. Li, Y. Chen, "Detail preserved fusion of visible and infrared images using regional
@@ -108,21 +82,12 @@ def average_gradient(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor
 
 
 def correlation_coefficient(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
-    """Measure how the fused image goes along with both sources (CC).
+    """Measure how the fused image correlates with both sources (CC).
 
-    `CC = (r(F, V) + r(F, I)) / 2`, r the correlation coefficient over the pixels, 0 where either side is blank.
-
-    Args:
-        fused: Fused luminance F (B, 1, H, W), [0, 1].
-        visible: Luminance V of the visible image, like `fused`.
-        infrared: Infrared image I, like `fused`.
+    `CC = (r(F, V) + r(F, I)) / 2`, r the correlation coefficient over the pixels, 0 where either image is blank.
 
     Returns:
-        Correlation of each image (B,), no unit, [-1, 1]; float32 for half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W) in [0, 1], or the shapes differ.
+        Correlation, no unit, [-1, 1].
 
     Source:
         M. Deshmukh, U. Bhosale, "Image fusion and image quality assessment of fused images", International Journal of
@@ -138,23 +103,14 @@ def correlation_coefficient(fused: Tensor, visible: Tensor, infrared: Tensor) ->
 
 
 def sum_of_correlations_of_differences(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
-    """Measure whether what each source adds to the other is in the fused image (SCD).
+    """Measure whether the fused image contains what each source adds to the other (SCD).
 
-    `SCD = r(F - V, I) + r(F - I, V)`, r the correlation coefficient over the pixels of an image, with its sign (some
-    scripts take its absolute value), and 0 where either side is blank: varies by at most `NOTICEABLE` from end to end.
-
-    Args:
-        fused: Fused luminance F (B, 1, H, W), [0, 1].
-        visible: Luminance V of the visible image, like `fused`.
-        infrared: Infrared image I, like `fused`.
+    `SCD = r(F - V, I) + r(F - I, V)`, r the signed correlation coefficient over the pixels (some scripts take its
+    absolute value), 0 where either image is blank: its range is at most `NOTICEABLE`.
 
     Returns:
-        SCD of each image (B,), no unit, [-2, 2]; 0 where the three images are the same, 2 where the fused image is the
-        sum of both sources; float32 for half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W) in [0, 1], or the shapes differ.
+        SCD, no unit, [-2, 2]: 0 where the three images are the same, 2 where the fused image is the sum of both
+        sources.
 
     Source:
         V. Aslantas, E. Bendes, "A new image quality metric for image fusion: The sum of the correlations of
@@ -172,20 +128,10 @@ def sum_of_correlations_of_differences(fused: Tensor, visible: Tensor, infrared:
 def mean_squared_error(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
     """Measure how far the fused image is from both sources (MSE).
 
-    `MSE = (mean (F - V)² + mean (F - I)²) / 2`, of images in [0, 1]; on the scale of 8-bit images it is 65025 times as
-    much.
-
-    Args:
-        fused: Fused luminance F (B, 1, H, W), [0, 1].
-        visible: Luminance V of the visible image, like `fused`.
-        infrared: Infrared image I, like `fused`.
+    `MSE = (mean (F - V)² + mean (F - I)²) / 2`, of images in [0, 1]; on the scale of 8-bit images, 65025 times that.
 
     Returns:
-        Error of each image (B,), no unit, [0, 1], less is better; float32 for half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W) in [0, 1], or the shapes differ.
+        Error, no unit, [0, 1], less is better.
 
     Source:
         P. Jagalingam, A. V. Hegde, "A review of quality metrics for fused image", Aquatic Procedia 4 (2015).
@@ -200,23 +146,13 @@ def mean_squared_error(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tens
 
 
 def peak_signal_to_noise_ratio(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
-    """Measure the same as MSE, in decibel (PSNR).
+    """Express MSE in decibels (PSNR).
 
-    `PSNR = 10 log10(1 / MSE)`, with the mean error over both sources of :func:`mean_squared_error`, from 1e-10 up, so
-    that it is finite. Scripts that take the mean of two ratios give more.
-
-    Args:
-        fused: Fused luminance F (B, 1, H, W), [0, 1].
-        visible: Luminance V of the visible image, like `fused`.
-        infrared: Infrared image I, like `fused`.
+    `PSNR = 10 log10(1 / MSE)` of :func:`mean_squared_error`, which averages over both sources; the error counts as at
+    least 1e-10, so the ratio is finite. Scripts that average two ratios give more.
 
     Returns:
-        Ratio of each image (B,), dB, [0, 100]; 100 where the three images are the same; float32 for half-precision
-        images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W) in [0, 1], or the shapes differ.
+        Ratio, dB, [0, 100]; 100 where the three images are the same.
 
     Source:
         P. Jagalingam, A. V. Hegde, "A review of quality metrics for fused image", Aquatic Procedia 4 (2015).

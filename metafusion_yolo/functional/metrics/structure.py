@@ -1,4 +1,7 @@
-"""Metrics of structure: how a person would see the sources again in the fused image."""
+"""Metrics of structure: how well a person would recognise the sources in the fused image.
+
+Arguments, result and errors: see :mod:`metafusion_yolo.functional.metrics`.
+"""
 
 from __future__ import annotations
 
@@ -11,30 +14,22 @@ from torch.nn import functional as F
 from metafusion_yolo.functional.metrics.images import checked
 from metafusion_yolo.functional.ssim import C1, C2, ssim_map, window_means
 
-SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # from fine to coarse; 1.0001 in all, as published
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # fine to coarse; they sum to 1.0001, as published
 WINDOW = 11
-TINY = 1e-10  # variance that counts as none
-NOISE = 2 / 255**2  # variance of the visual system's noise, of images in [0, 1]
+TINY = 1e-10  # variance up to this counts as 0
+NOISE = 2 / 255**2  # noise variance of the visual system, for images in [0, 1]
 
 
 def ssim(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
     """Measure how similar the fused image is to both sources in local structure (SSIM).
 
     `(SSIM(F, V) + SSIM(F, I)) / 2`, each the mean of :func:`~metafusion_yolo.functional.ssim.ssim_map` over the windows
-    inside the image. This is the mean over the sources; some scripts give their sum, twice as much.
+    inside the image. Some scripts give the sum over the sources, twice as much.
 
-    Args:
-        fused: Fused luminance F (B, 1, H, W), [0, 1]; H and W at least 11.
-        visible: Luminance V of the visible image, like `fused`.
-        infrared: Infrared image I, like `fused`.
+    Images are at least 11 × 11 pixels.
 
     Returns:
-        Similarity of each image (B,), no unit, [-1, 1]; 1 only where all three images are the same; float32 for
-        half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W) in [0, 1], the shapes differ, or an image is smaller than 11 × 11.
+        Similarity, no unit, [-1, 1]; 1 only where all three images are the same.
 
     Source:
         Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, "Image quality assessment: from error visibility to
@@ -50,25 +45,16 @@ def ssim(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
 
 
 def multi_scale_ssim(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
-    """Measure the same as SSIM, at five scales (MS-SSIM).
+    """Measure SSIM at five scales (MS-SSIM).
 
-    `(MS(F, V) + MS(F, I)) / 2`, the mean over the sources; `MS = l_5^w_5 Π_k cs_k^w_k`: contrast and structure at every
-    scale, luminance at the coarsest, each the mean over the windows inside the image and at least 0; each scale has
-    half the size of the one before, by 2 × 2 means. Images below 176 × 176 pixels have as many scales as fit, whose
-    weights are raised to the same sum.
+    `(MS(F, V) + MS(F, I)) / 2`, `MS = l_5^w_5 Π_k cs_k^w_k`: contrast and structure at every scale, luminance at the
+    coarsest, each the mean over the windows inside the image and at least 0. Each scale halves the one before by 2 × 2
+    means. Images below 176 × 176 pixels use as many scales as fit, with weights scaled to the same sum.
 
-    Args:
-        fused: Fused luminance F (B, 1, H, W), [0, 1]; H and W at least 11.
-        visible: Luminance V of the visible image, like `fused`.
-        infrared: Infrared image I, like `fused`.
+    Images are at least 11 × 11 pixels.
 
     Returns:
-        Similarity of each image (B,), no unit, [0, 1]; 1 only where all three images are the same; float32 for
-        half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W) in [0, 1], the shapes differ, or an image is smaller than 11 × 11.
+        Similarity, no unit, [0, 1]; 1 only where all three images are the same.
 
     Source:
         Z. Wang, E. P. Simoncelli, A. C. Bovik, "Multi-scale structural similarity for image quality assessment",
@@ -84,25 +70,17 @@ def multi_scale_ssim(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor
 
 
 def visual_information_fidelity(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
-    """Measure how much of what one sees in the sources one sees in the fused image (VIF).
+    """Measure how much of the visible information of the sources remains visible in the fused image (VIF).
 
-    `VIF = VIFP(V, F) + VIFP(I, F)`, the sum over the sources, as most fusion papers have it. VIFP is the form on
-    pixels, without wavelets: over four scales, `Σ log2(1 + g² σ_S² / (σ_v² + σ_n²)) / Σ log2(1 + σ_S² / σ_n²)`, g the
-    slope of F over the source S in a Gaussian window, σ_v² what it leaves unexplained, and σ_n² = 2 on the scale of
-    8-bit images.
+    `VIF = VIFP(V, F) + VIFP(I, F)`, the sum over the sources, as in most fusion papers. VIFP is the pixel form, without
+    wavelets: over four scales, `Σ log2(1 + g² σ_S² / (σ_v² + σ_n²)) / Σ log2(1 + σ_S² / σ_n²)`, g the slope of F over
+    the source S in a Gaussian window, σ_v² the variance it leaves unexplained, σ_n² = 2 on the scale of 8-bit images.
 
-    Args:
-        fused: Fused luminance F (B, 1, H, W), [0, 1]; H and W at least 41.
-        visible: Luminance V of the visible image, like `fused`.
-        infrared: Infrared image I, like `fused`.
+    Images are at least 41 × 41 pixels.
 
     Returns:
-        Fidelity of each image (B,), no unit, 0 or more; 2 where the three images are the same; more where contrast is
-        enhanced; a blank source counts 0; float32 for half-precision images.
-
-    Raises:
-        TypeError: If an image is not a floating-point tensor.
-        ValueError: If an image is not (B, 1, H, W) in [0, 1], the shapes differ, or an image is smaller than 41 × 41.
+        Fidelity, no unit, 0 or more: 2 where the three images are the same, more where contrast is enhanced; a blank
+        source counts 0.
 
     Source:
         H. R. Sheikh, A. C. Bovik, "Image information and visual quality", IEEE TIP 15 (2006), and the authors' VIFP.
@@ -132,7 +110,7 @@ def _multi_scale(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _ssim_parts(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return luminance, and contrast times structure, of SSIM in the windows inside two images (B, 1, H, W)."""
+    """Return the SSIM terms of two images (B, 1, H, W) in every window: luminance, and contrast times structure."""
     mean_x, mean_y, power_x, power_y, product = window_means(x, y, x * x, y * y, x * y, window_size=WINDOW)
     squares = mean_x**2 + mean_y**2
     luminance = (2 * mean_x * mean_y + C1) / (squares + C1)
@@ -140,11 +118,11 @@ def _ssim_parts(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _fidelity(source: Tensor, fused: Tensor) -> Tensor:
-    """Return the VIFP of a fused image to one source, each (B, 1, H, W), (B,)."""
+    """Return the VIFP (B,) of a fused image with respect to one source, each (B, 1, H, W)."""
     seen = present = torch.zeros(len(source), dtype=source.dtype, device=source.device)
-    middle = source.mean((1, 2, 3), keepdim=True)  # takes nothing from variances, but rounding errors
+    middle = source.mean((1, 2, 3), keepdim=True)  # leaves variances unchanged and lowers their rounding error
     x, y = source - middle, fused - middle
-    for size in (17, 9, 5, 3):  # of the window, at each scale
+    for size in (17, 9, 5, 3):  # window size at each scale
         means = partial(window_means, window_size=size, sigma=size / 5)
         if size < 17:
             x, y = (mean[..., ::2, ::2] for mean in means(x, y))
