@@ -7,17 +7,16 @@ from torch.nn import functional as F
 
 
 class MetaFeatureCrossAttention(nn.Module):
-    """Let every place of the fusion features look up what detection wants in the scene.
+    """Add to the fusion features what detection looks for in the scene.
 
-    Multi-head attention of linear cost, queries from the fusion features, keys and values from the meta-features, added
-    to the fusion features: the keys of each feature, a softmax over the places, gather the values to one summary of the
-    scene a feature; each query, a softmax over the features, mixes these. Queries are taken at half the resolution of
-    the fusion features, which is fine enough for weight maps and a quarter of the cost. The output projection starts
-    at zero: an untrained block changes nothing.
+    Multi-head attention of linear cost: queries come from the fusion features, keys and values from the meta-features.
+    The keys (softmax over places) gather the values into one summary of the scene per feature; each query (softmax over
+    features) mixes the summaries. Queries have half the resolution of the fusion features: fine enough for weight maps,
+    at a quarter of the cost. The output projection starts at zero, so an untrained block changes nothing.
 
-    Source: meta-feature embedding after Zhao et al., "MetaFusion", CVPR 2023, which uses convolutions and a guide loss
-    for it; the cross-attention is this project's, in the form of Shen et al., "Efficient Attention: Attention with
-    Linear Complexities", WACV 2021, equations 3 and 5.
+    Source: meta-feature embedding after Zhao et al., "MetaFusion", CVPR 2023, which uses convolutions and a guide loss;
+    the cross-attention is this project's, in the form of Shen et al., "Efficient Attention: Attention with Linear
+    Complexities", WACV 2021, equations 3 and 5.
 
     Args:
         channels: Channels of the fusion features.
@@ -60,7 +59,7 @@ class MetaFeatureCrossAttention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """Split (B, N, C) into heads (B, M, N, C / M)."""
-        return x.reshape(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)  # X2Paddle knows no unflatten
+        return x.reshape(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)  # X2Paddle lacks unflatten
 
 
 def tokens(features: Tensor) -> Tensor:

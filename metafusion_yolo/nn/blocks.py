@@ -1,4 +1,4 @@
-"""Convolutional parts of the front-end. No normalisation layers: fusion keeps absolute brightness."""
+"""Convolutional parts of the front-end, without normalisation layers so that absolute brightness is kept."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch.nn import functional as F
 
 
 class ConvAct(nn.Sequential):
-    """Convolution, then ReLU, which every runtime computes within the convolution.
+    """Convolution and ReLU, which every runtime fuses into one operation.
 
-    The output has the size of the input, divided by the stride: kernels as wide as their stride take patches side by
-    side, wider ones see the border replicated, since zeros would show as a frame in the image.
+    The output has the size of the input divided by the stride. Kernels as wide as their stride take adjacent patches;
+    wider ones replicate the border, since zeros would show as a frame in the image.
 
     Args:
         in_channels: Channels in.
         out_channels: Channels out.
-        kernel: Kernel size in pixels, the stride or more by an even number.
+        kernel: Kernel size in pixels: the stride plus an even number, 0 included.
         stride: Stride in pixels.
     """
 
@@ -49,16 +49,16 @@ class Encoder(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Upsample a map by bilinear interpolation; in an export, written as a convolution and a pixel shuffle.
+    """Upsample a map by bilinear interpolation; exports use a convolution and a pixel shuffle instead.
 
-    Either way gives the same numbers. Of maps with few channels PyTorch interpolates faster, OpenVINO several times
-    as fast by the other way.
+    Both give the same numbers. On maps with few channels interpolation is faster in PyTorch, the convolution several
+    times faster in OpenVINO.
 
     Args:
-        factor: How many times as high and wide the map becomes.
+        factor: Factor by which height and width grow.
 
     Attributes:
-        export: Whether another runtime than PyTorch will run it; the exporter sets it.
+        export: Whether a runtime other than PyTorch will run it; the exporter sets it.
     """
 
     kernel: Tensor
@@ -67,8 +67,8 @@ class Upsample(nn.Module):
         super().__init__()
         self.factor = factor
         self.export = False
-        offset = (torch.arange(factor) + 0.5) / factor - 0.5  # of a new pixel from the middle of the old one
-        taps = torch.stack((-offset, 1 - offset.abs(), offset), 1).clamp(min=0)  # of the one before, its own, the next
+        offset = (torch.arange(factor) + 0.5) / factor - 0.5  # from the middle of the old pixel to that of the new one
+        taps = torch.stack((-offset, 1 - offset.abs(), offset), 1).clamp(min=0)  # on the previous, own and next pixel
         kernel = (taps[:, None, :, None] * taps[None, :, None, :]).reshape(factor**2, 1, 3, 3)
         self.register_buffer("kernel", kernel, persistent=False)
 

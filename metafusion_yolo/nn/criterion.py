@@ -1,4 +1,4 @@
-"""The joint loss: fusion terms beside the host's detection loss, in the host's criterion contract."""
+"""The joint loss: fusion terms added to the host's detection loss, with the interface of the host's criterion."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FUSION_LOSSES = {"ssim_loss": ssim_loss, "grad_loss": gradient_loss, "int_loss":
 
 
 def fusion_loss(output: FusionOutput, pair: Tensor, gains: Gains) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the weighted sum of the fusion losses, a scalar, and each unweighted by name, without gradient.
+    """Return the weighted sum of the fusion losses, a scalar, and by name each unweighted loss, without gradient.
 
     Args:
-        output: What the front-end made of the pair.
+        output: Output of the front-end for the pair.
         pair: (B, 4, H, W), R, G, B, IR in [0, 1].
         gains: Weights of the terms.
     """
@@ -32,11 +32,11 @@ def fusion_loss(output: FusionOutput, pair: Tensor, gains: Gains) -> tuple[Tenso
 
 
 class _LossOfEachImage(torch.autograd.Function):
-    """The fusion losses, image after image, each differentiated at once.
+    """The fusion losses, computed and differentiated image by image.
 
-    They are means over the images of a batch, so nothing is lost, and at any time there are the intermediate planes of
-    one image, which stay in the cache. Left to autograd, those of all wait at full resolution until the detector has
-    run too, which takes a quarter more memory. The pair gets no gradient.
+    The losses are means over the images of a batch, so the result is the same, and only the intermediate planes of one
+    image exist at a time, which fit the cache. Autograd would keep those of all images at full resolution until the
+    detector has run, which takes a quarter more memory. The pair gets no gradient.
     """
 
     @staticmethod
@@ -66,12 +66,12 @@ class _LossOfEachImage(torch.autograd.Function):
 
 
 def restoration_loss(output: FusionOutput, clean: Tensor, gains: Gains) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the weighted fusion losses against one clean image, times the batch size, and each unweighted by name.
+    """Return the weighted fusion losses against a clean image, times the batch size, and by name each unweighted loss.
 
-    The clean image stands for both sources, so that every term is 0 where the fused luminance equals it.
+    The clean image stands for both sources, so every term is 0 where the fused luminance equals it.
 
     Args:
-        output: What the front-end made of a pair of views of the image.
+        output: Output of the front-end for two views of the image.
         clean: Luminance of the image (B, 1, H, W), [0, 1].
         gains: Weights of the terms.
     """
@@ -87,7 +87,7 @@ class FusionDetectionLoss:
     Args:
         detection: The host's criterion; `(preds, batch) -> (loss times batch size, named items)`.
         gains: Weights of the terms.
-        distance: That of :func:`~metafusion_yolo.functional.losses.meta_loss`.
+        distance: See :func:`~metafusion_yolo.functional.losses.meta_loss`.
     """
 
     def __init__(self, detection: DetectionLoss, gains: Gains, distance: str = "cosine") -> None:
@@ -96,15 +96,13 @@ class FusionDetectionLoss:
         self.distance = distance
 
     def __call__(self, preds: Any, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the losses of fusion, of teaching, and the detector's, all weighted, times the batch size.
-
-        With them comes every term unweighted, by name.
+        """Return the weighted fusion, teaching and detection losses, times the batch size, and by name every raw term.
 
         Args:
             preds: Detector outputs.
-            batch: The host's batch; with `fusion` (a :class:`FusionOutput`) beside `img` (the pair), and `taught`
-                (backbone features as predicted and as they are, by stride) where there is a teacher. A batch without
-                `fusion` holds images that are fused already: the loss is the host's.
+            batch: The host's batch with `fusion` (a :class:`FusionOutput`) beside `img` (the pair), and with a teacher
+                `taught` (predicted and actual backbone features by stride). Without `fusion`, the images are fused
+                already and the loss is the host's.
         """
         detection, items = self.detection(preds, batch)
         if "fusion" not in batch:
@@ -120,13 +118,13 @@ class FusionDetectionLoss:
         return total, {**terms, **items}
 
     def update(self) -> None:
-        """Advance the detection loss by an epoch, for heads whose loss changes over time (YOLO26)."""
+        """Advance the detection loss by one epoch, for heads whose loss changes over time (YOLO26)."""
         if hasattr(self.detection, "update"):
             self.detection.update()
 
     @property
     def updates(self) -> int:
-        """Epochs the detection loss has seen; the host sets it when it resumes."""
+        """Number of epochs the detection loss has seen; the host sets it on resume."""
         return getattr(self.detection, "updates", 0)
 
     @updates.setter

@@ -1,4 +1,4 @@
-"""The fusion front-end: a visible and an infrared image in, one image and the reasons for it out."""
+"""The fusion front-end: turns a visible and an infrared image into one image, with the weights that explain it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class FusionOutput(TypedDict):
         luminance: Its luminance before the chroma is added, (B, 1, H, W), [0, 1].
         weights: Share of each camera as predicted, at stride 4, (B, 2, H / 4, W / 4), `[:, 0:1]` visible, `[:, 1:2]`
             infrared, in [0, 1], sum 1.
-        coefficients: What the luminance is composed of, at stride 4, (B, 3, H / 4, W / 4): a factor of the visible
-            luminance, one of the infrared image, and an offset; see :func:`affine_coefficients`.
+        coefficients: Of the fused luminance, at stride 4, (B, 3, H / 4, W / 4): factor of the visible luminance, factor
+            of the infrared image, and offset; see :func:`affine_coefficients`.
         meta_features: Meta-features by stride, 16 and 32, each (B, C, H / stride, W / stride); empty without attention.
     """
 
@@ -42,9 +42,9 @@ class FusionNet(nn.Module):
     """Fuse a pair into one image that a person can look at and a detector can read.
 
     `fused luminance = Σ w_k · x_k + g_k · (x_k - mean x_k)` over the two cameras, with the chroma of the visible image:
-    weights w for the brightness, and gains g for the detail, which blending alone would wash out. Both are predicted at
-    stride 4; what is applied to the pixels is an affine function of the two images, whose three coefficients are
-    upsampled. A camera whose plane is constant counts as absent: its weight and its gain are exactly 0.
+    weights w set the brightness, gains g restore the detail that blending alone would wash out. Both are predicted at
+    stride 4. Together they are an affine function of the two images, whose three coefficients are upsampled and applied
+    to every pixel. A camera with a constant plane counts as absent: its weight and gain are exactly 0.
 
     Source: this project; locally affine models predicted at low resolution are known from K. He, J. Sun, X. Tang,
     "Guided Image Filtering", TPAMI 2013, and M. Gharbi et al., "Deep Bilateral Learning", SIGGRAPH 2017.
@@ -111,11 +111,11 @@ def affine_coefficients(weights: Tensor, gains: Tensor, means: Tensor) -> Tensor
 
     Args:
         weights: Share w of each camera (B, 2, H, W), visible first, in [0, 1], sum 1.
-        gains: By how much its detail is strengthened, g, (B, 2, H, W), in [-1, 1].
+        gains: Gain g of the detail of each camera (B, 2, H, W), in [-1, 1].
         means: Local mean of each image (B, 2, H, W), [0, 1].
 
     Returns:
-        (B, 3, H, W): a factor of the visible luminance, one of the infrared image, and an offset.
+        (B, 3, H, W): factor of the visible luminance, factor of the infrared image, and offset.
     """
     return torch.cat((weights + gains, -(gains * means).sum(1, keepdim=True)), 1)
 
@@ -139,17 +139,16 @@ def blend(planes: Iterable[Tensor], luminance: Tensor, infrared: Tensor) -> Tens
 class WeightDecoder(nn.Module):
     """Predict the share of each camera, and the gain of its detail, at stride 4. The gains start at 0.
 
-    The shares are a sigmoid of the log-odds between the cameras, a convolution times 16: under Adam, whose steps do not
-    depend on the size of a gradient, the maps then take shape within the warm-up of a short training instead of staying
-    near their start.
+    The shares are a sigmoid of the log-odds between the cameras, a convolution times 16. The factor lets the maps take
+    shape within the warm-up of a short training: the steps of Adam do not depend on the size of a gradient.
 
-    In training each pair is blended anew every time: a random number, the same at every pixel, is added to the log-odds
-    between the cameras, so that the detector learns objects by their looks in both.
+    In training a random number, the same at every pixel, is added to the log-odds of each pair, so that the detector
+    learns how objects look in both cameras.
 
     Args:
         channels: Channels of the fusion features at stride 8, and of both stems together at stride 4.
         infrared_share: Share of the infrared camera before training, in (0, 1).
-        jitter: Largest absolute value of that number, 0 or more.
+        jitter: Largest absolute value of the random number, 0 or more.
     """
 
     SHARPNESS = 16.0
@@ -161,7 +160,7 @@ class WeightDecoder(nn.Module):
         self.lateral = nn.Conv2d(channels, channels // 2, kernel_size=1)
         self.act = nn.ReLU(inplace=True)
         self.maps = nn.Conv2d(channels // 2, 3, kernel_size=1)
-        nn.init.normal_(self.maps.weight[:1], std=0.007)  # near uniform, yet not so much that the features learn late
+        nn.init.normal_(self.maps.weight[:1], std=0.007)  # nearly uniform maps; with a smaller std features learn late
         nn.init.zeros_(self.maps.weight[1:])
         odds = infrared_share / (1 - infrared_share)
         with torch.no_grad():
@@ -185,14 +184,14 @@ class WeightDecoder(nn.Module):
 
 
 def present(luminance: Tensor, infrared: Tensor, stride: int = 8, contrast: float = 1e-3) -> Tensor:
-    """Tell which cameras show anything, (B, 2, 1, 1), 1 or 0.
+    """Return which cameras show anything, (B, 2, 1, 1), 1 or 0.
 
     Args:
         luminance: Luminance of the visible images (B, 1, H, W), [0, 1].
         infrared: Infrared images (B, 1, H, W), [0, 1].
         stride: Sampling step in pixels.
-        contrast: A plane whose samples differ by no more counts as blank, [0, 1].
+        contrast: Largest difference between the samples of a plane that still counts as blank, [0, 1].
     """
-    samples = torch.cat([F.max_pool2d(image, 1, stride) for image in (luminance, infrared)], 1)  # NCNN slices no steps
+    samples = torch.cat([F.max_pool2d(image, 1, stride) for image in (luminance, infrared)], 1)  # NCNN lacks [::stride]
     contrasts = samples.amax((2, 3), keepdim=True) - samples.amin((2, 3), keepdim=True)
-    return ((contrasts - contrast) * 6e4).clamp(0, 1)  # a step that NCNN knows too, unlike a comparison, and FP16 holds
+    return ((contrasts - contrast) * 6e4).clamp(0, 1)  # NCNN lacks comparisons, and 6e4 fits FP16

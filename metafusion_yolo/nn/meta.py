@@ -1,4 +1,4 @@
-"""Meta-features: what the detector's backbone would say about the fused image, predicted from the pair."""
+"""Meta-features: what the detector's backbone would see in the fused image, predicted from the pair."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from metafusion_yolo.nn.blocks import ConvAct
 class MetaFeatureExtractor(nn.Module):
     """Predict meta-features at strides 16 and 32 from the fusion features at stride 8.
 
-    The detector need not run for it, so inference takes a single pass.
+    They do not need the detector, so inference takes a single pass.
 
     Source: this project; the idea of meta-features is Zhao et al., "MetaFusion", CVPR 2023, where they are made from
     the detector's features themselves and exist during training only.
@@ -43,7 +43,7 @@ class MetaFeatureExtractor(nn.Module):
 class MetaProjection(nn.ModuleDict):
     """Project meta-features into the space of the detector's backbone features. Used in training only.
 
-    A linear map a level, so that the meta-features themselves must carry what the detector sees.
+    One linear map per level, so that the meta-features themselves must carry what the detector sees.
 
     Source: this project, after the feature transform of MetaFusion, which goes the other way.
 

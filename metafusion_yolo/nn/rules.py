@@ -1,4 +1,4 @@
-"""Fusion without learning: the fixed rules that a learned fusion has to beat."""
+"""Fixed fusion rules: the baseline that a learned fusion has to beat."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from metafusion_yolo.nn.fusion import FusionOutput
 
 
 class PixelRule(nn.Module):
-    """Make an image of a pair by a fixed rule, in the place of :class:`~metafusion_yolo.nn.fusion.FusionNet`.
+    """Fuse a pair by a fixed rule, in place of :class:`~metafusion_yolo.nn.fusion.FusionNet`.
 
     | rule | image |
     |---|---|
@@ -28,7 +28,7 @@ class PixelRule(nn.Module):
         self.rule = rule
 
     def forward(self, pair: Tensor) -> FusionOutput:
-        """Fuse a batch of pairs (B, 4, H, W), R, G, B, IR in [0, 1]; weights as far as the rule has any."""
+        """Fuse a batch of pairs (B, 4, H, W), R, G, B, IR in [0, 1]; weights are 0.5 where the rule defines none."""
         visible, infrared = pair[:, :3], pair[:, 3:]
         luminance = rgb_to_luminance(visible)
         infrared_weight = torch.full_like(luminance, {"visible": 0.0, "infrared": 1.0}.get(self.rule, 0.5))

@@ -27,7 +27,7 @@ from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from metafusion_yolo.support.resources import find_model_yaml, read_yaml, split_scale
 from metafusion_yolo.support.words import nearest
 
-HOST_KEYS = ("activation", "end2end", "reg_max")  # that a host YAML may leave out
+HOST_KEYS = ("activation", "end2end", "reg_max")  # optional in a host YAML
 
 
 def load_model_yaml(name: str | Path) -> dict[str, Any]:
@@ -41,8 +41,8 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: If there is no such YAML, or the host has no such detector.
-        ValueError: If it names no detector, has an unknown key, or its `fusion:` section is wrong.
-        TypeError: If a value of the `fusion:` section is of the wrong type.
+        ValueError: If it names no detector, or has an unknown key or a bad value.
+        TypeError: If a value of the `fusion:` section has the wrong type.
     """
     path = find_model_yaml(name)
     own = read_yaml(path)
@@ -81,22 +81,24 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
 class FusionDetectionModel(DetectionModel):
     """A stock detector (`model`) that reads images made by a fusion front-end (`fusion`).
 
-    A batch (B, 4, H, W) is a pair and gets fused; a batch (B, 3, H, W) counts as fused already and goes to the
-    detector unchanged, so that every output of the stock model can be had from this one.
+    A batch (B, 4, H, W) holds pairs and is fused; a batch (B, 3, H, W) counts as fused and goes to the detector
+    unchanged, so this model can give every output of the stock one.
 
     Attributes:
         fusion: The front-end.
         config: Its configuration.
-        joint: Whether the detection loss reaches the front-end; the trainer sets it by the phase.
+        joint: Whether the detection loss reaches the front-end; the trainer sets it in each phase.
 
     Args:
         cfg: Name or path of a model YAML, or the dictionary of a checkpoint.
-        ch: Channels of the input: 4, as the host passes what the data set says.
-        nc: Number of classes, None for what the YAML says.
+        ch: Input channels; the host passes those of the data set, 4, or 3 of its own default.
+        nc: Number of classes; None to take it from the YAML.
         verbose: Whether to log a summary.
 
     Raises:
-        ValueError: If `ch` is neither 3 nor 4, or the `fusion:` section is wrong.
+        FileNotFoundError: If there is no such YAML.
+        ValueError: If `ch` is neither 3 nor 4, or the YAML has an unknown key or a bad value.
+        TypeError: If a value of the `fusion:` section has the wrong type.
     """
 
     def __init__(
@@ -115,7 +117,7 @@ class FusionDetectionModel(DetectionModel):
         self.fusion = build_fusion(self.config)
         self.teacher = self._build_teacher()
         self.joint = True
-        self.batches = 0  # of training, to count the interval of the look-ahead
+        self.batches = 0  # training batches so far, for the interval of the look-ahead
         if verbose:
             self.info()
 
@@ -124,17 +126,17 @@ class FusionDetectionModel(DetectionModel):
         return self.fusion(pair)
 
     def _build_teacher(self) -> MetaTeacher | None:
-        """Build the teacher of the meta-features, unless there are none or nothing is to be taught."""
+        """Build the teacher of the meta-features; None if the configuration has no meta-features or teaching."""
         config = self.config
         if config.method != "learned" or not config.attention or not config.teaches:
             return None
         return MetaTeacher(self.model, len(self.yaml["backbone"]), config.meta_channels, config.meta.levels)
 
     def _predict_once(self, x: Tensor, profile: bool = False, embed: list[int] | None = None) -> Any:
-        """Fuse a pair before the host's forward, and hand on beside the detector's raw output what the loss needs.
+        """Fuse a pair before the host's forward, and add what the loss needs to the host's raw predictions.
 
-        The host's dictionary of raw predictions gets `fusion`, the :class:`FusionOutput`, and `backbone`, the features
-        of the backbone by stride if there is a teacher.
+        These are `fusion`, the :class:`FusionOutput`, and `backbone`, the backbone features by stride, empty without a
+        teacher.
         """
         if x.shape[1] != NUM_CHANNELS:
             return super()._predict_once(x, profile, embed)
@@ -150,20 +152,20 @@ class FusionDetectionModel(DetectionModel):
         return preds
 
     def _predict_augment(self, x: Tensor) -> Any:
-        """Fuse a pair once and augment the fused image: a scaled pair has borders, where a blank camera has none."""
+        """Fuse a pair once, then augment the fused image: the borders of a scaled pair would hide a blank camera."""
         if x.shape[1] == NUM_CHANNELS:
             x = self.fuse_images(x)["fused"]
         return super()._predict_augment(x)
 
     def _shown_to_detector(self, output: FusionOutput) -> Tensor:
-        """Return the fused image; outside the joint phases without its gradient."""
+        """Return the fused image, without its gradient unless training is joint."""
         return output["fused"] if self.joint else output["fused"].detach()
 
     def loss(self, batch: dict[str, Any], preds: Any = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the joint loss of a batch of pairs, or the host's of images that count as fused already.
+        """Return the joint loss of a batch of pairs, or the host's loss of images that are fused already.
 
-        With `clean` in the batch, the luminance that the pair should be fused to, no detector and no label has a part
-        in it: see :mod:`metafusion_yolo.nn.universal`.
+        With `clean` in the batch, the target luminance of the fusion, detector and labels are not used: see
+        :mod:`metafusion_yolo.nn.universal`.
         """
         if getattr(self, "criterion", None) is None:
             self.criterion = self.init_criterion()
@@ -183,9 +185,9 @@ class FusionDetectionModel(DetectionModel):
         return total, items
 
     def _looks_ahead(self, size: int) -> bool:
-        """Count a training batch, and tell whether its turn has come.
+        """Count a training batch, and return whether it takes the look-ahead.
 
-        A batch of one pair has no second half, and a frozen front-end nothing to learn from it.
+        A batch of one pair cannot be halved, and a frozen front-end learns nothing from it.
         """
         interval = self.config.meta.interval
         self.batches += 1
@@ -194,7 +196,7 @@ class FusionDetectionModel(DetectionModel):
         return self.batches % interval == 0 and any(p.requires_grad for p in self.fusion.parameters())
 
     def _look_ahead(self, teacher: MetaTeacher, batch: dict[str, Any], features: dict[int, Tensor]) -> Tensor:
-        """Return the weighted look-ahead: one half of the batch for the inner step, the other for the outer loss."""
+        """Return the weighted look-ahead loss: half of the batch for the inner step, the rest for the outer loss."""
         size, meta = len(batch["img"]), self.config.meta
         half = size // 2
         test = rows(batch, half, size)
@@ -219,7 +221,7 @@ class FusionDetectionModel(DetectionModel):
         return self.config.gains.look_ahead * loss * (size / (size - half))
 
     def load(self, weights: Any, verbose: bool = True) -> None:
-        """Load a stock or a fused checkpoint, and its class names if this model has none of its own yet."""
+        """Load a stock or a fused checkpoint, and its class names if this model only has numbers for names."""
         super().load(weights, verbose)
         source = weights.get("ema") or weights["model"] if isinstance(weights, dict) else weights
         names = dict(getattr(source, "names", {}))
@@ -227,11 +229,11 @@ class FusionDetectionModel(DetectionModel):
             self.names = names
 
     def init_criterion(self) -> FusionDetectionLoss:
-        """Put the fusion losses beside the host's criterion of this head."""
+        """Add the fusion losses to the host's criterion of this head."""
         return FusionDetectionLoss(super().init_criterion(), self.config.gains, self.config.meta.distance)
 
     def info(self, detailed: bool = False, verbose: bool = True, imgsz: int | list[int] = 640) -> Any:
-        """Log the host's summary, whose GFLOPs are the detector's, and the front-end's own."""
+        """Log the host's summary, whose GFLOPs are the detector's, and one of the front-end."""
         summary = super().info(detailed=detailed, verbose=verbose, imgsz=imgsz)
         if verbose:
             LOGGER.info(
@@ -242,7 +244,7 @@ class FusionDetectionModel(DetectionModel):
 
 
 def native_model(backend: Any) -> nn.Module | None:
-    """Return the PyTorch model behind a training model or the host's inference backend, None for other formats."""
+    """Return the PyTorch model inside a training model or the host's inference backend; None for other formats."""
     if getattr(backend, "format", "pt") != "pt":
         return None
     model = unwrap_model(backend)
@@ -261,11 +263,11 @@ def build_fusion(config: FusionConfig) -> FusionNet | PixelRule:
         start=config.start,
         share_jitter=config.augment.share_jitter,
     )
-    return fusion.to(memory_format=torch.channels_last)  # training on a CPU takes 0.78 x the time
+    return fusion.to(memory_format=torch.channels_last)  # trains in 0.78 x the time on a CPU
 
 
 def front_end_gflops(fusion: nn.Module, imgsz: int | list[int] = 640) -> float:
-    """Return the GFLOPs (two per multiplication with addition) of the front-end for one pair.
+    """Return the GFLOPs of the front-end for one pair, a multiply-add counted as two.
 
     Args:
         fusion: The front-end.

@@ -1,4 +1,4 @@
-"""How the detector teaches the meta-features: what its backbone sees, and the look-ahead. Training only."""
+"""How the detector teaches the meta-features: by its backbone features, and by the look-ahead. Training only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OutputLoss = Callable[[FusionOutput], Tensor]
 
 
 class MetaTeacher(nn.Module):
-    """Reads the backbone features of a detector, and projects meta-features into their space.
+    """Read the backbone features of a detector, and project meta-features into their space.
 
     Args:
         layers: Layers of the detector, backbone first.
@@ -35,12 +35,12 @@ class MetaTeacher(nn.Module):
         self.projection = MetaProjection(meta_channels, {stride: taps[stride][1] for stride in levels})
 
     def forward(self, output: FusionOutput) -> dict[int, Tensor]:
-        """Return the backbone features that the meta-features predict, by stride."""
+        """Return the backbone features predicted from the meta-features, by stride."""
         return self.projection(output["meta_features"])
 
     @contextmanager
     def listening(self, layers: nn.Sequential) -> Iterator[dict[int, Tensor]]:
-        """Fill a dictionary, by stride, with what the backbone gives in a forward within this context."""
+        """Yield a dictionary that a forward within this context fills with the backbone features by stride."""
         heard: dict[int, Tensor] = {}
         handles = [
             layers[i].register_forward_hook(lambda _, __, features, stride=stride: heard.update({stride: features}))
@@ -54,11 +54,11 @@ class MetaTeacher(nn.Module):
 
 
 def backbone_taps(backbone: nn.Sequential, size: int = 64) -> dict[int, tuple[int, int]]:
-    """Return index and channels of the last layer of a backbone at each stride.
+    """Return index and channels of the last backbone layer at each stride.
 
     Args:
-        backbone: Layers that follow one another, from an image (B, 3, H, W).
-        size: Side of the image to probe with, in pixels.
+        backbone: Layers in sequence, the first takes an image (B, 3, H, W).
+        size: Side of the probe image in pixels.
     """
     taps, x = {}, next(backbone.parameters()).new_zeros(1, 3, size, size)
     modes = {module: module.training for module in backbone.modules()}
@@ -80,27 +80,27 @@ def look_ahead_loss(
     lr: float,
     first_order: bool = False,
 ) -> Tensor:
-    """Return the loss of the fusion network after a step towards the meta-features, for the meta-features to lower.
+    """Return the loss of the fusion network after a step towards the meta-features, which these learn to lower.
 
     Inner step, on a functional copy of the network: `θ' = θ - lr · ∇_θ L_align(θ, φ; train)`. Outer loss:
     `L(θ', φ; test)`. φ are the parameters of the meta-feature extractor and of the teacher, θ all others of the
-    network. The result has a gradient with respect to φ only, the way through θ' included, so that it can be added to
-    any other loss: accumulation, loss scaling, weight averaging and the reduction over processes see an ordinary term.
+    network. The result has a gradient with respect to φ only, including the path through θ'. It is an ordinary loss
+    term for accumulation, loss scaling, weight averaging and the reduction over processes.
 
     Args:
-        fusion: The network, a :class:`~metafusion_yolo.nn.fusion.FusionNet`, which stays as it is.
+        fusion: The network, a :class:`~metafusion_yolo.nn.fusion.FusionNet`; it is not changed.
         train: Pairs (B, 4, H, W) for the inner step, and the alignment loss of their output.
         test: Pairs for the outer loss, and that loss of their output.
-        teacher: What the alignment loss learns with.
+        teacher: The module that the alignment loss trains beside the meta-features.
         lr: Size of the inner step.
-        first_order: Take θ' as a constant: φ learns from what the meta-features do in the forward pass alone.
+        first_order: Treat θ' as constant: φ learns only from the effect of the meta-features in the forward pass.
 
     Returns:
         Scalar.
 
     Source:
-        Zhao et al., "MetaFusion", CVPR 2023, inner and outer update. There the detector's features enter the generator
-        and the update is a phase of its own, on other batches; here it is a term of the loss, on two halves of a batch.
+        Zhao et al., "MetaFusion", CVPR 2023, inner and outer update. There the generator reads the detector's features
+        and the update is a separate phase on other batches; here it is a loss term on two halves of one batch.
     """
     parameters = dict(fusion.named_parameters())
     generator = {name: p for name, p in parameters.items() if name.startswith(GENERATOR)}
@@ -115,12 +115,12 @@ def look_ahead_loss(
         taught = [p for p in (*generator.values(), *teacher.parameters()) if p.requires_grad]
         gradients = torch.autograd.grad(outer, taught, allow_unused=True)
     linear = [(p * g).sum() for p, g in zip(taught, gradients, strict=True) if g is not None]
-    surrogate = torch.stack(linear).sum()  # has the gradient of the outer loss, and keeps no graph
+    surrogate = torch.stack(linear).sum()  # has the gradient of the outer loss without its graph
     return outer.detach() + surrogate - surrogate.detach()
 
 
 def frozen_copy(model: nn.Module, prefix: str) -> dict[str, Tensor]:
-    """Return the parameters and buffers under a prefix, detached and copied where a forward would change them."""
+    """Return the parameters (detached) and buffers (copied, as a forward may change them) under a prefix."""
     parameters = {name: p.detach() for name, p in model.named_parameters() if name.startswith(prefix)}
     buffers = {name: b.clone() for name, b in model.named_buffers() if name.startswith(prefix)}
     return {**parameters, **buffers}

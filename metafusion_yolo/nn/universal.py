@@ -1,11 +1,10 @@
-"""Universal fusion: learning what to take from which camera without a label, from two spoilt views of one image.
+"""Universal fusion: learn without labels what to take from which camera, from two corrupted views of one image.
 
-Each view hides other parts of the image, no part is hidden in both. What both show is their common part, what one shows
-its unique part; the front-end must put the whole image together again, so it learns to look where there is something
-to see. It needs no pairs either: the views of a plain image stand for the two cameras.
+Each view hides different parts of the image. The front-end must restore the whole image, so it learns to look where
+there is something to see. It needs no pairs: the views of a plain image stand for the two cameras.
 
 Source: P. Liang, J. Jiang, X. Liu, J. Ma, "Fusion from decomposition: a self-supervised decomposition approach for
-image fusion" (DeFusion), ECCV 2022. What differs is said in docs/compare.md.
+image fusion" (DeFusion), ECCV 2022. docs/compare.md lists the differences.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from torch.nn import functional as F
 from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.nn.fusion import present
 
-SOFTNESS = 12.0  # of the edge of a hidden part, per unit of the random field that it is cut from
+SOFTNESS = 12.0  # steepness of the edge of a hidden part, per unit of the random field that defines it
 
 
 def one_of_each(pair: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Take one camera's image of each pair by chance, (B, 3, H, W), as a plain image; never a blank one.
+    """Draw one camera's image of each pair, (B, 3, H, W); where one camera is blank, take the other.
 
     Args:
         pair: (B, 4, H, W), R, G, B, IR in [0, 1].
-        generator: Of the random numbers; None for the global one.
+        generator: Random generator; None for the global one.
     """
     visible, infrared = pair[:, :3], pair[:, 3:]
     shows = present(rgb_to_luminance(visible), infrared).bool()  # (B, 2, 1, 1)
@@ -35,18 +34,18 @@ def one_of_each(pair: Tensor, generator: torch.Generator | None = None) -> Tenso
 
 
 def two_views(image: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-    """Make a pair of views that hide other parts of an image, and what their fusion should be.
+    """Make two views that hide different parts of an image, and the target of their fusion.
 
-    The second view is grey and of another brightness (`x^γ`, γ between 1/2 and 2), as another camera would have it.
-    Hidden parts are dark, bright or grey, faintly see-through, with noise or without; they reach from nothing to nearly
-    the whole view. The target is the view that shows a part, and the mean of both where both do.
+    The second view is grey with another brightness (`x^γ`, γ between 1/2 and 2), like that of another camera. Hidden
+    parts are dark, bright or grey, slightly transparent, some with noise, and cover from nothing to nearly the whole
+    view. The target is the view that shows a part, and the mean of both where both show it.
 
     Args:
         image: Clean images (B, 3, H, W), [0, 1].
-        generator: Of the random numbers; None for the global one.
+        generator: Random generator; None for the global one.
 
     Returns:
-        The views as a pair (B, 4, H, W), and the luminance that their fusion should have (B, 1, H, W), both in [0, 1].
+        The views as a pair (B, 4, H, W), and the target luminance (B, 1, H, W), both in [0, 1].
     """
 
     def rand(*shape: int) -> Tensor:
