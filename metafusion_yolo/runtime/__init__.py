@@ -1,4 +1,4 @@
-"""Detection on pairs from an exported ONNX file, without PyTorch: NumPy, OpenCV and ONNX Runtime are enough.
+"""Detection on pairs from an exported ONNX file without PyTorch, with NumPy, OpenCV and ONNX Runtime only.
 
 Example:
     >>> from metafusion_yolo.runtime import Detector
@@ -26,20 +26,19 @@ from metafusion_yolo.data.registration import Registration, warp_infrared
 from metafusion_yolo.data.thermal import Limits, Thermal, spread
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
-GREY = 114  # of the border around a letterboxed image, as in training
+GREY = 114  # border of a letterboxed image, as in training
 
 
 @dataclass
 class Detections:
-    """What was found on one pair of K objects.
+    """The K objects found in one pair.
 
     Attributes:
         boxes_xyxy: (K, 4) float32, pixels of the visible image.
         scores: (K,) float32, [0, 1], highest first.
         classes: (K,) int64.
         names: Name of each class.
-        image: Image to draw on, (H, W, 3) uint8, B, G, R: the fused one of an export with `fused=True`, else the
-            visible one.
+        image: Image to draw on, (H, W, 3) uint8, B, G, R: the fused image if the export has it, else the visible one.
         fused: Fused image (H, W, 3) uint8, B, G, R; None for exports without it.
         fusion_weights: Share of each camera (2, H, W) float32, visible first; None for exports without it.
     """
@@ -65,19 +64,19 @@ class Detections:
         return image
 
     def __str__(self) -> str:
-        """Return a line for each box: name, score, x1, y1, x2, y2."""
+        """Return one line per box: name, score, x1, y1, x2, y2."""
         rows = zip(self.classes, self.scores, self.boxes_xyxy, strict=True)
         return "\n".join(f"{self.names[int(c)]} {s:.3f} " + " ".join(f"{x:.1f}" for x in box) for c, s, box in rows)
 
 
 class Detector:
-    """A detector of pairs in an ONNX file, which says itself how its cameras are normalised and registered.
+    """A detector of pairs in an ONNX file, whose metadata hold the normalisation and registration of the cameras.
 
     Args:
         model: ONNX file written by `metafusion export`.
         conf: Lowest score of a detection.
         iou: Largest overlap of two boxes of one class.
-        max_det: Most detections of a pair.
+        max_det: Largest number of detections in a pair.
         threads: Threads of ONNX Runtime; 0 for all cores.
         providers: Execution providers of ONNX Runtime.
 
@@ -103,7 +102,7 @@ class Detector:
         try:
             self.session = onnxruntime.InferenceSession(str(model), options, providers=list(providers))
             metadata = self.session.get_modelmeta().custom_metadata_map
-        except Exception as error:  # ONNX Runtime has a class of its own for each kind of fault
+        except Exception as error:  # ONNX Runtime has one class per kind of fault
             raise UserValueError(
                 f"'{model}' cannot be loaded ({' '.join(str(error).split())}); export it again"
             ) from error
@@ -111,12 +110,12 @@ class Detector:
             raise UserValueError(f"'{model}' does not say how it reads pairs; export it by metafusion export")
         try:
             self._read(metadata, str(model))
-        except Exception as error:  # as many kinds as there are ways to damage a text
+        except Exception as error:  # damaged text can raise almost anything
             reason = " ".join(str(error).split())
             raise UserValueError(f"'{model}' has damaged metadata ({reason}); export it again") from error
 
     def _read(self, metadata: dict[str, str], model: str) -> None:
-        """Read what the export says of itself, from literals of Python, of which nothing is run."""
+        """Read the metadata of the export, which are Python literals; no code is run."""
         values = {name: ast.literal_eval(metadata[name]) for name in ("pair_input", "names", "imgsz", "args")}
         pair_input: dict[str, Any] = values["pair_input"]
         self.names: dict[int, str] = dict(values["names"])
@@ -140,9 +139,12 @@ class Detector:
 
         Args:
             visible: (H, W, 3) uint8, B, G, R, as OpenCV reads it.
-            infrared: (h, w) of any depth, as :func:`read_counts` reads it; None for none.
+            infrared: (h, w) of any depth, as :func:`read_counts` reads it; None if there is no infrared image.
             file: The visible file, whose folder selects the registration of a sequence.
-            limits: Counts that become black and white; None for those of the image.
+            limits: Counts that become black and white; None to take them from the image.
+
+        Raises:
+            ValueError: If the depth of the infrared image does not fit the normalisation of the export.
         """
         pair = self.stack(visible, infrared, file, limits)
         boxed, inner, left, top = self.letterbox(pair)
@@ -152,7 +154,7 @@ class Detector:
         boxes, *images = (output[0].astype(np.float32) for output in self.session.run(None, feed))
         rows = select(boxes, self.conf, self.iou, self.max_det, raw=boxes.shape[0] == 4 + len(self.names))
         size = visible.shape[1::-1]
-        there = np.tile(np.divide(size, inner), 2)  # from the size in the network
+        there = np.tile(np.divide(size, inner), 2)  # scale from the network's size
         rows[:, :4] = ((rows[:, :4] - np.tile((left, top), 2)) * there).clip(0, np.tile(size, 2))
         extra = {
             name: cv2.resize(image.transpose(1, 2, 0)[top : top + inner[1], left : left + inner[0]], size)
@@ -166,7 +168,7 @@ class Detector:
     def stack(
         self, visible: np.ndarray, infrared: np.ndarray | None, file: str | Path | None, limits: Limits | None = None
     ) -> np.ndarray:
-        """Return the pair (H, W, 4) uint8, R, G, B, IR, normalised and registered; arguments as for a call."""
+        """Return the pair (H, W, 4) uint8, R, G, B, IR, normalised and registered; arguments as for `__call__`."""
         rgb, size = cv2.cvtColor(visible, cv2.COLOR_BGR2RGB), visible.shape[1::-1]
         if infrared is None:
             return join(rgb, np.zeros(visible.shape[:2], np.uint8))
@@ -179,9 +181,9 @@ class Detector:
         return join(rgb, grey if grey.shape == visible.shape[:2] else cv2.resize(grey, size))
 
     def letterbox(self, pair: np.ndarray) -> tuple[np.ndarray, tuple[int, int], int, int]:
-        """Return the pair in the size of the network, its (width, height) there, and the left and top border.
+        """Return the pair in the network's size, its own (width, height) in it, and the left and top border.
 
-        A dynamic export gets no more border than its stride asks for.
+        A dynamic export gets only the border that its stride requires.
         """
         height, width = pair.shape[:2]
         gain = min(self.imgsz[0] / height, self.imgsz[1] / width)
@@ -200,7 +202,7 @@ class Detector:
         return boxed, inner, left, top
 
     def video(self, visible: str | Path, infrared: str | Path) -> Iterator[Detections]:
-        """Detect on two videos, paired by frame number, until the first ends.
+        """Detect on two videos, paired by frame number, until one of them ends.
 
         Raises:
             FileNotFoundError: If a video cannot be opened.
@@ -215,11 +217,11 @@ def select(output: np.ndarray, conf: float, iou: float, max_det: int, raw: bool)
 
     Args:
         output: (4 + C, N) centre, width, height and the score of each class (`raw`), or (N, 6) x1, y1, x2, y2, score
-            and class of an export with NMS inside.
+            and class of an export that includes NMS.
         conf: Lowest score.
         iou: Largest overlap of two boxes of one class.
-        max_det: Most detections.
-        raw: Which of the two it is.
+        max_det: Largest number of detections.
+        raw: Whether the output is the first of these.
 
     Returns:
         (K, 6) float32: x1, y1, x2, y2, score, class.
@@ -230,7 +232,7 @@ def select(output: np.ndarray, conf: float, iou: float, max_det: int, raw: bool)
     kept = scores > conf
     centre, size, scores, classes = output[:2, kept].T, output[2:4, kept].T, scores[kept], classes[kept]
     corner = centre - size / 2
-    boxes: Any = np.hstack((corner, size))  # OpenCV's annotations know lists only
+    boxes: Any = np.hstack((corner, size))  # OpenCV's type hints only allow lists
     order = np.array(cv2.dnn.NMSBoxesBatched(boxes, scores, classes.astype(np.int32), conf, iou), int)[:max_det]
     return np.hstack((corner, corner + size, scores[:, None], classes[:, None])).astype(np.float32)[order]
 
@@ -239,7 +241,8 @@ def read_counts(file: str | Path) -> np.ndarray:
     """Read an infrared image (h, w) in the depth of its file; colours become their luminance.
 
     Raises:
-        FileNotFoundError: If there is no such file, or it is no image.
+        FileNotFoundError: If the file does not exist, or is not an image.
+        ValueError: If an `.npy` file is damaged.
     """
     if Path(file).suffix == ".npy":
         return np.load(file, allow_pickle=False)
@@ -253,7 +256,7 @@ def read_visible(file: str | Path) -> np.ndarray:
     """Read a visible image (H, W, 3) uint8, B, G, R.
 
     Raises:
-        FileNotFoundError: If there is no such file, or it is no image.
+        FileNotFoundError: If the file does not exist, or is not an image.
     """
     image = cv2.imread(str(file), cv2.IMREAD_COLOR)
     if image is None:
@@ -262,7 +265,7 @@ def read_visible(file: str | Path) -> np.ndarray:
 
 
 def _frames(file: str | Path, sample: bool = False) -> Iterator[np.ndarray]:
-    """Yield the frames (H, W, 3) of a video, or a sample of them in grey (H, W)."""
+    """Yield all frames (H, W, 3) of a video, or some of them in grey (H, W)."""
     capture = cv2.VideoCapture(str(file))
     if not capture.isOpened():
         raise MissingFileError(f"'{file}' cannot be opened as a video")

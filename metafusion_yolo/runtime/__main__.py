@@ -16,7 +16,7 @@ VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wm
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Detect on a pair of images, of folders with equal names, or of videos; print the boxes, draw where asked to."""
+    """Detect on two images, two folders with equal file names, or two videos; print the boxes, draw them on request."""
     parser = argparse.ArgumentParser(prog="python -m metafusion_yolo.runtime", description="Detect without PyTorch.")
     parser.add_argument("model", help="ONNX file of metafusion export")
     parser.add_argument("visible", type=Path, help="image, folder or video")
