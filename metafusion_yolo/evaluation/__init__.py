@@ -1,1 +1,1 @@
-"""What a validation reports: accuracy by class and condition, fusion quality, weights, robustness, misses."""
+"""Reports of a validation: accuracy by class and condition, fusion quality, weights, robustness, misses."""

@@ -1,4 +1,4 @@
-"""Under which condition a pair was taken: by the brightness of its visible image, or as a file says."""
+"""Conditions under which pairs were taken, such as day and night: by the visible image's brightness, or from a CSV."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ DAY, NIGHT, UNLISTED = "day", "night", "not listed"
 
 
 class Conditions:
-    """Name the condition of each visible image.
+    """Find the condition of each visible image.
 
     Args:
-        named: Condition by image or folder, the last parts of a path, as in "7.jpg", "val/7.jpg" or "set06"; None to
-            tell day and night by the brightness.
+        named: Condition by image or folder, given as parts of its path: "7.jpg", "val/7.jpg" or "set06"; None to
+            distinguish day and night by the brightness.
         night_below: Mean of R, G and B over the visible image, 0 to 255, below which it is night.
     """
 
@@ -29,15 +29,15 @@ class Conditions:
 
     @classmethod
     def of_data(cls, data: Mapping[str, Any], night_below: float = NIGHT_BELOW) -> Conditions:
-        """Read the file that `conditions:` of a data-set YAML names, a CSV of `image,condition`.
+        """Read the CSV of `image,condition` rows that `conditions:` of a data-set YAML names.
 
         Args:
-            data: The data-set dictionary; the file is looked for from its `path`.
+            data: The data-set dictionary; the file is relative to its `path`.
             night_below: See above.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If `conditions:` is no name, or a row has no two columns.
+            ValueError: If `conditions:` is not a name, or a row does not have two columns.
         """
         name = data.get("conditions")
         if name is None:
@@ -59,13 +59,13 @@ class Conditions:
 
     @property
     def rule(self) -> str:
-        """How conditions are told, in words."""
+        """How conditions are determined, in words."""
         if self.named is not None:
             return "conditions as the file of the data-set YAML has them"
         return f"night: mean grey of the visible image below {self.night_below:g} of 255"
 
     def of(self, file: str) -> str:
-        """Return the condition of a visible image; its own name goes before its folder's, a longer before a shorter."""
+        """Return the condition of a visible image; its own name precedes its folder's, longer names precede shorter."""
         if self.named is None:
             return NIGHT if read_visible(file)[::4, ::4].mean() < self.night_below else DAY
         parts = PurePosixPath(Path(file).as_posix()).parts

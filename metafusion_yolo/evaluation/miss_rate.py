@@ -1,4 +1,4 @@
-"""The measure of the pedestrian benchmarks."""
+"""The log-average miss rate of pedestrian benchmarks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ LEAST = 1e-10  # a miss rate of 0 has no logarithm
 
 
 def log_average_miss_rate(hits: np.ndarray, scores: np.ndarray, objects: int, images: int) -> float:
-    """Return the log-average miss rate of a class (MR⁻²): the geometric mean of the miss rates at few false alarms.
+    """Return the log-average miss rate of a class (MR⁻²): the geometric mean of its miss rates at few false alarms.
 
-    The miss rate is read off at nine numbers of false alarms per image, evenly spaced in log-space from 0.01 to 1; at
-    each, the lowest score threshold counts that gives no more false alarms. Where even the best detection is a false
-    alarm too many, all objects count as missed. Less is better.
+    The miss rate is read at nine numbers of false alarms per image, evenly spaced in log-space from 0.01 to 1, with the
+    lowest score threshold that does not exceed the number. If even the best detection exceeds it, all objects count as
+    missed. Less is better.
 
     Args:
-        hits: Whether each detection is matched with an object at an IoU of 0.5 (N,), bool; an object is matched once.
+        hits: Whether each detection matches an object at an IoU of 0.5 (N,), bool; an object is matched once.
         scores: Score of each detection (N,).
         objects: Number of labelled objects, at least 1.
         images: Number of images, at least 1.

@@ -1,4 +1,4 @@
-"""The hardest misses: labelled objects that were not found, cut out of both cameras."""
+"""The hardest misses: crops of labelled objects that were not found, from both cameras."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from metafusion_yolo.evaluation.report import SURE, PairRecord
 from metafusion_yolo.support.pages import data_uri
 
 SHOWN = 24
-A_PAIR = 3  # misses shown of one pair at the most
-CONTEXT = 4  # sides of the object to a side of the picture
-LEAST = 96  # side of a picture's section, pixels of the network's input
-SIDE = 320  # of a picture, pixels
+A_PAIR = 3  # most misses shown of one pair
+CONTEXT = 4  # side of the crop, as a multiple of the object's longer side
+LEAST = 96  # smallest side of the crop, pixels of the network's input
+SIDE = 320  # side of the picture, pixels
 MISSED, FOUND = (255, 214, 10), (80, 220, 100)
 
 
 class Miss(NamedTuple):
-    """A labelled object that was not found: the k-th of a pair."""
+    """A labelled object that was not found: number k of a pair."""
 
     record: PairRecord
     k: int
@@ -38,12 +38,12 @@ class Miss(NamedTuple):
 
 
 def hardest_misses(records: Sequence[PairRecord], shown: int = SHOWN, a_pair: int = A_PAIR) -> list[Miss]:
-    """Return the objects that were missed by the most: the lowest score first, of equal ones the largest first.
+    """Return the missed objects with the lowest score, lowest first; of equal ones, the largest first.
 
     Args:
         records: What was found in every pair.
-        shown: How many.
-        a_pair: How many of one pair.
+        shown: Largest number of objects.
+        a_pair: Largest number of objects of one pair.
     """
     misses = [Miss(record, int(k)) for record in records for k in np.flatnonzero(record.missed)]
     misses.sort(key=lambda miss: (miss.score, -miss.size[0] * miss.size[1], miss.record.file))
@@ -57,7 +57,7 @@ def hardest_misses(records: Sequence[PairRecord], shown: int = SHOWN, a_pair: in
 
 
 def picture_miss(miss: Miss, views: dict[str, np.ndarray]) -> list[tuple[str, str]]:
-    """Return name and data URI of a section of each view: missed objects in yellow, sure detections in green.
+    """Return name and data URI of a crop of each view, with missed objects in yellow, confident detections in green.
 
     Args:
         miss: The object, at the centre.
@@ -88,7 +88,7 @@ def _draw(image: np.ndarray, box_xyxy: np.ndarray, colour: tuple[int, int, int],
 
 
 def describe_miss(miss: Miss, name: str) -> str:
-    """Return class, size, condition and score of a miss in words."""
+    """Return class name, size, condition and score of a miss in words."""
     width, height = miss.size
     found = f"best score {miss.score:.2f}, below {SURE:g}" if miss.score else "no overlapping detection of its class"
     weights = miss.record.weights

@@ -1,4 +1,4 @@
-"""The report of a validation as one HTML file that needs nothing else."""
+"""The report of a validation as a self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def write_page(
         report: The figures.
         misses: The hardest misses.
         plots: PNG files to show.
-        missed: How many objects were missed in all.
+        missed: Number of all missed objects.
         settings: What was validated: `model`, `data`, `split`, `imgsz`, `cameras`.
-        speed: Milliseconds a pair of each step.
+        speed: Milliseconds per pair of each step.
 
     Returns:
-        Its path.
+        The path of the file.
     """
     return write_html(
         TEMPLATE,

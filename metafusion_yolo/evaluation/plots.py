@@ -1,4 +1,4 @@
-"""Plots of a validation beside the host's, as PNG files that its loggers take too."""
+"""Plots of a validation in addition to the host's, as PNG files, which the host's loggers can read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DPI = 140
 
 
 def plot_weights(report: ValidationReport, file: Path) -> Path:
-    """Plot how often the infrared camera has which weight, inside and outside labelled boxes, and return the file."""
+    """Plot the distribution of the infrared weight inside and outside labelled boxes, and return the file."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 3.2), layout="constrained")
@@ -32,7 +32,7 @@ def plot_weights(report: ValidationReport, file: Path) -> Path:
 
 
 def plot_curves(report: ValidationReport, key: str, file: Path) -> Path:
-    """Plot mAP50 under a disturbance, one of `CURVES`, and return the file."""
+    """Plot mAP50 under a disturbance, a key of `CURVES`, and return the file."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 3.2), layout="constrained")

@@ -13,9 +13,9 @@ MEASURES = ("mAP50", "mAP50-95")
 
 
 def average_precision(images: Sequence[Image], classes: dict[int, str]) -> dict[str, float]:
-    """Return AP50 by class name, their mean and the mean AP50-95, in percent, of detections pooled over images.
+    """Return AP50 by class name, mAP50 and mAP50-95, in percent, of detections pooled over images.
 
-    The precision is the host's. A class without a box in these images counts as 0.
+    The host computes the precision. A class without a box in these images counts as 0.
     """
     pooled = {key: np.concatenate([image[key] for image in images]) for key in EMPTY}
     results = ap_per_class(pooled["tp"], pooled["conf"], pooled["pred_cls"], pooled["target_cls"])
@@ -28,12 +28,12 @@ def average_precision(images: Sequence[Image], classes: dict[int, str]) -> dict[
 def resampled(
     images: Sequence[Sequence[Image]], classes: dict[int, str], resamples: int, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Return every measure under resampling of the images, each (resamples,).
+    """Return the values (resamples,) of every measure when the images are resampled with replacement.
 
     Args:
-        images: The evaluations of each image, one a seed of the training; they are drawn together.
+        images: The evaluations of each image, one per training seed; they are drawn together.
         classes: Name of each class that counts.
-        resamples: How often to draw as many images as there are, with replacement.
+        resamples: Number of resamples, each with as many images as there are.
         seed: The same seed draws the same images, so that rows can be subtracted from one another.
     """
     rng = np.random.default_rng(seed)
@@ -51,14 +51,14 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 def with_missing(
     both: Sequence[Image], visible: Sequence[Image], infrared: Sequence[Image], share: float, seed: int = 0
 ) -> list[Image]:
-    """Return the evaluation of each image when a share of the pairs lacks a camera, the two in turn.
+    """Return the evaluation of each image when a share of the pairs lacks a camera, alternating between the two.
 
     Args:
-        both: Evaluations with both cameras, one an image.
-        visible: With the visible camera alone.
-        infrared: With the infrared camera alone.
-        share: Of the pairs, [0, 1].
-        seed: Which pairs.
+        both: Evaluations with both cameras, one per image.
+        visible: Evaluations with the visible camera alone.
+        infrared: Evaluations with the infrared camera alone.
+        share: Share of the pairs that lack a camera, [0, 1].
+        seed: Selects these pairs.
     """
     order = np.random.default_rng(seed).permutation(len(both))
     left = {int(i): (visible, infrared)[n % 2] for n, i in enumerate(order[: round(share * len(both))])}

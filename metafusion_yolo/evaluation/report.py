@@ -1,4 +1,4 @@
-"""The figures of a validation: of all pairs, of each class, of each condition; as text, JSON and CSV."""
+"""The figures of a validation over all pairs, by class and by condition, as text, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ ALL, CLASS, CONDITION = "all", "class", "condition"
 DETECTION = ("mAP50", "mAP50-95", "MR-2")
 WEIGHTS = ("inside", "outside")
 CURVES = {"missing": "share of pairs without a camera", "shift": "infrared shifted by, pixels"}
-SURE = 0.25  # score from which a detection counts as one, the host's default in prediction
-OVERLAP = 0.5  # least IoU of a detection and the object that it finds
+SURE = 0.25  # lowest score of a confident detection, the host's default in prediction
+OVERLAP = 0.5  # lowest IoU of a detection and the object that it finds
 
 
 @dataclass
@@ -30,13 +30,13 @@ class PairRecord:
 
     Attributes:
         file: The visible image.
-        condition: As in "night".
-        found: Undisturbed ("both") and under each disturbance, the detections and how they match the labels.
+        condition: Such as "night".
+        found: Detections and their matches with the labels, undisturbed ("both") and under each disturbance.
         boxes_xyxy: Labelled boxes (K, 4), pixels of the network's input.
-        best_scores: Highest score of the detections of its class that overlap each labelled box (K,), 0 for none.
-        detections: Detections of at least `SURE` (D, 6): x, y, x, y, score, class.
+        best_scores: Highest score of a detection of the same class that overlaps each labelled box (K,), 0 for none.
+        detections: Detections with a score of at least `SURE` (D, 6): x, y, x, y, score, class.
         quality: Fusion metrics.
-        weights: Weights of the infrared camera, None for exports, which do not give them.
+        weights: Weights of the infrared camera; None for exports, which do not output them.
     """
 
     file: str
@@ -60,11 +60,11 @@ class Row:
 
     Attributes:
         kind: "all", "class" or "condition".
-        name: Of the class or condition.
-        images: Pairs; of a class, those that hold it.
-        instances: Labelled objects.
+        name: Name of the class or condition.
+        images: Number of pairs; for a class, of pairs that contain it.
+        instances: Number of labelled objects.
         detection: mAP50, mAP50-95 and MR-2 (log-average miss rate), each [0, 1], means over the classes that occur.
-        weights: Weight of the infrared camera, [0, 1]: mean of the boxes' means, and of the pairs' means outside them.
+        weights: Weight of the infrared camera, [0, 1]: mean over the boxes, and over the pairs outside the boxes.
         quality: Mean of each fusion metric over the pairs.
     """
 
@@ -83,10 +83,10 @@ class ValidationReport:
 
     Attributes:
         rows: All pairs first, then every class that occurs, then every condition.
-        rule: How conditions are told.
-        histogram: Edges, and counts of the weights of the infrared camera inside and outside boxes; empty without.
+        rule: How conditions are determined.
+        histogram: Edges and counts of the infrared weight inside and outside boxes; empty without weights.
         curves: mAP50 under disturbance, see :func:`~metafusion_yolo.evaluation.robustness.robustness_curves`; empty
-            unless asked for.
+            unless requested.
     """
 
     rows: list[Row]
@@ -96,12 +96,12 @@ class ValidationReport:
 
     @classmethod
     def of(cls, records: Sequence[PairRecord], names: dict[int, str], rule: str) -> ValidationReport:
-        """Work out the figures.
+        """Compute the figures.
 
         Args:
             records: What was found in every pair.
             names: Class names.
-            rule: How conditions are told.
+            rule: How conditions are determined.
         """
         rows = [summarise(ALL, ALL, records, names)]
         present = np.unique(np.concatenate([record.found[AS_IS]["target_cls"] for record in records])).astype(int)
@@ -121,7 +121,7 @@ class ValidationReport:
 
     @property
     def results_dict(self) -> dict[str, float]:
-        """Figures by flat names, as `metrics/MR-2(B)`, `fusion/EN`, `weights/inside` and `night/mAP50`."""
+        """Figures by flat names such as `metrics/MR-2(B)`, `fusion/EN`, `weights/inside` and `night/mAP50`."""
         total = self.rows[0]
         results = {"metrics/MR-2(B)": total.detection["MR-2"]}
         results |= {f"weights/{where}": total.weights[where] for where in WEIGHTS}
@@ -132,11 +132,11 @@ class ValidationReport:
         return {name: value for name, value in results.items() if value is not None}
 
     def write_json(self, file: Path, **more: Any) -> None:
-        """Write all figures, and more beside them."""
+        """Write all figures and the additional values."""
         file.write_text(json.dumps({**more, **asdict(self)}, indent=2), encoding="utf-8")
 
     def write_csv(self, file: Path) -> None:
-        """Write the rows, a column a figure."""
+        """Write the rows, one column per figure."""
         with file.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
             weights = [f"weight_{where}" for where in WEIGHTS]
@@ -150,7 +150,7 @@ class ValidationReport:
         """Return the figures as lines of text, in the columns of the host's table.
 
         Args:
-            classes: Whether to show a line for every class too.
+            classes: Whether to include a line for every class.
         """
         heads = ["", "Images", "Instances", *DETECTION] + (["IR inside", "IR outside"] if self.histogram else [])
         lines = [f"{heads[0]:>22}" + "".join(f"{head:>11}" for head in heads[1:])]
@@ -206,7 +206,7 @@ def summarise_class(records: Sequence[PairRecord], c: int, name: str) -> Row:
 
 
 def miss_rate(records: Sequence[PairRecord], c: int) -> float:
-    """Return the log-average miss rate of a class over pairs, in some of which it occurs."""
+    """Return the log-average miss rate of a class that occurs in some of the pairs."""
     images = [record.found[AS_IS] for record in records]
     own = [image["pred_cls"] == c for image in images]
     hits = np.concatenate([image["tp"][mine, 0] for image, mine in zip(images, own, strict=True)])
@@ -216,6 +216,6 @@ def miss_rate(records: Sequence[PairRecord], c: int) -> float:
 
 
 def mean(values: np.ndarray) -> float | None:
-    """Return the mean of the values that are there, None without any."""
+    """Return the mean of the values that are not NaN, None if there are none."""
     values = values[~np.isnan(values)]
     return float(values.mean()) if values.size else None

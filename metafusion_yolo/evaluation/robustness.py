@@ -1,4 +1,4 @@
-"""How detection holds when a camera fails or the infrared image lies beside the visible one."""
+"""Robustness of detection when a camera fails or the infrared image is shifted against the visible one."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from metafusion_yolo.evaluation.precision import Image, average_precision, with_
 AS_IS = "both"
 SHIFTS = (2, 4, 8, 16)  # pixels of the network's input
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the pairs
-DRAWS = 5  # which pairs lack a camera is drawn so often, and the mean is reported
+DRAWS = 5  # random choices of the pairs that lack a camera; the mean is reported
 
 Curve = list[tuple[float, float]]  # x and mAP50, [0, 1]
 
 
 def shift_infrared(pair: Tensor, pixels: int) -> Tensor:
-    """Return pairs (B, 4, H, W) whose infrared plane lies so many pixels further right; the border is repeated."""
+    """Return pairs (B, 4, H, W) with the infrared plane shifted right by some pixels and its border replicated."""
     shifted = pair.clone()
     if pixels:
         shifted[:, 3:] = F.pad(pair[:, 3:], (pixels, 0, 0, 0), mode="replicate")[..., :-pixels]
@@ -28,7 +28,7 @@ def shift_infrared(pair: Tensor, pixels: int) -> Tensor:
 
 
 def disturbances(pair: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Yield pairs (B, 4, H, W) with one camera on, named by it, and with the infrared image shifted, "shift-2" etc."""
+    """Yield name and pairs (B, 4, H, W): "visible" and "infrared" keep that camera only, "shift-2" etc. shift IR."""
     for on, off in (("visible", "infrared"), ("infrared", "visible")):
         blanked = pair.clone()
         blanked[:, PLANES[off]] = 0
@@ -45,8 +45,8 @@ def robustness_curves(found: Mapping[str, Sequence[Image]], classes: dict[int, s
         classes: Name of each class that counts.
 
     Returns:
-        `missing`: a curve for each camera that fails and for either in turn, over shares of the pairs; `shift`: one
-        curve, over pixels of the network's input.
+        `missing`: a curve for each camera that fails and one for both alternating, over shares of the pairs; `shift`:
+        one curve, over pixels of the network's input.
     """
     both, visible, infrared = (found[view] for view in (AS_IS, "visible", "infrared"))
     left = {

@@ -31,27 +31,26 @@ def score_folders(
     name: str = "metrics",
     exist_ok: bool = False,
 ) -> tuple[dict[str, Summary], Path]:
-    """Measure every fused image of a folder, and write a row for each to `metrics.csv`.
+    """Measure every fused image of a folder, and write one row per image to `metrics.csv`.
 
-    Colours are scored by their luminance. The infrared images are normalised each to its own range where they have more
-    than 8 bits.
+    Colours are scored by their luminance. Infrared images of more than 8 bits are normalised to their own range.
 
     Args:
-        fused: Folder of fused images; its names decide which pairs are scored.
-        visible: Folder with the same names, whatever the suffix.
-        infrared: Folder with the same names.
-        metrics: Which, of :data:`~metafusion_yolo.functional.metrics.METRICS`; None for all.
-        project: Folder of the run's folder.
-        name: The run's folder.
-        exist_ok: Whether an earlier run of that name may be written over.
+        fused: Folder of fused images, which selects the pairs to score.
+        visible: Folder with the same file names, with any suffix.
+        infrared: Like `visible`.
+        metrics: Keys of :data:`~metafusion_yolo.functional.metrics.METRICS`; None for all.
+        project: Parent of the run's folder.
+        name: Name of the run's folder.
+        exist_ok: Whether an earlier run of that name may be overwritten.
 
     Returns:
-        Figures over all images by metric, and the CSV file.
+        Summary over all images by metric, and the CSV file.
 
     Raises:
-        PairError: If images have no source, or another size than it.
-        FileNotFoundError: If there are no fused images.
-        ValueError: For an unknown metric.
+        PairError: If an image has no source, or differs from it in size.
+        FileNotFoundError: If there are no fused images, or a folder does not exist.
+        ValueError: If a metric is unknown.
     """
     quality = FusionQuality(metrics)
     triples = match(fused, visible, infrared)
@@ -66,10 +65,11 @@ def score_folders(
 
 
 def match(fused: str, visible: str, infrared: str) -> list[tuple[str, str, str]]:
-    """Return the fused images of a folder with their sources, which lie at the same path below the other folders.
+    """Return the fused images of a folder with their sources, which have the same path in the other folders.
 
     Raises:
-        PairError: With a summary of all that lack a source.
+        PairError: If images lack a source; the message summarises all of them.
+        FileNotFoundError: If there are no fused images, or a folder does not exist.
     """
     files = list_images(fused)
     root = Path(fused) if Path(fused).is_dir() else Path(fused).parent
@@ -78,7 +78,7 @@ def match(fused: str, visible: str, infrared: str) -> list[tuple[str, str, str]]
         if Path(folder).is_file() and len(files) == 1:
             sources.append({files[0]: folder})
             continue
-        if Path(folder).resolve() == root.resolve():  # a source by itself, for comparison
+        if Path(folder).resolve() == root.resolve():  # scores a source against itself, for comparison
             sources.append({file: file for file in files})
             continue
         if not Path(folder).is_dir():
@@ -94,7 +94,7 @@ def match(fused: str, visible: str, infrared: str) -> list[tuple[str, str, str]]
 
 
 def read_planes(fused: str, visible: str, infrared: str) -> Iterator[Tensor]:
-    """Yield the luminance of the fused and of the visible image, and the infrared image, (1, 1, H, W) in [0, 1].
+    """Yield the luminance of the fused image, that of the visible one, and the infrared image: (1, 1, H, W), [0, 1].
 
     Raises:
         PairError: If a file cannot be read, or their sizes differ.
@@ -115,7 +115,7 @@ def _tensor(image: np.ndarray) -> Tensor:
 
 
 def table(figures: dict[str, Summary]) -> str:
-    """Return the figures as text, a line a metric, with the direction that is better."""
+    """Return the figures as text, one line per metric, with an arrow in the better direction."""
     lines = [
         f"{name:>8} {'↓' if name in LESS_IS_BETTER else '↑'} {figure.mean:10.4f} ± {figure.std:.4f}"
         for name, figure in figures.items()

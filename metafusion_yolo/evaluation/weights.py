@@ -1,4 +1,4 @@
-"""Where the front-end trusts the infrared camera: its weight inside and outside the labelled boxes."""
+"""Weight of the infrared camera inside and outside the labelled boxes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 BINS = 20
 EDGES = np.linspace(0, 1, BINS + 1)
-CELL = 4  # pixels of the network's input to a side of a weight
+CELL = 4  # pixels of the network's input per weight, in each direction
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class PairWeights:
         boxes: Mean weight in each labelled box (K,).
         outside: Mean weight outside all boxes, NaN if they cover the image.
         inside_counts: Histogram of the weights inside any box (20,).
-        outside_counts: Histogram of the others (20,).
+        outside_counts: Histogram of the weights outside all boxes (20,).
     """
 
     boxes: np.ndarray
@@ -34,7 +34,7 @@ def weigh_boxes(infrared_weight: np.ndarray, boxes_xyxy: np.ndarray, area: tuple
     Args:
         infrared_weight: Weight of the infrared camera (H / 4, W / 4), [0, 1].
         boxes_xyxy: Labelled boxes (K, 4), pixels of the network's input.
-        area: x, y, x, y of what is not letterbox, pixels.
+        area: x, y, x, y of the image inside its letterbox, pixels.
     """
     x0, y0, x1, y1 = _cells(area)
     inside = np.zeros(infrared_weight.shape, bool)
@@ -51,5 +51,5 @@ def weigh_boxes(infrared_weight: np.ndarray, boxes_xyxy: np.ndarray, area: tuple
 
 
 def _cells(box: np.ndarray | tuple[int, ...]) -> tuple[int, ...]:
-    """Return the cells whose centres a box covers, as first x, first y, and the ends."""
+    """Return the cells whose centres a box covers: first x, first y, end x, end y."""
     return tuple(max(0, round(float(v) / CELL)) for v in box)
