@@ -56,22 +56,22 @@ def run_compare(
     project: str | Path = "runs",
     name: str = "compare",
 ) -> tuple[Verdict, Path]:
-    """Train every row of :data:`~metafusion_yolo.compare.rows.COMPARED` alike, test it, recommend one, write a report.
+    """Train and test every row of :data:`~metafusion_yolo.compare.rows.COMPARED` alike, and report which one to use.
 
-    Each run leaves its result in `project/name`; called again with the same setting, only what is missing is done.
+    Each run leaves its result in `project/name`; a second call with the same setting only does the missing runs.
 
     Args:
         data: The data-set YAML of labelled pairs.
         budget: "quick", "normal" or "full", see :data:`~metafusion_yolo.compare.budget.BUDGETS`.
         pretrained: Detector checkpoint that every row starts from; False for random weights.
-        model: Model YAML of the fused rows, whose detector is that of all rows.
-        epochs: Epochs of every row instead of those of the budget.
-        imgsz: Image size in pixels instead of that of the budget.
+        model: Model YAML of the fused rows; all rows use its detector.
+        epochs: Epochs of every row; None for those of the budget.
+        imgsz: Image size in pixels; None for that of the budget.
         batch: Batch size.
-        folds: Folds of whole blocks of neighbouring frames to test every pair once; 0 for the data set's own split.
-        seeds: Trainings of every row instead of those of the budget.
+        folds: Folds of whole blocks of neighbouring frames that test every pair once; 0 for the data set's own split.
+        seeds: Trainings of every row; None for those of the budget.
         device: As for the host.
-        jobs: Runs at a time; None for one a core, or one on a GPU.
+        jobs: Runs at a time; None for one per core, or one on a GPU.
         project: Folder of the runs.
         name: Name of this comparison.
 
@@ -80,10 +80,10 @@ def run_compare(
 
     Raises:
         FileNotFoundError: If the data set, the model YAML or the checkpoint does not exist.
-        TypeError: If the checkpoint is none.
-        PairError: If a pair is not complete.
-        ValueError: For an unknown budget, a number below its least, results of another setting in the folder, a data
-            set without labels, or a run that failed; its log says why.
+        TypeError: If the file given as checkpoint is not one.
+        PairError: If a pair is incomplete.
+        ValueError: If the budget is unknown, a number is too small, the folder holds results of another setting, the
+            data set has no labels, or a run failed; its log says why.
     """
     chosen = find_budget(budget)
     least = {"epochs": (epochs, 1), "imgsz": (imgsz, STRIDE), "batch": (batch, 1), "folds": (folds, 0)}
@@ -108,7 +108,7 @@ def run_compare(
         pairs=chosen.pairs,
     )
     for fold in range(max(folds, 1)):
-        pairs_of(setting, fold)  # what is wrong with them is told now, not in the logs of the runs
+        pairs_of(setting, fold)  # report bad pairs now rather than in the logs of the runs
     out = Path(project).absolute() / name
     remember(setting, out)
     runs = [
@@ -144,7 +144,7 @@ def run_compare(
 
 
 def train_and_test(setting: Setting, run: Run) -> dict[str, Any]:
-    """Do one run: train its row and return what was found in each image, by view and path."""
+    """Train the row of a run and return what was found in each image, by view and path."""
     row = COMPARED[run.row]
     files = run.folder / "data"
     data = link_fold(setting, run.fold, files)
@@ -155,7 +155,7 @@ def train_and_test(setting: Setting, run: Run) -> dict[str, Any]:
 
 
 def _describe(data: str | Path) -> dict[str, Any]:
-    """Read the data-set YAML as training would."""
+    """Read the data-set YAML as training does, and check that both splits have labels."""
     description = describe(data)
     for split in ("train", "val"):
         if not any(Path(label).is_file() for label in img2label_paths(images_in(description, split))):
@@ -166,13 +166,13 @@ def _describe(data: str | Path) -> dict[str, Any]:
 
 
 def _image_size(description: dict[str, Any], largest: int) -> int:
-    """Return the size of the first image, as a multiple of the stride, no larger than the budget has it."""
+    """Return the size of the first image, rounded up to the stride, at most `largest` pixels."""
     longest = max(image_size(images_in(description, "val")[0]))
     return min(largest, -(-longest // STRIDE) * STRIDE)
 
 
 def _arrays(out: Path) -> Mapping[str, Mapping[str, Sequence[Any]]]:
-    """Return the results of all rows with both cameras, as the precision is computed from them."""
+    """Return the results of all rows with both cameras, by row and image, as arrays."""
     return {
         row: {image: [as_arrays(e) for e in found] for image, found in read_results(out, row)["both"].items()}
         for row in COMPARED

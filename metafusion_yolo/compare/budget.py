@@ -1,4 +1,4 @@
-"""How much a comparison may cost: every row gets the same."""
+"""The budget of a comparison, the same for every row."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Budget:
     """One budget.
 
     Attributes:
-        pairs: Most pairs to train with and most to test with, spread over the split.
+        pairs: Most pairs to train with and to test with, spread over each split.
         epochs: Epochs of the detector in every row.
         imgsz: Largest image size, pixels; smaller images are not enlarged.
-        seeds: Trainings of every row, each from another seed.
-        resamples: Of the bootstrap.
+        seeds: Trainings of every row, each with its own seed.
+        resamples: Resamples of the bootstrap.
     """
 
     pairs: int
@@ -40,7 +40,7 @@ def find_budget(name: str) -> Budget:
     """Return a budget by name.
 
     Raises:
-        ValueError: If there is none of that name.
+        ValueError: If the name is unknown.
     """
     if name not in BUDGETS:
         raise UserValueError(f"unknown budget '{name}', {nearest(name, BUDGETS)}")
@@ -49,7 +49,7 @@ def find_budget(name: str) -> Budget:
 
 @dataclass(frozen=True)
 class Setting:
-    """What all rows share, and what their results hold for.
+    """The setting that all rows share, for which their results hold.
 
     Attributes:
         data: The paired data set.
@@ -60,8 +60,8 @@ class Setting:
         folds: Folds of whole blocks of neighbouring frames, 0 for the data set's own split.
         classes: Classes that count; empty for all.
         model: The model YAML of the fused detectors, with its scale letter.
-        nbs: Nominal batch of an optimizer step, the host's argument; 0 for the batch.
-        lr0: Learning rate of AdamW; None for what the host chooses.
+        nbs: Nominal batch of an optimizer step, the host's argument; 0 for the batch size.
+        lr0: Learning rate of AdamW; None to let the host choose optimizer and rate.
         device: As for the host.
         pairs: Most pairs of a split, 0 for all.
         bfloat16: Whether to train in bfloat16 on a CPU.
@@ -83,5 +83,5 @@ class Setting:
 
 
 def cores() -> int:
-    """Return the processor cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -26,8 +26,8 @@ CONFIG = FusionConfig.from_dict(
 class EarlyFusionModel(DetectionModel):
     """A stock detector whose first convolution reads R, G, B and IR.
 
-    The kernels of a checkpoint are kept for R, G and B; IR starts with their mean, and all are scaled by 3/4, so that
-    a grey pair gives what a grey image gave.
+    R, G and B keep the kernels of a checkpoint, IR starts with their mean, and all are scaled by 3/4, so that a grey
+    pair gives the same features as a grey image did.
     """
 
     config = CONFIG
@@ -46,12 +46,12 @@ class EarlyFusionModel(DetectionModel):
 
 
 class BaselineTrainer(FusionDetectionTrainer):
-    """Trains a detector that is no image fusion on pairs, by the losses of the host alone."""
+    """Train a detector without image fusion on pairs, with the host's losses only."""
 
     model_class: type[DetectionModel]
 
     def get_model(self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True) -> Any:
-        """Build the detector that the fused one's YAML names, and load a stock checkpoint."""
+        """Build the detector that the fused model's YAML names, and load a stock checkpoint."""
         model = self.set_model_names_for_load(self.model_class(load_model_yaml(cfg), nc=self.data["nc"]))
         if weights:
             model.load(weights, verbose)
@@ -60,12 +60,9 @@ class BaselineTrainer(FusionDetectionTrainer):
 
 
 class EarlyFusionTrainer(BaselineTrainer):
-    """Trains :class:`EarlyFusionModel`."""
+    """Train an :class:`EarlyFusionModel`."""
 
     model_class = EarlyFusionModel
 
 
-torch.serialization.add_safe_globals([EarlyFusionModel])  # which its own checkpoints hold
-
-
-torch.serialization.add_safe_globals([EarlyFusionModel])  # which its own checkpoints hold
+torch.serialization.add_safe_globals([EarlyFusionModel])  # its checkpoints contain it

@@ -1,4 +1,4 @@
-"""Folds of whole blocks of neighbouring frames: frames of one drive look alike, and must not be on both sides."""
+"""Folds of whole blocks of neighbouring frames: these look alike, and must not be in both training and test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from metafusion_yolo.support.errors import UserValueError
 
 
 def blocks_of(images: Sequence[Path], gap: int = 60) -> list[list[Path]]:
-    """Group images whose frame numbers (the last digits of their names) follow each other closely.
+    """Group images with close frame numbers (the last digits of their names).
 
     Args:
         images: Paths of the visible images.
@@ -31,7 +31,7 @@ def blocks_of(images: Sequence[Path], gap: int = 60) -> list[list[Path]]:
 
 
 def counts(image: Path, classes: Sequence[int]) -> np.ndarray:
-    """Return 1 and the boxes of each class of an image, (1 + classes,).
+    """Return 1 and the number of boxes of each class in an image, (1 + classes,).
 
     Raises:
         ValueError: If its label file cannot be read.
@@ -48,13 +48,13 @@ def counts(image: Path, classes: Sequence[int]) -> np.ndarray:
 
 
 def folds_of(images: Sequence[Path], number: int, classes: Sequence[int], gap: int = 60) -> list[list[Path]]:
-    """Deal blocks into folds so that images and boxes of each class are spread as evenly as the blocks allow.
+    """Assign blocks to folds so that images and boxes of each class are spread as evenly as the blocks allow.
 
-    The largest block first, each to the fold whose sum of squared shares it raises least.
+    Blocks with the most boxes come first; each goes to the fold whose sum of squared shares it raises least.
 
     Args:
-        images: Paths of the visible images, with labels beside them in the host's layout.
-        number: How many folds.
+        images: Paths of the visible images, with labels in the host's layout.
+        number: Number of folds.
         classes: Classes to spread.
         gap: See :func:`blocks_of`.
 

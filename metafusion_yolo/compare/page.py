@@ -36,12 +36,12 @@ def write_report(
 
     Args:
         out: The folder, with the results of all runs.
-        table: What the rows reached.
+        table: Results of the rows.
         verdict: The recommendation.
-        setting: What all rows shared.
+        setting: The setting that all rows share.
         budget: Name of the budget.
         names: Class names.
-        seconds: How long this call took.
+        seconds: Duration of this call, seconds.
 
     Returns:
         The path of the report.
@@ -81,12 +81,12 @@ def write_report(
 
 
 def intervals(estimates: dict[str, Estimate], label: str, zero: bool = False) -> str:
-    """Draw values with their intervals, one a line.
+    """Draw values with their intervals, one per line.
 
     Args:
-        estimates: By name of the line.
-        label: What the values are, with their unit.
-        zero: Whether 0 is to be on the scale, with a line.
+        estimates: Estimates by name of the line.
+        label: Label of the axis, with the unit.
+        zero: Whether to include 0 in the scale and mark it.
 
     Returns:
         An `<svg>` element, coloured by the style sheet of the page.
@@ -122,7 +122,7 @@ def intervals(estimates: dict[str, Estimate], label: str, zero: bool = False) ->
 
 
 def _examples(out: Path, setting: Setting) -> list[tuple[str, list[Tile]]]:
-    """Return name and pictures of the pairs on which the rows differ most, of the first seed."""
+    """Return name and pictures of the pairs on which the rows differ most, from the first seed."""
     found: dict[str, dict[str, Any]] = {
         row: {image: entries[0] for image, entries in read_results(out, row)[BOTH].items()} for row in COMPARED
     }

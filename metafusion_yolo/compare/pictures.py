@@ -1,4 +1,4 @@
-"""Example pairs of a comparison: what each row saw, and what it found."""
+"""Example pairs of a comparison: the image that each row saw, and what it found."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from metafusion_yolo.support.pages import data_uri
 
 WIDTH = 320  # pixels
 TRUTH, HIT, FALSE = (255, 255, 255), (80, 220, 100), (255, 80, 70)
-OVERLAP = 0.5  # least IoU of a box that is right
+OVERLAP = 0.5  # lowest IoU of a correct box
 
 
 class Tile(NamedTuple):
-    """One picture of the report: whose it is, its data URI, and what was found."""
+    """One picture of the report: its row, data URI and caption."""
 
     row: str
     uri: str
@@ -32,11 +32,11 @@ class Tile(NamedTuple):
 
 
 def most_telling(found: Mapping[str, Mapping[str, Any]], count: int) -> list[str]:
-    """Return the images on which the rows differ most in the objects that they find.
+    """Return the images on which the rows differ most in the share of objects that they find.
 
     Args:
-        found: By row and image, what was found.
-        count: How many.
+        found: What was found, by row and image.
+        count: Number of images.
     """
     rows = list(found.values())
 
@@ -60,14 +60,14 @@ def picture_pair(
     checkpoints: Mapping[str, Path],
     imgsz: int,
 ) -> list[Tile]:
-    """Return what each row saw of a pair, with the labels in white, and its boxes: right ones green, wrong ones red.
+    """Return the image of a pair that each row saw, with labels in white, correct boxes in green, wrong ones in red.
 
     Args:
         image: The visible image.
         partner: The infrared image.
-        rig: How they go together.
-        found: By row, what was found in this image.
-        checkpoints: By row, the checkpoint whose image is shown; early fusion has none, and shows the visible one.
+        rig: The cameras.
+        found: What was found in this image, by row.
+        checkpoints: Checkpoint of each row, which makes its image; early fusion makes none and shows the visible one.
         imgsz: Image size of the training, pixels.
     """
     pair = PairReader(rig).read(image, partner)
@@ -114,7 +114,7 @@ def read_labels(image: str, width: int, height: int) -> tuple[np.ndarray, np.nda
 
 
 def matched(predicted: np.ndarray, boxes: np.ndarray, classes: np.ndarray) -> list[bool]:
-    """Tell which predictions (N, 6) x y x y score class, the surest first, take a labelled box of their class."""
+    """Return which predictions (N, 6) x y x y score class match a labelled box; the highest score chooses first."""
     free, right = set(range(len(boxes))), [False] * len(predicted)
     for i in np.argsort(-predicted[:, 4]) if len(predicted) else []:
         overlaps = {j: iou(predicted[i, :4], boxes[j]) for j in free if classes[j] == predicted[i, 5]}

@@ -1,4 +1,4 @@
-"""What is compared: each row is a training, by its changes to the `fusion:` section of the shipped model."""
+"""The rows of a comparison: trainings that differ in the `fusion:` section of the model YAML."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ BOTH = "both"
 
 @dataclass(frozen=True)
 class Row:
-    """One row: a training, and the ways in which its checkpoint is evaluated.
+    """One row: a training, and the views in which its checkpoint is evaluated.
 
     Attributes:
-        meaning: What it is, for the table.
+        meaning: Description for the table.
         fusion: Changes to the `fusion:` section of the model YAML.
-        model: The model YAML, without a scale letter; empty for the one that is compared.
+        model: The model YAML, without a scale letter; empty for that of the setting.
         baseline: Name of a detector without image fusion, such as "early"; empty for a fused one.
-        universal: Whether the front-end is first trained by itself, without labels, and then frozen.
-        needs: Rows whose checkpoints of the same fold and seed it needs.
-        views: Evaluations: cameras that are on.
-        title: Its name in a sentence.
+        universal: Whether the front-end is first trained alone, without labels, and then frozen.
+        needs: Rows whose checkpoints of the same fold and seed this one needs.
+        views: Evaluations, named by the cameras that are on.
+        title: Name of the row in a sentence.
     """
 
     meaning: str
@@ -37,7 +37,7 @@ class Row:
 
 
 def rule(method: str) -> dict[str, Any]:
-    """Return the section of a fixed fusion rule: stock detector, host's loss, no camera ever blanked."""
+    """Return the section of a fixed fusion rule: stock detector, host's loss, cameras never blanked."""
     return {"method": method, "schedule": FLAT, "gains": {"meta": 0.0}, **UNDROPPED}
 
 

@@ -1,4 +1,4 @@
-"""The runs of a comparison: each in a process of its own, each leaving one JSON file, so that all can be resumed."""
+"""The runs of a comparison. Each has its own process and leaves one JSON file, so that a comparison can be resumed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from metafusion_yolo.evaluation.precision import Image, average_precision
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.files import replacing
 
-Work = Callable[[Setting, "Run"], dict[str, Any]]  # returns the images of each view by name, as they are written
+Work = Callable[[Setting, "Run"], dict[str, Any]]  # returns what was found by view and image, ready for JSON
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,17 @@ class Run:
 
     @property
     def file(self) -> Path:
-        """Its result."""
+        """The file of its result."""
         return Path(self.out) / f"{self.row}-fold{self.fold}-seed{self.seed}.json"
 
     @property
     def folder(self) -> Path:
-        """Where it trains."""
+        """The folder of its training."""
         return Path(self.out) / "runs" / self.file.stem
 
     @property
     def log(self) -> Path:
-        """What it said."""
+        """The file of its output."""
         return self.file.with_suffix(".log")
 
 
@@ -66,14 +66,14 @@ def remember(setting: Setting, out: Path) -> None:
 def do_missing(
     setting: Setting, batches: Sequence[Sequence[Run]], jobs: int, work: Work, say: Callable[[str], None]
 ) -> list[Run]:
-    """Do every run that has no result yet, and say after each how long the rest will take.
+    """Do every run that has no result yet, and report after each how long the rest will take.
 
     Args:
-        setting: What all runs share.
-        batches: Runs; those of a batch start when the batches before it are done.
+        setting: The setting that all runs share.
+        batches: Runs; a batch starts when the batches before it are done.
         jobs: Runs at a time.
-        work: What a run does.
-        say: Where to say it.
+        work: Does a run.
+        say: Receives the messages.
 
     Returns:
         The runs that failed.
@@ -103,7 +103,7 @@ def do_missing(
 
 
 def do_logged(setting: Setting, run: Run, jobs: int, work: Work) -> tuple[float, float]:
-    """Do a run with its output in a log file; return its mAP50 in percent, and the seconds that it took."""
+    """Do a run with its output in a log file; return its mAP50 in percent and its duration in seconds."""
     log = os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -125,7 +125,7 @@ def do_logged(setting: Setting, run: Run, jobs: int, work: Work) -> tuple[float,
 
 
 def end_with_parent() -> None:
-    """End this process when the one that started it has ended, lest two do the same run after a restart."""
+    """End this process with the one that started it, so that a restart does not do the same run twice at once."""
 
     def watch() -> None:
         parent = parent_process()
@@ -137,13 +137,13 @@ def end_with_parent() -> None:
 
 
 def as_arrays(image: dict[str, Any]) -> Image:
-    """Return the evaluation of one image as it was before it was written."""
+    """Return the evaluation of one image, read from JSON, as arrays."""
     tp = np.array(image["tp"], bool).reshape(-1, 10)
     return {**{key: np.array(image[key], float) for key in ("conf", "pred_cls", "target_cls")}, "tp": tp}
 
 
 def read_results(out: Path, row: str) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Return what the runs of a row found, by view and image, one entry a seed."""
+    """Return what the runs of a row found, by view and image, one entry per seed."""
     results: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for file in sorted(out.glob(f"{row}-fold*-seed*.json")):
         for view, images in json.loads(file.read_text(encoding="utf-8"))["views"].items():

@@ -1,6 +1,6 @@
-"""One run of a comparison: links a fold, trains a row on it, and evaluates the last checkpoint image by image.
+"""One run of a comparison: link a fold, train a row on it, and evaluate the last checkpoint image by image.
 
-The last checkpoint counts, not the best one, which would be chosen on the images it is judged by.
+The best checkpoint would have been chosen on the same images that judge it, so the last one counts.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.resources import find_model_yaml, read_yaml, split_scale
 
 TRAINERS: Mapping[str, type[FusionDetectionTrainer]] = {"": FusionDetectionTrainer, "early": EarlyFusionTrainer}
-SHOWN = 0.25  # least score of the boxes that are drawn
+SHOWN = 0.25  # lowest score of a box that is drawn
 EVALUATED = "tp", "conf", "pred_cls", "target_cls"
 
 
 class Recorder(FusionDetectionValidator):
-    """Keeps the matches of every image, by its path, and the boxes that are sure enough to be drawn."""
+    """Keep the matches of every image by its path, and the boxes with a score of at least `SHOWN`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -52,7 +52,7 @@ class Recorder(FusionDetectionValidator):
             self._boxes.append([[round(float(v), 2) for v in row] for row in rows[rows[:, 4] >= SHOWN]])
 
     def get_stats(self) -> dict[str, Any]:
-        """Keep the matches before the host pools and forgets them."""
+        """Keep the matches before the host pools and clears them."""
         for i, file in enumerate(self.dataloader.dataset.im_files):
             tp, conf, pred_cls, target_cls = (self.metrics.stats[key][i] for key in EVALUATED)
             self.recorded[file] = {
@@ -71,13 +71,13 @@ def train_row(
     """Train a row and return its last checkpoint.
 
     Args:
-        setting: What all rows share.
-        row: What to train.
-        seed: Of the training.
-        folder: Of the run.
+        setting: The setting that all rows share.
+        row: The row to train.
+        seed: Seed of the training.
+        folder: Folder of the run.
         data: The data-set YAML of the fold.
-        trainer: The class that trains it.
-        **extra: More arguments of the host.
+        trainer: The trainer class.
+        **extra: Additional arguments of the host.
     """
     file = folder / (row.model or Path(setting.model).name)
     file.write_text(yaml.safe_dump(model_yaml(row.model or setting.model, row.fusion)))
@@ -122,12 +122,12 @@ def host_arguments(setting: Setting, folder: Path, data: Path) -> dict[str, Any]
 
 
 def optimizer(lr0: float | None) -> dict[str, Any]:
-    """Return the host's automatic optimizer of a short training at another learning rate, or leave all to the host."""
+    """Return the arguments of AdamW, the host's choice for short trainings, at rate `lr0`; without a rate, none."""
     return {"optimizer": "AdamW", "lr0": lr0, "momentum": 0.9, "warmup_bias_lr": 0.0} if lr0 else {}
 
 
 def in_bfloat16(trainer: Any) -> None:
-    """Convolve in bfloat16 and channels last, as the host does on a GPU by `amp`; some CPUs take half the time then."""
+    """Train in bfloat16 and channels-last, as `amp` does on a GPU; some CPUs then take half the time."""
     model = trainer.model.to(memory_format=torch.channels_last)
     model.forward = torch.autocast("cpu", torch.bfloat16)(model.forward)
 
@@ -155,7 +155,7 @@ def model_yaml(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merged(section: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a section with changes, key by key at every depth."""
+    """Return a section with changes merged in, key by key at every depth."""
     result = dict(section)
     for key, value in changes.items():
         result[key] = merged(result.get(key, {}), value) if isinstance(value, Mapping) else value
@@ -163,10 +163,10 @@ def merged(section: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 
 
 def pairs_of(setting: Setting, fold: int) -> tuple[dict[str, Any], Rig, dict[str, dict[str, str]]]:
-    """Return the description of a data set, its cameras, and the pairs of a fold by split: infrared by visible file.
+    """Return the description of a data set, its cameras, and the pairs of a fold by split, infrared by visible file.
 
     Raises:
-        PairError: If a pair is not complete.
+        PairError: If a pair is incomplete.
         ValueError: If a split is missing, or there are fewer blocks of pairs than folds.
     """
     data = describe(setting.data)
@@ -191,14 +191,10 @@ def pairs_of(setting: Setting, fold: int) -> tuple[dict[str, Any], Rig, dict[str
 
 
 def link_fold(setting: Setting, fold: int, folder: Path) -> Path:
-    """Link the pairs of a fold into a folder where the host may write its caches; return the YAML of the fold.
+    """Link the pairs of a fold into a folder where the host can write its caches; return the YAML of the fold.
 
-    The links lie in the folders of their files, copied below `folder`, so that pairing rule, registration and labels
-    mean what they meant.
-
-    Raises:
-        PairError: As :func:`pairs_of`.
-        ValueError: As there.
+    The links repeat the absolute paths of their files below `folder`, so that pairing rule, registration and labels
+    still apply. Raises the errors of :func:`pairs_of`.
     """
     data, rig, splits = pairs_of(setting, fold)
     for split, pairs in splits.items():
@@ -212,31 +208,35 @@ def link_fold(setting: Setting, fold: int, folder: Path) -> Path:
 
 
 def images_in(data: dict[str, Any], split: str) -> list[str]:
-    """Return the visible images of a split as they are written in the YAML."""
+    """Return the visible images of a split, sorted, with paths as written in the YAML.
+
+    Raises:
+        ValueError: If the data set does not have the split.
+    """
     if not data.get(split):
         raise UserValueError(f"the data set has no '{split}:'; a comparison trains on 'train:' and tests on 'val:'")
     return sorted(list_images(as_written(data[split], data)))
 
 
 def spread(items: Sequence[str], most: int) -> list[str]:
-    """Return at most so many items, evenly spread; 0 for all."""
+    """Return at most `most` items, evenly spread; 0 for all."""
     if not most or len(items) <= most:
         return list(items)
     return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
 def below(folder: Path, file: Path) -> Path:
-    """Return where the link to a file lies: its absolute path, below the folder."""
+    """Return the path of the link to a file: its absolute path, moved below the folder."""
     return folder.joinpath(*file.absolute().parts[1:])
 
 
 def original(folder: Path, link: str) -> str:
-    """Return the file of a link, see :func:`below`."""
+    """Return the file that a link stands for, the inverse of :func:`below`."""
     return str(Path(folder.anchor) / Path(link).relative_to(folder))
 
 
 def link_below(folder: Path, file: Path) -> None:
-    """Link a file, if it exists, below a folder."""
+    """Create the link to a file below a folder, if the file exists."""
     link = below(folder, file)
     if file.exists() and not link.is_symlink():
         link.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What to use: the rule of the five per cent, and whether one camera would do."""
+"""The recommendation: the five-percent rule, and whether a single camera is enough."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from metafusion_yolo.compare.rows import AVERAGE, COMPARED, EARLY, FALSE_COLOUR,
 from metafusion_yolo.evaluation.precision import Image, average_precision, interval, resampled
 from metafusion_yolo.support.errors import UserValueError
 
-RULES = AVERAGE, FALSE_COLOUR  # that use both cameras and have nothing to learn
-SIMPLE = *RULES, EARLY  # that use both cameras without a front-end
+RULES = AVERAGE, FALSE_COLOUR  # rows that use both cameras and have nothing to learn
+SIMPLE = *RULES, EARLY  # rows that use both cameras without a front-end
 TOLERATED = 0.05  # share of the best alternative's mAP50 by which universal fusion may be lower
-LEARNED = 20.0  # mAP50 in percent below which a training has not learned enough to say anything
+LEARNED = 20.0  # lowest mAP50 in percent from which a training allows a conclusion
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Table:
-    """What all rows reached on the same images.
+    """Results of all rows on the same images.
 
     Attributes:
-        measures: By row, each measure in percent: AP50 of each class by its name, mAP50, mAP50-95.
-        gaps: By row, its mAP50 less that of the best single camera, in points, over the same resampled images.
-        between: By two rows, mAP50 of the first less that of the second.
-        single: The better of the single cameras.
+        measures: Measures in percent by row: AP50 by class name, mAP50 and mAP50-95.
+        between: By two rows, mAP50 of the first minus that of the second, in points, over the same resampled images.
+        single: The row of the better single camera.
         images: Number of images.
         seeds: Trainings of each row.
     """
@@ -65,9 +64,9 @@ class Verdict:
     """What to use, and why.
 
     Attributes:
-        choice: The row that is recommended; empty if nothing can be.
+        choice: The recommended row; empty if none can be recommended.
         sentence: The recommendation with its numbers.
-        rule: How the rule of the five per cent was applied, with its numbers.
+        rule: How the five-percent rule was applied, with its numbers.
     """
 
     choice: str
@@ -79,12 +78,12 @@ def tabulate(results: Mapping[str, Mapping[str, Sequence[Image]]], names: Mappin
     """Measure every row, and its difference to every other, by resampling the images.
 
     Args:
-        results: By row and image, what was found, one a seed; every row has the same images.
-        names: Class names; those without a box in these images do not count.
-        resamples: Of the bootstrap.
+        results: What was found by row and image, one entry per seed; every row has the same images.
+        names: Class names; classes without a box in these images do not count.
+        resamples: Resamples of the bootstrap.
 
     Raises:
-        ValueError: If no image has a box, or the rows have not the same images.
+        ValueError: If no image has a box, or the rows have different images.
     """
     images = sorted(next(iter(results.values())))
     if any(sorted(row) != images for row in results.values()):
@@ -114,13 +113,13 @@ def tabulate(results: Mapping[str, Mapping[str, Sequence[Image]]], names: Mappin
 
 
 def recommend(table: Table) -> Verdict:
-    """Apply the rule, then ask whether fusion is worth a second camera.
+    """Apply the five-percent rule, then check whether fusion is worth a second camera.
 
-    1. Universal fusion more than 5 % (of it) below the best alternative: fuse as the detector asks for it. Otherwise
-       universal fusion is good enough.
-    2. If the advantage of that fusion over the best single camera is not resolved, nor that of the other learned one:
-       one camera is enough.
-    3. A simpler way to use both cameras that is resolved to be better than that takes its place.
+    1. If universal fusion is more than 5 % (relative) below the best alternative, prefer detection-guided fusion, else
+       universal fusion.
+    2. If neither this fusion nor the other learned one is significantly better than the best single camera, one camera
+       is enough.
+    3. A simpler way to use both cameras replaces the choice if it is significantly better.
     """
     best = max((row for row in table.measures if row != UNIVERSAL), key=table.reached)
     shortfall = 1 - table.reached(UNIVERSAL) / max(table.reached(best), 1e-9)
