@@ -1,1 +1,1 @@
-"""What every room stands on: files, logs, pages, words; nothing here knows of fusion."""
+"""Foundations of all other packages: errors, files, logs, pages, words. Independent of fusion."""

@@ -1,17 +1,17 @@
-"""Pictures made of several: views side by side under captions, and the weight map over the image with its legend."""
+"""Composed pictures: views side by side under captions, and the weight map over the image with its legend."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-COLORS = cv2.COLORMAP_VIRIDIS  # dark: visible camera, bright: infrared; brightness alone tells them apart too
+COLORS = cv2.COLORMAP_VIRIDIS  # dark: visible camera, bright: infrared; readable without colour vision
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 INK, PAPER = (32, 32, 32), 255
 
 
 def side_by_side(pictures: dict[str, np.ndarray]) -> np.ndarray:
-    """Put pictures (H, W, 3) uint8 of one size into a row, each under its title; (H + bar, n · (W + 4) - 4, 3)."""
+    """Put pictures (H, W, 3) uint8 of one size in a row, each under its title: (H + bar, n · (W + 4) - 4, 3)."""
     gap = np.full((1, 4, 3), PAPER, np.uint8)
     columns = []
     for title, picture in pictures.items():
@@ -21,7 +21,7 @@ def side_by_side(pictures: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def text_bar(text: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a white bar (h, W, 3) uint8 with a text, legible beside a picture of shape (H, W, ...)."""
+    """Return a white bar (h, W, 3) uint8 with a text sized for a picture of shape (H, W, ...)."""
     height = bar_height(shape)
     bar = np.full((height, shape[1], 3), PAPER, np.uint8)
     write_text(bar, text, left=height // 4, width=shape[1] - height // 2)
@@ -29,7 +29,7 @@ def text_bar(text: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def bar_height(shape: tuple[int, ...]) -> int:
-    """Return the height in pixels of a bar beside a picture of shape (H, W, ...): 5 % of it, at least 16."""
+    """Return the height of a bar for a picture of shape (H, W, ...): 5 % of its longer side, at least 16 pixels."""
     return max(16, round(0.05 * max(shape[:2])))
 
 
@@ -60,7 +60,7 @@ def weight_overlay(image: np.ndarray, infrared_weight: np.ndarray) -> np.ndarray
 
 
 def with_legend(overlay: np.ndarray) -> np.ndarray:
-    """Put the colour bar below a weight overlay (H, W, 3) uint8: which colour stands for which camera."""
+    """Add a colour bar below a weight overlay (H, W, 3) uint8, to show which colour stands for which camera."""
     height, width = bar_height(overlay.shape), overlay.shape[1]
     bar = np.full((height, width, 3), PAPER, np.uint8)
     third = width // 3

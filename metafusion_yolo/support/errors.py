@@ -1,13 +1,13 @@
-"""Mistakes of the user, told apart from bugs: the command turns these, and only these, into one line and exit code 2.
+"""Mistakes of the user, as opposed to bugs: the command turns only these into one line and exit code 2.
 
-Each is also the built-in exception that fits, so that `except ValueError` goes on working.
+Each is also the matching built-in exception, so `except ValueError` keeps working.
 """
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """Something the user can put right. The message says what was expected, what came and what to do."""
+    """Something the user can correct. The message says what was expected, what came and what to do."""
 
 
 class UserValueError(UserError, ValueError):
@@ -19,8 +19,8 @@ class UserTypeError(UserError, TypeError):
 
 
 class MissingFileError(UserError, FileNotFoundError):
-    """A file or folder that is not there."""
+    """A file or folder that does not exist."""
 
 
 class MissingPackageError(UserError, ModuleNotFoundError):
-    """A package that this job needs and that is not installed."""
+    """A required package that is not installed."""

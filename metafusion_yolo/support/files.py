@@ -1,4 +1,4 @@
-"""Files that are whole or not there: what a killed process or a full disk leaves behind is the file of before."""
+"""Atomic file writes: after a killed process or a full disk, the previous file is still there."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 
 @contextmanager
 def replacing(file: Path, durable: bool = False) -> Iterator[Path]:
-    """Give a path beside a file to write to, which takes the file's place once all is written.
+    """Yield a path to write to, which replaces the file once everything is written.
 
-    The path is always the same, so that the next try clears away what a killed one left.
+    The path is always the same, so that the next attempt overwrites what a killed one left.
 
     Args:
-        file: The file to be.
-        durable: Whether to wait until the disk has it, so that a loss of power cannot take it away either.
+        file: The file to create or replace.
+        durable: Whether to wait until the data is on disk, so that it survives a power failure.
 
     Yields:
-        Where to write.
+        Path to write to, beside the file.
 
     Raises:
-        OSError: If it cannot be written; what was there before is kept.
+        OSError: If it cannot be written; the previous file is kept.
     """
     part = file.with_name(f"{file.name}.part")
     try:
@@ -39,13 +39,9 @@ def replacing(file: Path, durable: bool = False) -> Iterator[Path]:
 
 
 class WholeFile(type(Path())):  # type: ignore[misc]  # the class of paths of this system
-    """A path whose `write_bytes` is all or nothing, as is that of the paths below it."""
+    """A path whose `write_bytes` is atomic, and that of the paths derived from it."""
 
     def write_bytes(self, data: bytes) -> int:
-        """Write beside the file, then put that in its place.
-
-        Raises:
-            OSError: If it cannot be written; what was there before is kept.
-        """
+        """See :func:`replacing`."""
         with replacing(Path(self), durable=True) as part:
             return part.write_bytes(data)

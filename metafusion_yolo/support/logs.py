@@ -1,4 +1,4 @@
-"""Logs that people can use: the host says a thing once for every file or frame, and here it is said once."""
+"""Readable logs: messages that the host repeats for every file or frame are logged once."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from datetime import timedelta
 
 from ultralytics.utils import LOGGER
 
-NAMED = 3  # files of a fault that are named
+NAMED = 3  # files listed per fault
 FAULT = re.compile(r"(.+?): (ignoring corrupt image/label: .*|\d+ duplicate labels removed|corrupt JPEG restored.*)")
 
 
 class _Once(logging.Filter):
-    """Lets a warning pass the first time, and counts the others."""
+    """Pass each warning the first time, and count the repetitions."""
 
     def __init__(self) -> None:
         super().__init__()
         self.counts: Counter[str] = Counter()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether a record is to be said."""
+        """Return whether to log a record."""
         if record.levelno < logging.WARNING:
             return True
         text = record.getMessage()
@@ -33,10 +33,10 @@ class _Once(logging.Filter):
 
 
 class _Summary(logging.Filter):
-    """Makes one line of the host's many about the labels of files, if the fault is the same but for its numbers."""
+    """Merge the host's lines about label files into one line per fault, where faults differ only in their numbers."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Shorten a record of many lines; it is said in any case."""
+        """Shorten a record of many lines, and log it."""
         matches = [FAULT.fullmatch(line) for line in record.getMessage().splitlines()]
         if len(matches) > NAMED and all(matches):
             faults: dict[str, list[tuple[str, str]]] = {}
@@ -47,7 +47,7 @@ class _Summary(logging.Filter):
 
 
 def _told(faulty: list[tuple[str, str]]) -> str:
-    """Return the line of a fault: the first files, how many there are, and what it is in the first one."""
+    """Return the line of a fault: its first files, their number, and the message of the first."""
     files, fault = [file for file, _ in faulty], faulty[0][1]
     if len(files) == 1:
         return f"{files[0]}: {fault}"
@@ -58,7 +58,7 @@ def _told(faulty: list[tuple[str, str]]) -> str:
 
 @contextmanager
 def warnings_once() -> Iterator[None]:
-    """Say each warning of a run once, and at the end how often it came."""
+    """Log each warning of a run once, and its count at the end."""
     once = _Once()
     with _filtered(once):
         yield
@@ -69,14 +69,14 @@ def warnings_once() -> Iterator[None]:
 
 @contextmanager
 def faults_in_a_line() -> Iterator[None]:
-    """Say what the host says about each of many files in a line for each fault, with a count and the first names."""
+    """Log one line per fault, with a count and the first names, instead of the host's line per file."""
     with _filtered(_Summary()):
         yield
 
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Say nothing but warnings."""
+    """Log only warnings and errors."""
     with _filtered(lambda record: record.levelno >= logging.WARNING):
         yield
 
@@ -91,15 +91,15 @@ def _filtered(by: logging.Filter | Callable[[logging.LogRecord], bool]) -> Itera
 
 
 def pace(done: int, total: int, start: float) -> str:
-    """Return the rate and the time left, as in " (31.2/s, 0:01:20 left)"; empty while there is little to go by.
+    """Return the rate and the time left, as in " (31.2/s, 0:01:20 left)"; empty in the first second.
 
     Args:
-        done: Pairs that are done.
-        total: Pairs there are.
-        start: When it began, by `time.monotonic`, seconds.
+        done: Number of pairs done.
+        total: Number of pairs in all.
+        start: Start time by `time.monotonic`, seconds.
     """
     seconds = time.monotonic() - start
-    if not done or seconds <= 1:  # that is the time of the first batch alone
+    if not done or seconds <= 1:  # one second only covers the first batch
         return ""
     left = timedelta(seconds=round(seconds / done * max(total - done, 0)))
     return f" ({done / seconds:.1f}/s, {left} left)"

@@ -1,4 +1,4 @@
-"""Modules that have moved: their old names still import, with a warning, for one release."""
+"""Old names of moved modules, which import with a warning for one release."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 PACKAGE = "metafusion_yolo"
-MOVED = {  # those that the documentation of 0.1 named, without the package
+MOVED = {  # the names in the documentation of 0.1, without the package
     "data.synthetic": "prepare.synthetic",
     "losses": "functional.losses",
     "metrics": "functional.metrics",
@@ -19,17 +19,17 @@ MOVED = {  # those that the documentation of 0.1 named, without the package
 
 
 class MovedModules(MetaPathFinder, Loader):
-    """Finds a moved module under its old name; the module itself is the same object under both."""
+    """Find a moved module under its old name; both names give the same module object."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return a spec for a name of :data:`MOVED`, or of a module below one."""
+        """Return a spec for a name in :data:`MOVED` or a module below one; None for others."""
         new = new_name(name)
         return ModuleSpec(name, self, loader_state=new) if new else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """Import the module from where it is now."""
+        """Import the module under its new name."""
         new = str(spec.loader_state)
         warnings.warn(f"'{spec.name}' is now '{new}'; the old name goes with the next release", FutureWarning, 2)
         module = importlib.import_module(new)
@@ -37,13 +37,13 @@ class MovedModules(MetaPathFinder, Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give the module its own spec back; it has run under its new name."""
+        """Restore the spec of the module, which has run under its new name."""
         spec = module.__spec__
         module.__spec__ = spec.loader_state if spec else None
 
 
 def new_name(name: str) -> str | None:
-    """Return where a module is now, None if it has not moved.
+    """Return the new name of a module, None if it has not moved.
 
     Example:
         >>> new_name("metafusion_yolo.metrics.structure")
@@ -56,6 +56,6 @@ def new_name(name: str) -> str | None:
 
 
 def keep_old_names() -> None:
-    """Let the old names be imported; calling it twice changes nothing."""
+    """Make the old names importable; calling it twice is safe."""
     if not any(isinstance(finder, MovedModules) for finder in sys.meta_path):
         sys.meta_path.append(MovedModules())

@@ -1,4 +1,4 @@
-"""Where the model and data-set descriptions that ship with the package lie, and how one is read."""
+"""Finding and reading the model and data-set YAMLs that ship with the package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SCALED = re.compile(r"^(?P<family>.*yolov?\d+)(?P<scale>[nslmx])(?P<rest>(?![a-
 
 
 def _folder(name: str) -> Path:
-    """Return a folder of descriptions: inside an installed wheel, or beside the package in a checkout."""
+    """Return a folder of YAMLs: inside an installed wheel, or beside the package in a checkout."""
     inside = _PACKAGE / name
     return inside if inside.is_dir() else _PACKAGE.parent / name
 
@@ -35,13 +35,13 @@ def split_scale(name: str) -> tuple[str, str]:
 
 
 def find_model_yaml(name: str | Path) -> Path:
-    """Return the model YAML of a name such as `metafusion-yolov8n.yaml`, with or without a scale letter.
+    """Return the path of a model YAML such as `metafusion-yolov8n.yaml`, with or without a scale letter.
 
     Args:
-        name: A file, or the bare name of a YAML of the package. What names a folder is never looked for elsewhere.
+        name: A file, or the bare name of a YAML of the package. A path with a folder is only looked up as given.
 
     Raises:
-        FileNotFoundError: If there is no such file, naming the closest one of the package.
+        FileNotFoundError: If there is no such file; the message names the closest YAML of the package.
     """
     path = Path(name)
     unscaled = split_scale(path.name)[0]
@@ -57,7 +57,7 @@ def find_model_yaml(name: str | Path) -> Path:
 
 
 def find_data_yaml(name: str | Path) -> str:
-    """Return the path of a data-set YAML: as given if it exists, else from the package, else the name for the host.
+    """Return the path of a data-set YAML: as given if it exists, else that of the package, else the name unchanged.
 
     Args:
         name: A file, a URL, or the bare name of a YAML of the package, with or without its suffix.
@@ -71,16 +71,16 @@ def find_data_yaml(name: str | Path) -> str:
 
 
 def is_shipped(file: str | Path) -> bool:
-    """Tell whether a data-set YAML is one of the package, which is not to be changed."""
+    """Return whether a data-set YAML belongs to the package and must not be changed."""
     return _folder("datasets").resolve() in Path(file).resolve().parents
 
 
 def read_yaml(file: str | Path) -> dict[str, Any]:
-    """Read a YAML file of keys and values; what asks for objects of Python is refused.
+    """Read a YAML file of keys and values, without tags for Python objects.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not UTF-8, no YAML, or holds something else than keys.
+        ValueError: If it is not UTF-8, not YAML, has a Python tag, or is not a mapping.
     """
     try:
         content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
@@ -89,7 +89,7 @@ def read_yaml(file: str | Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise UserValueError(f"'{file}' is no YAML ({line}{error.problem}); correct it") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none, say
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: such as an impossible date
         raise UserValueError(f"'{file}' is no YAML ({' '.join(str(error).split())}); correct it") from error
     if not isinstance(content, dict):
         raise UserValueError(f"'{file}' is no mapping of keys to values; is it the right file?")

@@ -1,4 +1,4 @@
-"""The versions of the host that the contract tests have passed on."""
+"""The range of host versions that this package is tested with."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from importlib.metadata import version
 
 from metafusion_yolo.support.errors import MissingPackageError
 
-LEAST, BELOW = "8.4.190", "8.5"  # as in pyproject.toml, which pip keeps to, but not who installs without dependencies
+LEAST, BELOW = "8.4.190", "8.5"  # as in pyproject.toml, which an installation with --no-deps ignores
 
 
 def check_host() -> None:
-    """Refuse another version of the host before it fails somewhere inside.
+    """Check the version of the host, before an unsupported one fails somewhere inside.
 
     Raises:
-        ModuleNotFoundError: If it is not installed, or out of the range.
+        ModuleNotFoundError: If the host is not installed, or its version is out of range.
     """
     installed = version("ultralytics")
     if not _numbers(LEAST) <= _numbers(installed) < _numbers(BELOW):

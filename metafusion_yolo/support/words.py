@@ -1,4 +1,4 @@
-"""Words for messages: the closest known name, and the host's text without its signs."""
+"""Words for messages: the closest known name, and the host's text without emoji and colours."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def without_signs(text: str) -> str:
-    """Take emoji and colour codes out of a text of the host, but no letters of any language."""
+    """Strip emoji and colour codes from a text of the host; letters of all languages stay."""
     return re.sub(r" ?(\x1b\[[0-9;]*m|[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])", "", text).strip()

@@ -1,4 +1,4 @@
-"""Reports as single HTML files that need nothing else: one style sheet, pictures as data URIs."""
+"""Reports as self-contained HTML files: one style sheet, pictures as data URIs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ def write_html(template: Path, file: str | Path, **values: Any) -> Path:
 
     Args:
         template: The Jinja template.
-        file: The HTML file; its folder is made.
-        **values: What the template names; a name that is missing is an error.
+        file: The HTML file; its folder is created.
+        **values: Variables of the template.
 
     Returns:
         The path of the file.
+
+    Raises:
+        jinja2.UndefinedError: If a variable of the template is missing.
+        OSError: If the file cannot be written.
     """
     environment = Environment(
         loader=FileSystemLoader([template.parent, Path(__file__).parent]),
@@ -35,7 +39,7 @@ def write_html(template: Path, file: str | Path, **values: Any) -> Path:
     path = Path(file)
     path.parent.mkdir(parents=True, exist_ok=True)
     html = environment.get_template(template.name).render(**values)
-    path.write_text(html, encoding="utf-8", errors="backslashreplace")  # names of files may be in another encoding
+    path.write_text(html, encoding="utf-8", errors="backslashreplace")  # file names may have another encoding
     return path
 
 
