@@ -1,4 +1,4 @@
-"""The `fusion:` section of a model YAML, as a frozen dataclass that refuses what it does not know."""
+"""The `fusion:` section of a model YAML as a frozen dataclass that rejects unknown keys."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Gains:
         intensity: Distance of the fused luminance to the saliency-weighted sources.
         detection: The host's detection loss (class, box, distribution focal loss).
         meta: Distance of the predicted meta-features to the detector's backbone features.
-        look_ahead: What the fusion network would lose after a step towards the meta-features, see `meta: interval`.
+        look_ahead: Loss of the fusion network after a step towards the meta-features, see `meta: interval`.
     """
 
     ssim: float = 1.0
@@ -51,8 +51,8 @@ class Meta:
 
     Attributes:
         levels: Strides of the backbone features to predict, of 16 and 32.
-        distance: How far a prediction is from them: see :func:`~metafusion_yolo.functional.losses.meta_loss`.
-        interval: Every how many batches the bilevel look-ahead is taken, 0 for never.
+        distance: Distance between prediction and features, see :func:`~metafusion_yolo.functional.losses.meta_loss`.
+        interval: Number of batches from one bilevel look-ahead to the next, 0 for none.
         inner_lr: Step of the look-ahead on the fusion network.
         first_order: Whether to leave second derivatives out of the look-ahead.
     """
@@ -79,16 +79,14 @@ class Meta:
 
 @dataclass(frozen=True)
 class Augment:
-    """Augmentation of what the host leaves alone: the infrared plane and how the cameras go together.
-
-    The visible image follows the host's `hsv_*`.
+    """Augmentation of the infrared plane and of the mix of cameras; the visible image follows the host's `hsv_*`.
 
     Attributes:
         infrared_gain: Half-width of the contrast factor around 1.
         infrared_offset: Half-width of the brightness offset, as a share of the range.
         infrared_noise: Largest standard deviation of additive Gaussian noise, as a share of the range.
         infrared_shift: Largest shift of the infrared plane each way, as a share of the longer side of the image.
-        modality_dropout: Probability that one camera, drawn evenly, is blanked.
+        modality_dropout: Probability that one camera is blanked, either with the same chance.
         share_jitter: Largest change of the log-odds between the weights of the cameras, drawn for each pair.
     """
 
@@ -175,7 +173,7 @@ class FusionConfig:
 
 
 def _build(default: T, section: Mapping[str, Any] | None, where: str) -> T:
-    """Return a dataclass instance with the values of a mapping put in, recursively; None puts none in."""
+    """Return `default` with the values of a mapping, recursively; None changes nothing."""
     if section is None:
         return default
     if not isinstance(section, Mapping):
@@ -194,7 +192,7 @@ def _build(default: T, section: Mapping[str, Any] | None, where: str) -> T:
 
 
 def _cast(value: Any, kind: Any, where: str) -> Any:
-    """Return a YAML value as the type of its field; whole numbers pass as floats, lists as tuples."""
+    """Return a YAML value as the type of its field: whole numbers become floats, lists tuples."""
     if kind == tuple[int, ...]:
         if isinstance(value, (list, tuple)) and all(type(v) is int for v in value):
             return tuple(value)

@@ -1,4 +1,4 @@
-"""The phases of training: which part learns when, how fast, and whether the detector teaches the front-end."""
+"""The phases of training: which part learns when and how fast, and whether the detection loss reaches the front-end."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Rates:
 
 @dataclass(frozen=True)
 class Phase:
-    """One stretch of training.
+    """One phase of training.
 
     Attributes:
-        name: Its name, for logs; not a key of the section.
+        name: Name for logs; not a key of the section.
         fraction: Share of all epochs, [0, 1].
         lr: How fast each part learns.
-        joint: Whether the detection loss reaches the front-end. If not, the detector sees a detached fused image.
+        joint: Whether the detection loss reaches the front-end; if not, the detector gets a detached fused image.
     """
 
     name: str = field(metadata={"fixed": True})
@@ -60,7 +60,7 @@ class Phase:
 
     @property
     def trains_detector(self) -> bool:
-        """Whether the detector meets the fused images, so that its score says something about this training."""
+        """Whether the detector learns from the fused images, so that its score reflects this training."""
         return self.lr.head > 0
 
 
@@ -73,8 +73,8 @@ FINETUNE = Phase("finetune", 0.0, Rates(fusion=0.0, backbone=0.0), joint=True)
 class Schedule:
     """The phases of training as fractions of its epochs, which add up to 1.
 
-    By default everything learns together in all of them: the three phases, 0.2 / 0.4 / 0.4 after the paper's 10 / 20 /
-    20 of 50 epochs, leave the detector too few epochs, see docs/experiments.md.
+    By default all parts learn together throughout: three phases of 0.2 / 0.4 / 0.4 (10 / 20 / 20 of 50 epochs in the
+    paper) leave the detector too few epochs, see docs/experiments.md.
 
     Source: Zhao et al., "MetaFusion", CVPR 2023 (mutual promotion: fusion, detector on its images, fusion taught by the
     detector, detector on the new images); the one-model form with these three phases is this project's.
