@@ -1,7 +1,7 @@
-"""Classical image fusion at native size: what a learned fusion is looked at beside, and measured against.
+"""Classical image fusion at native size, to compare a learned fusion with.
 
-The rules work on luminance; the chroma of the visible image is kept, as by the learned fusion. They make images for
-people. :class:`~metafusion_yolo.nn.rules.PixelRule` makes images for a detector.
+The rules fuse luminance and keep the chroma of the visible image, as the learned fusion does. Their images are for
+people; those of :class:`~metafusion_yolo.nn.rules.PixelRule` are for a detector.
 """
 
 from __future__ import annotations
@@ -28,19 +28,17 @@ def fuse_average(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
 
 
 def fuse_maximum(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
-    """Return the brighter of both images at every pixel. Arguments as of :func:`fuse_average`."""
+    """Return the brighter of both images at every pixel; arguments as for :func:`fuse_average`."""
     return np.maximum(visible, infrared)
 
 
 def fuse_laplacian(visible: np.ndarray, infrared: np.ndarray, levels: int = 4) -> np.ndarray:
-    """Return the stronger detail of both images at each scale, on the mean of what is coarser than all scales.
-
-    Arguments as of :func:`fuse_average`.
+    """Return the stronger detail of both images at each scale, added to the mean of the coarse remainders.
 
     Args:
-        visible: See there.
-        infrared: See there.
-        levels: Scales of detail; as many as fit into a small image.
+        visible: As for :func:`fuse_average`.
+        infrared: As for :func:`fuse_average`.
+        levels: Scales of detail; small images have fewer.
 
     Source:
         P. Burt, E. Adelson, "The Laplacian Pyramid as a Compact Image Code", IEEE Trans. Communications, 1983; the
@@ -54,7 +52,7 @@ def fuse_laplacian(visible: np.ndarray, infrared: np.ndarray, levels: int = 4) -
 
 
 def laplacian_pyramid(image: np.ndarray, levels: int) -> list[np.ndarray]:
-    """Return what an image (H, W) float32 has at each scale, fine to coarse, and what is left."""
+    """Return the detail of an image (H, W) float32 at each scale, fine to coarse, and the coarse remainder."""
     pyramid = []
     for _ in range(levels):
         if min(image.shape) < 4:
@@ -83,7 +81,7 @@ def fuse_pair(pair: np.ndarray, rule: str) -> np.ndarray:
         Fused image (H, W, 3) uint8, R, G, B, with the chroma of the visible image.
 
     Raises:
-        ValueError: For an unknown rule.
+        ValueError: If the rule is unknown.
 
     Example:
         >>> fuse_pair(np.full((8, 8, 4), (100, 100, 100, 200), np.uint8), "average")[0, 0].tolist()

@@ -1,4 +1,4 @@
-"""Fused images to look at: no boxes, no letterbox, any size. `metafusion fuse`."""
+"""Fused images for people: no boxes, no letterbox, any size. `metafusion fuse`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def fuse_images(
         infrared: As there.
         method: "learned", or a classical rule, which needs no `net`: "average", "maximum" (or "max"), "laplacian".
         net: The fusion front-end, for "learned".
-        rig: How the cameras go together; None for pairs that are registered already.
+        rig: The cameras; None for pairs that are registered already.
         layout: As for :meth:`MetaFusionYOLO.predict`.
         on_error: As there.
         sync: As there.
@@ -66,17 +66,17 @@ def fuse_images(
         sync_offset: As there.
         on_missing: As there.
         reconnect: As there.
-        resume: Whether to go on with a run that was cut off, in the same `project` and `name`.
-        **kwargs: The host's arguments: `imgsz`, longest side in pixels at which the front-end looks; `device`; `data`,
-            a data-set YAML that says how the cameras go together; `vid_stride`; `project`, `name` and `exist_ok`, where
-            to write; `verbose`, whether to show the progress.
+        resume: Whether to continue an interrupted run in the same `project` and `name`.
+        **kwargs: The host's arguments: `imgsz`, longest side in pixels of the front-end's input; `device`; `data`, a
+            data-set YAML that describes the cameras; `vid_stride`; `project`, `name` and `exist_ok`, where to write;
+            `verbose`, whether to show the progress.
 
     Yields:
-        A PNG file a pair, those done before first, or at its end an MP4 file a video.
+        One PNG file per pair, those of an interrupted run first; for a video, one MP4 file when it is finished.
 
     Raises:
-        ValueError: For an unknown method, a run that cannot be resumed, or if there is no front-end to fuse with.
-        PairError: If something does not pair up.
+        ValueError: If the method is unknown, the run cannot be resumed, or there is no front-end.
+        PairError: If the sources do not form pairs.
     """
     method = SHORT.get(method, method)
     if method not in METHODS:
@@ -128,15 +128,15 @@ def fuse_images(
 
 
 class LearnedFusion:
-    """Fuse pairs one by one by the front-end of a model.
+    """Fuse pairs one by one with the front-end of a model.
 
-    The pair is shrunk for the front-end as a whole, to sides that are multiples of 32, so there is no border; what it
-    predicts is applied to the pixels of the full image.
+    The whole pair is resized for the front-end to sides that are multiples of 32, so there is no border; its prediction
+    is applied to the pixels of the full image.
 
     Args:
         net: The front-end.
-        imgsz: Longest side in pixels at which it looks at a pair.
-        device: Where it runs, as for the host; None for the first GPU, or the CPU.
+        imgsz: Longest side in pixels of the front-end's input.
+        device: As for the host; None for the first GPU, or the CPU.
 
     Raises:
         ValueError: If there is no front-end.
@@ -162,7 +162,7 @@ class LearnedFusion:
 
 
 def _length(loader: Any) -> int | None:
-    """Return how many pairs there will be; None for generators and live cameras, which do not know."""
+    """Return the number of pairs; None for generators and live cameras."""
     if loader.mode == "video":
         return loader.frames
     return None if loader.mode == "stream" or loader.nf == sys.maxsize else loader.nf

@@ -1,4 +1,4 @@
-"""Which pairs of a run are done, so that one that was cut off can go on: `resume=True` of `predict` and `fuse`."""
+"""The finished pairs of a run, from which `resume=True` of `predict` and `fuse` continues an interrupted one."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from metafusion_yolo.support.files import replacing
 class Journal:
     """A file in the folder of an unfinished run: its settings, then the pairs whose outputs are all on disk.
 
-    It is gone once the run is finished, or if nothing was done.
+    It is removed when the run is finished, or if no pair was.
 
     Args:
-        folder: Folder of the run; it is made if it does not exist.
-        settings: What the outputs depend on; a run can only be resumed with the same.
-        resume: Whether to go on with the run in the folder, if there is one.
+        folder: Folder of the run; it is created if missing.
+        settings: Settings that the outputs depend on; a run can only be resumed with the same ones.
+        resume: Whether to continue the run in the folder, if there is one.
 
     Attributes:
-        done: Paths of the visible images of the pairs that are done, in their order.
+        done: Paths of the visible images of the finished pairs, in order.
 
     Raises:
-        ValueError: If there is a finished run in the folder, or one with other settings.
+        ValueError: If the folder holds a finished run, or one with other settings.
     """
 
     NAME = "unfinished.txt"
@@ -46,7 +46,7 @@ class Journal:
         self._stream = self.file.open("a", encoding="utf-8")
 
     def _read(self, settings: dict[str, Any]) -> None:
-        """Read what is done; half a line at the end is of a pair that is not."""
+        """Read the settings and the finished pairs; an incomplete last line belongs to an unfinished pair."""
         lines = self.file.read_text(encoding="utf-8").splitlines(keepends=True)
         before, *self.done = (json.loads(line) for line in lines if line.endswith("\n"))
         for key, value in before.items():
@@ -59,20 +59,20 @@ class Journal:
 
     @property
     def names(self) -> Names:
-        """Names for the pairs to come, as they would be had the run not been cut off."""
+        """Names for the remaining pairs, as if the run had not been interrupted."""
         names = Names()
         for path in self.done:
             names.of_image(path)
         return names
 
     def add(self, path: str) -> None:
-        """Note that all outputs of a pair are on disk."""
+        """Record that all outputs of a pair are on disk."""
         self.done.append(path)
         self._stream.write(json.dumps(path) + "\n")
         self._stream.flush()
 
     def close(self, finished: bool) -> None:
-        """Say how to go on with a run that is not finished."""
+        """Remove the file of a finished run; log how to continue an unfinished one."""
         self._stream.close()
         if finished or not self.done:
             self.file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a prediction leaves on disk beyond the host's files: fused images, weight maps, detections as JSON and CSV."""
+"""Files of a prediction in addition to the host's: fused images, weight maps, detections as JSON and CSV."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class OutputOptions:
         view: "fused", "visible", "infrared", "weights" or "panel", see :meth:`FusionResults.plot`.
         save_fused: Whether to write the fused images, `fused/NAME.png`, or `fused/NAME.mp4` for a video.
         save_weights: Whether to write the weight maps over the fused images, `weights/NAME.png` or `.mp4`.
-        save_json: Whether to write the detections to `predictions.json`, a record a pair.
-        save_csv: Whether to write them to `predictions.csv`, a row a detection.
+        save_json: Whether to write the detections to `predictions.json`, one record per pair.
+        save_csv: Whether to write them to `predictions.csv`, one row per detection.
 
     Raises:
-        ValueError: For an unknown view.
+        ValueError: If the view is unknown.
     """
 
     view: str = "fused"
@@ -54,13 +54,13 @@ class OutputOptions:
 
 
 class Outputs:
-    """The files of a run, which grow with every result: nothing is held back, so memory stays flat.
+    """The files of a run. Every result is written at once, so memory use stays constant.
 
     Args:
-        folder: Folder of the run; it is made if there is anything to write.
+        folder: Folder of the run; it is created if there is anything to write.
         options: What to write.
-        done: Visible images of the pairs that are done already, whose records are kept.
-        names: Names for the pairs to come.
+        done: Visible images of the finished pairs, whose records are kept.
+        names: Names for the remaining pairs.
     """
 
     def __init__(
@@ -83,14 +83,14 @@ class Outputs:
         self._files = {name: make(folder / name) for name, make in makers.items()}
 
     def write(self, result: FusionResults, fps: float | None = None) -> None:
-        """Write what was asked for of one result.
+        """Write the requested outputs of one result.
 
         Args:
-            result: The result; it learns where its fused image was written.
-            fps: Frames a second of the video that it is a frame of, None for an image.
+            result: The result, whose `fused_path` is set.
+            fps: Frames per second of the result's video, None for an image.
 
         Raises:
-            OSError: If something cannot be written.
+            OSError: If a file cannot be written.
         """
         files = self._files
         if result.has_fusion and ("fused" in files or "weights" in files):
@@ -107,7 +107,7 @@ class Outputs:
                 files["predictions.csv"].add(flat_rows(record))
 
     def close(self) -> None:
-        """Finish all files, and say where they are."""
+        """Finish all files, and log where they are."""
         for file in self._files.values():
             file.close()
         if self._files:
@@ -116,7 +116,7 @@ class Outputs:
 
 
 def describe(result: FusionResults) -> dict[str, Any]:
-    """Return one result as a record that JSON can hold; the detections are those of the host's `summary()`."""
+    """Return one result as a record for JSON; the detections are those of `summary()`."""
     return {
         "visible": result.path,
         "infrared": result.infrared_path,
@@ -130,7 +130,7 @@ def describe(result: FusionResults) -> dict[str, Any]:
 
 
 def flat_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows of `predictions.csv` of a record, one a detection."""
+    """Return the rows of a record in `predictions.csv`, one per detection."""
     pair = {key: record[key] for key in ("visible", "infrared", "modalities", "frame", "time")}
     rows = []
     for detection in record["detections"]:

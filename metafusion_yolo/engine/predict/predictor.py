@@ -36,7 +36,7 @@ from metafusion_yolo.engine.predict.writers import BackgroundWriter, write_pictu
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.logs import warnings_once
 
-SETTINGS = (  # the host's, on which the files of a run depend
+SETTINGS = (  # host arguments that the files of a run depend on
     *("model", "imgsz", "conf", "iou", "classes", "max_det", "agnostic_nms", "augment"),
     *("save", "save_txt", "save_conf"),
 )
@@ -44,7 +44,7 @@ SETTINGS = (  # the host's, on which the files of a run depend
 
 @dataclass(frozen=True)
 class Request:
-    """What to predict on and what to write; it travels as the source, as the host refuses arguments of ours."""
+    """What to predict on and what to write, passed as the source because the host rejects arguments of ours."""
 
     source: PairedSource
     outputs: OutputOptions
@@ -53,12 +53,12 @@ class Request:
 
 
 class FusionDetectionPredictor(DetectionPredictor):
-    """Read pairs where the host reads images, and hand the fused image on with the detections.
+    """Read pairs where the host reads images, and return the fused image with the detections.
 
     Attributes:
-        options: What to write beyond the host's files, and what to draw on.
-        slicing: How large pairs are cut.
-        overlap: Whether pairs are read ahead, and annotated images written behind, while the network runs.
+        options: What to write in addition to the host's files, and what to draw on.
+        slicing: How large pairs are cut into slices.
+        overlap: Whether to read pairs and write annotated images in threads while the network runs.
     """
 
     overlap = True
@@ -68,7 +68,7 @@ class FusionDetectionPredictor(DetectionPredictor):
     _journal: Journal | None = None
 
     def setup_model(self, model: Any, verbose: bool = True) -> None:
-        """Listen to the front-end, whose output would otherwise stay inside the model."""
+        """Keep the output of the front-end by a hook, as the model does not return it."""
         with missing_packages_named():
             super().setup_model(model, verbose)
         check_classes(self.args.classes, self.model.names)
@@ -92,19 +92,19 @@ class FusionDetectionPredictor(DetectionPredictor):
             warn_of_other_cameras(self._trained_with, rig, source.data)
         args = self.args
         loader = load_pairs(source, rig, args.batch, args.vid_stride, in_order=args.stream_buffer)
-        if isinstance(loader, LoadPairs):  # the host shrinks the border of a batch of one size alone
+        if isinstance(loader, LoadPairs):  # the host only shrinks the border where a batch has one size
             loader.alike = args.rect and (self.model.format == "pt" or getattr(self.model, "dynamic", False))
         super().setup_source(loader, stride)
-        self.model.prefetch = self.overlap  # in a thread, as the host does where there is a GPU
+        self.model.prefetch = self.overlap  # in a thread, as the host does with a GPU
         args.exist_ok = args.exist_ok or request.resume
-        self.save_dir = get_save_dir(args)  # a folder anew for each call, as nothing is to be overwritten
+        self.save_dir = get_save_dir(args)  # a new folder for each call, so that nothing is overwritten
         self._journal = self._open_journal(request.resume)
         done, names = (self._journal.done, self._journal.names) if self._journal else ([], None)
         self._outputs = Outputs(self.save_dir, self.options, done, names)
         self._said = False
 
     def _open_journal(self, resume: bool) -> Journal | None:
-        """Note which pairs are done, or leave out those that are, where files are written for files.
+        """Open the journal of a run that writes files for image files, and skip the pairs that are done.
 
         Raises:
             ValueError: If the run cannot be resumed.
@@ -125,7 +125,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         return journal
 
     def stream_inference(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        """Write our files as the results come, finish them however the run ends, and repeat no warning."""
+        """Write our files with each result, finish them however the run ends, and log each warning once."""
         self._outputs = self._journal = None
         self._annotated = BackgroundWriter() if self.overlap else None
         finished = False
@@ -152,21 +152,21 @@ class FusionDetectionPredictor(DetectionPredictor):
                         self._journal.close(finished)
 
     def _write(self, write: Callable[..., None], *args: Any) -> None:
-        """Write behind if anything is; what was begun before is done before."""
+        """Write in the background if there is a writer, else at once; the order is kept."""
         if self._annotated:
             self._annotated.add(write, *args)
         else:
             write(*args)
 
     def save_predicted_images(self, save_path: Path, frame: int | None = 0) -> None:
-        """Write annotated images behind; a video is the host's."""
+        """Write annotated images in the background; the host writes videos."""
         if self.dataset.mode == "image":
             self._write(write_picture, save_path.with_suffix(".jpg"), self.plotted_img)
         else:
             super().save_predicted_images(save_path, frame)
 
     def pre_transform(self, im: list[np.ndarray]) -> list[np.ndarray]:
-        """Letterbox as the host does, but leave no grey border around a camera that shows nothing."""
+        """Letterbox as the host does, but without a grey border around a blank camera."""
         boxed = super().pre_transform(im)
         for pair, out in zip(im, boxed, strict=True):
             for camera in PLANES.keys() - cameras_on(pair):
@@ -174,9 +174,9 @@ class FusionDetectionPredictor(DetectionPredictor):
         return boxed
 
     def run_callbacks(self, event: str) -> None:
-        """Go on with the names of a resumed run, and let trackers look at the fused image.
+        """Continue the names of a resumed run, and show trackers the fused image.
 
-        They estimate on it the motion of the camera and the looks of objects.
+        On it they estimate camera motion and the appearance of objects.
         """
         if event == "on_predict_start" and self._journal:
             self._bases |= self._journal.names.taken
@@ -187,7 +187,7 @@ class FusionDetectionPredictor(DetectionPredictor):
             super().run_callbacks(event)
 
     def inference(self, im: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        """Look at the slices first, then at the whole pairs, whose fusion is kept."""
+        """Detect in the slices first, then in the whole pairs, whose fusion is kept."""
         slicing = self.slicing.size and not self.args.embed
         self._sliced = [self._look_at_slices(pair) for pair in self._pairs()] if slicing else []
         self._fusion = None
@@ -197,7 +197,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         return self._first(preds)
 
     def _first(self, preds: Any) -> Any:
-        """Return the boxes of an export that gives more, and else all that the model gives."""
+        """Return the boxes of an export with additional outputs, else the whole output."""
         return preds[0] if self._extra else preds
 
     def _pairs(self) -> list[np.ndarray]:
@@ -221,7 +221,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         return torch.cat(found)
 
     def _boxes(self, preds: Any) -> list[torch.Tensor]:
-        """Return the boxes (K, 6) of each image of a batch, by the host's NMS with its settings."""
+        """Return the boxes (K, 6) of each image of a batch, after the host's NMS."""
         args = self.args
         return non_max_suppression(
             *(preds, args.conf, args.iou, args.classes, args.agnostic_nms),
@@ -238,13 +238,17 @@ class FusionDetectionPredictor(DetectionPredictor):
     def construct_results(
         self, preds: list[torch.Tensor], img: torch.Tensor, orig_imgs: list[np.ndarray]
     ) -> list[FusionResults]:
-        """Put the pair and its fusion beside the boxes."""
+        """Return results with the pair, its fusion and the boxes.
+
+        Raises:
+            ValueError: If a tracker needs features of sliced pairs.
+        """
         if self.slicing.size and getattr(self, "_feats", None) is not None:
             raise UserValueError("slice= finds boxes without features: set 'with_reid: False' in the tracker's YAML")
         if not self._said:
             self._say_what_is_missing()
         results = []
-        origins = getattr(self.dataset, "origins", None) or [Origin()] * len(preds)  # tensors come from nowhere
+        origins = getattr(self.dataset, "origins", None) or [Origin()] * len(preds)  # tensors have no origin
         for i, (pred, pair, path) in enumerate(zip(preds, orig_imgs, self.batch[0], strict=True)):
             pred[:, :4] = scale_boxes(img.shape[2:], pred[:, :4], pair.shape)
             if self._sliced and len(self._sliced[i]):
@@ -258,12 +262,12 @@ class FusionDetectionPredictor(DetectionPredictor):
         return results
 
     def _merged(self, whole: torch.Tensor, sliced: torch.Tensor) -> torch.Tensor:
-        """Return the boxes (K, 6) of a pair and of its slices, each object once."""
+        """Return the boxes (K, 6) of a pair and its slices, one per object."""
         boxes = torch.cat((whole[:, :6], sliced.to(whole)))
         return merge(boxes, self.args.iou, self.args.max_det, self.args.agnostic_nms)
 
     def _say_what_is_missing(self) -> None:
-        """Say once, in a line, what an export without the fused image or the weights lacks of what was asked for."""
+        """Warn once which requested outputs are missing because an export has no fused image or no weights."""
         self._said = True
         options, given, missing = self.options, self._fusion or {}, []
         if not given:

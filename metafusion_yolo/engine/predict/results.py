@@ -1,4 +1,4 @@
-"""The host's results with both cameras, the fused image and the reasons for it."""
+"""The host's results with both cameras, the fused image and its weights."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from metafusion_yolo.support.drawing import side_by_side, weight_overlay, with_l
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 
-CAMERAS = ("visible", "infrared", "fused")  # what a panel shows and crops are cut from
+CAMERAS = ("visible", "infrared", "fused")  # images in a panel and in crops
 VIEWS = ("fused", "visible", "infrared", "weights", "panel")
 MODALITIES = {
     frozenset(("visible", "infrared")): "both",
@@ -42,18 +42,18 @@ class FusionResults(Results):
     Attributes:
         orig_img: Visible image (H, W, 3) uint8, B, G, R, as in the host's results.
         infrared: Infrared image (H, W) uint8, in the size of the visible one.
-        view: Image that :meth:`plot` draws on, see there.
+        view: Image that :meth:`plot` draws on by default.
         modalities: Cameras that show anything: "both", "visible", "infrared" or "none". A missing camera is blank.
-        infrared_path: File of the infrared image or video, None if it came from none.
-        frame: Number of the frame in its video, from 1, None for an image.
-        time: Seconds from the start of the video or of a live run, None for an image.
-        fused_path: Where the fused image or video was written, None if it was not.
+        infrared_path: File of the infrared image or video, None if it has none.
+        frame: Number of the frame in its video, from 1; None for an image.
+        time: Seconds from the start of the video or live run; None for an image.
+        fused_path: File of the fused image or video, None if it was not written.
 
     Args:
         pair: (H, W, 4) uint8, R, G, B, IR.
-        fusion: What the front-end predicted at a quarter of the network's size (h, w): `infrared_weight`
-            (1, h / 4, w / 4) and `coefficients` (3, h / 4, w / 4) of :class:`~metafusion_yolo.nn.fusion.FusionOutput`;
-            or what an export gives: `fused` (3, h, w) and perhaps `infrared_weight` (1, h, w); None for neither.
+        fusion: Output of the front-end at a quarter of the network's size (h, w): `infrared_weight` (1, h / 4, w / 4)
+            and `coefficients` (3, h / 4, w / 4) of :class:`~metafusion_yolo.nn.fusion.FusionOutput`; or that of an
+            export: `fused` (3, h, w) and, if it has it, `infrared_weight` (1, h, w); None for neither.
         view: See above.
         **kwargs: As for the host's results.
     """
@@ -73,12 +73,12 @@ class FusionResults(Results):
 
     @property
     def has_fusion(self) -> bool:
-        """Whether there is a fused image; plain exports give none."""
+        """Whether there is a fused image; plain exports have none."""
         return self._fusion is not None
 
     @property
     def has_weights(self) -> bool:
-        """Whether there are weights of the cameras; of exports, those with `fusion_weights=True` give them."""
+        """Whether there are weights of the cameras; exports have them with `fusion_weights=True`."""
         return self._fusion is not None and "infrared_weight" in self._fusion
 
     def new(self) -> FusionResults:
@@ -90,7 +90,7 @@ class FusionResults(Results):
 
     @cached_property
     def fusion_weights(self) -> np.ndarray | None:
-        """Share of each camera at each pixel, (2, H, W) float32 in [0, 1], visible first; None for plain exports."""
+        """Share of each camera at each pixel, (2, H, W) float32, [0, 1], visible first; None for exports without it."""
         if not self.has_weights:
             return None
         infrared = self._at_image_size("infrared_weight")[0, 0]
@@ -100,8 +100,8 @@ class FusionResults(Results):
     def fused(self) -> np.ndarray | None:
         """Fused image (H, W, 3) uint8, RGB, in the size of the visible image; None for exports without it.
 
-        It is composed at the native size from the coefficients, so it is as sharp as the sources; that of an export is
-        enlarged from the network's size.
+        It is composed at native size from the coefficients, so it is as sharp as the sources; that of an export is
+        resized from the network's size.
         """
         if self._fusion is None:
             return None
@@ -116,7 +116,7 @@ class FusionResults(Results):
 
     @property
     def box_weights(self) -> np.ndarray | None:
-        """Mean share of each camera inside each box, (K, 2) float32, [0, 1], visible first; None for plain exports."""
+        """Mean share of each camera in each box, (K, 2) float32, [0, 1], visible first; None for exports without it."""
         if not self.has_weights:
             return None
         infrared = self._at_image_size("infrared_weight")[0, 0].numpy()
@@ -124,20 +124,20 @@ class FusionResults(Results):
         return np.array([(1 - share, share) for share in shares], np.float32).reshape(-1, 2)
 
     def _at_image_size(self, key: str) -> Tensor:
-        """Bring maps to the network's size, take the letterbox off, and resize them to (1, C, H, W)."""
+        """Bring maps to the network's size, remove the letterbox, and resize them to (1, C, H, W)."""
         fusion = cast(dict[str, Tensor], self._fusion)
         maps = fusion[key][None].float()
-        if "coefficients" in fusion:  # of the front-end; an export gives all at the network's size
+        if "coefficients" in fusion:  # from the front-end; maps of an export have the network's size
             maps = F.interpolate(maps, scale_factor=4, mode="bilinear", align_corners=False)
         return scale_masks(maps, self.orig_shape)
 
     def image(self, view: str) -> np.ndarray:
-        """Return one of the views without boxes as (H, W, 3) uint8, B, G, R, as OpenCV draws and writes.
+        """Return one of the views without boxes as (H, W, 3) uint8, B, G, R.
 
-        Where there is no fused image, the visible one stands in, and for weights that are not there the fused one.
+        The visible image replaces a missing fused image, the fused image missing weights.
 
         Raises:
-            ValueError: For an unknown view.
+            ValueError: If the view is unknown.
         """
         if view not in VIEWS:
             raise UserValueError(f"unknown view '{view}', {nearest(view, VIEWS)}")
@@ -153,21 +153,21 @@ class FusionResults(Results):
         return weight_overlay(fused, self.fusion_weights[1])
 
     def _cameras(self) -> list[str]:
-        """Return what there is to see: the two cameras, and the fused image unless an export keeps it to itself."""
+        """Return the available images: the two cameras, and the fused image if there is one."""
         return [name for name in CAMERAS if name != "fused" or self.has_fusion]
 
     def plot(self, *args: Any, view: str | None = None, **kwargs: Any) -> Any:
         """Draw the detections on one of the images, or on all.
 
         Args:
-            view: "fused", "visible", "infrared"; "weights" for the fused image coloured by how much of it came from
-                which camera; "panel" for visible, infrared and fused image side by side; None for the result's own
-                `view`. Where there is no fused image, the visible one stands in.
+            view: "fused", "visible", "infrared"; "weights" for the fused image coloured by the share of each camera;
+                "panel" for visible, infrared and fused image side by side; None for the `view` of the result. The
+                visible image replaces a missing fused image.
             *args: As for the host's plot.
             **kwargs: As for the host's plot.
 
         Raises:
-            ValueError: For an unknown view.
+            ValueError: If the view is unknown.
         """
         view = view or self.view
         if kwargs.get("img") is None and view not in ("panel", "weights"):
@@ -184,9 +184,9 @@ class FusionResults(Results):
         return Results.plot(self.new(), img=picture, **last)
 
     def save_crop(self, save_dir: str | Path, file_name: str | Path = Path("im.jpg")) -> None:
-        """Save what is inside the boxes, as the host does: `visible/`, `infrared/` and `fused/` below the folder.
+        """Save crops of the boxes, as the host does, in `visible/`, `infrared/` and `fused/` of the folder.
 
-        The host names folders after the classes, which come with a checkpoint: none leads elsewhere.
+        The host names folders after the classes of a checkpoint, so separators and dots in class names are replaced.
         """
         for name in self._cameras():
             result = copy(self)
@@ -195,7 +195,7 @@ class FusionResults(Results):
             Results.save_crop(result, Path(save_dir) / name, file_name)
 
     def summary(self, normalize: bool = False, decimals: int = 5) -> list[dict[str, Any]]:
-        """Add to the host's summary how much of what is inside each box came from the infrared camera, in [0, 1]."""
+        """Add `infrared_weight`, the mean share of the infrared camera in each box, [0, 1], to the host's summary."""
         rows = super().summary(normalize, decimals)
         weights = self.box_weights
         for i, row in enumerate(rows):
@@ -204,7 +204,7 @@ class FusionResults(Results):
 
 
 def compose_fused(pair: Tensor, coefficients: Tensor) -> np.ndarray:
-    """Apply what the front-end predicted to the pixels of a pair of any size.
+    """Apply the front-end's coefficients to the pixels of a pair of any size.
 
     Args:
         pair: (1, 4, H, W), R, G, B, IR in [0, 1].
@@ -221,7 +221,7 @@ def compose_fused(pair: Tensor, coefficients: Tensor) -> np.ndarray:
 
 
 def mean_inside(plane: np.ndarray, box: np.ndarray) -> float:
-    """Return the mean of a plane (H, W) over the pixels that a box x1, y1, x2, y2 touches, at least one."""
+    """Return the mean of a plane (H, W) over the pixels that a box x1, y1, x2, y2 touches, but at least one."""
     height, width = plane.shape
     left, top = min(max(int(box[0]), 0), width - 1), min(max(int(box[1]), 0), height - 1)
     right, bottom = max(math.ceil(box[2]), left + 1), max(math.ceil(box[3]), top + 1)
@@ -230,7 +230,7 @@ def mean_inside(plane: np.ndarray, box: np.ndarray) -> float:
 
 @contextmanager
 def showing_fused(results: list[FusionResults]) -> Iterator[None]:
-    """Put the fused image where the host looks for the image of a result; where there is none, a camera that is on."""
+    """Set `orig_img` of each result to the fused image or, without one, to a camera that is on."""
     dark = [result.modalities == "infrared" and result.fused is None for result in results]
     images = [result.image("infrared" if blind else "fused") for result, blind in zip(results, dark, strict=True)]
     visible = [(result, result.orig_img) for result in results]
@@ -241,15 +241,15 @@ def showing_fused(results: list[FusionResults]) -> Iterator[None]:
     finally:
         for result, image in visible:
             result.orig_img = image
-        for result, (_, image) in zip(results, visible, strict=True):  # those that took their places
+        for result, (_, image) in zip(results, visible, strict=True):  # results that a tracker put in their place
             result.orig_img = image
 
 
 def pack_fusion(output: dict[str, Tensor], i: int) -> dict[str, Tensor]:
-    """Return what :class:`FusionResults` needs of the i-th pair of a batch, small enough to keep many.
+    """Return the maps that :class:`FusionResults` needs of a pair in a batch, in half precision on the CPU.
 
     Args:
-        output: Of the front-end, or the extra outputs of an export by name.
+        output: Output of the front-end, or the additional outputs of an export by name.
         i: Index of the pair.
     """
     base, weights = ("coefficients", "weights") if "coefficients" in output else ("fused", "fusion_weights")

@@ -1,4 +1,4 @@
-"""Small objects in large pairs: both cameras are cut alike into overlapping slices, and the boxes merged."""
+"""Small objects in large pairs: cut both cameras into the same overlapping slices, and merge their boxes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from metafusion_yolo.support.errors import UserValueError
 
 Window = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
-EDGE = 0.03  # of the side of a slice: a box that comes so near to an inner edge is cut by it
-AGREEMENT = 0.5  # IoU from which two boxes of different slices are one object; they agree less than those of one image
+EDGE = 0.03  # share of a slice's side: a box this close to an inner edge counts as cut by it
+AGREEMENT = 0.5  # IoU from which boxes of different slices are one object; they agree less than those of one image
 
 
 @dataclass(frozen=True)
 class Slicing:
-    """How a pair is cut; the whole pair is looked at besides, for objects that are larger than an overlap.
+    """How a pair is cut. Objects larger than an overlap are found in the whole pair, which is always used too.
 
     Attributes:
         size: Side of a slice in pixels of the pair; 0 for no slices.
-        overlap: Share of a slice that its neighbour shows too, in [0, 1).
+        overlap: Share of a slice that its neighbour also shows, in [0, 1).
 
     Raises:
         ValueError: If a value is out of range.
@@ -42,7 +42,7 @@ class Slicing:
             raise UserValueError(f"overlap={self.overlap} is invalid, expected a share of the slice from 0 to below 1")
 
     def windows(self, height: int, width: int) -> list[Window]:
-        """Return the slices of a pair of (height, width) pixels, evenly spread; none if it is no larger than a slice.
+        """Return the slices of a pair of (height, width) pixels, evenly spread; none if one slice would cover it.
 
         Example:
             >>> Slicing(size=64, overlap=0.25).windows(64, 160)
@@ -67,15 +67,15 @@ def cut(pair: np.ndarray, window: Window) -> np.ndarray:
 
 
 def place(boxes: Tensor, window: Window, height: int, width: int) -> Tensor:
-    """Bring the boxes of a slice to their place in the pair, but for those that an inner edge of the slice cuts.
+    """Move the boxes of a slice to their place in the pair, and drop those that an inner edge of the slice cuts.
 
-    What an edge cuts is whole in the next slice if it is smaller than the overlap, and else in the whole pair.
+    A dropped object is whole in the next slice if it is smaller than the overlap, else in the whole pair.
 
     Args:
         boxes: (K, 6) x1, y1, x2, y2 in pixels of the slice, score, class.
         window: The slice.
-        height: Of the pair, in pixels.
-        width: Of the pair, in pixels.
+        height: Height of the pair in pixels.
+        width: Width of the pair in pixels.
 
     Returns:
         (K', 6), in pixels of the pair.
@@ -99,16 +99,16 @@ def place(boxes: Tensor, window: Window, height: int, width: int) -> Tensor:
 
 
 def merge(boxes: Tensor, iou: float, max_det: int, agnostic: bool = False) -> Tensor:
-    """Keep the surest of the boxes that are one object.
+    """Keep the box with the highest score of each object.
 
     Args:
         boxes: (K, 6) x1, y1, x2, y2, score, class, of the whole pair and of its slices.
-        iou: IoU from which boxes are one object, at most 0.5 here.
-        max_det: How many boxes to keep at most.
+        iou: IoU from which boxes are one object; `AGREEMENT` if it is higher.
+        max_det: Largest number of boxes to keep.
         agnostic: Whether boxes of different classes can be one object.
 
     Returns:
-        (K', 6), the surest first.
+        (K', 6), highest score first.
     """
     classes = torch.zeros_like(boxes[:, 5]) if agnostic else boxes[:, 5]
     return boxes[batched_nms(boxes[:, :4].float(), boxes[:, 4].float(), classes, min(iou, AGREEMENT))[:max_det]]

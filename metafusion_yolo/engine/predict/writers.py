@@ -1,4 +1,4 @@
-"""Files that grow while a run goes on, and are whole whenever it ends: pictures, videos, JSON and CSV."""
+"""Files that grow during a run and are valid whenever it ends: pictures, videos, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from metafusion_yolo.support.files import replacing
 
 
 def written_rate(loader: Any, vid_stride: int) -> float | None:
-    """Return the frames a second at which the pairs of a loader become a video, as the host does; None for images."""
+    """Return the frames per second of the video written for a loader, as the host does; None for images."""
     if loader.mode == "image":
         return None
     return max(1.0, (loader.fps if loader.mode == "video" else 30) / vid_stride)
 
 
 class Names:
-    """Names for what is written of a source: its stem, then `-2`, `-3` where stems repeat, as the host counts."""
+    """Names for output files: the stem of the source, with `-2`, `-3` where stems repeat, as the host counts."""
 
     def __init__(self) -> None:
         self.taken: set[str] = set()
         self._videos: dict[str, str] = {}
 
     def of_image(self, path: str) -> str:
-        """Return a name that no other image has."""
+        """Return a name that no other image has, and reserve it."""
         stem = name = Path(path).stem
         number = 1
         while name in self.taken:
@@ -49,9 +49,9 @@ class Names:
 
 
 def write_picture(file: Path, picture: np.ndarray) -> None:
-    """Write a picture (H, W, 3) uint8, B, G, R, whole or not at all.
+    """Write a picture (H, W, 3) uint8, B, G, R, atomically.
 
-    Not by `cv2.imwrite`, which brings the process down at a name that is not UTF-8.
+    It does not use `cv2.imwrite`, which crashes the process on file names that are not UTF-8.
 
     Raises:
         OSError: If it cannot be written.
@@ -62,10 +62,10 @@ def write_picture(file: Path, picture: np.ndarray) -> None:
 
 
 class BackgroundWriter:
-    """Writes in a thread, a few behind at most, while the next pairs are looked at; after a failure no more.
+    """Write in a thread while the network runs; after a failure, skip all further tasks.
 
     Args:
-        behind: Tasks that may wait.
+        behind: Largest number of waiting tasks.
     """
 
     def __init__(self, behind: int = 8) -> None:
@@ -75,10 +75,10 @@ class BackgroundWriter:
         self._waiting: deque[Future[None]] = deque()
 
     def add(self, write: Callable[..., None], *args: Any) -> None:
-        """Call a function soon, after those that were added before.
+        """Call a function in the thread, after those added before.
 
         Raises:
-            OSError: If an earlier one could not write.
+            OSError: If an earlier task could not write.
         """
         self._waiting.append(self._pool.submit(self._run, write, *args))
         while len(self._waiting) > self.behind or self._waiting[0].done():
@@ -96,10 +96,10 @@ class BackgroundWriter:
             raise
 
     def close(self) -> None:
-        """Wait until all is written.
+        """Wait until everything is written.
 
         Raises:
-            OSError: If one could not be written.
+            OSError: If a task could not write.
         """
         self._pool.shutdown()
         while self._waiting:
@@ -107,10 +107,10 @@ class BackgroundWriter:
 
 
 class PictureFolder:
-    """A folder of PNG files, one a picture, and of MP4 files, one a video.
+    """A folder with one PNG file per picture and one MP4 file per video.
 
     Args:
-        folder: It is made if it does not exist.
+        folder: The folder; it is created if missing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -124,7 +124,7 @@ class PictureFolder:
         Args:
             name: Name of the file, without suffix.
             picture: See above.
-            fps: Frames a second of the video; None for a picture of its own.
+            fps: Frames per second of the video; None for a picture.
 
         Returns:
             The file.
@@ -148,11 +148,11 @@ class PictureFolder:
 
 
 class VideoWriter:
-    """An MP4 file (MPEG-4), whose size is that of its first frame; it plays once it is closed.
+    """An MP4 file (MPEG-4) in the size of its first frame; it can be played once it is closed.
 
     Args:
-        file: Where to write.
-        fps: Frames a second.
+        file: The video file.
+        fps: Frames per second.
     """
 
     def __init__(self, file: Path, fps: float) -> None:
@@ -168,29 +168,29 @@ class VideoWriter:
         """
         height, width = frame.shape[:2]
         if self._size is None:
-            self._size = width + width % 2, height + height % 2  # the codec knows even sizes only
+            self._size = width + width % 2, height + height % 2  # the codec needs even sizes
             self._writer = cv2.VideoWriter(str(self.file), cv2.VideoWriter.fourcc(*"mp4v"), self.fps, self._size)
             if not self._writer.isOpened():
                 raise OSError(f"cannot write '{self.file}'; is the disk full, or the folder not yours?")
         right, bottom = self._size[0] - width, self._size[1] - height
         if 0 <= right <= 1 and 0 <= bottom <= 1:
             frame = cv2.copyMakeBorder(frame, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
-        else:  # a camera that changes its size in mid-stream; OpenCV would drop the frame
+        else:  # the camera has changed its size; OpenCV would drop the frame
             frame = cv2.resize(frame, self._size)
         self._writer.write(frame)
 
     def close(self) -> None:
-        """Write the index without which nothing plays."""
+        """Write the index, which players need."""
         if self._size is not None:
             self._writer.release()
 
 
 class JsonArray:
-    """A JSON file that holds a list of records, valid after each of them.
+    """A JSON file with a list of records, valid after each of them.
 
     Args:
-        file: Where to write; what is there is replaced.
-        keep: But for the records with these values of `visible`.
+        file: The file; its previous records are removed.
+        keep: Values of `visible` whose records stay.
     """
 
     END = b"\n]"
@@ -204,7 +204,7 @@ class JsonArray:
         self._separator = b",\n" if kept else b"\n"
 
     def add(self, record: dict[str, Any]) -> None:
-        """Append a record in the place of the closing bracket, and close again."""
+        """Replace the closing bracket by a record and a new bracket."""
         self._file.seek(-len(self.END), os.SEEK_END)
         self._file.write(self._separator + json.dumps(record).encode() + self.END)
         self._file.flush()
@@ -216,7 +216,7 @@ class JsonArray:
 
 
 def _told(line: bytes) -> str | None:
-    """Return what a line of a :class:`JsonArray` says under `visible`; nothing for a bracket, or half a line."""
+    """Return the value of `visible` in a line of a :class:`JsonArray`; None for a bracket or an incomplete line."""
     try:
         return str(json.loads(line.removesuffix(b","))["visible"])
     except (ValueError, TypeError, KeyError):
@@ -224,7 +224,7 @@ def _told(line: bytes) -> str | None:
 
 
 def _text(file: Path, mode: str) -> TextIO:
-    """Open a table, whose paths may be of no encoding."""
+    """Open a table; its paths need not be valid UTF-8."""
     return cast(TextIO, file.open(mode, newline="", encoding="utf-8", errors="surrogateescape"))
 
 
@@ -232,9 +232,9 @@ class CsvTable:
     """A CSV file with a header, to which rows are appended.
 
     Args:
-        file: Where to write; what is there is replaced.
+        file: The file; its previous rows are removed.
         columns: Header.
-        keep: But for the rows with these values of `visible`.
+        keep: Values of `visible` whose rows stay.
     """
 
     def __init__(self, file: Path, columns: tuple[str, ...], keep: Container[str] = ()) -> None:
