@@ -1,4 +1,4 @@
-"""Beside the host's detection metrics: what a validation on its own says of fusion, conditions, robustness, misses."""
+"""Figures that a standalone validation adds to the host's: fusion quality, conditions, robustness, misses."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from metafusion_yolo.functional.metrics import METRICS
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 
-QUICK = ("EN", "SD", "SF", "AG", "SCD", "Qabf")  # a tenth of the time of all
+QUICK = ("EN", "SD", "SF", "AG", "SCD", "Qabf")  # take a tenth of the time of all metrics
 
 
 class FusionMetrics(DetMetrics):
-    """The host's detection metrics and, after a validation on its own, our report.
+    """The host's detection metrics and, after a standalone validation, our report.
 
     Attributes:
         report: The report; None in a validation during training.
@@ -39,13 +39,13 @@ class FusionMetrics(DetMetrics):
 
 
 def parse_metrics(names: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return the fusion metrics that are asked for.
+    """Return the requested fusion metrics.
 
     Args:
-        names: Names with commas or as a list, "all" or "none"; None is none.
+        names: Names as a list or separated by commas, "all" or "none"; None means none.
 
     Raises:
-        ValueError: For an unknown one.
+        ValueError: If a name is unknown.
     """
     if names is None or names in ("all", "none"):
         return tuple(METRICS) if names == "all" else ()
@@ -57,7 +57,7 @@ def parse_metrics(names: str | Sequence[str] | None) -> tuple[str, ...]:
 
 
 def content_area(target: dict[str, Any]) -> tuple[int, int, int, int]:
-    """Return x, y, x, y of what is not letterbox in an image of the network's input, pixels.
+    """Return x, y, x, y of the image inside its letterbox, in pixels of the network's input.
 
     Args:
         target: The host's labels of an image, with `ori_shape`, `ratio_pad` and `imgsz`.
@@ -70,15 +70,15 @@ def content_area(target: dict[str, Any]) -> tuple[int, int, int, int]:
 def measure_fusion(
     record: PairRecord, pair: Tensor, fusion: dict[str, Any], i: int, target: dict[str, Any], metrics: Sequence[str]
 ) -> None:
-    """Put fusion metrics and weights into the record of a pair.
+    """Add fusion metrics and weights to the record of a pair.
 
     Args:
         record: The record.
         pair: (4, H, W), R, G, B, IR in [0, 1].
-        fusion: What the front-end made of its batch.
-        i: Which of the batch it is.
-        target: The host's labels of it.
-        metrics: Which fusion metrics.
+        fusion: Output of the front-end for the batch.
+        i: Index of the pair in the batch.
+        target: The host's labels of the pair.
+        metrics: Names of the fusion metrics.
     """
     x0, y0, x1, y1 = area = content_area(target)
     pair, fused = (image[None, :, y0:y1, x0:x1].float() for image in (pair, fusion["fused"][i]))
@@ -94,7 +94,7 @@ def record_pair(pred: dict[str, Tensor], target: dict[str, Any], condition: str)
     Args:
         pred: The detections: `bboxes` x y x y, `conf`, `cls`.
         target: The labels.
-        condition: As in "night".
+        condition: Such as "night".
     """
     boxes, classes = target["bboxes"].reshape(-1, 4), target["cls"]
     best = torch.zeros(len(boxes), device=boxes.device)
@@ -122,7 +122,7 @@ def picture_misses(
 
     Args:
         records: What was found in every pair.
-        read: Returns the pair (1, 4, H, W) of a visible image as the network saw it, [0, 1].
+        read: Returns the pair (1, 4, H, W) of a visible image as the network's input, [0, 1].
         front_end: The front-end; None for exports.
         names: Class names.
     """

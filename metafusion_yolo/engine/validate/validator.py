@@ -38,27 +38,26 @@ MODALITIES = ("both", "visible", "infrared")
 
 
 class FusionDetectionValidator(DetectionValidator):
-    """The host's detection metrics on a paired data set, and a report beside them; plots show the fused images.
+    """The host's detection metrics on a paired data set, and our report; plots show the fused images.
 
-    The report is that of a validation on its own, of which the one at the end of a training is an example; between the
-    epochs there is none.
+    A standalone validation, such as the one at the end of a training, makes a report; those between epochs do not.
 
     Args:
-        modalities: Cameras that are on: "both", "visible" or "infrared". The planes of the other are blanked, and there
-            are no fusion metrics and weights then.
-        metrics: Fusion metrics to report: names, as a list or with commas, "all" or "none".
-        curves: Whether to run every pair again with a camera off and the infrared image shifted.
-        night_below: Mean grey of a visible image, 0 to 255, below which it is night, where no file says.
+        modalities: Cameras that are on: "both", "visible" or "infrared". With one camera the planes of the other are
+            blanked, and there are no fusion metrics or weights.
+        metrics: Fusion metrics to report: names as a list or separated by commas, "all" or "none".
+        curves: Whether to validate again with each camera off and with the infrared image shifted.
+        night_below: Mean grey of a visible image, 0 to 255, below which it is night; not used with `conditions:`.
         **kwargs: As for the host's validator.
 
     Raises:
-        ValueError: For unknown modalities or metrics, curves with a camera switched off, or no such grey.
+        ValueError: If modalities or metrics are unknown, curves come with a camera off, or night_below is out of range.
     """
 
     metrics: FusionMetrics
     _model: Any = None
     _front_end: Any = None
-    _fusion: Any = None  # of the batch at hand
+    _fusion: Any = None  # of the current batch
     _hook: Any = None
 
     def __init__(
@@ -82,30 +81,35 @@ class FusionDetectionValidator(DetectionValidator):
         self.metrics = FusionMetrics()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Say in one line what is wrong with the data set."""
+        """Run the validation; errors in the data set become one line.
+
+        Raises:
+            ValueError: If the data set cannot be used.
+            FileNotFoundError: If a file of it does not exist.
+        """
         given = kwargs.get("model")
         self._name = str(given if isinstance(given, (str, Path)) else self.args.model)
-        if self.args.data and not (args or kwargs.get("trainer")):  # a trainer has read its data set
+        if self.args.data and not (args or kwargs.get("trainer")):  # a trainer has already checked its data set
             self.args.data = check_description(self.args.data)
         try:
             with missing_packages_named():
                 return super().__call__(*args, **kwargs)
         except (SyntaxError, FileNotFoundError) as error:
-            if self.device is None:  # not there yet: it is about the model
+            if self.device is None:  # not set yet, so the error is about the model
                 raise
             raise data_error(error, self.args.data) from error
         finally:
-            if self._hook:  # or it would be saved with the checkpoint
+            if self._hook:  # it would be saved with the checkpoint
                 self._hook.remove()
             self._fusion = None
 
     def build_dataset(self, img_path: str, mode: str = "val", batch: int | None = None) -> PairedYOLODataset:
         """Build a paired data set."""
-        self.data["channels"] = NUM_CHANNELS  # the host warms an export up with it
+        self.data["channels"] = NUM_CHANNELS  # for the host's warm-up of an export
         return build_paired_dataset(self.args, img_path, batch, self.data, mode=mode, stride=self.stride, off=self.off)
 
     def init_metrics(self, model: torch.nn.Module) -> None:
-        """Listen to the front-end, and compare the cameras with those that the model was trained with."""
+        """Hook into the front-end, and compare the cameras with those that the model was trained with."""
         super().init_metrics(model)
         check_classes(self.args.classes, self.data["names"])
         warn_of_other_cameras(rig_of(model), Rig.from_yaml(self.data), self.args.data)
@@ -120,7 +124,7 @@ class FusionDetectionValidator(DetectionValidator):
         self._fusion = output
 
     def update_metrics(self, preds: list[dict[str, Tensor]], batch: dict[str, Any]) -> None:
-        """Record what was found, and how the pairs were fused; under disturbances too, if curves are asked for."""
+        """Record detections and fusion of each pair, and the detections under disturbances if curves are requested."""
         super().update_metrics(preds, batch)
         if self.training:
             return
@@ -142,7 +146,7 @@ class FusionDetectionValidator(DetectionValidator):
     def _find(
         self, name: str, preds: list[dict[str, Tensor]], batch: dict[str, Any], records: list[PairRecord]
     ) -> None:
-        """Put into each record how the detections of a batch match its labels."""
+        """Add the matches between the detections and labels of a batch to its records."""
         for i, (pred, record) in enumerate(zip(preds, records, strict=True)):
             pred, target = self._prepare_pred(pred), self._prepare_batch(i, batch)
             scores, classes = (pred[key].float().cpu().numpy() for key in ("conf", "cls"))
@@ -155,7 +159,7 @@ class FusionDetectionValidator(DetectionValidator):
         self._records = gather_list(self._records)
 
     def get_stats(self) -> dict[str, Any]:
-        """Work out the report, so that the host's figures have ours beside them."""
+        """Compute the report, and return the host's figures."""
         if not self.training and self._records:
             self.metrics.report = ValidationReport.of(self._records, self.names, self._conditions.rule)
         return super().get_stats()
@@ -180,7 +184,7 @@ class FusionDetectionValidator(DetectionValidator):
         self._records = []
 
     def _settings(self) -> dict[str, Any]:
-        """Return what was validated, on what, and how."""
+        """Return the settings of this validation, for the report."""
         cameras = f"{self.off} camera off" if self.off else "both cameras"
         return {
             "model": self._name,
@@ -200,14 +204,14 @@ class FusionDetectionValidator(DetectionValidator):
 
     # Fused images ----------------------------------------------------------------------------------------------------
     def _fusion_of(self, pair: Tensor) -> Any:
-        """Return what the front-end made of a batch (B, 4, H, W); it runs again only after other passes over it."""
+        """Return the front-end's output for a batch (B, 4, H, W); it runs again if its last output does not fit."""
         if self._fusion is None or self._fusion["fused"].shape[-2:] != pair.shape[-2:]:
             weight = next(self._front_end.parameters(), pair)  # a fixed rule has no parameters
             self._fusion = self._front_end(pair.to(weight))
         return self._fusion
 
     def _read(self, file: str) -> Tensor:
-        """Return the pair (1, 4, H, W) of a visible image as the network sees it."""
+        """Return the pair (1, 4, H, W) of a visible image as the network's input, [0, 1]."""
         dataset = self.dataloader.dataset
         pair = dataset[dataset.im_files.index(file)]["img"][None]
         weight = next(self._front_end.parameters(), torch.zeros(())) if self._front_end is not None else torch.zeros(())
@@ -224,7 +228,7 @@ class FusionDetectionValidator(DetectionValidator):
         super().plot_predictions(self._shown(batch), preds, ni, max_det)
 
     def _shown(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Return the batch with fused images; with visible ones for exports, which do not give the fused image."""
+        """Return the batch with fused images, or unchanged for exports, which do not output them."""
         if self._front_end is None:
             return batch
         return {**batch, "img": self._fusion_of(batch["img"])["fused"]}
