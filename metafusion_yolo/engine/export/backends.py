@@ -1,4 +1,4 @@
-"""The host's inference backends, where exports of pairs need more: two inputs, and OpenVINO as exact as its export."""
+"""The host's inference backends, extended for pairs: two inputs, and OpenVINO at the precision of its export."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
 
 def reads_two(backend: Any) -> bool:
-    """Tell whether an export has an input for each camera."""
+    """Return whether an export has one input per camera."""
     return len(pair_input(backend.metadata).get("inputs", [])) == 2
 
 
 def check_metadata(metadata: dict[str, Any]) -> None:
-    """Raise whatever comes of it if the metadata of an export do not say which classes and inputs it has."""
+    """Read classes and inputs from the metadata of an export, and let any error pass."""
     check_class_names(metadata.get("names") or {0: ""})
     pair_input(metadata)
 
 
 @contextmanager
 def damage_named(export: str | Path) -> Iterator[None]:
-    """Say in one line that an export cannot be loaded, whatever its runtime or its metadata make of it.
+    """Turn any error while an export is loaded into one line.
 
     Raises:
-        ValueError: In the place of what is raised, but for a missing file or package, and for too little memory.
+        ValueError: Instead of the error, unless a file or package is missing, or memory is too small.
     """
     try:
         yield
     except (ImportError, OSError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        reason = " ".join(str(error).split()).partition(". ")[0]  # some add advice that is not ours
+        reason = " ".join(str(error).split()).partition(". ")[0]  # without advice that does not apply here
         raise UserValueError(f"'{export}' cannot be loaded ({reason}); export it again") from error
 
 
@@ -46,13 +46,13 @@ class PairONNXBackend(ONNXBackend):
     """ONNX Runtime with one input or two."""
 
     def load_model(self, weight: str | Path) -> None:
-        """Load the export, and look at what it says of its inputs."""
+        """Load the export, and check its metadata."""
         with damage_named(weight):
             super().load_model(weight)
             check_metadata(self.metadata)
 
     def forward(self, im: Any) -> Any:
-        """Take the pair apart if the graph asks for it."""
+        """Split the pair if the export has two inputs."""
         return super().forward({"visible": im[:, :3], "infrared": im[:, 3:]} if reads_two(self) else im)
 
 
@@ -60,32 +60,32 @@ class PairTorchScriptBackend(TorchScriptBackend):
     """TorchScript with one input or two."""
 
     def load_model(self, weight: str | Path) -> None:
-        """Load the export, and look at what it says of its inputs."""
+        """Load the export, and check its metadata."""
         with damage_named(weight):
             super().load_model(weight)
             check_metadata(self.metadata)
 
     def forward(self, im: torch.Tensor) -> Any:
-        """Take the pair apart if the graph asks for it."""
+        """Split the pair if the export has two inputs."""
         return self.model(im[:, :3], im[:, 3:]) if reads_two(self) else super().forward(im)
 
 
 class PairOpenVINOBackend(OpenVINOBackend):
-    """OpenVINO with one input or two, which computes in FP32 what was exported in FP32.
+    """OpenVINO with one input or two, which computes FP32 exports in FP32.
 
-    Left alone, OpenVINO takes bfloat16 on the CPUs that have it, and scores move by 0.04.
+    By default OpenVINO uses bfloat16 on CPUs that support it, and scores change by 0.04.
     """
 
     ov_compiled_model: Any
 
     def load_model(self, weight: str | Path) -> None:
-        """Load the export, and look at what it says of its inputs."""
+        """Load the export, and check its metadata."""
         with damage_named(weight):
             self._compile(weight)
             check_metadata(self.metadata)
 
     def _compile(self, weight: str | Path) -> None:
-        """Compile for FP32, unless the export is of lower precision; the host loads what has one input."""
+        """Compile for FP32 unless the export has lower precision; the host loads exports with one input first."""
         import openvino
 
         file = Path(weight) if Path(weight).is_file() else next(Path(weight).glob("*.xml"), None)
@@ -104,7 +104,7 @@ class PairOpenVINOBackend(OpenVINOBackend):
         self.ov_compiled_model = core.compile_model(core.read_model(file), "CPU", config)
 
     def forward(self, im: torch.Tensor) -> Any:
-        """Take the pair apart if the graph asks for it."""
+        """Split the pair if the export has two inputs."""
         if not reads_two(self):
             return super().forward(im)
         pair = im.cpu().float().numpy()
@@ -115,7 +115,7 @@ class PairTritonBackend(TritonBackend):
     """A model on a Triton server with one input or two."""
 
     def forward(self, im: torch.Tensor) -> Any:
-        """Take the pair apart if the model asks for it."""
+        """Split the pair if the model has two inputs."""
         pair = im.cpu().numpy()
         return self.model(pair[:, :3], pair[:, 3:]) if reads_two(self) else self.model(pair)
 

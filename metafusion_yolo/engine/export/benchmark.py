@@ -26,7 +26,7 @@ from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 
-PACKAGES = {  # without which a format is left out of the default
+PACKAGES = {  # required by each format that is measured by default
     "torchscript": "torch",
     "onnx": "onnxruntime",
     "openvino": "openvino",
@@ -35,10 +35,10 @@ PACKAGES = {  # without which a format is left out of the default
     "litert": "litert_torch",
     "executorch": "executorch",
 }
-PRECISIONS = ("32", "16", "8", "w8a16", "w8a32")  # bits, or those of weights and activations
-BATCHES = (1, 8)  # of the throughput
-COMPARED = 30  # pairs on which detections are compared with those of PyTorch
-CONF = 0.25  # of these
+PRECISIONS = ("32", "16", "8", "w8a16", "w8a32")  # bits, or bits of weights and activations
+BATCHES = (1, 8)  # batch sizes of the throughput
+COMPARED = 30  # pairs on which detections are compared with the reference
+CONF = 0.25  # lowest score of these detections
 COLUMNS = [
     *("format", "size_mb", "mAP50", "mAP50-95", "preprocess", "inference", "postprocess"),
     *(f"pairs_s_b{batch}" for batch in BATCHES),
@@ -63,21 +63,22 @@ def benchmark_formats(
         data: Paired data set.
         formats: "pt" for the checkpoint itself, and the host's export formats, with ":16" or ":8" for a lower
             precision (LiteRT: ":w8a16" and ":w8a32" too); None for those whose packages are installed.
-        project: Folder of the runs, "runs" if left out.
-        name: Folder of this run, "benchmark" if left out.
+        project: Folder of the runs; None for "runs".
+        name: Folder of this run; None for "benchmark".
         exist_ok: Whether to write into the folder of an earlier run.
-        batches: Sizes of a batch to measure the throughput at.
+        batches: Batch sizes of the throughput.
         **kwargs: The host's arguments, such as `imgsz` and `device`.
 
     Returns:
-        A row a format: `format`, `size_mb`, `mAP50`, `mAP50-95`; milliseconds a pair `preprocess`, `inference`,
-        `postprocess`; pairs a second at a batch of 1 and of 8, `pairs_s_b1` and `pairs_s_b8`; detections of PyTorch on
-        the first 30 pairs, `boxes`, how many of both have no partner, `unmatched`, and of the others the lowest overlap
-        `min_iou` and the largest difference of the scores `max_score_diff`; `error` where a format failed.
+        One row per format: `format`, `size_mb`, `mAP50`, `mAP50-95`; milliseconds per pair `preprocess`, `inference`,
+        `postprocess`; pairs per second at batch sizes 1 and 8, `pairs_s_b1` and `pairs_s_b8`; the detections on the
+        first 30 pairs compared with those of the first format that ran: number of its `boxes`, number of `unmatched`
+        ones of both, lowest overlap `min_iou` and largest score difference `max_score_diff` of the others; `error` if
+        the format failed.
 
     Raises:
         FileNotFoundError: If the data set does not exist.
-        ValueError: For an unknown format or precision, a wrong data set, or if no format could be measured.
+        ValueError: If a format or precision is unknown, the data set is wrong, or no format could be measured.
     """
     formats = formats or ("pt", *(form for form, package in PACKAGES.items() if find_spec(package)))
     for form in formats:
@@ -92,12 +93,12 @@ def benchmark_formats(
         try:
             row, results = measure(model, data, form, folder, reference, batches, kwargs)
             reference = reference or results
-        except Exception as error:  # one format must not take the others with it
+        except Exception as error:  # the other formats go on
             failures.append(f"{form} failed: {' '.join(str(error).split())}")
             LOGGER.warning(failures[-1])
             row = {"format": form, "error": " ".join(str(error).split())[:200]}
         rows.append({key: row.get(key, "") for key in COLUMNS})
-        write_csv(rows, folder / "benchmark.csv")  # each time: a run over many formats takes long
+        write_csv(rows, folder / "benchmark.csv")  # after each format, as a run takes long
     LOGGER.info(f"\n{table(rows)}\n\nResults saved to {folder}")
     if len(failures) == len(rows):
         raise UserValueError(f"no format could be measured; {failures[0]}")
@@ -106,10 +107,10 @@ def benchmark_formats(
 
 
 def check_format(form: str) -> None:
-    """Refuse an unknown format, or precision behind its colon.
+    """Check a format, and the precision after its colon.
 
     Raises:
-        ValueError: If it is not known.
+        ValueError: If one of them is unknown.
     """
     name, _, bits = form.partition(":")
     known = ["pt", *export_formats()["Argument"][1:]]
@@ -153,7 +154,7 @@ def measure(
 
 
 def export(model: Any, data: str, form: str, folder: Path, **kwargs: Any) -> str:
-    """Export a copy of the checkpoint in a folder of its own, and return the path."""
+    """Copy the checkpoint into its own folder, export it there, and return the path of the export."""
     name, _, bits = form.partition(":")
     home = folder / form.replace(":", "-")
     home.mkdir(parents=True, exist_ok=True)
@@ -169,7 +170,7 @@ def export(model: Any, data: str, form: str, folder: Path, **kwargs: Any) -> str
 
 
 def throughput(file: str, batch: int, imgsz: Sequence[int], device: Any = None, seconds: float = 2.0) -> float:
-    """Return the pairs a second that a backend takes, of the median call within some seconds."""
+    """Return the pairs per second of a backend, from the median call within some seconds."""
     backend = AutoBackend(file, device=select_device(device, verbose=False), verbose=False)
     backend.eval()
     pairs = torch.rand(batch, NUM_CHANNELS, *imgsz, device=backend.device)
@@ -185,14 +186,15 @@ def throughput(file: str, batch: int, imgsz: Sequence[int], device: Any = None, 
 
 
 def compare(reference: Sequence[Any], results: Sequence[Any]) -> dict[str, Any]:
-    """Match the detections of two models on the same pairs, by class and overlap, the best first.
+    """Match the detections of two models on the same pairs, by class and overlap, highest overlap first.
 
     Args:
-        reference: Results of the one.
+        reference: Results of one model.
         results: Results of the other.
 
     Returns:
-        `boxes` of the reference, `unmatched` of both, and over the matches `min_iou` and `max_score_diff`.
+        Number of `boxes` of the reference, of `unmatched` boxes of both, and over the matches `min_iou` and
+        `max_score_diff`.
     """
     boxes = unmatched = 0
     worst_iou, worst_score = 1.0, 0.0
@@ -217,7 +219,7 @@ def compare(reference: Sequence[Any], results: Sequence[Any]) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Return rows of equal keys as aligned text; columns that are empty throughout are left out."""
+    """Return rows with equal keys as aligned text, without empty columns."""
     keys = [key for key in rows[0] if any(row[key] != "" for row in rows)]
     widths = {key: max(len(key), *(len(str(row[key])) for row in rows)) for key in keys}
     lines = ["  ".join(f"{key:>{width}}" for key, width in widths.items())]
@@ -226,7 +228,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def write_csv(rows: Sequence[dict[str, Any]], file: Path) -> None:
-    """Write the rows, the header first."""
+    """Write a header and the rows."""
     with file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()

@@ -1,4 +1,4 @@
-"""Export through the host, with the inputs and outputs asked for, and what they look like in the metadata."""
+"""Export through the host, with the requested inputs and outputs and their description in the metadata."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class FusionDetectionExporter(Exporter):
         **kwargs: As for the host's exporter.
 
     Raises:
-        ValueError: For another word than "one" and "two", or weights without the fused image.
+        ValueError: If `inputs` is unknown, or weights are requested without the fused image.
     """
 
     model: Any
@@ -62,13 +62,13 @@ class FusionDetectionExporter(Exporter):
         self.inputs, self.fused, self.fusion_weights = inputs, fused, fusion_weights
 
     def __call__(self, model: Any) -> str:
-        """Export the model; how its cameras go together is put into the metadata.
+        """Export the model, with the description of its cameras in the metadata.
 
         Raises:
-            TypeError: If the format is no name.
-            ValueError: If the host refuses format or opset, the format cannot have two inputs or a fused image, or INT8
+            TypeError: If the format is not a string.
+            ValueError: If the host rejects format or opset, the format cannot have two inputs or a fused image, or INT8
                 has no pairs to calibrate on.
-            ModuleNotFoundError: If its package is not installed.
+            ModuleNotFoundError: If a package for the format is not installed.
         """
         if not isinstance(self.args.format, str):
             raise UserTypeError(f"'format={self.args.format}' must be a name, such as onnx")
@@ -85,23 +85,27 @@ class FusionDetectionExporter(Exporter):
         self._input = input_description(rig_of(model) or Rig())
         self._input |= {"inputs": INPUTS[self.inputs], "outputs": outputs_of(self.fused, self.fusion_weights)}
         with missing_packages_named(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="torch")  # of the old exporters, about themselves
+            warnings.filterwarnings("ignore", module="torch")  # deprecations of its old exporters
             if form in TENSORFLOW:
-                import_module("tensorflow")  # before the ONNX file that it is made from
+                import_module("tensorflow")  # if it is missing, fail before the ONNX export
             try:
                 return super().__call__(model)
-            except AssertionError as error:  # the host's way to refuse, such as TensorRT without a GPU
+            except AssertionError as error:  # how the host rejects a format, such as TensorRT without a GPU
                 raise UserValueError(f"format={form} cannot be exported: {one_line(error)}") from error
 
     def _calibration_data(self, model: Any) -> str:
-        """Return the data set to calibrate on, that of the training if none is given; the host would take COCO."""
+        """Return the data set to calibrate on, by default that of the training; the host would use COCO.
+
+        Raises:
+            ValueError: If there is no data-set YAML.
+        """
         data = self.args.data or model.args.get("data")
         if not data or not Path(find_data_yaml(data)).is_file():
             raise UserValueError(f"INT8 calibrates on pairs, and '{data}' is no data-set YAML here; give it as data=")
         return str(data)
 
     def run_callbacks(self, event: str) -> None:
-        """Complete the metadata and the model when the host has prepared its own."""
+        """Complete metadata and model after the host has prepared them."""
         if event == "on_export_start":
             self.metadata[INPUT_KEY] = str(self._input)
             self.metadata["metafusion_yolo"] = __version__
@@ -112,24 +116,24 @@ class FusionDetectionExporter(Exporter):
         super().run_callbacks(event)
 
     def _give_outputs_and_inputs(self) -> None:
-        """Put around the model what makes the outputs and inputs; in an ONNX file the inputs come last."""
+        """Wrap the model for its outputs and inputs; an ONNX file gets its inputs after the export."""
         if self.fused:
             detector = NMSModel(self.model, self.args) if self.args.nms else self.model
             self.model = FusedOutputModel(self.model, detector, self.fusion_weights)
-            self.args.nms = None  # it is inside already
+            self.args.nms = None  # included already
         if self.inputs == "two" and self.args.format != "onnx":
             self.model = TwoInputModel(self.model)
             self.im = self.im[:, :3], self.im[:, 3:]
 
     def export_onnx(self, *args: Any, **kwargs: Any) -> str:
-        """Name the inputs and outputs when the host is done."""
+        """Name the inputs and outputs after the host's export."""
         file = super().export_onnx(*args, **kwargs)
         if self.fused or self.inputs == "two":
             rename_onnx(file, INPUTS[self.inputs])
         return file
 
     def export_coreml(self, *args: Any, **kwargs: Any) -> Any:
-        """Take the pair as a tensor in [0, 1]; the host declares an image, which has three channels at most."""
+        """Declare the input as a tensor in [0, 1]; the host declares an image, which has at most three channels."""
         import coremltools
 
         image_type = coremltools.ImageType
@@ -140,18 +144,18 @@ class FusionDetectionExporter(Exporter):
             coremltools.ImageType = image_type
 
     def _transform_fn(self, data_item: Any) -> Any:
-        """Calibrate two inputs with two images."""
+        """Split the pair for an export with two inputs."""
         pair = super()._transform_fn(data_item)
         return (pair[:, :3], pair[:, 3:]) if isinstance(self.im, tuple) else pair
 
     def get_int8_calibration_dataloader(self, prefix: str = "") -> Any:
-        """Calibrate on pairs, normalised and registered; the host would read the visible images alone."""
+        """Calibrate on pairs, normalised and registered; the host would only read the visible images."""
         split, file = self.args.split or "val", find_data_yaml(self.args.data)
         data = describe(file, split)
         warn_of_other_cameras(rig_of(self.model), Rig.from_yaml(data, file), file)
         args = copy(self.args)
         args.imgsz, args.rect = max(self.imgsz), False
         dataset = build_paired_dataset(args, data[split], args.batch, data, "val", int(max(self.model.stride)))
-        dataset.transforms.transforms[0].new_shape = self.imgsz  # the letterbox, of exports that are not square
+        dataset.transforms.transforms[0].new_shape = self.imgsz  # of the letterbox, for exports that are not square
         LOGGER.info(f"{prefix} calibrating on {len(dataset)} pairs of '{file}'")
         return build_dataloader(dataset, batch=min(args.batch, len(dataset)), workers=0, drop_last=True)

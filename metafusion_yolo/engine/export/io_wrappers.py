@@ -1,4 +1,4 @@
-"""The inputs and outputs of an export: a pair or two images in, boxes and, if asked for, the fused image out."""
+"""Wrappers for the inputs and outputs of an export: a pair or two images in, boxes and optionally fused image out."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ TWO_INPUT_FORMATS = ("torchscript", "onnx", "openvino")
 
 
 class FusedOutputModel(ExportWrapper):
-    """Hands the fused image on beside the boxes.
+    """Return the fused image with the boxes.
 
     Args:
         model: The fused detector, prepared for export.
-        detector: What finds the boxes (B, ...) on a fused image: the model itself, or with NMS around it.
-        weights: Whether to hand on the weights of the cameras too.
+        detector: Finds the boxes (B, ...) in a fused image: the model itself, or the model with NMS.
+        weights: Whether to return the weights of the cameras too.
     """
 
     def __init__(self, model: nn.Module, detector: nn.Module, weights: bool) -> None:
@@ -29,7 +29,7 @@ class FusedOutputModel(ExportWrapper):
         self.weights = weights
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return the boxes, the fused images (B, 3, H, W) in [0, 1], and perhaps the weights (B, 2, H, W)."""
+        """Return the boxes, the fused images (B, 3, H, W), [0, 1], and the weights (B, 2, H, W) if requested."""
         fusion = self._model.fuse_images(images)
         outputs = self.detector(fusion["fused"]), fusion["fused"]
         if not self.weights:
@@ -39,7 +39,7 @@ class FusedOutputModel(ExportWrapper):
 
 
 class TwoInputModel(ExportWrapper):
-    """Reads the visible and the infrared image apart."""
+    """Read the visible and the infrared image as two inputs."""
 
     def forward(self, visible: Tensor, infrared: Tensor) -> Any:
         """Join the images (B, 3, H, W) and (B, 1, H, W), both in [0, 1]."""
@@ -47,15 +47,15 @@ class TwoInputModel(ExportWrapper):
 
 
 def outputs_of(fused: bool, weights: bool) -> list[str]:
-    """Return what the outputs of an export are, in their order."""
+    """Return the names of the outputs of an export, in order."""
     return ["boxes"] + ["fused"] * fused + ["fusion_weights"] * weights
 
 
 def rename_onnx(file: str | Path, inputs: Sequence[str]) -> None:
-    """Name the outputs `output0`, `output1`, ... as the host does, and take the input apart if two are asked for.
+    """Name the outputs `output0`, `output1`, ... as the host does, and split the input if two are requested.
 
     Args:
-        file: ONNX file with the input `images` (B, 4, H, W), rewritten.
+        file: ONNX file with the input `images` (B, 4, H, W); it is rewritten.
         inputs: Names of the inputs.
     """
     import onnx

@@ -19,12 +19,12 @@ Tensor = tuple[str, str, list[int]]  # name, type, dimensions with -1 for any
 def write_repository(export: str | Path, root: str | Path) -> Path:
     """Write `<root>/<name>/config.pbtxt` and `<root>/<name>/1/`, from which Triton serves an export.
 
-    The metadata goes into the parameters, where the host's client looks for it: names, stride and input are known to
-    `MetaFusionYOLO("http://localhost:8000/<name>")`.
+    The parameters hold the metadata, where the host's client looks for it, so that
+    `MetaFusionYOLO("http://localhost:8000/<name>")` knows names, stride and input.
 
     Args:
         export: ONNX file or OpenVINO folder.
-        root: Model repository, created if need be; a model of the same name in it is replaced.
+        root: Model repository, created if missing; a model of the same name in it is replaced.
 
     Returns:
         The folder of the model.
@@ -43,10 +43,10 @@ def write_repository(export: str | Path, root: str | Path) -> Path:
 
 
 def check_servable(form: Any, root: str | Path) -> None:
-    """Refuse an export format that Triton has no backend for, or a file for a repository, before anything is exported.
+    """Check before an export that Triton can serve the format, and that the repository is not a file.
 
     Raises:
-        ValueError: If it is one.
+        ValueError: If one of these does not hold.
     """
     if Path(root).is_file():
         raise UserValueError(f"triton={root} is a file; name the folder of the model repository")
@@ -67,7 +67,7 @@ def onnx_signature(file: Path) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def openvino_signature(file: Path) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the inputs and the outputs of an OpenVINO model; outputs without a name go by their number."""
+    """Return the inputs and the outputs of an OpenVINO model; unnamed ones are numbered."""
     import openvino
 
     model = openvino.Core().read_model(file)
@@ -86,7 +86,7 @@ def openvino_signature(file: Path) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def config(name: str, backend: str, inputs: list[Tensor], outputs: list[Tensor], metadata: dict[str, Any]) -> str:
-    """Return the text of a `config.pbtxt`; the batch stands among the dimensions."""
+    """Return the text of a `config.pbtxt`, whose dimensions include the batch."""
     text = f'name: "{name}"\nbackend: "{backend}"\nmax_batch_size: 0\n'
     for side, tensors in (("input", inputs), ("output", outputs)):
         rows = [
@@ -98,7 +98,7 @@ def config(name: str, backend: str, inputs: list[Tensor], outputs: list[Tensor],
 
 
 def escaped(text: str) -> str:
-    r"""Return a text as it stands in a protobuf string.
+    r"""Return a text escaped for a protobuf string.
 
     Example:
         >>> escaped('a "b"\n')
