@@ -1,4 +1,4 @@
-"""Pictures of a training: its losses by term and phase, and how the fused images of the same pairs change over it."""
+"""Pictures of a training: its losses by term and phase, and the fused images of the same pairs over the epochs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-WIDTH = 200  # of a tile in the film strip, pixels
-WIDE = 320  # of a tile of the weight maps, pixels
+WIDTH = 200  # width of a tile in the film strip, pixels
+WIDE = 320  # width of a tile of the weight maps, pixels
 CAPTION = 22  # height of a heading, pixels
 FRAMES = 8  # most epochs in the film strip
 PAIRS = 3
@@ -23,7 +23,7 @@ def plot_losses(results: Path, phases: Sequence[str], file: Path) -> Path:
 
     Args:
         results: The host's results.csv.
-        phases: Name of the phase of each epoch, counted from 0.
+        phases: Name of the phase of each epoch.
         file: PNG to write.
 
     Returns:
@@ -58,7 +58,7 @@ def plot_losses(results: Path, phases: Sequence[str], file: Path) -> Path:
 
 
 def stretches(phases: Sequence[str]) -> list[tuple[str, int, int]]:
-    """Return name, first and last epoch, counted from 1, of each stretch of one phase.
+    """Return name, first and last epoch, counted from 1, of each run of epochs in the same phase.
 
     Example:
         >>> stretches(["warmup", "joint", "joint"])
@@ -72,14 +72,14 @@ def stretches(phases: Sequence[str]) -> list[tuple[str, int, int]]:
 
 
 class FilmStrip:
-    """The same pairs, fused again as the training goes on: a column of fused images and weight maps for some epochs.
+    """The same pairs over a training: one column of fused images and weight maps for each of some epochs.
 
-    Each column is a file of its own, so that a resumed training goes on with the strip.
+    Each column is a file, so that a resumed training continues the strip.
 
     Args:
-        folder: Where the columns are kept.
+        folder: Folder of the columns.
         pairs: Pairs (1, 4, H, W), R, G, B, IR in [0, 1].
-        epochs: Epochs of the training; at most `FRAMES` of them are kept, the first and the last among them.
+        epochs: Epochs of the training; at most `FRAMES` of them are shown, including the first and the last.
     """
 
     def __init__(self, folder: Path, pairs: Sequence[Tensor], epochs: int) -> None:
@@ -88,12 +88,15 @@ class FilmStrip:
         self.kept = {round(e) for e in np.linspace(1, epochs, min(FRAMES, epochs))}
 
     def add(self, fusion: nn.Module, epoch: int, file: Path) -> Path | None:
-        """Add a column and write the strip again, unless this epoch is not kept.
+        """Add a column and rewrite the strip, if it shows this epoch.
 
         Args:
             fusion: The front-end.
-            epoch: Epochs done.
+            epoch: Number of finished epochs.
             file: JPEG to write.
+
+        Returns:
+            The file, None if the epoch is not shown.
         """
         if epoch not in self.kept or not self.pairs:
             return None
@@ -109,7 +112,7 @@ class FilmStrip:
 
 
 def plot_weights(fusion: nn.Module, pairs: Sequence[Tensor], file: Path) -> Path:
-    """Write both sources, the fused image and the weight of the infrared camera, dark 0 and bright 1, of some pairs."""
+    """Write both sources, the fused image and the infrared weight (dark 0, bright 1) of some pairs; return the file."""
     shown = [view(fusion, pair) for pair in pairs]
     titles = {"visible": "visible", "infrared": "infrared", "fused": "fused", "weights": "weight of infrared"}
     columns = [headed(title, [tile(seen[key], WIDE) for seen in shown]) for key, title in titles.items()]
@@ -119,7 +122,7 @@ def plot_weights(fusion: nn.Module, pairs: Sequence[Tensor], file: Path) -> Path
 
 @torch.no_grad()
 def view(fusion: nn.Module, pair: Tensor) -> dict[str, np.ndarray]:
-    """Return a pair and what became of it, each (H, W, 3) uint8, B, G, R.
+    """Return both sources, the fused image and the infrared weights of a pair, each (H, W, 3) uint8, B, G, R.
 
     Args:
         fusion: The front-end.
@@ -141,14 +144,14 @@ def as_bytes(image: Tensor) -> np.ndarray:
 
 
 def tile(image: np.ndarray, width: int) -> np.ndarray:
-    """Return an image at a width, with a thin frame."""
+    """Return an image resized to a width, with a thin frame."""
     height = max(1, round(image.shape[0] * width / image.shape[1]))
     small = cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=cv2.INTER_AREA)
     return cv2.copyMakeBorder(small, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(255, 255, 255))
 
 
 def headed(title: str, tiles: Sequence[np.ndarray]) -> np.ndarray:
-    """Return tiles of equal width one below the other, under a heading."""
+    """Stack tiles of equal width under a heading."""
     heading = np.full((CAPTION, tiles[0].shape[1], 3), 255, np.uint8)
     cv2.putText(heading, title, (4, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (32, 32, 32), 1, cv2.LINE_AA)
     return np.vstack([heading, *tiles])

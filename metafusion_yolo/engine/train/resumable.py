@@ -1,4 +1,4 @@
-"""Training that survives accidents: whole checkpoints, and a resumed run that ends like an undisturbed one."""
+"""Training that survives interruptions: atomic checkpoints, and resumed runs that end like uninterrupted ones."""
 
 from __future__ import annotations
 
@@ -19,26 +19,25 @@ from metafusion_yolo.support.errors import MissingFileError, UserError
 from metafusion_yolo.support.files import WholeFile, replacing
 from metafusion_yolo.support.logs import silent
 
-FORGOTTEN = "forgotten"  # entry of the optimizer's state in a checkpoint, which the host strips with it at the end
-TEACHER = "teacher_model."  # of a distillation; it has a file of its own
+FORGOTTEN = "forgotten"  # entry of the optimizer's state in a checkpoint, stripped with it after training
+TEACHER = "teacher_model."  # weights of a distillation's teacher, which has its own file
 
 
 class TrainingDivergedError(UserError, ValueError):
     """A training whose weights have become NaN or infinite."""
 
 
-class AllEpochsDone(Exception):  # noqa: N818  # nothing went wrong
-    """A run was cut off after its last epoch: only the end is missing."""
+class AllEpochsDone(Exception):  # noqa: N818  # not an error
+    """A run was interrupted after its last epoch: only its final steps are missing."""
 
 
 class ResumableTrainer(DetectionTrainer):
-    """The host's trainer, whose runs can be killed at any moment and resumed as if nothing had happened.
+    """The host's trainer, whose runs can be killed at any moment and resumed as if they had not been.
 
-    What is random in an epoch follows from seed and epoch alone. What else the next epoch depends on and the host
-    leaves out of its checkpoint travels with the optimizer's state: the weights that are trained (the host keeps their
-    average, in half precision), the average and the momenta in full precision, gradients that wait for the next step,
-    and which images the mosaic may draw on. On a CPU, where this process reads the images itself, the weights come out
-    the same bit for bit.
+    Randomness in an epoch depends on seed and epoch only. The optimizer's state also stores what the next epoch needs
+    and the host's checkpoint lacks: the trained weights (the host keeps their average, in half precision), the average
+    and the momenta in full precision, gradients waiting for the next step, and the images that mosaic may use. On a
+    CPU, if this process reads the images, the resulting weights are identical bit for bit.
     """
 
     nan_recovery_attempts = 0
@@ -48,7 +47,7 @@ class ResumableTrainer(DetectionTrainer):
         self._accumulate = 1
         self._steps_behind = 0  # see `accumulate`
         self._since_step = 0  # batches whose gradients wait for the next step
-        self._waiting: dict[str, torch.Tensor] | None = None  # such gradients of before a resumption
+        self._waiting: dict[str, torch.Tensor] | None = None  # waiting gradients from before a resumption
         try:
             super().__init__(*args, **kwargs)
         except FileNotFoundError as error:
@@ -59,7 +58,7 @@ class ResumableTrainer(DetectionTrainer):
         self.last, self.best = self.wdir / "last.pt", self.wdir / "best.pt"
 
     def train(self) -> None:
-        """Train; if something ends it early, say how to go on.
+        """Train; if something stops it early, log how to resume.
 
         Raises:
             TrainingDivergedError: If the weights become NaN or infinite and no earlier checkpoint helps.
@@ -67,22 +66,22 @@ class ResumableTrainer(DetectionTrainer):
         try:
             super().train()
         except TrainingDivergedError:
-            raise  # it would again
+            raise  # it would diverge again
         except BaseException:
             if RANK in {-1, 0} and self._can_go_on():
                 LOGGER.warning(f"training stopped; go on with: metafusion train resume=True model={self.last}")
             raise
 
     def _can_go_on(self) -> bool:
-        """Tell whether there is a checkpoint of this training, not only of one before in the same folder."""
+        """Return whether this training has a checkpoint, as opposed to an earlier one in the same folder."""
         began = getattr(self, "train_time_start", None)  # in this process
         return began is not None and self.last.exists() and (self.resume or self.last.stat().st_mtime >= began)
 
     # Epochs that repeat ----------------------------------------------------------------------------------------------
     def _model_train(self) -> None:
-        """Start an epoch from what follows from its number, or was kept for it."""
+        """Seed an epoch by its number, and restore waiting gradients."""
         super()._model_train()
-        attempt = self.nan_recovery_attempts  # of this epoch: another draw than the one that failed
+        attempt = self.nan_recovery_attempts  # draws differently from the attempt that failed
         seed = int(np.random.SeedSequence((self.args.seed, self.epoch, attempt, RANK + 1)).generate_state(1)[0])
         random.seed(seed)
         np.random.seed(seed)
@@ -97,9 +96,9 @@ class ResumableTrainer(DetectionTrainer):
 
     @property
     def accumulate(self) -> int:
-        """Batches between two steps of the optimizer; after a resumption, until the first step, counted from batch 0.
+        """Batches between two optimizer steps; until the first step after a resumption, counted from batch 0.
 
-        The host starts to count anew there, and would take that step too early.
+        The host restarts its count on resumption, and would take that step too early.
         """
         return self._accumulate + self._steps_behind
 
@@ -108,12 +107,12 @@ class ResumableTrainer(DetectionTrainer):
         self._accumulate = value
 
     def _build_train_pipeline(self) -> None:
-        """Forget what waits, as the host does where it starts an epoch again with smaller batches."""
+        """Reset the waiting gradients, as the host does when it restarts an epoch with smaller batches."""
         self._steps_behind = self._since_step = 0
         super()._build_train_pipeline()
 
     def optimizer_step(self) -> None:
-        """Note when it was."""
+        """Reset the count of batches since the last step."""
         super().optimizer_step()
         self._since_step, self._steps_behind = -1, 0
 
@@ -124,13 +123,13 @@ class ResumableTrainer(DetectionTrainer):
 
     # Checkpoints -----------------------------------------------------------------------------------------------------
     def build_optimizer(self, model: nn.Module, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
-        """Have its state, which only a checkpoint asks for, carry what the host leaves out."""
+        """Add what the host's checkpoint lacks to the optimizer's state, which only checkpoints request."""
         optimizer = super().build_optimizer(model, *args, **kwargs)
         optimizer.register_state_dict_post_hook(lambda _, state: {**state, FORGOTTEN: self._forgotten(state)})
         return optimizer
 
     def _forgotten(self, state: dict[str, Any]) -> dict[str, Any]:
-        """Return what the host leaves out of a checkpoint, given the state of the optimizer."""
+        """Return what the host's checkpoint lacks, given the state of the optimizer."""
         model = unwrap_model(self.model)
         waiting = model.named_parameters() if self._since_step else ()
         return {
@@ -153,11 +152,11 @@ class ResumableTrainer(DetectionTrainer):
             self.ema.ema.load_state_dict(forgotten["ema"])
 
     def resume_training(self, ckpt: dict[str, Any] | None) -> None:
-        """Go on where the last whole epoch ended.
+        """Continue after the last complete epoch.
 
         Raises:
             ValueError: If the run is finished.
-            AllEpochsDone: If only its end is missing.
+            AllEpochsDone: If only its final steps are missing.
         """
         if ckpt is None or not self.resume:
             return
@@ -178,13 +177,13 @@ class ResumableTrainer(DetectionTrainer):
                 f"'{self.args.model}' holds averaged weights only; the run will differ from an undisturbed one"
             )
             return
-        unwrap_model(self.model).load_state_dict(forgotten["model"], strict=False)  # but for the teacher
+        unwrap_model(self.model).load_state_dict(forgotten["model"], strict=False)  # without the teacher
         self._since_step, self._waiting = forgotten["since_step"], forgotten["gradients"]
         for i in forgotten["mosaic"]:
             self.train_loader.dataset.load_image(i)
 
     def _do_train(self) -> None:
-        """Train, or do no more than the end of a run whose epochs are all done."""
+        """Train, or only do the final steps of a run whose epochs are all done."""
         try:
             super()._do_train()
         except AllEpochsDone:
@@ -197,7 +196,7 @@ class ResumableTrainer(DetectionTrainer):
                 self.run_callbacks("on_train_end")
 
     def final_eval(self) -> None:
-        """Finish best.pt and measure it, then finish last.pt: the run can be resumed until all is done."""
+        """Strip and validate best.pt, then strip last.pt, so that the run can be resumed until everything is done."""
         self._finish(self.best, train_results=self.read_results_csv())
         if self.best.exists():
             LOGGER.info(f"\nValidating {self.best}...")
@@ -205,25 +204,25 @@ class ResumableTrainer(DetectionTrainer):
             self.validator.args.compile = False
             self.metrics = self.validator(model=self.best)
             self.metrics.pop("fitness", None)
-            self.epoch += 1  # as the host: what loggers get now is no epoch's
+            self.epoch += 1  # as in the host: these figures belong to no epoch
             self.run_callbacks("on_fit_epoch_end")
             self.epoch -= 1
         self._finish(self.last)
 
     def _finish(self, file: Path, **updates: Any) -> None:
-        """Take out of a checkpoint what only a resumption needs."""
+        """Strip from a checkpoint what only a resumption needs."""
         with torch_distributed_zero_first(LOCAL_RANK):  # the other processes wait
             if RANK in {-1, 0} and file.exists():
-                with replacing(file, durable=True) as part, silent():  # it would tell of the file beside
+                with replacing(file, durable=True) as part, silent():  # it would log the temporary file
                     strip_optimizer(file, part, updates)
                 LOGGER.info(f"Optimizer stripped from {file}, {file_size(file):.1f}MB")
 
-    # Numbers that are none -------------------------------------------------------------------------------------------
+    # Divergence ------------------------------------------------------------------------------------------------------
     def _handle_nan_recovery(self, epoch: int) -> bool:
-        """Go back to the last checkpoint as the host does; stop with the reason where that does not help.
+        """Return to the last checkpoint as the host does; stop with the reason if that does not help.
 
         Raises:
-            TrainingDivergedError: If it fails again and again, or in the first epoch, with nothing to go back to.
+            TrainingDivergedError: If training keeps diverging, or diverges in the first epoch, before any checkpoint.
         """
         reason = f"training diverged in epoch {epoch + 1}: NaN or infinite %s; lower lr0 ({self.args.lr0:g}) or "
         reason += "check images and labels with 'metafusion data check'"
@@ -238,11 +237,11 @@ class ResumableTrainer(DetectionTrainer):
 
 
 def keep_epochs(results: Path, epochs: int) -> None:
-    """Drop from a results.csv what an accident left: half a row, and rows of epochs that will be done again.
+    """Remove from a results.csv an incomplete row, and the rows of epochs that will be repeated.
 
     Args:
         results: The file; it may be missing.
-        epochs: Epochs that are done.
+        epochs: Number of finished epochs.
     """
     if not results.exists():
         return

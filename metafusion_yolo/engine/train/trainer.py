@@ -33,7 +33,7 @@ from metafusion_yolo.support.errors import UserValueError
 class FusionDetectionTrainer(ResumableTrainer):
     """The host's trainer on pairs: paired data, joint loss, three phases, plots of both sources and the fused image.
 
-    The phase follows from the epoch alone, so a resumed or multi-GPU run is always in the right one.
+    The phase depends on the epoch only, so a resumed or multi-GPU run is always in the right one.
     """
 
     dataset_class: type[PairedYOLODataset] = PairedYOLODataset
@@ -49,11 +49,16 @@ class FusionDetectionTrainer(ResumableTrainer):
             "on_train_end": log_pictures,
         }
         for event, function in pictures.items():
-            if RANK in {-1, 0} and function not in self.callbacks[event]:  # a model shares them between its trainings
+            if RANK in {-1, 0} and function not in self.callbacks[event]:  # the trainings of a model share callbacks
                 self.add_callback(event, function)
 
     def get_dataset(self) -> dict[str, Any]:
-        """Find data-set YAMLs of the package too, read their cameras, and say in one line what is wrong."""
+        """Read a data-set YAML, which may be one of the package, and its cameras.
+
+        Raises:
+            ValueError: If the data set cannot be used.
+            FileNotFoundError: If a file of it does not exist.
+        """
         if self.args.data:
             self.args.data = check_description(self.args.data)
         try:
@@ -68,7 +73,7 @@ class FusionDetectionTrainer(ResumableTrainer):
     def get_model(
         self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True
     ) -> FusionDetectionModel:
-        """Build the fused detector, load a stock or a fused checkpoint, and note what its input looks like."""
+        """Build the fused detector, load a stock or a fused checkpoint, and store the description of its input."""
         if self.args.distill_model:
             check_teacher(self.args.distill_model)
         model = FusionDetectionModel(cfg, nc=self.data["nc"], ch=NUM_CHANNELS, verbose=verbose and RANK == -1)
@@ -95,7 +100,7 @@ class FusionDetectionTrainer(ResumableTrainer):
 
     @property
     def augmentation(self) -> Augment:
-        """Augmentation of the pairs in training."""
+        """Augmentation of the training pairs."""
         return _unwrap(self.model).config.augment
 
     def get_validator(self) -> FusionDetectionValidator:
@@ -106,7 +111,7 @@ class FusionDetectionTrainer(ResumableTrainer):
 
     # Phases ----------------------------------------------------------------------------------------------------------
     def build_optimizer(self, model: nn.Module, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
-        """Split the host's parameter groups by part, so that each part has a learning rate of its own."""
+        """Split the host's parameter groups by part, so that each part has its own learning rate."""
         optimizer = super().build_optimizer(model, *args, **kwargs)
         parts = {id(p): part for part, _, module in _modules(_unwrap(model)) for p in module.parameters(False)}
         part_of = {id(p): parts.get(id(p), "head") for p in model.parameters()}  # a distilling model's projector too
@@ -124,7 +129,11 @@ class FusionDetectionTrainer(ResumableTrainer):
         return _unwrap(self.model).config.schedule.phase(epoch, self.epochs)
 
     def _model_train(self) -> None:
-        """Enter the phase of this epoch: freeze its frozen parts, batch norm included, and set the learning rates."""
+        """Start the phase of this epoch: freeze its frozen parts, including batch norm, and set the learning rates.
+
+        Raises:
+            ValueError: If nothing learns in this phase.
+        """
         super()._model_train()
         model = _unwrap(self.model)
         phase = self.phase(self.epoch)
@@ -137,7 +146,7 @@ class FusionDetectionTrainer(ResumableTrainer):
             for key, parameter in module.named_parameters(recurse=False):
                 frozen = any(x in f"{name}.{key}" for x in self.freeze_layer_names)
                 parameter.requires_grad = part in phase.lr.learning and not frozen
-        if not any(parameter.requires_grad for parameter in model.parameters()):  # a fixed rule under a warm-up, say
+        if not any(parameter.requires_grad for parameter in model.parameters()):  # such as a fixed rule in a warm-up
             raise UserValueError(
                 f"nothing learns in phase '{phase.name}'; give it a fraction of 0 under 'fusion: schedule:', or a rate "
                 f"above 0 to a part that has parameters and is not frozen"
@@ -150,7 +159,7 @@ class FusionDetectionTrainer(ResumableTrainer):
             LOGGER.info(f"{colorstr('fusion:')} phase '{phase.name}', learning: {', '.join(phase.lr.learning)}")
 
     def validate(self) -> tuple[dict[str, float] | None, float | None]:
-        """Pick no best checkpoint while the detector has not met the fused images yet."""
+        """Validate, but choose no best checkpoint before the detector has learned from fused images."""
         metrics, fitness = super().validate()
         if not any(self.phase(epoch).trains_detector for epoch in range(self.epoch + 1)):
             self.best_fitness = None
@@ -159,7 +168,7 @@ class FusionDetectionTrainer(ResumableTrainer):
 
     # Pictures over the epochs ----------------------------------------------------------------------------------------
     def _start_film(self) -> None:
-        """Choose the pairs to be shown, from the validation images."""
+        """Choose the pairs to show from the validation images."""
         if not self.args.plots:
             return
         dataset = self.test_loader.dataset
@@ -168,7 +177,7 @@ class FusionDetectionTrainer(ResumableTrainer):
         self._film = FilmStrip(self.save_dir / "film", self._shown, self.epochs)
 
     def _add_to_film(self) -> None:
-        """Show how the pairs are fused after this epoch."""
+        """Add the fused pairs after this epoch to the film strip."""
         if not self.args.plots:
             return
         file = self._film.add(_unwrap(self.ema.ema).fusion, self.epoch + 1, self.save_dir / "film_strip.jpg")
@@ -176,7 +185,7 @@ class FusionDetectionTrainer(ResumableTrainer):
             self.on_plot(file)
 
     def plot_metrics(self) -> None:
-        """Plot the losses by term and phase, and the last weight maps, beside the host's plot of all results."""
+        """Plot the losses by term and phase and the last weight maps, in addition to the host's plot of all results."""
         super().plot_metrics()
         phases = [self.phase(epoch).name for epoch in range(self.epochs)]
         self.on_plot(plot_losses(self.csv, phases, self.save_dir / "losses.png"))
@@ -187,7 +196,7 @@ class FusionDetectionTrainer(ResumableTrainer):
         """Plot visible, infrared and fused image of each sample side by side, the boxes on the fused one."""
         pair = batch["img"]
         gpu = [self.device] if self.device.type == "cuda" else []
-        with torch.no_grad(), torch.random.fork_rng(gpu):  # the jitter that is shown must not change the training
+        with torch.no_grad(), torch.random.fork_rng(gpu):  # the jitter of this plot must not change the training
             fused = _unwrap(self.model).fuse_images(pair)["fused"]
         panels = torch.cat((pair[:, :3], pair[:, 3:].expand(-1, 3, -1, -1), fused), 3).cpu()  # (B, 3, H, 3W)
         boxes = batch["bboxes"].clone().cpu()
@@ -205,10 +214,12 @@ class FusionDetectionTrainer(ResumableTrainer):
 
 
 def check_teacher(checkpoint: str) -> None:
-    """Refuse a `distill_model` that cannot read pairs; the host would give it a new, untrained stem without a word.
+    """Check that a `distill_model` reads pairs; the host would silently give it a new, untrained stem.
 
     Raises:
-        ValueError: If the checkpoint is not of a model that reads four channels.
+        FileNotFoundError: If there is no such checkpoint.
+        TypeError: If the file is not a checkpoint.
+        ValueError: If the model does not read four channels.
     """
     channels = getattr(load_checkpoint(find_checkpoint(checkpoint))[0], "yaml", {}).get("channels", 3)
     if channels != NUM_CHANNELS:
@@ -219,13 +230,13 @@ def check_teacher(checkpoint: str) -> None:
 
 
 def _unwrap(model: nn.Module) -> FusionDetectionModel:
-    """Return the fused detector in the host's wrappers, those for several processes, compilation and distillation."""
+    """Return the fused detector inside the host's wrappers for multi-processing, compilation and distillation."""
     model = unwrap_model(model)
     return cast(FusionDetectionModel, getattr(model, "student_model", model))
 
 
 def _modules(model: FusionDetectionModel) -> Iterator[tuple[str, str, nn.Module]]:
-    """Yield the part (`fusion`, `backbone`, `head`), name and module of everything in a model."""
+    """Yield part (`fusion`, `backbone`, `head`), name and module of every module in a model."""
     depth = len(model.yaml["backbone"])
     for name, module in model.named_modules():
         if name.startswith("model."):

@@ -24,20 +24,20 @@ ALONE = replace(WARMUP, name="universal", fraction=1.0)
 
 
 class UniversalFusionTrainer(FusionDetectionTrainer):
-    """Trains the front-end to put an image together again from two spoilt views of it; the detector stays as it is.
+    """Train the front-end to restore an image from two corrupted views of it; the detector is frozen.
 
     `data` is the YAML of a paired data set, whose labels are not read, or a folder of plain images. The checkpoint is
-    one of a fused detector, to start a detection-guided training from.
+    one of a fused detector, from which a detection-guided training can start.
     """
 
     dataset_class = UnlabelledDataset
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.args.mosaic = self.args.mixup = self.args.cutmix = 0.0  # seams are no content
+        self.args.mosaic = self.args.mixup = self.args.cutmix = 0.0  # the front-end should not learn seams
 
     def get_dataset(self) -> dict[str, Any]:
-        """Read a data set that may lack labels, names and validation images, or a folder."""
+        """Read a folder, or a data set that may lack labels, names and validation images."""
         self.args.data = find_data_yaml(self.args.data)
         file = describe_unlabelled(self.args.data, self.save_dir / "unlabelled.yaml")
         data = describe(file)
@@ -48,7 +48,11 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
     def get_model(
         self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True
     ) -> FusionDetectionModel:
-        """Build the fused detector; without class names in the data, with those of the weights."""
+        """Build the fused detector, with the class names of the data or else of the weights.
+
+        Raises:
+            ValueError: If the model fuses by a fixed rule.
+        """
         if self.data["names"] == UNNAMED:
             self.data["names"] = dict(getattr(weights, "names", None) or self.data["names"])
             self.data["nc"] = len(self.data["names"])
@@ -62,7 +66,7 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
 
     @property
     def augmentation(self) -> Augment:
-        """Augmentation without the drop-out of cameras, which has nothing to put together again."""
+        """Augmentation without dropping cameras, as a blank image cannot be restored."""
         return replace(super().augmentation, modality_dropout=0.0)
 
     def phase(self, epoch: int) -> Phase:
@@ -70,7 +74,7 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
         return ALONE
 
     def preprocess_batch(self, batch: dict[str, Any], generator: torch.Generator | None = None) -> dict[str, Any]:
-        """Put two spoilt views of one image in the place of each pair, and beside them what their fusion should be."""
+        """Replace each pair by two corrupted views of one image, and add `clean`, the target of their fusion."""
         batch = super().preprocess_batch(batch)
         image = one_of_each(batch["img"], generator)
         batch["img"], batch["clean"] = two_views(image, generator)
@@ -78,7 +82,7 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
 
     @torch.no_grad()
     def validate(self) -> tuple[dict[str, float], float]:
-        """Return the losses on the validation images, always of the same views, and the fitness, less their sum."""
+        """Return the losses on the validation images, with the same views every time, and minus their sum as fitness."""
         model = self.ema.ema.eval()
         generator = torch.Generator(self.device).manual_seed(0)
         total, sums, count = 0.0, dict.fromkeys(self.loss_names, 0.0), 0
@@ -93,9 +97,9 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
         return {f"val/{name}": value / count for name, value in sums.items()}, fitness
 
     def final_eval(self) -> None:
-        """Take the state of the optimizer out of the checkpoints; there is no detection to measure."""
-        for file in (self.best, self.last):  # it can be resumed until all is done
+        """Strip the optimizer's state from the checkpoints; there is no detection to measure."""
+        for file in (self.best, self.last):  # last.pt at the end: until then the run can be resumed
             self._finish(file)
 
     def plot_training_labels(self) -> None:
-        """There are none."""
+        """Plot nothing, as there are no labels."""
