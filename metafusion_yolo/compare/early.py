@@ -66,6 +66,3 @@ class EarlyFusionTrainer(BaselineTrainer):
 
 
 torch.serialization.add_safe_globals([EarlyFusionModel])  # which its own checkpoints hold
-
-
-torch.serialization.add_safe_globals([EarlyFusionModel])  # which its own checkpoints hold
