@@ -15,8 +15,8 @@ from metafusion_yolo.compare.training import load_last
 from metafusion_yolo.data.labels import label_file, read_labels
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.functional.color import to_uint8
 from metafusion_yolo.nn.fusion import STRIDE
+from metafusion_yolo.support.drawing import to_uint8
 from metafusion_yolo.support.pages import data_uri
 
 WIDTH = 320  # pixels

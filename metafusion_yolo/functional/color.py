@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -71,19 +70,3 @@ def _check(image: Tensor, name: str, channels: int) -> None:
         raise TypeError(f"{name} must be floating point in [0, 1], got {image.dtype}; divide 8-bit images by 255")
     if image.ndim != 4 or image.shape[1] != channels:
         raise ValueError(f"{name} must be (B, {channels}, H, W), got {tuple(image.shape)}")
-
-
-def to_uint8(image: Tensor) -> np.ndarray:
-    """Return an image, or a batch of them, as OpenCV and Pillow hold it.
-
-    Args:
-        image: (..., C, H, W) in [0, 1]; what lies outside is clipped.
-
-    Returns:
-        (..., H, W, C) uint8, rounded to the nearest level.
-
-    Example:
-        >>> to_uint8(torch.tensor([-0.1, 0.5, 1.0]).view(3, 1, 1)).tolist()
-        [[[0, 128, 255]]]
-    """
-    return np.asarray((image.detach().float().clamp(0, 1) * 255).round().byte().movedim(-3, -1).cpu().numpy())

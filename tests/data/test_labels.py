@@ -52,7 +52,7 @@ def test_a_published_file_may_mix_boxes_and_polygons(tmp_path) -> None:
 
 
 def test_what_is_written_is_read_again(tmp_path) -> None:
-    boxes = np.random.default_rng(0).uniform(0, 0.5, (5, 4)) + [0, 0, 0.5, 0.5]
+    boxes = np.random.default_rng(0).uniform((0, 0, 0.5, 0.5), (0.5, 0.5, 1, 1), (5, 4))
     (tmp_path / "1.txt").write_text(label_rows(range(5), boxes))
     labels = read_labels(tmp_path / "1.txt")
     assert labels.classes.tolist() == [0, 1, 2, 3, 4]

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import torch
 
-from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance, to_uint8
+from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance
+from metafusion_yolo.support.drawing import to_uint8
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 

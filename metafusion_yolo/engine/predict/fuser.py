@@ -26,8 +26,8 @@ from metafusion_yolo.engine.predict.classical import RULES, fuse_pair
 from metafusion_yolo.engine.predict.journal import Journal
 from metafusion_yolo.engine.predict.results import compose_fused
 from metafusion_yolo.engine.predict.writers import Names, PictureFolder, written_rate
-from metafusion_yolo.functional.color import to_uint8
 from metafusion_yolo.nn.fusion import STRIDE
+from metafusion_yolo.support.drawing import to_uint8
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 from metafusion_yolo.support.words import nearest

@@ -20,9 +20,9 @@ from ultralytics.engine.results import Results
 from ultralytics.utils.ops import scale_masks
 
 from metafusion_yolo.data.planes import cameras_on
-from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance, to_uint8
+from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.nn.fusion import blend
-from metafusion_yolo.support.drawing import side_by_side, weight_overlay, with_legend
+from metafusion_yolo.support.drawing import side_by_side, to_uint8, weight_overlay, with_legend
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from metafusion_yolo.functional.color import to_uint8
+from metafusion_yolo.support.drawing import to_uint8
 from metafusion_yolo.support.sampling import evenly
 
 WIDTH = 200  # of a tile in the film strip, pixels

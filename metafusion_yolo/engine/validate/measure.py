@@ -15,8 +15,9 @@ from metafusion_yolo.evaluation.misses import describe_miss, hardest_misses, pic
 from metafusion_yolo.evaluation.page import PicturedMiss
 from metafusion_yolo.evaluation.report import OVERLAP, SURE, PairRecord, ValidationReport
 from metafusion_yolo.evaluation.weights import weigh_boxes
-from metafusion_yolo.functional.color import rgb_to_luminance, to_uint8
+from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.functional.metrics import METRICS
+from metafusion_yolo.support.drawing import to_uint8
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 
