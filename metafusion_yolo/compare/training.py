@@ -20,7 +20,7 @@ from metafusion_yolo.compare.folds import folds_of
 from metafusion_yolo.compare.rows import Row
 from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.labels import label_file
-from metafusion_yolo.data.listing import as_written, list_images
+from metafusion_yolo.data.listing import split_images
 from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
@@ -215,7 +215,7 @@ def images_in(data: dict[str, Any], split: str) -> list[str]:
     """Return the visible images of a split as they are written in the YAML."""
     if not data.get(split):
         raise UserValueError(f"the data set has no '{split}:'; a comparison trains on 'train:' and tests on 'val:'")
-    return sorted(list_images(as_written(data[split], data)))
+    return split_images(data, split)
 
 
 def below(folder: Path, file: Path) -> Path:

@@ -14,7 +14,7 @@ from ultralytics.utils import LOGGER, TQDM
 from ultralytics.utils.files import increment_path
 
 from metafusion_yolo.data.description import describe
-from metafusion_yolo.data.listing import SPLITS, as_written, list_images
+from metafusion_yolo.data.listing import SPLITS, split_images
 from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
 from metafusion_yolo.data.reading import PairReader, compare_sizes, read_counts, read_visible
 from metafusion_yolo.data.registration import Matrix, Registration, scaling
@@ -122,8 +122,8 @@ def _find_yaml(data: str | Path, dry_run: bool) -> Path:
 
 def _sequences(description: Mapping[str, Any], rig: Rig, per: str) -> dict[str, Pairs]:
     """Return all pairs of a data set by the folder of the visible image below its root; by "" for one sequence."""
-    splits = [as_written(description[split], description) for split in SPLITS if description.get(split)]
-    files = list(dict.fromkeys(file for split in splits for file in list_images(split)))
+    splits = [split for split in SPLITS if description.get(split)]
+    files = list(dict.fromkeys(file for split in splits for file in split_images(description, split)))
     partners, problems = find_partners(files, expected_by_rule(rig.pairing))
     if problems:
         raise PairError.of(problems, str(description["yaml_file"]))
