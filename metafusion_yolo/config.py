@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from metafusion_yolo.schedule import Schedule
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
-from metafusion_yolo.support.words import nearest
+from metafusion_yolo.support.words import nearest, refuse_unknown
 
 METHODS = ("learned", "visible", "infrared", "average", "maximum", "false-colour")
 LEVELS = (16, 32)
@@ -181,9 +181,8 @@ def _build(default: T, section: Mapping[str, Any] | None, where: str) -> T:
     hints = get_type_hints(type(default))
     known = [f.name for f in fields(default) if not f.metadata.get("fixed")]  # type: ignore[arg-type]
     values = {name: getattr(default, name) for name in known}
+    refuse_unknown(section, known, f"in '{where}'")
     for key, value in section.items():
-        if key not in values:
-            raise UserValueError(f"unknown key '{key}' in '{where}', {nearest(key, values)}")
         if is_dataclass(values[key]):
             values[key] = _build(values[key], value, f"{where}: {key}")
         else:

@@ -15,7 +15,15 @@ LINES = 320
 
 # From the ground up: a module imports its own layer and those before it. A folder stands for what it holds.
 LAYERS = [
-    ["support.words", "support.errors", "support.files", "support.moved", "support.pages", "support.drawing"],
+    [
+        "support.words",
+        "support.errors",
+        "support.sampling",
+        "support.files",
+        "support.moved",
+        "support.pages",
+        "support.drawing",
+    ],
     ["support"],
     ["schedule"],
     ["config"],
@@ -27,7 +35,7 @@ LAYERS = [
     ["nn.fusion"],
     ["nn"],
     ["nn.tasks"],
-    ["data.thermal", "data.registration", "data.planes", "data.pairs"],
+    ["data.thermal", "data.registration", "data.planes", "data.pairs", "data.labels"],
     ["data.listing"],
     ["data.description", "data.rig"],
     ["data.reading", "data.augment"],

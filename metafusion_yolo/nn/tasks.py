@@ -25,7 +25,7 @@ from metafusion_yolo.nn.rules import PixelRule
 from metafusion_yolo.nn.teaching import MetaTeacher, frozen_copy, look_ahead_loss, rows
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from metafusion_yolo.support.resources import find_model_yaml, read_yaml, split_scale
-from metafusion_yolo.support.words import nearest
+from metafusion_yolo.support.words import nearest, refuse_unknown
 
 HOST_KEYS = ("activation", "end2end", "reg_max")  # optional in a host YAML
 
@@ -63,10 +63,7 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
         raise UserValueError(
             f"'detector: {own['detector']}' of '{path}' is no detection model; give one such as yolov8.yaml"
         )
-    known = {"detector", "fusion", *HOST_KEYS, *model}
-    for key in own:
-        if key not in known:
-            raise UserValueError(f"unknown key '{key}' in '{path}', {nearest(key, known)}")
+    refuse_unknown(own, {"detector", "fusion", *HOST_KEYS, *model}, f"in '{path}'")
     scale = own.get("scale") or split_scale(Path(name).name)[1] or model["scale"] or "n"
     if scale not in model.get("scales", {scale: ()}):
         raise UserValueError(f"'scale: {scale}' in '{path}' is unknown, {nearest(scale, model['scales'])}")
