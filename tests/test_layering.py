@@ -11,7 +11,7 @@ import metafusion_yolo
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "metafusion_yolo"
 FILES = sorted(PACKAGE.rglob("*.py"))
-LINES = 320
+LINES, ROOMS, SHARE = 320, 17, 0.25  # of a file, of the package, of a room in its lines
 
 # From the ground up: a module imports its own layer and those before it. A folder stands for what it holds.
 LAYERS = [
@@ -196,6 +196,16 @@ def test_no_drawers_for_odds_and_ends() -> None:
 def test_files_stay_readable() -> None:
     lengths = {module_name(file): len(file.read_text(encoding="utf-8").splitlines()) for file in FILES}
     assert {name: length for name, length in lengths.items() if length > LINES} == {}
+
+
+def test_the_plan_fits_on_a_page() -> None:
+    lines: dict[str, int] = {}
+    for file in FILES:
+        room = module_name(file).partition(".")[0]
+        lines[room] = lines.get(room, 0) + len(file.read_text(encoding="utf-8").splitlines())
+    assert len(lines.keys() - {"__init__", "__main__"}) <= ROOMS
+    total = sum(lines.values())
+    assert {room: count for room, count in lines.items() if count > SHARE * total} == {}
 
 
 @pytest.mark.parametrize("folder", ["cfg", "datasets"])

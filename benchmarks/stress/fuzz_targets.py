@@ -22,6 +22,7 @@ from PIL import Image
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo import MetaFusionYOLO, PairError
+from metafusion_yolo.data.labels import LabelError
 from metafusion_yolo.data.listing import read_list, read_pair_list
 from metafusion_yolo.data.reading import PairReader, image_size, read_stack
 from metafusion_yolo.data.rig import Rig
@@ -31,7 +32,6 @@ from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
 from metafusion_yolo.prepare.check.files import read_source
 from metafusion_yolo.prepare.check.labels import inspect_labels
 from metafusion_yolo.prepare.convert.coco import read_json
-from metafusion_yolo.data.labels import LabelError
 from metafusion_yolo.prepare.convert.voc import read_xml
 from metafusion_yolo.runtime import Detector
 from metafusion_yolo.support.resources import find_model_yaml

@@ -172,7 +172,9 @@ def layout_signs(sequences: Sequence[PairSequence]) -> dict[int, np.ndarray]:
         return {}
     vectors = {i: _unit_vectors(v) for i, v in views.items()}
     together = sum(v.T @ v for v in vectors.values())
-    direction = np.linalg.eigh(together)[1][:, -1]
+    direction = together[:, together.diagonal().argmax()]
+    for _ in range(200):  # power iteration: all of a thousand eigenvectors would take seconds, and one is needed
+        direction = together @ (direction / np.linalg.norm(direction))
     return {i: v @ direction > 0 for i, v in vectors.items()}
 
 
