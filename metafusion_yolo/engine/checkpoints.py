@@ -142,7 +142,7 @@ def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str
         fused = FusionDetectionModel.ahead_of(model)
     except UserTypeError as error:
         raise UserTypeError(f"'{weights}': {error}") from error
-    fused.args = {key: value for key, value in model.args.items() if key != "data"}  # which has no pairs
+    fused.args = {**model.args, "data": None}  # its data set has no pairs
     fused.pt_path = file
     share = fused.config.start
     LOGGER.info(

@@ -22,6 +22,7 @@ import yaml
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo import MetaFusionYOLO, cli
+from metafusion_yolo.cli.errors import NOISE
 
 ROOT = Path(__file__).parents[2]
 ANY = "…"  # in what is said: what depends on the versions of others, or on the machine
@@ -190,7 +191,7 @@ class _Lines(logging.Handler):
 
 def plain(text: str, root: Path) -> str:
     """Return output without colours and signs, with the paths of the folder as they are below it."""
-    text = cli.NOISE.sub("", text).encode(errors="backslashreplace").decode()
+    text = NOISE.sub("", text).encode(errors="backslashreplace").decode()
     for path in (root.resolve(), root):
         text = text.replace(f"{path}{os.sep}", "").replace(str(path), ".")
     return text
