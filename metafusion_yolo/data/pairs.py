@@ -41,6 +41,8 @@ class PairProblem(str):
 class PairError(UserError, ValueError):
     """A visible and an infrared image do not make a pair: names the files and the remedy."""
 
+    summary = True  # may have several lines
+
     @classmethod
     def of(cls, problems: Sequence[str], where: str) -> PairError:
         """Sum up all problems of a data set in one error.

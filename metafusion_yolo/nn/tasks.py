@@ -6,6 +6,7 @@ The import path of :class:`FusionDetectionModel` is part of the checkpoint forma
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from metafusion_yolo.nn.criterion import FusionDetectionLoss, restoration_loss
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
 from metafusion_yolo.nn.rules import PixelRule
 from metafusion_yolo.nn.teaching import MetaTeacher, frozen_copy, look_ahead_loss, rows
-from metafusion_yolo.support.errors import MissingFileError, UserValueError
+from metafusion_yolo.support.errors import MissingFileError, UserTypeError, UserValueError
 from metafusion_yolo.support.resources import find_model_yaml, read_yaml, split_scale
 from metafusion_yolo.support.words import nearest, refuse_unknown
 
@@ -117,6 +118,29 @@ class FusionDetectionModel(DetectionModel):
         self.batches = 0  # training batches so far, for the interval of the look-ahead
         if verbose:
             self.info()
+
+    @classmethod
+    def ahead_of(cls, detector: nn.Module) -> FusionDetectionModel:
+        """Return a fused detector made of a stock one, whose layers and names it takes over, and a new front-end.
+
+        The front-end is the same every time, whatever the state of the random numbers.
+
+        Raises:
+            TypeError: If it is no detector of axis-aligned boxes, or does not read images of three channels.
+        """
+        head = type(getattr(detector, "model", [None])[-1]).__name__
+        if type(detector) is not DetectionModel:
+            raise UserTypeError(
+                f"a {type(detector).__name__} with the head {head} has no fused form; give a detector such as yolov8n.pt"
+            )
+        if detector.yaml.get("channels", 3) != 3:
+            raise UserTypeError(f"the detector reads {detector.yaml['channels']} channels; give one of colour images")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = cls(deepcopy(detector.yaml), nc=detector.yaml["nc"], verbose=False)
+        model.model, model.save, model.stride = detector.model, detector.save, detector.stride
+        model.names = detector.names
+        return model.to(next(detector.parameters()).dtype)
 
     def fuse_images(self, pair: Tensor) -> FusionOutput:
         """Fuse a batch of pairs (B, 4, H, W), R, G, B, IR in [0, 1]; `fuse` is the host's folding of batch norms."""

@@ -11,6 +11,7 @@ import cv2
 
 from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE
 from metafusion_yolo.runtime import Detections, Detector, read_counts, read_visible
+from metafusion_yolo.support.errors import UserError
 from metafusion_yolo.support.sampling import evenly
 
 VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"}
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if args.save:
                 args.save.mkdir(parents=True, exist_ok=True)
                 cv2.imwrite(str(args.save / f"{Path(name).stem}.jpg"), found.draw())
-    except (FileNotFoundError, ValueError) as error:
+    except (UserError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     return 0

@@ -23,6 +23,7 @@ import yaml
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo import MetaFusionYOLO, cli
+from metafusion_yolo.cli.errors import NOISE
 from metafusion_yolo.engine.arguments import check_arguments
 
 ROOT = Path(__file__).parents[2]
@@ -211,7 +212,7 @@ class _Lines(logging.Handler):
 
 def plain(text: str, root: Path) -> str:
     """Return output without colours and signs, with the paths of the folder as they are below it."""
-    text = cli.NOISE.sub("", text).encode(errors="backslashreplace").decode()
+    text = NOISE.sub("", text).encode(errors="backslashreplace").decode()
     for path in (root.resolve(), root):
         text = text.replace(f"{path}{os.sep}", "").replace(str(path), ".")
     return text
