@@ -23,10 +23,11 @@ from metafusion_yolo.nn.criterion import FusionDetectionLoss, restoration_loss
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
 from metafusion_yolo.nn.rules import PixelRule
 from metafusion_yolo.nn.teaching import MetaTeacher, frozen_copy, look_ahead_loss, rows
-from metafusion_yolo.support.errors import MissingFileError, UserValueError
+from metafusion_yolo.support.errors import MissingFileError, UserTypeError, UserValueError
 from metafusion_yolo.support.resources import find_model_yaml, read_yaml, split_scale
 from metafusion_yolo.support.words import nearest
 
+FUSION_FORMAT = 2  # of a checkpoint; 1, without a number, pickled the configuration as dataclasses
 HOST_KEYS = ("activation", "end2end", "reg_max")  # that a host YAML may leave out
 
 
@@ -118,6 +119,25 @@ class FusionDetectionModel(DetectionModel):
         self.batches = 0  # of training, to count the interval of the look-ahead
         if verbose:
             self.info()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a checkpoint holds: the configuration as plain values with the number of the format."""
+        state = {key: value for key, value in self.__dict__.items() if key != "config"}
+        section = {"fusion": self.config.to_dict(), "fusion_format": FUSION_FORMAT}
+        return {**state, "yaml": {**self.yaml, **section}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Read a checkpoint; one of format 1, which has no number, brings a configuration object that is not used.
+
+        Raises:
+            TypeError: If the checkpoint is of a later format.
+        """
+        if (written := state["yaml"].get("fusion_format", 1)) > FUSION_FORMAT:
+            raise UserTypeError(
+                f"format {written} of a later metafusion_yolo, expected at most {FUSION_FORMAT}; update"
+            )
+        super().__setstate__(state)
+        self.config = FusionConfig.from_dict(self.yaml.get("fusion"))
 
     def fuse_images(self, pair: Tensor) -> FusionOutput:
         """Fuse a batch of pairs (B, 4, H, W), R, G, B, IR in [0, 1]; `fuse` is the host's folding of batch norms."""
@@ -258,7 +278,7 @@ def build_fusion(config: FusionConfig) -> FusionNet | PixelRule:
         config.meta_channels,
         config.heads,
         attention=config.attention,
-        start=config.start,
+        initial_infrared_weight=config.initial_infrared_weight,
         share_jitter=config.augment.share_jitter,
     )
     return fusion.to(memory_format=torch.channels_last)  # training on a CPU takes 0.78 x the time

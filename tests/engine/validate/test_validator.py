@@ -19,7 +19,6 @@ from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.functional.metrics import METRICS
 from metafusion_yolo.nn.fusion import FusionNet
-
 from tests.engine.conftest import IMGSZ
 
 QUIET = {"imgsz": IMGSZ, "batch": 2, "verbose": False, "exist_ok": True}
