@@ -29,7 +29,8 @@ from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.validate.measure import QUICK, FusionMetrics
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.evaluation.conditions import NIGHT_BELOW
-from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
+from metafusion_yolo.nn.model_yaml import load_model_yaml
+from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 

@@ -28,7 +28,8 @@ from metafusion_yolo.data.reading import PairReader, image_size, read_stack
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources.videos import VideoReader
 from metafusion_yolo.data.thermal import Thermal
-from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
+from metafusion_yolo.nn.model_yaml import load_model_yaml
+from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.prepare.check.files import read_source
 from metafusion_yolo.prepare.check.labels import inspect_labels
 from metafusion_yolo.prepare.convert.coco import read_json

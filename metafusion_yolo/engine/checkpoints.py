@@ -87,6 +87,8 @@ def load_checkpoint(weights: str | Path) -> tuple[nn.Module, dict[str, Any]]:
             model, checkpoint = host_tasks.load_checkpoint(weights)
         except FileNotFoundError:
             raise
+        except UserTypeError as error:  # of a later format
+            raise UserTypeError(f"'{weights}' is {error}") from error
         except Exception as error:  # what is no pickle may look like any instruction of one
             reason = ADVICE.sub("", one_line(error)).rstrip(".")
             raise UserTypeError(
@@ -144,7 +146,7 @@ def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str
         raise UserTypeError(f"'{weights}': {error}") from error
     fused.args = {**model.args, "data": None}  # its data set has no pairs
     fused.pt_path = file
-    share = fused.config.start
+    share = fused.config.initial_infrared_weight
     LOGGER.info(
         f"'{weights}' reads single images: an untrained fusion front-end goes ahead of it, {share:.0%} infrared "
         f"brightness with the colours of the visible image; train it on pairs for more"
