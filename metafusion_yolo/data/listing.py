@@ -67,6 +67,8 @@ def _files_below(root: Path) -> Iterator[Path]:
 def read_list(listing: Path, lost: bool = False) -> list[Path]:
     r"""Return the files of a text file, a path a line: absolute, or relative to the list or to where one stands.
 
+    A line that begins with `#`, and names no file, is a comment.
+
     Args:
         listing: UTF-8, with or without a byte-order mark; separators may be those of Windows, `\`.
         lost: Whether to return files that do not exist too, as they would lie beside the list.
@@ -144,7 +146,7 @@ def _existing(listing: Path, written: Iterable[str], lost: bool = False) -> list
         spellings = (line, line.replace("\\", "/"))
         found = [file for text in spellings for file in (listing.parent / text, Path(text)) if _is_file(file)]
         files += found[:1] or ([listing.parent / spellings[1]] if lost else [])
-        missing += [] if found or lost else [f"'{line}'"]
+        missing += [] if found or lost or line.startswith("#") else [f"'{line}'"]
     if missing:
         shown = ", ".join(missing[:MISSING_SHOWN]) + ", ..." * (len(missing) > MISSING_SHOWN)
         raise MissingFileError(

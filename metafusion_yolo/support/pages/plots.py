@@ -16,9 +16,17 @@ LINE = 26  # height of an interval
 class Interval(Protocol):
     """A value and how sure it is, as numbers and in words."""
 
-    value: float
-    low: float
-    high: float
+    @property
+    def value(self) -> float:
+        """The value."""
+
+    @property
+    def low(self) -> float:
+        """Its lower end."""
+
+    @property
+    def high(self) -> float:
+        """Its upper end."""
 
     @property
     def text(self) -> str:
