@@ -168,7 +168,7 @@ class FusionConfig:
             2.0
             >>> FusionConfig.from_dict({"chanels": 32})
             Traceback (most recent call last):
-            ValueError: unknown key 'chanels' in 'fusion', did you mean 'channels'?
+            metafusion_yolo.support.errors.UserValueError: unknown key 'chanels' in 'fusion', did you mean 'channels'?
         """
         return _build(cls(), section, "fusion")
 

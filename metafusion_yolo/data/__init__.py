@@ -1,1 +1,1 @@
-"""Paired visible and infrared data: pairing, loading, augmentation, synthetic scenes."""
+"""Paired visible and infrared data: pairing, reading, augmentation and sources of prediction."""

@@ -1,4 +1,4 @@
-"""Augmentation that the host does not do on four channels: photometry per camera, and a camera that fails."""
+"""Augmentation that the host lacks for four channels: photometry per camera, shifts, and cameras that fail."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PairedPhotometric:
 
     Args:
         hsv: The host's transform, applied to the visible planes.
-        augment: Widths of the infrared changes.
+        augment: Ranges of the infrared changes.
     """
 
     def __init__(self, hsv: RandomHSV, augment: Augment) -> None:
@@ -46,19 +46,19 @@ class PairedPhotometric:
 
 
 class InfraredShift:
-    """Move the infrared plane against the visible ones, as two cameras do that are not quite registered.
+    """Shift the infrared plane against the visible ones, like two cameras with a registration error.
 
-    The labels stay: boxes are those of the visible image.
+    Boxes do not change, as they belong to the visible image.
 
     Args:
-        share: Largest shift each way, as a share of the longer side.
+        share: Largest shift in each direction, as a share of the longer side.
     """
 
     def __init__(self, share: float) -> None:
         self.share = share
 
     def __call__(self, labels: dict[str, Any]) -> dict[str, Any]:
-        """Shift plane 3 of `labels["img"]` (H, W, 4) uint8 by whole pixels; the border is repeated."""
+        """Shift plane 3 of `labels["img"]` (H, W, 4) uint8 by whole pixels, and replicate the border."""
         pair = labels["img"]
         reach = round(self.share * max(pair.shape[:2]))
         if reach:
@@ -72,10 +72,10 @@ class InfraredShift:
 
 
 class ModalityDropout:
-    """Blank one camera now and then, so that the detector learns to live with a dead one.
+    """Blank one camera at random, so that the detector learns to work when a camera fails.
 
     Args:
-        p: Probability that a pair loses one camera, drawn evenly.
+        p: Probability that a pair loses one camera, either with the same chance.
     """
 
     def __init__(self, p: float) -> None:
@@ -89,7 +89,7 @@ class ModalityDropout:
 
 
 class CameraOff:
-    """Blank one camera always, the letterbox around it too, as :class:`ModalityDropout` does now and then.
+    """Always blank one camera, including its letterbox.
 
     Args:
         camera: "visible" or "infrared".

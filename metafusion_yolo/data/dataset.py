@@ -1,4 +1,4 @@
-"""The host's YOLO data set, each image a registered pair."""
+"""The host's YOLO data set with registered pairs as images."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from metafusion_yolo.support.logs import faults_in_a_line
 
 
 class PairedYOLODataset(YOLODataset):
-    """A YOLO data set whose images are (H, W, 4) uint8, R, G, B, IR, so that every geometric transform moves both.
+    """A YOLO data set whose images are (H, W, 4) uint8, R, G, B, IR, so that geometric transforms move both cameras.
 
     Args:
-        data: The data-set dictionary; `infrared`, `thermal` and `registration` say how the two cameras go together.
-        photometric: Augmentation and drop-out of the infrared camera.
+        data: The data-set dictionary; `infrared`, `thermal` and `registration` describe the cameras.
+        photometric: Augmentation of the infrared camera and camera drop-out.
         off: Camera to blank, "visible" or "infrared"; empty for none.
         **kwargs: As for the host's data set.
 
     Raises:
-        PairError: If any visible image has no partner, several, or one that does not fit; one summary of all.
+        PairError: If a visible image has no partner, several, or one that does not fit; the message summarises all.
     """
 
     fraction: float  # as the host sets it; an int is a number of pairs
@@ -53,7 +53,7 @@ class PairedYOLODataset(YOLODataset):
 
     # Pairing ---------------------------------------------------------------------------------------------------------
     def get_img_files(self, img_path: str | list[str]) -> list[str]:
-        """List the visible images and pair them all; a wrong pair stops the run rather than being skipped."""
+        """List the visible images and pair all of them; a wrong pair stops the run and is not skipped."""
         folders = img_path if isinstance(img_path, list) else [img_path]
         expected = expected_by_rule(self.reader.rig.pairing)
         files = sorted(list_images(img_path))
@@ -65,7 +65,7 @@ class PairedYOLODataset(YOLODataset):
         return files[: fraction if isinstance(fraction, int) else max(1, round(len(files) * fraction))]
 
     def get_cache_hash(self) -> str:
-        """Make the label cache depend on the infrared files too, and on the rig, which decides what fits."""
+        """Make the label cache depend also on the infrared files and on the rig, which decides whether pairs fit."""
         rig = json.dumps(self.reader.rig.to_yaml())
         return get_hash([super().get_cache_hash(), rig, *(self.partners[f] for f in self.im_files)])
 
@@ -74,8 +74,8 @@ class PairedYOLODataset(YOLODataset):
 
         Raises:
             PairError: If a pair cannot be read, or its two images do not fit.
-            FileNotFoundError: If there is no label to train with.
-            ValueError: If no label can be used; where some can, the host leaves out the others, and says so.
+            FileNotFoundError: If there are no labels to train with.
+            ValueError: If no label can be used; if some can, the host skips the others with a warning.
         """
         problems, warnings = [], []
         with ThreadPool(NUM_THREADS) as pool:
@@ -102,7 +102,7 @@ class PairedYOLODataset(YOLODataset):
         return scanned
 
     def get_labels(self) -> list[dict[str, Any]]:
-        """Say what is wrong with labels in a line for each fault; the host takes a line for each file."""
+        """Log one line per kind of fault in the labels; the host logs one per file."""
         with faults_in_a_line():
             return super().get_labels()
 
@@ -110,7 +110,7 @@ class PairedYOLODataset(YOLODataset):
     def load_image(
         self, i: int, rect_mode: bool = True, resize_short: bool = False
     ) -> tuple[np.ndarray, tuple[int, int], tuple[int, int]]:
-        """Load a pair where the host loads an image; resizing and the mosaic buffer as there."""
+        """Load a pair where the host loads an image, with the host's resizing and mosaic buffer."""
         if self.ims[i] is not None:
             return self.ims[i], self.im_hw0[i], self.im_hw[i]
         pair = self._read(i)
@@ -123,7 +123,7 @@ class PairedYOLODataset(YOLODataset):
         return pair, original, pair.shape[:2]
 
     def _read(self, i: int) -> np.ndarray:
-        """Read a pair from the disk cache if it is in use, else from its two files."""
+        """Read a pair from the disk cache if it is there, else from its two files."""
         if self.cache == "disk" and self.npy_files[i].exists():
             return np.load(self.npy_files[i])
         return self.reader.read(self.im_files[i], self.partners[self.im_files[i]] or None)
@@ -142,7 +142,7 @@ class PairedYOLODataset(YOLODataset):
         return min(math.ceil(height * ratio), size), min(math.ceil(width * ratio), size)
 
     def _keep_for_mosaic(self, i: int, pair: np.ndarray, original: tuple[int, int]) -> None:
-        """Keep a pair at hand for the host's mosaic, dropping the oldest."""
+        """Keep a pair for the host's mosaic, and drop the oldest."""
         self.ims[i], self.im_hw0[i], self.im_hw[i] = pair, original, pair.shape[:2]
         self.buffer.append(i)
         if 1 < len(self.buffer) >= self.max_buffer_length:
@@ -151,7 +151,7 @@ class PairedYOLODataset(YOLODataset):
 
     # Caching ---------------------------------------------------------------------------------------------------------
     def cache_images(self) -> None:
-        """Cache pairs beside, not over, the host's cache of visible images; another partner or rig is another file."""
+        """Cache pairs in files apart from the host's cache of visible images, one per partner and rig."""
         how = json.dumps([self.reader.rig.to_yaml(), self.reader.off])
         partners = [zlib.crc32((self.partners[f] + how).encode()) for f in self.im_files]
         self.npy_files = [
@@ -160,7 +160,7 @@ class PairedYOLODataset(YOLODataset):
         super().cache_images()
 
     def cache_images_to_disk(self, i: int) -> None:
-        """Write a pair to the disk cache unless it is there and not older than its files."""
+        """Write a pair to the disk cache unless a cache file newer than its images exists."""
         cached, sources = self.npy_files[i], (self.im_files[i], self.partners[self.im_files[i]])
         if cached.exists() and cached.stat().st_mtime >= max(Path(f).stat().st_mtime for f in sources):
             return
@@ -176,7 +176,7 @@ class PairedYOLODataset(YOLODataset):
 
     # Augmentation ----------------------------------------------------------------------------------------------------
     def build_transforms(self, hyp: Any) -> Compose:
-        """Add what the host does not do to four channels before its formatting."""
+        """Add our augmentation before the host's formatting."""
         transforms = super().build_transforms(hyp)
         if self.augment:
             hsv = RandomHSV(hyp.hsv_h, hyp.hsv_s, hyp.hsv_v)
@@ -184,7 +184,7 @@ class PairedYOLODataset(YOLODataset):
             transforms.insert(-1, PairedPhotometric(hsv, self.photometric))
             transforms.insert(-1, ModalityDropout(self.photometric.modality_dropout))
         if self.reader.off:
-            transforms.insert(-1, CameraOff(self.reader.off))  # the letterbox is not blank
+            transforms.insert(-1, CameraOff(self.reader.off))  # blanks the letterbox too
         return transforms
 
 
@@ -207,10 +207,10 @@ def build_paired_dataset(
         img_path: Folder or list of the visible images.
         batch: Batch size, for rectangular batches.
         data: The data-set dictionary.
-        mode: "train" augments.
+        mode: "train" for augmentation.
         stride: Largest stride of the model.
-        rect: Whether to use rectangular batches even if the arguments do not say so.
-        photometric: Augmentation and drop-out of the infrared camera.
+        rect: Whether to use rectangular batches regardless of the arguments.
+        photometric: Augmentation of the infrared camera and camera drop-out.
         off: Camera to blank, "visible" or "infrared"; empty for none.
         kind: Class of the data set.
     """

@@ -1,4 +1,4 @@
-"""Data-set YAMLs, read as the host reads them, with what is wrong with them said in one line."""
+"""Data-set YAMLs, read as the host reads them, with errors of one line."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ ARCHIVE = re.compile(r"https?://\S+\.(zip|tar|gz|tgz|xz|bz2|txz|tbz2)(\?\S*)?", 
 
 
 def check_description(data: str | Path) -> str:
-    """Return the path of a data-set YAML, looked at for what the host would answer in riddles.
+    """Return the path of a data-set YAML, after checking it for mistakes that the host reports unclearly.
 
-    A `download:` of an archive is left to the host; a script, which it would run, is not run.
+    A `download:` of an archive is left to the host; a script, which the host would run, is not run.
 
     Args:
         data: A YAML, or the name of one of the package; a URL, a folder or an archive is left to the host.
 
     Raises:
         FileNotFoundError: If it does not exist; the host would look for it in its own folders.
-        TypeError: If it is no path.
-        ValueError: If it is no YAML of keys and values, or a value is of the wrong kind.
+        TypeError: If it is not a path.
+        ValueError: If it is not a YAML of keys and values, or a value is of the wrong kind.
     """
     if not isinstance(data, (str, Path)):
         raise UserTypeError(f"data={data!r} must be the path of a data-set YAML")
@@ -63,21 +63,22 @@ def check_description(data: str | Path) -> str:
 
 
 def describe(data: str | Path, split: str = "") -> dict[str, Any]:
-    """Return the host's dictionary of a data set; nothing is downloaded.
+    """Return the host's dictionary of a data set, without downloading anything.
 
     Args:
         data: As for :func:`check_description`.
-        split: A split that must be there, beside `train` and `val`.
+        split: A split that must exist in addition to `train` and `val`.
 
     Raises:
-        FileNotFoundError: If the YAML or a folder of it does not exist.
+        FileNotFoundError: If the YAML or one of its folders does not exist.
+        TypeError: If `data` is not a path.
         ValueError: If something in it is missing or wrong.
     """
     return _without_download(check_description(data), data, split)
 
 
 def _without_download(file: str, data: str | Path, split: str = "", advice: str = "") -> dict[str, Any]:
-    """Return the host's dictionary of what is here already; `advice` is what to do if something is not."""
+    """Return the host's dictionary of a local data set; `advice` says what to do if something is missing."""
     try:
         description: dict[str, Any] = check_det_dataset(file, autodownload=False, split=split)
     except REFUSALS as error:
@@ -86,15 +87,15 @@ def _without_download(file: str, data: str | Path, split: str = "", advice: str 
 
 
 def data_error(error: BaseException, data: Any, advice: str = "") -> Exception:
-    """Return what the host says about a data set as a FileNotFoundError or ValueError of one line.
+    """Return an error of the host about a data set as a FileNotFoundError or ValueError of one line.
 
     Args:
-        error: An error of the host, perhaps wrapped in another.
+        error: An error of the host, which may wrap another.
         data: The data-set YAML.
-        advice: What to do, beside what the host says.
+        advice: What to do, in addition to the host's text.
     """
     cause = error.__cause__ or error
-    text = str(cause.args[0]) if isinstance(cause, KeyError) else str(cause)  # which puts its text in quotes
+    text = str(cause.args[0]) if isinstance(cause, KeyError) else str(cause)  # a KeyError quotes its text
     text = " ".join(without_signs(text).replace(f"Dataset '{data}' ", "").split())
     text, hint, _ = text.partition(" Note dataset download directory")  # where there is nothing to download
     remedy = "; correct 'path:' or the split in it" if hint and not advice else ""

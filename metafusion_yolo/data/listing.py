@@ -1,4 +1,4 @@
-"""Which visible images a path, a folder, a glob or a text file stands for, in training and in prediction alike."""
+"""The visible images that a path, folder, glob or text file stands for, in training as in prediction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ultralytics.utils import YAML
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
 SPLITS = ("train", "val", "test")  # of a data-set YAML
-SPLIT_KEYS = (*SPLITS, "validation")  # under which one may name them
+SPLIT_KEYS = (*SPLITS, "validation")  # keys of splits in a YAML
 WANTED = "give an image, a folder with images, a glob, a .txt list of images or a .csv list of pairs"
 MISSING_SHOWN = 5
 
@@ -22,14 +22,15 @@ MISSING_SHOWN = 5
 def list_images(source: Any, lost: bool = False) -> list[str]:
     """Return the image files of a path, folder (nested too), glob or text file, sorted; those of a list in its order.
 
-    Links to files and to folders are followed, and stay as they are written.
+    Links to files and folders are followed; the returned paths are not resolved.
 
     Args:
         source: A path, or several of them.
         lost: Whether to return files of lists that do not exist, and links that lead nowhere, instead of refusing them.
 
     Raises:
-        FileNotFoundError: If there are none, or some of a text file do not exist.
+        FileNotFoundError: If there are none, a link is broken, or files of a text file do not exist.
+        ValueError: If a text file is not UTF-8.
     """
     if isinstance(source, (list, tuple)):
         return [file for item in source for file in list_images(item, lost)]
@@ -54,8 +55,8 @@ def list_images(source: Any, lost: bool = False) -> list[str]:
 
 
 def _files_below(root: Path) -> Iterator[Path]:
-    """Yield the files below a folder; links to folders are followed, but never back to where one comes from."""
-    above = {str(root): {os.path.realpath(root)}}  # of each folder on the way down: what it is and what it lies in
+    """Yield the files below a folder; links to folders are followed, except to a folder that contains the link."""
+    above = {str(root): {os.path.realpath(root)}}  # real paths of each folder and its parents
     for folder, folders, names in os.walk(root, followlinks=True):
         passed = above.pop(folder)
         inside = {name: os.path.realpath(Path(folder) / name) for name in folders}
@@ -74,21 +75,21 @@ def read_list(listing: Path, lost: bool = False) -> list[Path]:
         lost: Whether to return files that do not exist too, as they would lie beside the list.
 
     Raises:
-        FileNotFoundError: If some of them do not exist.
-        ValueError: If it is no text in UTF-8.
+        FileNotFoundError: If some files do not exist.
+        ValueError: If the list is not UTF-8.
     """
     return _existing(listing, read_lines(listing), lost)
 
 
 def read_pair_list(listing: Path) -> list[tuple[str, str]]:
-    """Return the `(visible, infrared)` files of a CSV list, a pair a row; paths are as in :func:`read_list`.
+    """Return the `(visible, infrared)` files of a CSV list, one pair per row; paths are as in :func:`read_list`.
 
     Args:
         listing: As for :func:`read_table`; a first row `visible,infrared` is its header.
 
     Raises:
         FileNotFoundError: If there are no pairs, or some files do not exist.
-        ValueError: If a row has no two columns, or it is no text in UTF-8.
+        ValueError: If a row does not have two columns, or the list is not UTF-8.
     """
     rows = read_table(listing, ("visible", "infrared"))
     if not rows:
@@ -157,7 +158,7 @@ def _existing(listing: Path, written: Iterable[str], lost: bool = False) -> list
 
 
 def _is_file(path: Path) -> bool:
-    """Tell whether there is such a file; there is none of a name that the system does not allow."""
+    """Return whether a file exists; names that the system does not allow do not."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -180,16 +181,16 @@ def split_images(data: Mapping[str, Any], split: str, lost: bool = False) -> lis
 
 
 def as_written(split: str | list[str], data: Mapping[str, Any]) -> str | list[str]:
-    """Return the paths of a split as the data-set YAML has them, where the host has put the targets of links.
+    """Return the paths of a split as written in the data-set YAML; the host resolves links in them.
 
-    Partners and labels lie beside a linked folder, not beside what it points to.
+    Partners and labels lie beside a linked folder, not beside its target.
 
     Args:
-        split: Paths of a split, as the host resolves them.
+        split: Paths of a split, as resolved by the host.
         data: The data-set dictionary of the host, with `path` and `yaml_file`.
 
     Raises:
-        ValueError: If a relative path leaves the folder that the YAML itself names as `path:`.
+        ValueError: If a relative path leaves the folder that the YAML names as `path:`.
     """
     if isinstance(split, list):
         return [str(as_written(part, data)) for part in split]

@@ -1,4 +1,4 @@
-"""Which infrared file belongs to a visible one. Pairing is by name, never by order."""
+"""Pairing of visible and infrared files, by name and never by order."""
 
 from __future__ import annotations
 
@@ -14,51 +14,51 @@ from metafusion_yolo.support.errors import UserError, UserValueError
 from metafusion_yolo.support.words import refuse_unknown
 
 DEFAULT_FOLDER = "infrared"
-SHOWN = 3  # problems of a kind that are told in full
+SHOWN = 3  # problems of one kind that are listed
 
 PairingRule = str | dict[str, str]
 Expected = Callable[[Path], Path]
 
 
 class PairProblem(str):
-    """What is wrong with the pairing of a file: a line that names the remedy, and can be sorted by its kind.
+    """A problem with the pairing of a file, as a line that says what to do.
 
     Attributes:
         kind: "missing-partner", "extra-partner" or "ambiguous-partner".
-        file: The image that it is about.
+        file: The image with the problem.
     """
 
     kind: str
     file: str
 
     def __new__(cls, text: str, kind: str, file: str | Path) -> PairProblem:
-        """Make a string that knows its kind and file."""
+        """Create the string with its kind and file."""
         problem = super().__new__(cls, text)
         problem.kind, problem.file = kind, str(file)
         return problem
 
 
 class PairError(UserError, ValueError):
-    """A visible and an infrared image do not make a pair: names the files and the remedy."""
+    """A visible and an infrared image do not form a pair; the message names the files and what to do."""
 
     summary = True  # may have several lines
 
     @classmethod
     def of(cls, problems: Sequence[str], where: str) -> PairError:
-        """Sum up all problems of a data set in one error.
+        """Summarise all problems of a data set in one error.
 
         Args:
             problems: One line each.
-            where: What was looked at.
+            where: The data set or source.
         """
         return cls(f"{len(problems)} problem{'s' * (len(problems) > 1)} in {where}:{listed(problems)}")
 
 
 def listed(problems: Iterable[str]) -> str:
-    """Return a list for an error or a warning: the first problems of each kind, and how many more there are of it.
+    """Return a list for an error or a warning: the first problems of each kind, and the number of further ones.
 
     Args:
-        problems: One line each; those are of a kind that differ in names, numbers and what stands in brackets.
+        problems: One line each; problems of one kind only differ in names, numbers and text in brackets.
 
     Example:
         >>> print("2 of 9:" + listed(["'a' is empty (0 bytes)", "'b' is empty (0 bytes)"]))
@@ -71,7 +71,7 @@ def listed(problems: Iterable[str]) -> str:
         kinds.setdefault(re.sub(r"'[^']*'|\(.*?\)|\d+", "", problem), []).append(problem)
     lines = []
     for alike in kinds.values():
-        more = len(alike) - SHOWN if len(alike) > SHOWN + 1 else 0  # a line for one more would be no shorter
+        more = len(alike) - SHOWN if len(alike) > SHOWN + 1 else 0  # one more problem takes a line anyway
         lines += alike[: len(alike) - more]
         lines += [f"... and {more} more like it"] if more else []
     return "".join(f"\n  {line}" for line in lines)
@@ -81,14 +81,14 @@ def parse_rule(value: Any, where: str = "the data-set YAML") -> PairingRule:
     """Return the pairing rule of a data-set YAML.
 
     Args:
-        value: What stands under `infrared:`; None for the default folder.
-        where: The YAML, for an error.
+        value: The value of `infrared:`; None for the default folder.
+        where: Name of the YAML, for an error.
 
     Returns:
         A folder name, or {"from": ..., "to": ...}.
 
     Raises:
-        ValueError: If it is anything else.
+        ValueError: If the value is anything else.
 
     Example:
         >>> parse_rule({"from": "_co.png", "to": "_ir.png"})
@@ -109,7 +109,7 @@ def parse_rule(value: Any, where: str = "the data-set YAML") -> PairingRule:
 
 
 def expected_by_rule(rule: PairingRule) -> Expected:
-    """Return the function from a visible path to where its partner is expected; the suffix may still differ.
+    """Return the function from a visible path to the expected path of its partner, whose suffix may differ.
 
     Example:
         >>> expected_by_rule("infrared")(Path("my images/images/val/7.jpg")).as_posix()
@@ -143,7 +143,7 @@ def expected_by_rule(rule: PairingRule) -> Expected:
 
 
 def expected_beside(visible_root: Path, infrared_root: Path) -> Expected:
-    """Return the function for two folders given by hand: the same relative path under the other root."""
+    """Return the function from a visible path to the same relative path under the infrared root."""
     return lambda visible: infrared_root / visible.relative_to(visible_root)
 
 
@@ -152,15 +152,15 @@ def find_partners(
 ) -> tuple[dict[str, str], list[PairProblem]]:
     """Find the infrared partner of every visible file.
 
-    Where both cameras share a folder, the partners themselves turn up among the files; they count as infrared only.
+    If both cameras share a folder, the partners are among the files; they only count as infrared images.
 
     Args:
         visible: Paths of images.
-        expected: Where the partner of a path should be, suffix aside.
-        orphans: Whether these are all visible images, so that an infrared one without any is a problem too.
+        expected: Returns the expected path of a partner, except for its suffix.
+        orphans: Whether these are all visible images, so that an infrared image without a partner is a problem too.
 
     Returns:
-        Partners by visible path, and the problems, a line each: no partner, more than one, one for several.
+        Partners by visible path, and the problems, one line each: no partner, several, or one shared by several.
     """
     listing = cache(_images_by_stem)
     claims: dict[Path, str] = {}
@@ -192,7 +192,7 @@ def find_partners(
 
 
 def _problem(visible: str, target: Path, candidates: list[Path], claims: Mapping[Path, str]) -> PairProblem | None:
-    """Return what is wrong with the candidates of a visible image, None if nothing."""
+    """Return the problem with the candidates of a visible image, None if there is none."""
     if not candidates:
         text = (
             f"no infrared image for '{visible}': looked for '{target.with_suffix('')}.*'; add the file, or set "
@@ -212,7 +212,7 @@ def _problem(visible: str, target: Path, candidates: list[Path], claims: Mapping
 
 
 def _orphans(targets: Mapping[str, Path], listing: Callable[[Path], dict[str, list[Path]]]) -> list[PairProblem]:
-    """Return a line for each infrared image, in the folders of the targets, that no visible image claims."""
+    """Return a problem for each infrared image in the target folders that no visible image claims."""
     claimed = {(target.parent, target.stem) for target in targets.values()}
     folders = {target.parent: Path(visible).parent for visible, target in targets.items()}
     return [
@@ -222,7 +222,7 @@ def _orphans(targets: Mapping[str, Path], listing: Callable[[Path], dict[str, li
             file,
         )
         for folder, beside in folders.items()
-        if folder != beside  # in a shared folder, what is unclaimed has been taken for a visible image
+        if folder != beside  # in a shared folder, unclaimed images count as visible
         for stem, files in listing(folder).items()
         if (folder, stem) not in claimed
         for file in files
@@ -230,9 +230,9 @@ def _orphans(targets: Mapping[str, Path], listing: Callable[[Path], dict[str, li
 
 
 def _images_by_stem(folder: Path) -> dict[str, list[Path]]:
-    """List the infrared images of a folder once, by stem: an array counts where no image has its name.
+    """Return the infrared images of a folder by stem.
 
-    Beside an image it is a cache of the host.
+    An array only counts if no image has its name; beside an image it is a cache of the host.
     """
     by_stem: dict[str, list[Path]] = {}
     paths = sorted(folder.iterdir()) if folder.is_dir() else []

@@ -27,10 +27,7 @@ def join(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
 
 
 def cameras_on(pair: np.ndarray) -> list[str]:
-    """Return which cameras show anything in a pair (H, W, 4), looked at every 8 pixels as by the front-end.
-
-    One colour all over is nothing.
-    """
+    """Return the cameras whose planes in a pair (H, W, 4) vary, sampled every 8 pixels as in the front-end."""
     varies = np.ptp(pair[::8, ::8], (0, 1))
     return [camera for camera, planes in PLANES.items() if varies[planes].any()]
 

@@ -1,4 +1,4 @@
-"""How the two images of a pair are checked, read, registered and stacked."""
+"""Checking, reading, registering and stacking the two images of a pair."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE, Limits
 from metafusion_yolo.support.sampling import evenly
 
-ASPECT_TOLERANCE = 0.02  # largest relative difference of the two aspect ratios that a resize may bridge
-OPENCV_FIRST = {".tif", ".tiff", ".jp2", ".dng", ".avif", ".heic", ".heif"}  # Pillow does not know every kind of these
+ASPECT_TOLERANCE = 0.02  # largest relative difference of the two aspect ratios that a resize may hide
+OPENCV_FIRST = {".tif", ".tiff", ".jp2", ".dng", ".avif", ".heic", ".heif"}  # Pillow cannot read all of these
 JPEG_END = b"\xff\xd9"
 
-# The host's own `Image.open` answers a file that is no image by installing a package.
+# The host replaces `Image.open` by one that installs a package when a file is not an image.
 open_image = getattr(patches, "_image_open", Image.open)
 
 
 class PairReader:
-    """Reads pairs as their cameras ask for: normalised, registered, stacked.
+    """Read pairs: normalise, register and stack their images.
 
     Args:
-        rig: How the two cameras go together.
+        rig: The two cameras.
         off: Camera to blank, "visible" or "infrared"; empty for none.
     """
 
@@ -51,7 +51,7 @@ class PairReader:
         return self.stack(image, read_counts(infrared), visible, infrared, self.limits_of(infrared))
 
     def limits_of(self, infrared: str | Path) -> Limits | None:
-        """Return what becomes black and white in the sequence (folder) of a file, None if each file has its own."""
+        """Return the counts that become black and white in the folder of a file; None if each file has its own."""
         folder = Path(infrared).parent
         if self.rig.thermal.scope == "sequence" and folder not in self._limits:
             files = evenly(self._sequence(Path(infrared)), SEQUENCE_SAMPLE)
@@ -59,7 +59,7 @@ class PairReader:
         return self._limits.get(folder)
 
     def _sequence(self, infrared: Path) -> list[Path]:
-        """Return the infrared files in the folder of one, which a pairing by substitution lets visible ones share."""
+        """Return the infrared files in the folder of one; with pairing by substitution, visible files may share it."""
         part = "" if isinstance(self.rig.pairing, str) else self.rig.pairing["to"]
         files = infrared.parent.glob(f"*{infrared.suffix}")
         return sorted(file for file in files if part in file.as_posix())
@@ -75,15 +75,15 @@ class PairReader:
         """Stack a visible (H, W, 3) RGB uint8 image and an infrared (h, w) one of any depth to one (H, W, 4) array.
 
         Args:
-            visible: The visible image; its size is the size of the pair.
-            counts: The infrared image, brought over the visible one; None leaves the plane blank.
+            visible: The visible image, whose size is that of the pair.
+            counts: The infrared image, to be registered to the visible one; None leaves the plane blank.
             file: The visible file or video, whose folder selects the registration of a sequence.
-            infrared_name: The infrared file; both are named in an error.
-            limits: Counts that become black and white, None for those of the image.
+            infrared_name: The infrared file; errors name both.
+            limits: Counts that become black and white; None to take them from the image.
 
         Raises:
-            PairError: If there is no registration and the aspect ratios differ by more than 2 %, or if the counts of
-                the fixed range need more than the 8 bits of the image.
+            PairError: If there is no registration and the aspect ratios differ by more than 2 %, or if the fixed range
+                of counts needs more than the 8 bits of the image.
         """
         if self.off == "visible":
             visible = np.zeros_like(visible)
@@ -104,7 +104,7 @@ class PairReader:
         return join(visible, grey)
 
     def check(self, visible: str, infrared: str) -> tuple[str, str]:
-        """Decode both files of a pair and compare their sizes, which may differ if they are registered.
+        """Check that both files of a pair are complete and, without a registration, that their sizes fit.
 
         Returns:
             A problem that makes the pair unusable, and a warning; empty where there is none.
@@ -122,19 +122,19 @@ class PairReader:
 
 
 def check_image(file: str, read: Callable[[str], np.ndarray]) -> Size:
-    """Look whether all of a file is there, as some versions of OpenCV return half an image without a word.
+    """Check that an image file is complete, as some versions of OpenCV silently return half an image.
 
-    A JPEG ends in its end marker and a PNG has the sum of every chunk, which saves decoding them twice.
+    The end marker of a JPEG and the checksums of a PNG save decoding them twice.
 
     Args:
         file: Path of the image.
-        read: Its reader, asked about the formats that Pillow may not know.
+        read: Its reader, used for formats that Pillow may not read.
 
     Returns:
         Width and height of the upright image.
 
     Raises:
-        PairError: If the file is missing, empty, truncated or no image.
+        PairError: If the file is missing, empty, truncated or not an image.
     """
     suffix = _existing(file).suffix.lower()
     if suffix in OPENCV_FIRST or suffix == ".npy":
@@ -147,23 +147,23 @@ def check_image(file: str, read: Callable[[str], np.ndarray]) -> Size:
                 image.verify()
             elif not (image.format == "JPEG" and _ends_in(file, JPEG_END)):
                 image.load()
-    except Exception as error:  # decoders raise whatever they like on broken files
+    except Exception as error:  # decoders raise all kinds of errors on broken files
         raise _unreadable(file, error) from error
     return size
 
 
 def _ends_in(file: str, marker: bytes) -> bool:
-    """Tell whether the last bytes of a file are these, without reading the others."""
+    """Return whether a file ends in some bytes, without reading the others."""
     with Path(file).open("rb") as stream:
         stream.seek(-len(marker), os.SEEK_END)
         return stream.read() == marker
 
 
 def image_size(file: str | Path) -> Size:
-    """Return the width and height of an upright image from the head of its file.
+    """Return the width and height of an upright image from the header of its file.
 
     Raises:
-        PairError: If the file is missing, empty or no image.
+        PairError: If the file is missing, empty or not an image.
     """
     suffix = _existing(file).suffix.lower()
     try:
@@ -180,7 +180,7 @@ def image_size(file: str | Path) -> Size:
 
 
 def compare_sizes(visible: Size, infrared: Size, names: str) -> tuple[str, str]:
-    """Return a problem and a warning about the (width, height) of two images, empty where there is none."""
+    """Return a problem and a warning about the (width, height) of two images, each empty if there is none."""
     if visible == infrared:
         return "", ""
     (w, h), (iw, ih) = visible, infrared
@@ -191,10 +191,10 @@ def compare_sizes(visible: Size, infrared: Size, names: str) -> tuple[str, str]:
 
 
 def read_visible(file: str | Path) -> np.ndarray:
-    """Read a visible image as (H, W, 3) uint8, RGB, upright; grey, palette, alpha and 16-bit files included.
+    """Read a visible image as (H, W, 3) uint8, RGB, upright; grey, palette, alpha and 16-bit files are converted.
 
     Raises:
-        PairError: If the file cannot be decoded.
+        PairError: If the file cannot be decoded, or has samples of other types.
     """
     image = _decode(file, cv2.IMREAD_COLOR)
     if image.dtype != np.uint8:
@@ -215,7 +215,7 @@ def read_counts(file: str | Path) -> np.ndarray:
         return _array(file)
     image = _decode(file, cv2.IMREAD_ANYDEPTH)
     if image.shape[2] == 3:
-        image = image.astype(np.float32) if image.dtype == np.float64 else image  # OpenCV converts no doubles
+        image = image.astype(np.float32) if image.dtype == np.float64 else image  # OpenCV cannot convert doubles
         return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     return image[..., 0]
 
@@ -223,7 +223,7 @@ def read_counts(file: str | Path) -> np.ndarray:
 def read_stack(file: str | Path) -> np.ndarray:
     """Read an image of four channels, which holds both cameras, as (H, W, 4) uint8, R, G, B, IR.
 
-    By Pillow: OpenCV multiplies the colours of some TIFF files by the fourth channel.
+    It uses Pillow, as OpenCV multiplies the colours of some TIFF files by the fourth channel.
 
     Raises:
         PairError: If the file cannot be decoded or has other channels.
@@ -234,7 +234,7 @@ def read_stack(file: str | Path) -> np.ndarray:
             if image.mode == "RGBA":
                 return np.asarray(image)
             channels = "".join(image.getbands())
-    except Exception as error:  # decoders raise whatever they like on broken files
+    except Exception as error:  # decoders raise all kinds of errors on broken files
         raise _unreadable(file, error) from error
     raise PairError(f"'{file}' has the channels {channels}; layout=stacked reads four of 8 bits: R, G, B, IR")
 
@@ -254,10 +254,10 @@ def _array(file: str | Path) -> np.ndarray:
 
 
 def _decode(file: str | Path, flags: int) -> np.ndarray:
-    """Read a file as (H, W, C) by the host's reader, or raise."""
+    """Read a file as (H, W, C) by the host's reader."""
     try:
         image = patches.imread(str(file), flags)
-    except cv2.error as error:  # a head that asks for more pixels than OpenCV will decode, say
+    except cv2.error as error:  # such as a header with more pixels than OpenCV decodes
         raise PairError(
             f"'{file}' cannot be read (OpenCV: {error.err}); restore the file or remove the pair"
         ) from error
@@ -267,9 +267,9 @@ def _decode(file: str | Path, flags: int) -> np.ndarray:
 
 
 def _upright(image: Image.Image) -> Size:
-    """Return the width and height of an image once it is turned as its camera was held."""
+    """Return the width and height of an image after its EXIF orientation is applied."""
     width, height = image.size
-    whole = image.format == "PNG" and "exif" not in image.info  # else Pillow decodes all to look behind the pixels
+    whole = image.format == "PNG" and "exif" not in image.info  # Pillow would decode all pixels to look behind them
     turned = not whole and image.getexif().get(ExifTags.Base.Orientation) in {5, 6, 7, 8}
     return (height, width) if turned else (width, height)
 

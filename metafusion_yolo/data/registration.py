@@ -1,4 +1,4 @@
-"""Where the infrared image lies in the visible one, and how it is brought there. NumPy and OpenCV only."""
+"""Registration of the infrared image to the visible one, with NumPy and OpenCV only."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Matrix = tuple[tuple[float, float, float], ...]
 Size = tuple[int, int]  # width, height
 
 KEYS = ("matrix", "visible", "infrared", "sequences")
-SINGULAR = 1e12  # condition number beyond which a matrix of pixels has no inverse worth the name
+SINGULAR = 1e12  # condition number above which a homography counts as not invertible
 
 
 @dataclass(frozen=True)
 class Registration:
-    """Where the infrared image lies in the visible one: the `registration:` section of a data-set YAML.
+    """Position of the infrared image in the visible one: the `registration:` section of a data-set YAML.
 
     Attributes:
         matrix: Homography from pixels of the infrared image to pixels of the visible image, 3 x 3; pixel centres are
             whole numbers. None if only the sequences have one.
-        visible: (width, height) of the visible images that the matrices were measured on; None: of any.
-        infrared: (width, height) of the infrared images that they were measured on; None: of any.
-        sequences: Matrices by folder of the visible images, its last parts, as in "train/drive-1".
+        visible: (width, height) of the visible images that the matrices were measured on; None for any.
+        infrared: (width, height) of the infrared images that they were measured on; None for any.
+        sequences: Matrices by folder of the visible images, given as its last parts, such as "train/drive-1".
     """
 
     matrix: Matrix | None
@@ -39,10 +39,10 @@ class Registration:
 
     @classmethod
     def from_yaml(cls, section: Any, where: str = "the data-set YAML") -> Registration | None:
-        """Read the `registration:` section, a mapping or a bare 3 x 3 matrix; None for none.
+        """Read the `registration:` section, a mapping or a bare 3 x 3 matrix; None gives None.
 
         Raises:
-            ValueError: For an unknown key or a wrong value, in one line.
+            ValueError: If a key is unknown or a value wrong.
 
         Example:
             >>> Registration.from_yaml([[2, 0, 0], [0, 2, 0], [0, 0, 1]]).matrix[0]
@@ -84,7 +84,7 @@ class Registration:
             infrared: (width, height) of the infrared image.
 
         Returns:
-            (3, 3) float64, or None if the sequence has none: then the images are taken to show the same.
+            (3, 3) float64; None if the sequence has none, which means that both images have the same field of view.
         """
         matrix = self._of_sequence(file)
         if matrix is None:
@@ -94,7 +94,7 @@ class Registration:
         return there @ np.array(matrix) @ back
 
     def _of_sequence(self, file: str | Path | None) -> Matrix | None:
-        """Return the matrix of the folder, of the longest name that its last parts match."""
+        """Return the matrix of the longest sequence name that ends the folder of the file, else the common one."""
         parts = PurePosixPath(Path(file).parent.as_posix()).parts if file is not None else ()
         best, found = 0, self.matrix
         for folder, matrix in self.sequences.items():
@@ -105,7 +105,7 @@ class Registration:
 
 
 def scaling(before: Size, after: Size) -> np.ndarray:
-    """Return the (3, 3) matrix of a resize from one (width, height) to another, with whole numbers at pixel centres.
+    """Return the (3, 3) matrix of a resize from one (width, height) to another; pixel centres are whole numbers.
 
     Example:
         >>> scaling((4, 4), (8, 8))[0].tolist()
@@ -116,10 +116,10 @@ def scaling(before: Size, after: Size) -> np.ndarray:
 
 
 def warp_infrared(visible: np.ndarray, infrared: np.ndarray, homography: np.ndarray) -> np.ndarray:
-    """Bring an infrared image over the visible one; outside its view the visible luminance stands in.
+    """Warp an infrared image to the visible one; pixels outside its view get the visible luminance.
 
-    A flat border there would be an edge that no object has. Even grey, the mean of the infrared image, stands in if
-    the visible image shows nothing either.
+    A flat border would add an edge that no object has. If the visible image is blank, they get the mean of the infrared
+    image.
 
     Args:
         visible: (H, W, 3) uint8, R, G, B.
@@ -131,7 +131,7 @@ def warp_infrared(visible: np.ndarray, infrared: np.ndarray, homography: np.ndar
     """
     size = visible.shape[1::-1]
     if infrared.size and infrared.min() == infrared.max():
-        return np.full(visible.shape[:2], infrared.flat[0], np.uint8)  # a camera that shows nothing
+        return np.full(visible.shape[:2], infrared.flat[0], np.uint8)  # a blank camera
     if visible.min() == visible.max():
         outside = np.full(visible.shape[:2], round(float(infrared.mean())), np.uint8)
     else:
@@ -142,7 +142,7 @@ def warp_infrared(visible: np.ndarray, infrared: np.ndarray, homography: np.ndar
 
 
 def _matrix(value: Any, where: str) -> Matrix:
-    """Return a 3 x 3 matrix of finite numbers that can be inverted."""
+    """Return a value as an invertible 3 x 3 matrix of finite numbers."""
     try:
         matrix = np.array(value, np.float64)
     except (TypeError, ValueError):
@@ -157,7 +157,7 @@ def _matrix(value: Any, where: str) -> Matrix:
 
 
 def _size(value: Any, where: str) -> Size | None:
-    """Return a (width, height), None for none."""
+    """Return a value as (width, height); None gives None."""
     if value is None:
         return None
     if isinstance(value, (list, tuple)) and len(value) == 2 and all(type(v) is int and v > 0 for v in value):

@@ -1,4 +1,4 @@
-"""How the two cameras of a data set go together: which files pair up, what the counts mean, where the images lie."""
+"""The two cameras of a data set: pairing of their files, meaning of infrared counts, and registration."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from metafusion_yolo.support.errors import MissingFileError, UserTypeError
 from metafusion_yolo.support.resources import read_yaml
 
 ORDER = "R,G,B,IR"
-INPUT_KEY = "pair_input"  # of a checkpoint's model YAML and of an export's metadata
+INPUT_KEY = "pair_input"  # key in a checkpoint's model YAML and an export's metadata
 
 
 @dataclass(frozen=True)
 class Rig:
-    """All that a data-set YAML says of its two cameras, and that a checkpoint and an export remember.
+    """Description of the two cameras in a data-set YAML, which checkpoints and exports store.
 
     Attributes:
         pairing: Which infrared file belongs to a visible one.
         thermal: What the counts of an infrared file mean.
-        registration: Where the infrared image lies in the visible one; None: the same field of view.
+        registration: Position of the infrared image in the visible one; None for the same field of view.
     """
 
     pairing: PairingRule = DEFAULT_FOLDER
@@ -38,10 +38,10 @@ class Rig:
 
     @classmethod
     def from_yaml(cls, data: Mapping[str, Any], where: str = "the data-set YAML") -> Rig:
-        """Read the keys `infrared`, `thermal` and `registration`; others are not looked at.
+        """Read the keys `infrared`, `thermal` and `registration`; others are ignored.
 
         Raises:
-            ValueError: For a wrong value, in one line.
+            ValueError: If a value is wrong.
         """
         return cls(
             parse_rule(data.get("infrared"), where),
@@ -51,11 +51,11 @@ class Rig:
 
     @classmethod
     def of_file(cls, file: str | Path) -> Rig:
-        """Read a data-set YAML, of which nothing else is looked at.
+        """Read the cameras from a data-set YAML.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it is no YAML mapping, or for a wrong value.
+            ValueError: If it is not a YAML mapping, or a value is wrong.
         """
         if not Path(file).is_file():
             raise MissingFileError(f"no data-set YAML '{file}'; give the path of an existing file")
@@ -66,27 +66,28 @@ class Rig:
         return self.registration.homography(file, visible, infrared) if self.registration else None
 
     def to_yaml(self) -> dict[str, Any]:
-        """Return the keys that :meth:`from_yaml` reads, of plain values."""
+        """Return the keys that :meth:`from_yaml` reads, as plain values."""
         keys: dict[str, Any] = {"infrared": self.pairing, "thermal": self.thermal.to_yaml()}
         return keys | ({"registration": self.registration.to_yaml()} if self.registration else {})
 
 
 def input_description(rig: Rig) -> dict[str, Any]:
-    """Return what a checkpoint or an export remembers about its input."""
+    """Return the description of its input that a checkpoint or an export stores."""
     return {"channels": NUM_CHANNELS, "order": ORDER, "range": [0, 1], "layout": "BCHW", **rig.to_yaml()}
 
 
 def pair_input(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return what the metadata of an export say of its inputs and outputs; nothing for those of others."""
+    """Return the description of inputs and outputs in an export's metadata; empty for exports of other programs."""
     description = metadata.get(INPUT_KEY) or {}
     return dict(ast.literal_eval(description)) if isinstance(description, str) else description
 
 
 def rig_of(backend: Any) -> Rig | None:
-    """Return the cameras that a model or backend was trained with, None if it was not trained on any.
+    """Return the cameras that a model or backend was trained with; None if it was not trained on pairs.
 
     Raises:
-        TypeError: If it reads something other than pairs.
+        TypeError: If an export does not read pairs.
+        ValueError: If its description is damaged.
     """
     if getattr(backend, "channels", NUM_CHANNELS) != NUM_CHANNELS:
         raise UserTypeError(

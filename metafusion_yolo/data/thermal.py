@@ -1,4 +1,4 @@
-"""From the counts of a thermal sensor to the 8-bit plane of a pair."""
+"""Conversion of thermal counts to the 8-bit plane of a pair."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from metafusion_yolo.support.words import nearest, refuse_unknown
 
 NORMALIZATIONS = ("percentile", "minmax", "fixed", "clahe")
 SCOPES = ("image", "sequence")
-PERCENTILES = (0.1, 99.9)  # of the counts; outside them lie dead pixels and sun glints
+PERCENTILES = (0.1, 99.9)  # of the counts; dead pixels and sun glints are outside
 CLAHE_LIMIT, CLAHE_TILES = 2.0, (8, 8)
-SEQUENCE_SAMPLE = 32  # images of a sequence that its limits are taken from
-LEVELS = 1 << 16  # of 16-bit counts; CLAHE sees as many, so that none is lost before it
+SEQUENCE_SAMPLE = 32  # images from which the limits of a sequence are taken
+LEVELS = 1 << 16  # of 16-bit counts, and of the input to CLAHE, so that it gets all levels
 
 Limits = tuple[float, float]
 
@@ -28,15 +28,15 @@ class Thermal:
     """How the counts of an infrared image become 8-bit grey: the `thermal:` section of a data-set YAML.
 
     Attributes:
-        normalize: "percentile" stretches deep images between their percentiles 0.1 and 99.9 and leaves 8-bit ones as
-            they are; "minmax" stretches between the extremes; "fixed" between the counts of `range`; "clahe" equalizes
-            the histogram locally, after percentiles.
+        normalize: "percentile" stretches deep images between their percentiles 0.1 and 99.9 and does not change 8-bit
+            ones; "minmax" stretches between the extremes; "fixed" between the counts of `range`; "clahe" equalizes the
+            histogram locally, after percentiles.
         range: Counts that become black and white, for "fixed" only.
-        invert: Whether the camera shows hot as dark (black-hot), so that grey is turned round.
-        scope: Whether the limits are those of each "image", or of the whole "sequence": a folder, or a video.
+        invert: Whether the camera shows hot as dark (black-hot), so that grey values are inverted.
+        scope: Whether limits are taken from each "image", or from the whole "sequence": a folder or a video.
 
     Raises:
-        ValueError: For a value out of its range.
+        ValueError: If a value is wrong.
     """
 
     normalize: str = "percentile"
@@ -62,7 +62,7 @@ class Thermal:
         """Read the `thermal:` section, None for the defaults.
 
         Raises:
-            ValueError: For an unknown key or a wrong value, in one line.
+            ValueError: If a key is unknown or a value wrong.
 
         Example:
             >>> Thermal.from_yaml({"normalize": "fixed", "range": [7000, 9000]}).range
@@ -87,7 +87,7 @@ class Thermal:
         return {**asdict(self), "range": None if self.range is None else list(self.range)}
 
     def depth_problem(self, dtype: np.dtype) -> str:
-        """Return why an image of this type cannot hold counts of the fixed range, empty if it can."""
+        """Return why an image of this type cannot hold counts of the fixed range; empty if it can."""
         if self.range is None or dtype != np.uint8 or self.range[1] <= 255:
             return ""
         low, high = self.range
@@ -100,10 +100,10 @@ class Thermal:
         """Return the counts that become black and white.
 
         Args:
-            counts: Of any shape and number type; values that are not finite do not count.
+            counts: Counts of any shape and number type; values that are not finite are ignored.
 
         Returns:
-            Low and high; equal if the counts are all the same, or none is finite.
+            Low and high; equal if all counts are the same, or none is finite.
         """
         if self.range is not None:
             return self.range
@@ -113,12 +113,12 @@ class Thermal:
         if not finite.size:
             return 0.0, 0.0
         low, high = (finite.min(), finite.max()) if self.normalize == "minmax" else _percentiles(finite)
-        if high <= low:  # one small hot target before an even background
+        if high <= low:  # such as one small hot target on an even background
             low, high = finite.min(), finite.max()
         return float(low), float(high)
 
     def limits_of(self, images: Iterable[np.ndarray]) -> Limits | None:
-        """Return the limits of a sequence from some of its images, None if every image has its own."""
+        """Return the limits of a sequence from some of its images; None if every image has its own."""
         if self.scope == "image":
             return None
         samples = [image[::3, ::3] for image in images]  # a ninth of the pixels gives the same percentiles
@@ -131,11 +131,11 @@ class Thermal:
 
         Args:
             counts: (H, W), any integer or floating-point type.
-            limits: Counts that become black and white; None for those of the image.
+            limits: Counts that become black and white; None to take them from the image.
 
         Returns:
-            (H, W) uint8, 0 to 255, hot is bright. A constant image becomes 0, as from a camera that shows nothing;
-            values that are not finite count as the lowest.
+            (H, W) uint8, 0 to 255, hot is bright. A constant deep image becomes 0, like that of a blank camera; values
+            that are not finite count as the lowest.
 
         Example:
             >>> Thermal().to_uint8(np.array([[7000, 7100], [7200, 7244]], dtype=np.uint16)).tolist()
@@ -156,21 +156,21 @@ class Thermal:
         return self.invert_if_black_hot(grey)
 
     def invert_if_black_hot(self, grey: np.ndarray) -> np.ndarray:
-        """Return the image with hot as bright; what is constant stays, or becomes, a blank plane."""
+        """Return the image with hot as bright; with `invert`, a constant image becomes 0."""
         if not self.invert:
             return grey
         return np.zeros_like(grey) if grey.size and grey.min() == grey.max() else 255 - grey
 
 
 def _stretch(counts: np.ndarray, low: float, high: float, depth: type[np.unsignedinteger]) -> np.ndarray:
-    """Return counts as whole numbers over the range of a type; what is not finite counts as `low`."""
+    """Return counts stretched over the range of an integer type; values that are not finite count as `low`."""
     top = float(np.iinfo(depth).max)
     values = np.nan_to_num(counts.astype(np.float64), copy=False, nan=low, posinf=low, neginf=low)
     return np.clip((values - low) * (top / (high - low)) + 0.5, 0, top).astype(depth)
 
 
 def _percentiles(counts: np.ndarray) -> np.ndarray:
-    """Return the `PERCENTILES` of counts (N,), as NumPy does; of 16-bit ones by their histogram, which is faster."""
+    """Return the `PERCENTILES` of counts (N,), as NumPy does; for 16-bit counts by a histogram, which is faster."""
     if counts.dtype != np.uint16:
         return np.percentile(counts, PERCENTILES)
     position = np.array(PERCENTILES) / 100 * (counts.size - 1)

@@ -1,4 +1,4 @@
-"""Pairs, or plain images alone, without labels: what universal fusion learns from."""
+"""Pairs or plain images without labels, for universal fusion."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ UNNAMED = {0: "object"}
 
 
 class UnlabelledDataset(PairedYOLODataset):
-    """A paired data set whose labels, if there are any, are not read.
+    """A paired data set whose labels are not read.
 
-    With `plain: true` in its description there are no partners: the infrared plane of every image is blank.
+    With `plain: true` in its description, images have no partners and their infrared plane is blank.
     """
 
     def get_img_files(self, img_path: str | list[str]) -> list[str]:
-        """List the images, and pair them unless they are plain ones."""
+        """List the images, and pair them unless they are plain."""
         if not self.data_is_plain:
             return super().get_img_files(img_path)
         files = sorted(list_images(img_path))
@@ -38,7 +38,11 @@ class UnlabelledDataset(PairedYOLODataset):
         super().__init__(*args, data=data, **kwargs)
 
     def get_labels(self) -> list[dict[str, Any]]:
-        """Return images without boxes, each looked at once."""
+        """Check every pair, and return the images without boxes.
+
+        Raises:
+            PairError: If a pair cannot be read, or its two images do not fit.
+        """
         problems = []
         for file in self.im_files:
             problem = "" if self.data_is_plain else self.reader.check(file, self.partners[file])[0]
@@ -61,14 +65,14 @@ class UnlabelledDataset(PairedYOLODataset):
 
 
 def describe_unlabelled(data: str, file: Path) -> Path:
-    """Write the description of unlabelled images as the host wants it: with names, and with images to validate on.
+    """Write a description of unlabelled images that the host accepts, with class names and validation images.
 
     Args:
         data: Folder of plain images, or a data-set YAML of pairs, in which `val` and `names` may be missing.
         file: The YAML to write.
 
     Returns:
-        Its path.
+        The path of the YAML.
 
     Raises:
         FileNotFoundError: If there is no such folder or YAML.

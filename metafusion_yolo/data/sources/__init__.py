@@ -1,4 +1,4 @@
-"""What a source of prediction stands for: pairs of files, or of images in memory."""
+"""Sources of prediction: pairs of files, or of images in memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from metafusion_yolo.support.words import nearest
 
 
 class _ByRule:
-    """Stands for `infrared` not given: the pairing rule of the checkpoint finds the partner."""
+    """Placeholder for an `infrared` that is not given: the pairing rule of the checkpoint finds the partner."""
 
     def __repr__(self) -> str:
         return "by the pairing rule of the checkpoint"
@@ -42,12 +42,12 @@ ON_ERROR = ("stop", "skip")
 
 
 class Origin(NamedTuple):
-    """Where a pair came from, beside its name.
+    """Where a pair came from, in addition to its name.
 
     Attributes:
-        infrared: File, video or address of the infrared side, None if it was in memory or missing.
-        frame: Number of the frame, from 1, None for an image.
-        time: When it was taken, seconds from the start of the video or of the live run, None for an image.
+        infrared: File, video or address of the infrared side; None if it was in memory or missing.
+        frame: Number of the frame, from 1; None for an image.
+        time: Seconds from the start of the video or live run; None for an image.
     """
 
     infrared: str | None = None
@@ -62,16 +62,16 @@ class PairedSource:
     Attributes:
         visible: Path, folder, glob, list, array, PIL image, (H, W, 4) array, (B, 4, H, W) tensor, or a list or
             generator of these or of `(visible, infrared)` tuples.
-        infrared: A file, a folder with the same names, or whatever `visible` is in memory; None for none, `BY_RULE`
-            for the rule of the checkpoint.
+        infrared: A file, a folder with the same names, or in memory the same kind as `visible`; None for no infrared
+            image, `BY_RULE` for the rule of the checkpoint.
         layout: Where the two cameras are in images or frames that hold both, of
             :data:`~metafusion_yolo.data.sources.layout.LAYOUTS`.
-        on_error: What a pair that cannot be read does to the rest: "stop" or "skip".
-        data: Data-set YAML that says how the cameras go together; None for what the checkpoint remembers.
-        sync: How two moving pictures are kept in step.
+        on_error: What to do at a pair that cannot be read: "stop" or "skip" it.
+        data: Data-set YAML that describes the cameras; None for the description in the checkpoint.
+        sync: How two videos or live cameras are synchronised.
 
     Raises:
-        ValueError: For an unknown layout or `on_error`.
+        ValueError: If the layout or `on_error` is unknown.
     """
 
     visible: Any
@@ -89,25 +89,25 @@ class PairedSource:
 
 
 def is_path(item: Any) -> bool:
-    """Tell whether a source is a path."""
+    """Return whether a source is a path."""
     return isinstance(item, (str, Path))
 
 
 def is_lazy(item: Any) -> bool:
-    """Tell whether a source is a generator or another iterator, of which nobody knows the end."""
+    """Return whether a source is a generator or another iterator of unknown length."""
     return isinstance(item, Iterator)
 
 
 def moving_partner(source: PairedSource, kind: str, is_one: Callable[[Any], bool]) -> Any:
-    """Return the infrared side of a video or live camera, None if the visible one is used alone or holds both.
+    """Return the infrared side of a video or live camera; None if the visible one is used alone or holds both.
 
     Args:
-        source: `visible` is of the kind.
-        kind: What to call it.
-        is_one: Tells whether something is of that kind.
+        source: A source whose `visible` is a video or a live camera.
+        kind: Its kind, in words.
+        is_one: Returns whether something is of that kind.
 
     Raises:
-        PairError: If there is none, or one too many, or if frames cannot hold both in that way.
+        PairError: If the infrared side is missing or one too many, or if frames cannot hold both in that layout.
         TypeError: If it is of another kind.
     """
     visible, infrared = source.visible, source.infrared
@@ -129,7 +129,11 @@ def moving_partner(source: PairedSource, kind: str, is_one: Callable[[Any], bool
 
 
 def tensor_pairs(pairs: torch.Tensor, infrared: Any) -> torch.Tensor:
-    """Check a source (B, 4, H, W) in [0, 1], R, G, B, IR, which the host loads by itself."""
+    """Check a source (B, 4, H, W) in [0, 1], R, G, B, IR, which the host loads itself.
+
+    Raises:
+        PairError: If the shape is wrong, values are not finite, or `infrared` is given.
+    """
     if pairs.ndim not in (3, 4) or pairs.shape[-3] != NUM_CHANNELS:
         raise PairError(f"a tensor source must be (B, 4, H, W), R, G, B, IR in [0, 1], not {tuple(pairs.shape)}")
     if not torch.isfinite(pairs).all():
@@ -144,11 +148,11 @@ def file_pairs(visible: Any, infrared: Any, rule: PairingRule) -> list[tuple[str
 
     Args:
         visible: Where the visible images are.
-        infrared: One file, or the folder with the same names below it; None for none, `BY_RULE` for the rule.
+        infrared: One file, or a folder with the same names; None for no infrared images, `BY_RULE` for the rule.
         rule: Pairing rule.
 
     Raises:
-        PairError: With a summary of everything that does not pair up.
+        PairError: If images lack a partner or have several; the message summarises all problems.
         FileNotFoundError: If there are no visible images, or `infrared` does not exist.
     """
     if is_path(visible) and Path(visible).suffix.lower() == ".csv":
@@ -170,7 +174,7 @@ def file_pairs(visible: Any, infrared: Any, rule: PairingRule) -> list[tuple[str
 
 
 def _expected_below(visible: Any, infrared: Path) -> Expected:
-    """Return where the partners are below a folder: at the path that a visible image has below its own root."""
+    """Return the function from a visible image to its partner: the same path below its root, in the infrared folder."""
     if not infrared.exists():
         raise MissingFileError(f"infrared='{infrared}' does not exist; give the file or folder of the partners")
     if isinstance(visible, list):
@@ -184,9 +188,9 @@ def _expected_below(visible: Any, infrared: Path) -> Expected:
 
 
 def lazy_pairs(visible: Iterator[Any], infrared: Any, rule: PairingRule) -> Iterator[tuple[Any, Any]]:
-    """Return the pairs of a generator, each made when its turn comes.
+    """Yield the pairs of a generator as they are needed.
 
-    A wrong item raises what :func:`memory_pairs` raises, and the next one can still be asked for.
+    A wrong item raises the errors of :func:`memory_pairs`; the iteration can continue after it.
     """
     if infrared is not BY_RULE and infrared is not None and not is_lazy(infrared):
         raise PairError("a generator needs infrared= to be one too; or let it yield (visible, infrared) tuples")
@@ -195,7 +199,7 @@ def lazy_pairs(visible: Iterator[Any], infrared: Any, rule: PairingRule) -> Iter
 
 
 def _in_step(visible: Iterator[Any], infrared: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
-    """Yield the items of both, which must be as many."""
+    """Yield the items of two iterators of equal length."""
     try:
         yield from zip(visible, infrared, strict=True)
     except ValueError as error:
@@ -212,7 +216,7 @@ def memory_pairs(visible: Any, infrared: Any, rule: PairingRule) -> list[tuple[A
     Raises:
         PairError: If lists have different lengths, or something has no partner.
         FileNotFoundError: If a list is empty, or a path does not exist.
-        TypeError: If something is no image.
+        TypeError: If something is not an image.
     """
     single = infrared is None or infrared is BY_RULE
     if not isinstance(visible, (list, tuple)) or (infrared is BY_RULE and _is_pair(visible)):
@@ -228,7 +232,7 @@ def memory_pairs(visible: Any, infrared: Any, rule: PairingRule) -> list[tuple[A
 
 
 def _memory_pair(visible: Any, infrared: Any, rule: PairingRule) -> tuple[Any, Any]:
-    """Return one pair of a list: a tuple, two paths, two images, or a stack taken apart."""
+    """Return one pair of a list, given as a tuple, two paths, two images, or an (H, W, 4) array."""
     if infrared is BY_RULE and _is_pair(visible):
         return as_visible(visible[0]), as_infrared(visible[1])
     if infrared is BY_RULE and is_path(visible):
@@ -244,5 +248,5 @@ def _memory_pair(visible: Any, infrared: Any, rule: PairingRule) -> tuple[Any, A
 
 
 def _is_pair(item: Any) -> bool:
-    """Tell whether an item of a list is a `(visible, infrared)` tuple."""
+    """Return whether an item of a list is a `(visible, infrared)` tuple."""
     return isinstance(item, tuple) and len(item) == 2 and not isinstance(item[0], (list, tuple))

@@ -1,4 +1,4 @@
-"""A live camera, read in a thread of its own, and taken up again when it was lost."""
+"""A live camera, read in its own thread and reconnected when it is lost."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ import cv2
 
 from metafusion_yolo.data.sources.sync import CameraReport, Frame
 
-OPEN_MS, READ_MS = 5000, 3000  # after which OpenCV gives up on a network camera
-FIRST_PAUSE, LAST_PAUSE = 0.25, 8.0  # seconds between attempts to reconnect, doubled from one to the next
+OPEN_MS, READ_MS = 5000, 3000  # OpenCV's timeouts for a network camera, milliseconds
+FIRST_PAUSE, LAST_PAUSE = 0.25, 8.0  # seconds between attempts to reconnect, doubled after each
 STALL = 2.0  # seconds without a frame after which a connected camera counts as missing
 
 
 def keep_opencv_quiet() -> None:
-    """Keep OpenCV and FFmpeg from filling stderr at every attempt to reach a camera; what matters is said by us."""
+    """Silence OpenCV and FFmpeg, which fill stderr at every attempt to reach a camera; we log what matters."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET; read at the first capture
 
 
 class Camera:
-    """Reads a camera as fast as it sends, and connects again, with growing pauses, when it is lost.
+    """Read a camera as fast as it sends, and reconnect with growing pauses when it is lost.
 
-    A frame is stamped when it arrives, by the clock that the cameras of a run have in common (`time.monotonic`): the
-    clocks of network cameras are rarely set alike, and OpenCV does not tell them.
+    Frames get their time of arrival on one clock for all cameras (`time.monotonic`): the clocks of network cameras
+    rarely agree, and OpenCV does not report them.
 
-    What other threads look at is changed under `changed`, and they are woken.
+    Values that other threads read are changed under the lock `changed`, which then notifies them.
 
     Attributes:
-        tried: Whether the first attempt to connect is over, well or badly.
-        connected: Whether frames come.
-        ended: Whether the stream said how long it is, and is over.
-        last: When the last frame came, or the camera was started, seconds.
+        tried: Whether the first attempt to connect is over, successful or not.
+        connected: Whether frames arrive.
+        ended: Whether a stream of known length is over.
+        last: Time of the last frame, or of the start of the camera, seconds.
 
     Args:
         source: Number of a USB camera, or URL.
         receive: Takes every frame; called under `changed`.
-        report: Where losses and reconnects are counted.
+        report: Counts losses and reconnects.
         changed: Lock and signal of the run.
     """
 
@@ -55,7 +55,7 @@ class Camera:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask the thread to end."""
+        """Tell the thread to end."""
         with self.changed:
             self._stopped = True
             self.changed.notify_all()
@@ -65,16 +65,16 @@ class Camera:
         self._thread.join(timeout=(OPEN_MS + READ_MS) / 1e3)
 
     def missing(self, now: float) -> bool:
-        """Tell whether the camera is lost, or has been silent for too long."""
+        """Return whether the camera is lost, or silent for more than `STALL` seconds."""
         return not self.connected or now - self.last > STALL
 
     def _run(self) -> None:
-        """Connect, read, and do it again until stopped, or the stream is over."""
+        """Connect and read, again and again until stopped or the stream is over."""
         pause = FIRST_PAUSE
         while not self._stopped:
             capture = self._open()
             frames = self._read(capture)
-            length = capture.get(cv2.CAP_PROP_FRAME_COUNT)  # of a live camera 0 or less
+            length = capture.get(cv2.CAP_PROP_FRAME_COUNT)  # 0 or less for a live camera
             capture.release()
             with self.changed:
                 self.tried, self.connected = True, False

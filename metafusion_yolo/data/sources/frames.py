@@ -13,15 +13,15 @@ from metafusion_yolo.data.sources.sync import Frames
 
 
 class FrameStacker:
-    """Stacks the frames of a moment to a pair, all pairs of a run in the same size; a missing camera is blank.
+    """Stack simultaneous frames to a pair, with one size for all pairs of a run; a missing camera is blank.
 
     Args:
         reader: Normalises, registers and stacks the frames.
-        layout: How one camera's frame holds both, None if it does not.
-        visible_name: Of the visible camera, for the registration of its sequence and for errors.
-        infrared_name: Of the infrared camera, None for none.
-        shape: (height, width) of the visible image, None for that of the first one. If none has come when a pair
-            is needed, it is that of the registration, or of the infrared image.
+        layout: Where the two cameras are in a frame that holds both; None if frames hold one.
+        visible_name: Name of the visible camera, for the registration of its sequence and for errors.
+        infrared_name: Name of the infrared camera; None if there is none.
+        shape: (height, width) of the visible image; None for that of the first one or, if none has arrived when a pair
+            is needed, that of the registration or the infrared image.
     """
 
     def __init__(
@@ -38,18 +38,19 @@ class FrameStacker:
         self.limits: tuple[float, float] | None = None
 
     def set_limits(self, frames: Iterable[np.ndarray]) -> None:
-        """Take the limits of the counts from some frames (H, W, 3) of the camera that is, or holds, the infrared one.
+        """Set the common limits of a sequence, if the rig asks for them.
 
-        They are used where the rig says that a sequence has limits in common.
+        Args:
+            frames: Frames (H, W, 3) of the camera that is, or contains, the infrared one.
         """
         halves = (split_layout(frame, self.layout)[1] if self.layout else frame for frame in frames)
         self.limits = self.reader.rig.thermal.limits_of(map(_grey, halves))
 
     def stack(self, frames: Frames) -> np.ndarray:
-        """Return the pair (H, W, 4) uint8, R, G, B, IR, of the frames of a moment, of which one may be missing.
+        """Return the pair (H, W, 4) uint8, R, G, B, IR, of simultaneous frames, of which one may be missing.
 
         Raises:
-            PairError: If the two do not fit on each other.
+            PairError: If the two images do not fit.
         """
         visible, infrared = (frames[camera].image if camera in frames else None for camera in ("visible", "infrared"))
         if self.layout and visible is not None:
@@ -60,12 +61,12 @@ class FrameStacker:
             rgb = np.zeros((height, width, 3), np.uint8)
         else:
             rgb = cv2.cvtColor(np.ascontiguousarray(visible), cv2.COLOR_BGR2RGB)
-            if rgb.shape[:2] != (height, width):  # a camera that came back with another resolution
+            if rgb.shape[:2] != (height, width):  # the camera reconnected with another resolution
                 rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
         return self.reader.stack(rgb, counts, self.visible_name, self.infrared_name, self.limits)
 
     def _settle_shape(self, visible: np.ndarray | None, counts: np.ndarray | None) -> tuple[int, int]:
-        """Return (height, width) of all pairs: a video file that is written has one size."""
+        """Return (height, width) of all pairs, as a written video has one size."""
         if self.shape is None:
             registration = self.reader.rig.registration
             if visible is None and registration and registration.visible:

@@ -9,12 +9,12 @@ from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 
-# The visible half is the left or upper one, unless the name says otherwise.
+# The visible half is the left or upper one, except with "-infrared-first".
 LAYOUTS = ("horizontal", "horizontal-infrared-first", "vertical", "vertical-infrared-first", "stacked")
 
 
 def check_layout(layout: str) -> str:
-    """Return the name of a layout as it is.
+    """Check the name of a layout, and return it.
 
     Raises:
         ValueError: If it is unknown.
@@ -25,7 +25,7 @@ def check_layout(layout: str) -> str:
 
 
 def split_layout(frame: np.ndarray, layout: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the visible and the infrared part of a frame, as views of it.
+    """Return views of the visible and the infrared part of a frame.
 
     Args:
         frame: (H, W) or (H, W, C) of any type.
@@ -34,7 +34,7 @@ def split_layout(frame: np.ndarray, layout: str) -> tuple[np.ndarray, np.ndarray
 
     Raises:
         ValueError: If the layout is unknown.
-        PairError: If the frame has no two equal halves, or no four channels.
+        PairError: If the frame does not have two equal halves, or four channels for "stacked".
 
     Example:
         >>> visible, infrared = split_layout(np.array([[1, 2, 7, 8]]), "horizontal")

@@ -1,4 +1,4 @@
-"""Loaders of pairs for prediction, in the shape of the host's."""
+"""Loaders of pairs for prediction, with the interface of the host's loaders."""
 
 from __future__ import annotations
 
@@ -42,16 +42,17 @@ def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int =
 
     Args:
         source: What to predict on.
-        rig: How the cameras go together; its pairing rule is for paths given without their infrared partner.
-        batch: Pairs a batch.
-        vid_stride: Read every n-th frame of videos.
-        in_order: Whether all pairs of live cameras are wanted, rather than the newest.
+        rig: The cameras; the pairing rule is used for paths without `infrared`.
+        batch: Pairs per batch.
+        vid_stride: Use every n-th pair of videos and live cameras.
+        in_order: Whether to return all pairs of live cameras rather than the newest.
 
     Raises:
-        PairError: If something does not pair up.
+        PairError: If the source does not form pairs.
         FileNotFoundError: If a path does not exist or holds no images.
         ConnectionError: If a live camera cannot be reached.
-        TypeError: If the source is of no known kind.
+        PermissionError: If a video must not be read.
+        TypeError: If the source is of an unknown kind.
     """
     visible, infrared = source.visible, source.infrared
     images = partial(LoadPairs, reader=PairReader(rig), batch=batch, layout=source.layout, on_error=source.on_error)
@@ -74,21 +75,21 @@ def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int =
 
 
 class LoadPairs(LoadImagesAndVideos):
-    """Read pairs one batch at a time; nothing is kept, so memory does not grow with their number.
+    """Read pairs one batch at a time; none is kept, so memory does not grow with their number.
 
     Args:
-        pairs: `(visible, infrared)`, each a path, an array or None (infrared only); an iterator is read as it goes.
+        pairs: `(visible, infrared)`, each a path, an array or None (infrared only); an iterator is read lazily.
         reader: Reads and stacks them.
-        batch: Pairs a batch.
+        batch: Pairs per batch.
         from_img: Whether the pairs are in memory rather than files.
-        layout: Where the two cameras are in visible images that hold both, None if they do not.
-        on_error: "stop" at a pair that cannot be read, or "skip" it and say so at the end.
+        layout: Where the two cameras are in visible images that hold both; None if images hold one.
+        on_error: "stop" at a pair that cannot be read, or "skip" it and log so at the end.
 
     Attributes:
-        skipped: Why pairs were left out, by name.
-        done: Pairs that were left out because they are done already.
-        alike: Whether a batch ends where the size changes, so that no pair gets a border on account of another.
-        origins: Where each pair of the batch came from that was handed out last.
+        skipped: Reasons of skipped pairs, by name.
+        done: Number of pairs left out because they are done already.
+        alike: Whether a batch ends where the size changes, so that no pair gets a border because of another.
+        origins: Origin of each pair in the last batch.
     """
 
     def __init__(
@@ -120,11 +121,11 @@ class LoadPairs(LoadImagesAndVideos):
 
     @property
     def of_files(self) -> bool:
-        """Whether all visible images are files, whose names tell the pairs apart."""
+        """Whether all visible images are files, so that their paths identify the pairs."""
         return isinstance(self.pairs, list) and all(isinstance(visible, str) for visible, _ in self.pairs)
 
     def leave_out(self, done: Sequence[str]) -> None:
-        """Leave out pairs of files that are done already, given their visible images, each as often as given."""
+        """Leave out finished pairs, given their visible images; a repeated image as often as it is given."""
         left, rest = Counter(done), []
         for pair in self.pairs:
             left[pair[0]] -= 1
@@ -150,7 +151,9 @@ class LoadPairs(LoadImagesAndVideos):
         """Return names, pairs (H, W, 4) uint8 and log lines of the next batch.
 
         Raises:
-            PairError: If a pair cannot be read and the rest is not wanted without it, or if none could be read.
+            PairError: If a pair cannot be read and `on_error` is "stop", or if none can be read.
+            FileNotFoundError: Under "stop", if a path from a generator does not exist.
+            TypeError: Under "stop", if an item of a generator is not an image.
         """
         batch: list[tuple[str, np.ndarray, str, Origin]] = []
         while len(batch) < self.bs and (item := self._held or self._next_readable()):
@@ -207,7 +210,7 @@ class LoadPairs(LoadImagesAndVideos):
         return np.ascontiguousarray(visible), np.ascontiguousarray(infrared)
 
     def _log_line(self, visible: Any) -> str:
-        """Return how far it is, at how many pairs a second and with how much time left, for what has a file."""
+        """Return progress, pairs per second and time left for a pair of files; empty for images in memory."""
         if isinstance(visible, np.ndarray):
             return ""
         if self.nf == sys.maxsize:
@@ -215,7 +218,7 @@ class LoadPairs(LoadImagesAndVideos):
         return f"pair {self.count + 1}/{self.nf}{pace(self.count, self.nf, self._start)} {visible}: "
 
     def close(self) -> None:
-        """Say what was left out, after all the rest is told: the host reads ahead."""
+        """Log the skipped pairs at the end, as the host reads ahead."""
         super().close()
         if self.skipped and len(self.skipped) < self.count + self.done:
             LOGGER.warning(f"{len(self.skipped)} of {self.count} pairs skipped:{listed(self.skipped.values())}")

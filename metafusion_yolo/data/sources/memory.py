@@ -1,4 +1,4 @@
-"""Images in memory, arrays and PIL images, as the planes of a pair."""
+"""Arrays and PIL images as the planes of a pair."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PIL_GREY = {"L", "F", "I", "I;16", "I;16L", "I;16B", "I;16N"}  # modes whose sam
 
 
 def as_visible(image: Any) -> str | np.ndarray:
-    """Return the path of a visible image as it is, an image in memory as (H, W, 3) uint8, R, G, B.
+    """Return a visible image in memory as (H, W, 3) uint8, R, G, B; return a path as a string.
 
     Args:
         image: Path, PIL image, or uint8 array: (H, W, 3) in B, G, R, as OpenCV reads it, or grey (H, W), (H, W, 1).
@@ -38,7 +38,7 @@ def as_visible(image: Any) -> str | np.ndarray:
 
 
 def as_infrared(image: Any) -> str | np.ndarray | None:
-    """Return the path of an infrared image (or None) as it is, an image in memory as (H, W) in its own depth.
+    """Return an infrared image in memory as (H, W) in its own depth; return a path as a string, None as None.
 
     Args:
         image: Path, None, PIL image, or array: (H, W) or (H, W, 1) of any number type, or (H, W, 3) uint8 in B, G, R.
@@ -63,7 +63,7 @@ def as_infrared(image: Any) -> str | np.ndarray | None:
 
 
 def split_stack(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Take an (H, W, 4) uint8 array, R, G, B, IR, apart.
+    """Split an (H, W, 4) uint8 array, R, G, B, IR, into visible (H, W, 3) and infrared (H, W).
 
     Raises:
         TypeError: If the array has another type, or no pixels.
@@ -74,7 +74,7 @@ def split_stack(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def describe(item: Any) -> str:
-    """Name the kind of a wrong item."""
+    """Return the kind of a wrong item, for an error."""
     return f"an array {item.shape} {item.dtype}" if isinstance(item, np.ndarray) else f"{type(item).__name__}"
 
 

@@ -18,13 +18,13 @@ from metafusion_yolo.data.sources.frames import FrameStacker
 from metafusion_yolo.data.sources.sync import CAMERAS, Frame, Frames, Matcher, SyncReport
 from metafusion_yolo.data.sources.videos import Batch, is_video
 
-BUFFER = 8  # frames of a camera that wait to be looked at; then the oldest one is dropped
+BUFFER = 8  # waiting frames of a camera, after which the oldest is dropped
 START = 15.0  # seconds to wait for the first frames
-TICK = 0.05  # seconds between two looks at whether a camera is missing
+TICK = 0.05  # seconds between checks for missing cameras
 
 
 def is_live(source: Any) -> bool:
-    """Tell whether a source is a live camera: the number of a USB camera, or a URL that is no video file."""
+    """Return whether a source is a live camera: the number of a USB camera, or a URL other than a video file's."""
     if isinstance(source, int):
         return not isinstance(source, bool)
     text = str(source) if is_path(source) else ""
@@ -34,27 +34,25 @@ def is_live(source: Any) -> bool:
 
 
 class LoadStreamPair(LoadStreams):
-    """Pair the frames of two live cameras by the time of their arrival, each read in a thread of its own.
+    """Pair the frames of two live cameras, each read in its own thread, by their time of arrival.
 
-    The run ends when a stream of known length is over, or when a camera that it needs stays away for
-    `sync.reconnect` seconds: either of them under "skip", both under "single". Under "error" a missing camera ends it
-    at once, with an error.
+    The run ends when a stream of known length is over, or when cameras are missing for `sync.reconnect` seconds: one of
+    them under "skip", both under "single". Under "error" a missing camera ends it at once, with an error.
 
     Attributes:
-        report: What became of the frames, see :class:`~metafusion_yolo.data.sources.sync.SyncReport`;
-            said when the run ends.
-        origins: Where the pair came from that was handed out last.
+        report: Counts of the frames, see :class:`~metafusion_yolo.data.sources.sync.SyncReport`; logged at the end.
+        origins: Origin of the last pair.
 
     Args:
         source: `visible` and `infrared` are live cameras; `infrared` may be None. With a `layout`, one holds both.
         reader: Normalises, registers and stacks the frames.
         vid_stride: Use every n-th pair.
-        in_order: Whether all pairs are wanted, as far as the buffer reaches, rather than the newest.
+        in_order: Whether to return all pairs, as far as the buffer allows, rather than the newest.
 
     Raises:
         ConnectionError: If a camera cannot be reached.
         PairError: If the infrared camera is not given.
-        TypeError: If `infrared` is no live camera.
+        TypeError: If `infrared` is not a live camera.
     """
 
     def __init__(self, source: PairedSource, reader: PairReader, vid_stride: int = 1, in_order: bool = False) -> None:
@@ -84,12 +82,12 @@ class LoadStreamPair(LoadStreams):
         }
         try:
             self._wait_for_first_frames()
-        except BaseException:  # an interrupt too leaves no thread behind
+        except BaseException:  # including interrupts, so that no thread is left
             self.close()
             raise
 
     def _receive(self, camera: str, frame: Frame) -> None:
-        """Take a frame from the thread of its camera."""
+        """Queue a frame; called in the thread of its camera."""
         getattr(self.report, camera).received += 1
         self.matcher.add(camera, frame)
         queue = self.matcher.queues[camera]
@@ -97,7 +95,11 @@ class LoadStreamPair(LoadStreams):
             self.report.count({camera: queue.popleft()}, "skipped")
 
     def _wait_for_first_frames(self) -> None:
-        """Return when the cameras that the rule asks for are there."""
+        """Wait until the cameras that `on_missing` requires are connected.
+
+        Raises:
+            ConnectionError: If they are not connected in time.
+        """
         cameras = self.cameras.values()
         with self.changed:
             self.changed.wait_for(lambda: all(camera.tried for camera in cameras), START)
@@ -106,11 +108,11 @@ class LoadStreamPair(LoadStreams):
             raise ConnectionError(f"no frames from camera '{silent[0]}'; check its address, and that it is on")
 
     def __iter__(self) -> LoadStreamPair:
-        """Go on with the newest frames."""
+        """Continue with the newest frames."""
         return self
 
     def __next__(self) -> Batch:
-        """Return name, pair (H, W, 4) uint8 and an empty log line for the next moment."""
+        """Return name, pair (H, W, 4) uint8 and log line of the next frames; the line names a camera used alone."""
         with self.changed:
             frames = self._next()
             if frames is None:
@@ -121,12 +123,12 @@ class LoadStreamPair(LoadStreams):
         self.origins = [Origin(self.stacker.infrared_name, self.count + 1, moment)]
         counts = frames.get(list(self.cameras)[-1])
         if self.stacker.limits is None and counts is not None and counts.image is not None:
-            self.stacker.set_limits([counts.image])  # of the first frame, as those to come are not known
+            self.stacker.set_limits([counts.image])  # from the first frame, as later ones are unknown
         alone = f"{next(iter(frames))} only, " if len(frames) < len(self.cameras) else ""
         return self.sources, [self.stacker.stack(frames)], [alone]
 
     def _next(self) -> Frames | None:
-        """Wait for the next pair, or for what the rule makes of a missing camera; None when the run is over."""
+        """Wait for the next pair, or under "single" a frame alone; return None when the run is over."""
         while self.running:
             frames = self._fetch()
             while frames is not None and not self.in_order and (newer := self._fetch()) is not None:
@@ -144,7 +146,7 @@ class LoadStreamPair(LoadStreams):
         return None
 
     def _fetch(self) -> Frames | None:
-        """Return the next pair, or the frame of the only camera, if it is there."""
+        """Return the next pair, or the next frame to use alone; None if there is none yet."""
         now = time.monotonic()
         if len(self.cameras) == 1:
             return self.matcher.take("visible")
@@ -160,7 +162,7 @@ class LoadStreamPair(LoadStreams):
         return None
 
     def _over(self) -> bool:
-        """Tell whether nothing is to be waited for.
+        """Return whether the run is over.
 
         Raises:
             ConnectionError: If a camera is missing and the rule is "error".
@@ -180,7 +182,7 @@ class LoadStreamPair(LoadStreams):
         return len(away) >= needed and away[needed - 1] > self.sync.reconnect
 
     def close(self) -> None:
-        """Stop the cameras, and say what became of their frames; a second call does nothing."""
+        """Stop the cameras and log the counts of their frames; a second call does nothing."""
         if not self.running:
             return
         self.running = False

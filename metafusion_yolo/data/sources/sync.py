@@ -1,4 +1,4 @@
-"""Which frames of two moving pictures belong together: the rules, matching by time, and an account of every frame."""
+"""Synchronisation of two videos or cameras: the rules, matching by time, and counts of all frames."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from metafusion_yolo.support.words import nearest
 SYNCS = ("frame", "time")
 ON_MISSING = ("error", "skip", "single")
 CAMERAS = ("visible", "infrared")
-CLEARLY = 2.0  # times as near must a later frame be for one to give way, see `Matcher`
+CLEARLY = 2.0  # a later frame replaces an earlier one if it is so many times as near, see `Matcher`
 
 
 @dataclass(frozen=True)
 class Sync:
-    """How two videos or two cameras are kept in step.
+    """How two videos or two cameras are synchronised.
 
     Attributes:
-        by: Pair two videos by number of "frame" or by "time"; live cameras always go by time.
-        tolerance: Largest difference in time within a pair, milliseconds.
-        offset: Milliseconds by which the infrared camera reports a moment later than the visible one.
-        on_missing: When one camera has no frame: stop with an "error", "skip" until both have one, or go on with a
+        by: Pair two videos by number of "frame" or by "time"; live cameras are always paired by time.
+        tolerance: Largest time difference within a pair, milliseconds.
+        offset: Delay of the infrared camera against the visible one, milliseconds.
+        on_missing: When one camera has no frame: stop with an "error", "skip" until both have one, or continue with a
             "single" camera, the other one blank.
-        reconnect: Seconds for which a lost live camera is waited for, where the run needs it to go on.
+        reconnect: Seconds to wait for a lost live camera that the run needs.
 
     Raises:
-        ValueError: For a wrong value.
+        ValueError: If a value is wrong.
     """
 
     by: str = "frame"
@@ -54,7 +54,7 @@ class Frame(NamedTuple):
     """One frame of one camera.
 
     Attributes:
-        time: When it was taken, seconds on the clock of the pair.
+        time: Time of the frame, seconds on the common clock of the pair.
         image: (H, W, 3) uint8, B, G, R; None if it could not be decoded.
     """
 
@@ -72,18 +72,18 @@ Frames = dict[str, Frame]  # by camera: a pair, or one of the two
 
 @dataclass
 class CameraReport:
-    """What became of the frames of a camera; :attr:`received` is the sum of the five counts that follow it.
+    """Counts of the frames of a camera; :attr:`received` is the sum of the five counts that follow it.
 
     Attributes:
-        received: Frames that came.
-        matched: In a pair.
-        single: Used without the other camera.
-        unmatched: Without a partner within the tolerance: of the faster camera, or while the other one was missing.
-        skipped: Passed over, as detection was slower than the camera or by `vid_stride`.
-        left: Not yet looked at when the run ended.
-        corrupt: Frames that could not be decoded; not among those received.
-        lost: Times that a live connection was lost.
-        reconnects: Times that it was taken up again.
+        received: All decoded frames.
+        matched: Frames in a pair.
+        single: Frames used without the other camera.
+        unmatched: Frames without a partner within the tolerance: the camera is faster, or the other one was missing.
+        skipped: Frames skipped by `vid_stride`, or because detection was slower than the camera.
+        left: Frames that waited when the run ended.
+        corrupt: Frames that could not be decoded; not included in `received`.
+        lost: Number of lost live connections.
+        reconnects: Number of restored live connections.
     """
 
     received: int = 0
@@ -103,14 +103,14 @@ class CameraReport:
 
 @dataclass
 class SyncReport:
-    """Account of a run over two moving pictures.
+    """Counts and time differences of a run over two videos or cameras.
 
     Attributes:
-        visible: Of the frames of the visible camera.
-        infrared: Of those of the infrared camera.
+        visible: Counts of the visible camera.
+        infrared: Counts of the infrared camera.
         offset: Mean of (time of the infrared frame - time of the visible one) over the pairs, milliseconds.
-        largest: Largest difference within a pair, milliseconds.
-        drift: By how much the difference grows, milliseconds a minute; 0 where it is not known.
+        largest: Largest absolute difference within a pair, milliseconds.
+        drift: Growth of the difference, milliseconds per minute; 0 if unknown.
     """
 
     visible: CameraReport = field(default_factory=CameraReport)
@@ -119,7 +119,7 @@ class SyncReport:
     _sums: np.ndarray = field(default_factory=lambda: np.zeros(5), repr=False)
 
     def use(self, frames: Frames) -> None:
-        """Count frames that are handed on, as a pair or alone."""
+        """Count frames that are used, as a pair or alone."""
         if len(frames) < len(CAMERAS):
             self.count(frames, "single")
         else:
@@ -132,7 +132,7 @@ class SyncReport:
             self._sums += (1, time, difference, time * time, time * difference)
 
     def count(self, frames: Frames, kind: str) -> None:
-        """Count frames by what became of them: "single", "unmatched", "skipped" or "left"."""
+        """Count frames as "matched", "single", "unmatched", "skipped" or "left"."""
         for camera in frames:
             report = getattr(self, camera)
             setattr(report, kind, getattr(report, kind) + 1)
@@ -145,7 +145,7 @@ class SyncReport:
 
     @property
     def drift(self) -> float:
-        """See above: the slope of a straight line through the differences."""
+        """See above; the slope of a line fitted to the differences."""
         n, t, d, tt, td = self._sums
         spread = n * tt - t * t
         return float(60e3 * (n * td - t * d) / spread) if n > 2 and spread > 1e-6 else 0.0
@@ -156,15 +156,15 @@ class SyncReport:
 
 
 class Matcher:
-    """Pairs frames by time, each with one of the other camera that is near, within the tolerance.
+    """Pair each frame with a near one of the other camera, within the tolerance.
 
-    The slower camera sets the pace: frames of the faster one between two of its own are left out. Near is the nearest
-    one, but a frame gives way to a later one of its camera only if that is more than twice as near. Else two cameras of
-    the same rate that take turns would lose a frame whenever jitter changes which neighbour is the nearer one.
+    The slower camera sets the pace: additional frames of the faster one are dropped. A frame is dropped for a later one
+    of its camera only if that is more than twice as near. Otherwise two cameras of the same rate that alternate would
+    lose a frame whenever jitter changes which neighbour is nearer.
 
     Args:
         sync: The rules.
-        report: Where the frames that find no partner are counted.
+        report: Counts the frames without a partner.
     """
 
     def __init__(self, sync: Sync, report: SyncReport) -> None:
@@ -174,14 +174,14 @@ class Matcher:
         self.queues: dict[str, deque[Frame]] = {camera: deque() for camera in CAMERAS}
 
     def add(self, camera: str, frame: Frame) -> None:
-        """Take a frame, later than those of the same camera before it."""
+        """Queue a frame, which is later than the previous ones of its camera."""
         self.queues[camera].append(frame._replace(time=frame.time - self.offsets[camera]))
 
     def match(self, soonest: Mapping[str, float]) -> Frames | None:
-        """Return the next pair, or None if it takes more frames to tell.
+        """Return the next pair, or None if more frames are needed to decide.
 
         Args:
-            soonest: Per camera, the time that frames to come will have at least, on its own clock, seconds.
+            soonest: Earliest possible time of the next frame of each camera, on its own clock, seconds.
         """
         queues = self.queues
         while all(queues.values()):
@@ -192,7 +192,7 @@ class Matcher:
             if gap > self.tolerance or any(gap > CLEARLY * abs(other - partner) for other in others):
                 self.drop(early)
             elif gap > CLEARLY * max(soonest[early] - self.offsets[early] - partner, 0):
-                return None  # a frame to come may be that near
+                return None  # a future frame may be that near
             else:
                 return {camera: queues[camera].popleft() for camera in CAMERAS}
         return None
@@ -202,11 +202,11 @@ class Matcher:
         return {camera: self.queues[camera].popleft()} if self.queues[camera] else None
 
     def drop(self, camera: str) -> None:
-        """Leave the next frame of a camera out, as it has no partner."""
+        """Drop the next frame of a camera, which has no partner."""
         self.report.count({camera: self.queues[camera].popleft()}, "unmatched")
 
     def finish(self) -> None:
-        """Count what is left."""
+        """Count the waiting frames as left."""
         for camera, queue in self.queues.items():
             while queue:
                 self.report.count({camera: queue.popleft()}, "left")

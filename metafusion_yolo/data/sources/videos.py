@@ -27,25 +27,25 @@ from metafusion_yolo.support.sampling import evenly
 
 Batch = tuple[list[str], list[np.ndarray], list[str]]
 
-FRAMES_APART = 1  # by which the lengths of two videos of one recording may differ
-RATES_APART = 0.01  # relative difference of frame rates up to which frames are paired by their numbers
-ATTEMPTS = 100  # frames in a row that cannot be decoded, after which the video is at its end
+FRAMES_APART = 1  # largest difference in length of two videos of one recording, frames
+RATES_APART = 0.01  # largest relative difference of frame rates for pairing by frame number
+ATTEMPTS = 100  # a video ends after so many undecodable frames in a row
 
 
 def is_video(source: Any) -> bool:
-    """Tell whether a source is a video: a file, or an address on the web that ends like one."""
+    """Return whether a source is a video: a file or web address with the suffix of a video."""
     return is_path(source) and Path(str(source).partition("?")[0]).suffix[1:].lower() in VID_FORMATS
 
 
 class VideoReader:
-    """Frames of a video with their times, those that cannot be decoded as None in their place.
+    """Frames of a video with their times; the image of a frame that cannot be decoded is None.
 
     Args:
-        path: File, or address on the web.
+        path: File or web address.
 
     Raises:
-        FileNotFoundError: If there is no such file, it is no video, or its name is not UTF-8.
-        PermissionError: If it may not be read.
+        FileNotFoundError: If there is no such file, it is not a video, or its name is not UTF-8.
+        PermissionError: If the file must not be read.
     """
 
     def __init__(self, path: str) -> None:
@@ -59,7 +59,7 @@ class VideoReader:
                 raise PermissionError(f"no permission to read '{path}'; change its rights or copy it") from error
             try:
                 path.encode()
-            except UnicodeEncodeError as error:  # OpenCV would bring the whole process down
+            except UnicodeEncodeError as error:  # OpenCV would crash the process
                 raise MissingFileError(
                     f"the name of '{path}' is not UTF-8, so it cannot be opened; rename it"
                 ) from error
@@ -67,13 +67,13 @@ class VideoReader:
         if not self.capture.isOpened():
             raise MissingFileError(f"'{path}' cannot be opened as a video; is it complete, and does a player play it?")
         rate = self.capture.get(cv2.CAP_PROP_FPS)
-        self.fps = rate if 0 < rate < 1000 else 30.0  # hertz; some containers do not say
+        self.fps = rate if 0 < rate < 1000 else 30.0  # hertz; some containers have no rate
         self.frames = max(int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
         height, width = self.capture.get(cv2.CAP_PROP_FRAME_HEIGHT), self.capture.get(cv2.CAP_PROP_FRAME_WIDTH)
         self.shape = int(height), int(width)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield every frame, from the first one on."""
+        """Yield every frame from the first one."""
         if self.capture.get(cv2.CAP_PROP_POS_FRAMES):
             self.capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
         number, moment = 0, -1 / self.fps
@@ -82,14 +82,14 @@ class VideoReader:
                 moment += 1 / self.fps
                 yield Frame(moment, None)
             stamp = self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
-            moment = stamp if stamp > moment else moment + 1 / self.fps  # of a container without times
+            moment = stamp if stamp > moment else moment + 1 / self.fps  # if the container has no times
             yield Frame(moment, self.capture.retrieve()[1])
             number += failures + 1
         if self.frames - number > FRAMES_APART:
             LOGGER.warning(f"'{self.path}' ends after {number} of {self.frames} frames; the file is cut off or damaged")
 
     def _failures(self) -> int | None:
-        """Go on to the next frame that can be decoded; return how many before it cannot, None at the end."""
+        """Advance to the next frame that can be decoded; return the number of bad ones before it, None at the end."""
         return next((i for i in range(ATTEMPTS) if self.capture.grab()), None)
 
     def sample(self) -> Iterator[np.ndarray]:
@@ -102,24 +102,24 @@ class VideoReader:
 
 
 class LoadVideoPair(LoadImagesAndVideos):
-    """Read two videos, paired by the number or by the time of their frames, or one that holds both cameras.
+    """Read two videos, paired by the number or the time of their frames, or one that holds both cameras.
 
     Attributes:
-        report: What became of the frames, see :class:`~metafusion_yolo.data.sources.sync.SyncReport`.
-        origins: Where each pair of the batch came from that was handed out last.
+        report: Counts of the frames, see :class:`~metafusion_yolo.data.sources.sync.SyncReport`.
+        origins: Origin of each pair in the last batch.
 
     Args:
         source: `visible` is a video; `infrared` another one, or None. With a `layout`, `visible` holds both.
         reader: Normalises, registers and stacks the frames.
-        batch: Pairs a batch.
+        batch: Pairs per batch.
         vid_stride: Use every n-th pair.
 
     Raises:
         FileNotFoundError: If a video does not exist or cannot be opened.
-        PermissionError: If it may not be read.
-        PairError: If the infrared video is not given, or has a length or rate that the rules do not allow; when its
-            turn comes, if a frame cannot be decoded.
-        TypeError: If `infrared` is no video.
+        PermissionError: If it must not be read.
+        PairError: If the infrared video is not given, or has a length or rate that the rules do not allow; during
+            iteration, if a frame cannot be decoded.
+        TypeError: If `infrared` is not a video.
     """
 
     def __init__(self, source: PairedSource, reader: PairReader, batch: int = 1, vid_stride: int = 1) -> None:
@@ -141,7 +141,11 @@ class LoadVideoPair(LoadImagesAndVideos):
         iter(self)
 
     def _check_lengths(self) -> None:
-        """Refuse videos that do not go together by the rules."""
+        """Check that the lengths and rates of the videos fit the rules.
+
+        Raises:
+            PairError: If they do not.
+        """
         visible, infrared = self.videos.values()
         names = (
             f"'{visible.path}' has {visible.frames} frames at {visible.fps:.4g} Hz "
@@ -188,13 +192,13 @@ class LoadVideoPair(LoadImagesAndVideos):
         return names, pairs, lines
 
     def _log_line(self, frames: Frames) -> str:
-        """Return how far it is and how fast, in the form in which the host looks for the number of a frame."""
+        """Return progress and speed, in the format in which the host finds the number of a frame."""
         alone = f"{next(iter(frames))} only, " if len(frames) < len(self.videos) else ""
         speed = pace(self.frame - 1, self.frames, self._start)
         return f"video 1/1 (frame {self.frame}/{self.frames}){speed} {alone}{self.path}: "
 
     def _by_frame(self) -> Iterator[Frames]:
-        """Yield the frames of the same number; where one is missing, what the rule says."""
+        """Yield the frames of the same number; follow `on_missing` where one is missing."""
         apart = 0
         for row in zip_longest(*map(self._read, self.videos)):
             frames = {camera: frame for camera, frame in zip(self.videos, row, strict=True) if frame and frame.decoded}
@@ -213,7 +217,7 @@ class LoadVideoPair(LoadImagesAndVideos):
                 self.report.count(frames, "unmatched")
 
     def _by_time(self) -> Iterator[Frames]:
-        """Yield the frames nearest in time, and under "single" what is left once one video is over."""
+        """Yield the frames nearest in time, and under "single" the rest of the longer video."""
         matcher = Matcher(self.sync, self.report)
         readers = {camera: self._read(camera) for camera in CAMERAS}
         soonest = dict.fromkeys(CAMERAS, -math.inf)
@@ -234,7 +238,7 @@ class LoadVideoPair(LoadImagesAndVideos):
         matcher.finish()
 
     def _read(self, camera: str) -> Iterator[Frame]:
-        """Yield the frames of a video and count them."""
+        """Yield and count the frames of a video."""
         video, report = self.videos[camera], getattr(self.report, camera)
         for number, frame in enumerate(video, start=1):
             report.received += frame.decoded
