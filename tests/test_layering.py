@@ -17,6 +17,8 @@ LINES = 320
 LAYERS = [
     ["support.words", "support.errors", "support.files", "support.moved", "support.pages", "support.drawing"],
     ["support"],
+    ["options.fields"],
+    ["options"],
     ["schedule"],
     ["config"],
     ["functional.color", "functional.ssim"],
@@ -55,6 +57,9 @@ LAYERS = [
     ["compare"],
     ["cli.demo"],
     ["cli.modes"],
+    ["cli.parsing", "cli.reference"],
+    ["cli.help"],
+    ["cli.completion"],
     ["cli"],
     ["__main__", "__init__"],
 ]

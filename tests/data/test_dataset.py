@@ -24,7 +24,6 @@ from metafusion_yolo.data import dataset as dataset_module
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
-
 from tests.conftest import LEVELS
 
 NONE = Augment(0, 0, 0, 0, 0)

@@ -14,7 +14,6 @@ from ultralytics.utils.loss import E2ELoss, v8DetectionLoss
 from metafusion_yolo.config import METHODS, FusionConfig
 from metafusion_yolo.nn.rules import PixelRule
 from metafusion_yolo.nn.tasks import FusionDetectionModel, front_end_gflops, load_model_yaml
-
 from tests.nn.conftest import fused_model, labelled, random_pair, write_yaml
 
 FAMILIES = ["yolov8", "yolo11", "yolo26"]

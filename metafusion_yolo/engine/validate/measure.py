@@ -20,8 +20,6 @@ from metafusion_yolo.functional.metrics import METRICS
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 
-QUICK = ("EN", "SD", "SF", "AG", "SCD", "Qabf")  # a tenth of the time of all
-
 
 class FusionMetrics(DetMetrics):
     """The host's detection metrics and, after a validation on its own, our report.

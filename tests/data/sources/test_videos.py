@@ -16,7 +16,7 @@ import pytest
 from metafusion_yolo import PairError
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
-from metafusion_yolo.data.sources.layout import LAYOUTS
+from metafusion_yolo.options import LAYOUTS
 from metafusion_yolo.data.sources.loaders import load_pairs
 from metafusion_yolo.data.sources.sync import Sync
 

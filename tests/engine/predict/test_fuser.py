@@ -12,11 +12,10 @@ import torch
 import yaml
 
 from metafusion_yolo import MetaFusionYOLO, PairError, cli
-from metafusion_yolo.cli.modes import ACCEPTED
 from metafusion_yolo.engine.predict.classical import fuse_pair
-from metafusion_yolo.engine.predict.fuser import METHODS, SHORT, LearnedFusion, fuse_images
+from metafusion_yolo.engine.predict.fuser import LearnedFusion, fuse_images
+from metafusion_yolo.options import METHODS
 from metafusion_yolo.engine.predict.journal import Journal
-
 from tests.engine.conftest import IMGSZ
 from tests.engine.predict.test_writers import frames_of
 
@@ -34,9 +33,11 @@ def all_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.is_file())
 
 
-def test_methods_of_the_command_are_those_of_the_function() -> None:
-    assert set(ACCEPTED["method"]) == {*METHODS, *SHORT}
-    assert inspect.signature(fuse_images).parameters["method"].default == "learned"
+def test_mistakes_are_found_at_the_call() -> None:
+    with pytest.raises(ValueError, match="'method=magic' is invalid"):
+        fuse_images("nowhere", method="magic")
+    with pytest.raises(FileNotFoundError, match="'nowhere' does not exist"):
+        fuse_images("nowhere", method="average")
 
 
 def test_fused_images_and_nothing_else(run, model, tmp_path):
