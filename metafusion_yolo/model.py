@@ -164,22 +164,20 @@ class MetaFusionYOLO(Model):
             predictor: Another predictor class.
             infrared: The infrared side of the same kind. Left out, the pairing rule of the checkpoint finds it;
                 None detects with the visible camera alone.
-            view: What to draw the detections on: "fused", "visible", "infrared", "weights" or "panel".
-            save_fused: Whether to write the fused images to `fused/` in the run's folder, or an MP4 for a video.
-            save_weights: Whether to write, likewise to `weights/`, how much came from which camera.
-            save_json: Whether to write the detections to `predictions.json`.
-            save_csv: Whether to write them to `predictions.csv`.
-            layout: For images and videos that hold both cameras: "horizontal" (visible left), "vertical" (visible
-                above), either with "-infrared-first", or "stacked" for images of four channels.
-            on_error: What a pair of files that cannot be read does to a long run: "stop" it, or "skip" and say so.
-            sync: Pair two videos by number of "frame" or by "time"; live cameras always go by time.
-            sync_tolerance: Largest difference in time within a pair, milliseconds.
-            sync_offset: Milliseconds by which the infrared camera reports a moment later than the visible one.
-            on_missing: If a camera has no frame: "error", "skip" until both have one, or go on with a "single" camera.
-            reconnect: Seconds for which a lost live camera is waited for.
-            slice: Side in pixels of the slices in which a large pair is looked at besides, for small objects; 0 for
-                the whole pair only.
-            overlap: Share of a slice that its neighbour shows too; objects should be smaller than that.
+            view: See :class:`~metafusion_yolo.options.OutputOptions`, as for the four `save_*`.
+            save_fused: See there.
+            save_weights: See there.
+            save_json: See there.
+            save_csv: See there.
+            layout: See :class:`~metafusion_yolo.options.Source`.
+            on_error: See there.
+            sync: See :class:`~metafusion_yolo.options.Sync`.
+            sync_tolerance: See there.
+            sync_offset: See there.
+            on_missing: See there.
+            reconnect: See there.
+            slice: See :class:`~metafusion_yolo.options.SlicingOptions`.
+            overlap: See there.
             resume: Whether to go on where a run of this `project` and `name` was cut off; results are of the rest.
             **kwargs: The host's prediction arguments. `data=`, a data-set YAML, says how other cameras than those of
                 the training go together.

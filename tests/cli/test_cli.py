@@ -18,13 +18,14 @@ from metafusion_yolo import __version__, cli
 from metafusion_yolo.cli import reference
 from metafusion_yolo.cli.completion import completion
 from metafusion_yolo.cli.parsing import host_arguments
-from metafusion_yolo.options import Checked, option
 from metafusion_yolo.functional.metrics.accumulator import Summary
+from metafusion_yolo.options import Checked, option
+from metafusion_yolo.support.errors import UserError
 from tests.prepare.convert.miniatures import MINIATURES
 
 MODES = (
-    "benchmark, checks, compare, completion, data check, data convert, data register, data synth, demo, export, fuse, help, metrics, "
-    "predict, track, train, val, version"
+    "benchmark, checks, compare, completion, data check, data convert, data register, data synth, demo, export, fuse, help, "
+    "metrics, predict, track, train, val, version"
 )
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
 
@@ -512,7 +513,14 @@ def test_version(capsys) -> None:
 
 
 def test_help_does_not_wait_for_torch() -> None:
-    words = [["help"], ["version"], ["trian"], ["predict", "souce=x"], ["predict", "view=both"], *([*name.split(), "help"] for name in cli.MODES)]
+    words = [
+        ["help"],
+        ["version"],
+        ["trian"],
+        ["predict", "souce=x"],
+        ["predict", "view=both"],
+        *([*name.split(), "help"] for name in cli.MODES),
+    ]
     code = (
         "import sys\nfrom metafusion_yolo.cli import main\n"
         f"codes = {{main(line) for line in {words}}}\n"
@@ -536,7 +544,7 @@ def test_python_dash_m() -> None:
 # The options ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("value", ["7", "soon"])
 def test_a_new_field_is_in_help_checks_and_reference(monkeypatch, capsys, value) -> None:
-    item = option(3, "how often the moon is asked", choices=(3, 4))
+    item = option(3, "how often the moon is asked", least=3, most=4)
     Moon = make_dataclass("Moon", [("moon", int, item)], bases=(Checked,), frozen=True)
     mode = replace(cli.MODES["demo"], concerns=(*cli.MODES["demo"].concerns, Moon))
     monkeypatch.setitem(cli.MODES, "demo", mode)
@@ -544,8 +552,8 @@ def test_a_new_field_is_in_help_checks_and_reference(monkeypatch, capsys, value)
     assert re.search(r"^  moon +3 +how often the moon is asked$", capsys.readouterr().out, re.MULTILINE)
     assert run(f"demo moon={value}") == 2
     assert error_line(capsys).startswith(f"'moon={value}' is invalid")
-    with pytest.raises(ValueError, match=f"'moon={value}' is invalid"):
-        Moon(value)
+    with pytest.raises(UserError, match=f"'moon={value}' is invalid"):
+        Moon(int(value) if value.isdigit() else value)
     assert "| `moon` | `3` | how often the moon is asked |" in reference.page()
 
 
@@ -557,7 +565,8 @@ def test_the_reference_page_is_fresh() -> None:
 def test_bash_completes(tmp_path) -> None:
     def complete(*words: str) -> set[str]:
         script = completion(["bash"]) + (
-            f"\nCOMP_WORDS=({shlex.join(words)}); COMP_CWORD={len(words) - 1}; _metafusion\nprintf '%s\\n' ${{COMPREPLY[@]}}"
+            f"\nCOMP_WORDS=({shlex.join(words)}); COMP_CWORD={len(words) - 1}; _metafusion\n"
+            "printf '%s\\n' ${COMPREPLY[@]}"
         )
         return {*subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split()}
 

@@ -117,7 +117,7 @@ AREA = Area(
         ),
         predict(
             "'images/train', view='x'",
-            "unknown view 'x', known: fused, infrared, panel, visible, weights",
+            "'view=x' is invalid, known: fused, infrared, panel, visible, weights",
             ValueError,
             "view that does not exist",
         ),
@@ -187,13 +187,13 @@ AREA = Area(
         Fault(
             "validation of an unknown camera",
             f"{BEST}.val(data='data.yaml', modalities='x')",
-            "unknown modalities 'x', known: both, infrared, visible",
+            "'modalities=x' is invalid, known: both, infrared, visible",
             raises=ValueError,
         ),
         Fault(
             "export with three inputs",
             f"{BEST}.export(format='onnx', inputs='three')",
-            "unknown inputs 'three', known: one, two",
+            "'inputs=three' is invalid, known: one, two",
             raises=ValueError,
         ),
         Fault(

@@ -31,7 +31,6 @@ from metafusion_yolo.prepare.register.estimate import (
 from metafusion_yolo.prepare.register.yaml_section import write_section
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml, is_shipped
-from metafusion_yolo.support.words import nearest
 
 NEAR = 0.003  # share of the width below which another registration is no news
 SHOWN, SHOWN_WIDTH = 6, 640  # overlays of a sequence; pixels of each of their two images

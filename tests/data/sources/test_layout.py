@@ -49,4 +49,3 @@ def test_frames_that_cannot_be_split(frame, layout, message) -> None:
 def test_unknown_layout() -> None:
     with pytest.raises(ValueError, match="unknown layout 'horizontol', did you mean 'horizontal'"):
         split_layout(FRAME, "horizontol")
-

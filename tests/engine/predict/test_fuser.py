@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 
 import cv2
@@ -14,8 +13,8 @@ import yaml
 from metafusion_yolo import MetaFusionYOLO, PairError, cli
 from metafusion_yolo.engine.predict.classical import fuse_pair
 from metafusion_yolo.engine.predict.fuser import LearnedFusion, fuse_images
-from metafusion_yolo.options import METHODS
 from metafusion_yolo.engine.predict.journal import Journal
+from metafusion_yolo.options import METHODS
 from tests.engine.conftest import IMGSZ
 from tests.engine.predict.test_writers import frames_of
 
@@ -71,7 +70,7 @@ def test_classical_methods_from_the_command_line(pair_folder, tmp_path, method, 
     for visible, infrared in zip(pair_folder.visible, pair_folder.infrared, strict=True):
         pair = np.dstack((cv2.imread(str(visible))[..., ::-1], cv2.imread(str(infrared), cv2.IMREAD_GRAYSCALE)))
         fused = cv2.imread(str(tmp_path / method / f"{visible.stem}.png"))
-        assert np.array_equal(fused[..., ::-1], fuse_pair(pair, SHORT.get(method, method)))
+        assert np.array_equal(fused[..., ::-1], fuse_pair(pair, "maximum" if method == "max" else method))
 
 
 def test_the_data_set_says_how_the_cameras_go_together(make_pair_folder, tmp_path):
