@@ -45,12 +45,13 @@ def _merged(words: Sequence[str]) -> list[str]:
     text = "\0".join(words)
     text = re.sub("\0*=\0+(?=[^\0=]+(\0|$))|\0+=\0*", "=", text)
     merged: list[str] = []
-    depth = 0
+    depth, opened = 0, ""
     for word in text.split("\0") if text else []:
+        opened = opened if depth else word
         merged[-1:] = [merged[-1] + word] if depth else [*merged[-1:], word]
         depth += word.count("[") - word.count("]")
     if depth:
-        raise UserValueError(f"'{' '.join(words)}' has an unmatched '[' or ']' bracket.")
+        raise UserValueError(f"'{opened}' has an unmatched '[' or ']' bracket.")
     return merged
 
 

@@ -24,8 +24,8 @@ from metafusion_yolo.support.errors import UserError
 from tests.prepare.convert.miniatures import MINIATURES
 
 MODES = (
-    "benchmark, checks, compare, completion, data check, data convert, data register, data synth, demo, export, fuse, help, "
-    "metrics, predict, track, train, val, version"
+    "benchmark, checks, compare, completion, data check, data convert, data register, data synth, demo, export, fuse, "
+    "help, metrics, predict, track, train, val, version"
 )
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
 
@@ -321,7 +321,7 @@ MISTAKES = {
     "train data=a data=b": "argument 'data' is given twice",
     "predict model=a source=b source=c": "argument 'source' is given twice",
     "train data=[a": "'data=[a' has an unmatched '[' or ']' bracket.",
-    "train data=[ = a = b": "'data=[ = a = b' has an unmatched '[' or ']' bracket.",
+    "train data=[ = a = b": "'data=[=a=b' has an unmatched '[' or ']' bracket.",
     "train": "missing argument 'data' for 'train', expected data=...",
     "train data=None": "missing argument 'data' for 'train', expected data=...",
     "train resume=False": "missing argument 'data' for 'train', expected data=...",

@@ -205,7 +205,7 @@ AREA = Area(
         Fault(
             "fusion method that does not exist",
             f"list({BEST}.fuse_images('images/train', method='x'))",
-            "unknown fusion method 'x', known: average, laplacian, learned, maximum",
+            "'method=x' is invalid, known: average, laplacian, learned, max, maximum",
             raises=ValueError,
         ),
     ],
