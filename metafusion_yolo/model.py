@@ -92,14 +92,8 @@ class MetaFusionYOLO(Model):
     @property
     def task_map(self) -> dict[str, dict[str, type]]:
         """Our classes for the host's one task that has a fused form."""
-        return {
-            "detect": {
-                "model": FusionDetectionModel,
-                "trainer": FusionDetectionTrainer,
-                "validator": FusionDetectionValidator,
-                "predictor": FusionDetectionPredictor,
-            }
-        }
+        classes = FusionDetectionModel, FusionDetectionTrainer, FusionDetectionValidator, FusionDetectionPredictor
+        return {"detect": dict(zip(("model", "trainer", "validator", "predictor"), classes, strict=True))}
 
     def train(self, trainer: Any = None, fusion_only: bool = Train.fusion_only, **kwargs: Any) -> Any:
         """Train on a paired data set.
@@ -141,7 +135,7 @@ class MetaFusionYOLO(Model):
             raise UserValueError(f"'data' is missing and the checkpoint's own ({data}) is not here; give it as data=")
         return str(data)
 
-    def predict(
+    def predict(  # noqa: D417 - described once, in the options
         self,
         source: Any = None,
         stream: bool = False,
