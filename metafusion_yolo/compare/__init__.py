@@ -15,13 +15,14 @@ from ultralytics.utils import LOGGER
 
 from metafusion_yolo.compare.budget import Setting, cores, find_budget
 from metafusion_yolo.compare.page import write_report
-from metafusion_yolo.compare.rows import COMPARED
+from metafusion_yolo.compare.rows import BOTH, COMPARED
 from metafusion_yolo.compare.runs import Run, as_arrays, do_missing, read_results, remember
 from metafusion_yolo.compare.training import (
     TRAINERS,
     evaluate,
     host_arguments,
     images_in,
+    keep_untrained,
     link_fold,
     load_last,
     original,
@@ -32,7 +33,8 @@ from metafusion_yolo.compare.verdict import Table, Verdict, recommend, tabulate
 from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.reading import image_size
 from metafusion_yolo.engine.arguments import check_device
-from metafusion_yolo.engine.checkpoints import check_start
+from metafusion_yolo.engine.checkpoints import check_start, load_checkpoint
+from metafusion_yolo.evaluation.classes import class_order
 from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.support.errors import UserValueError
@@ -111,11 +113,12 @@ def run_compare(
         pairs_of(setting, fold)  # report bad pairs now rather than in the logs of the runs
     out = Path(project).absolute() / name
     remember(setting, out)
+    rows = [row for row in COMPARED if COMPARED[row].trained or (start and _knows(start, description["names"]))]
     runs = [
         Run(row, fold, seed, str(out))
         for seed in range(seeds or chosen.seeds)
         for fold in range(max(folds, 1))
-        for row in sorted(COMPARED, key=lambda row: -COMPARED[row].universal)  # the longest first
+        for row in sorted(rows, key=lambda row: (-COMPARED[row].universal, -COMPARED[row].trained))  # the longest first
     ]
     on_gpu = torch.cuda.is_available() and device != "cpu"
     LOGGER.info(f"{len(runs)} runs of {setting.epochs} epochs at {setting.imgsz} px, results in {out}")
@@ -127,15 +130,15 @@ def run_compare(
         raise UserValueError(
             f"{len(failed)} of {len(runs)} runs failed, {failed[0].file.stem} first; see {failed[0].log}"
         )
-    table = tabulate(_arrays(out), description["names"], chosen.resamples)
-    verdict = recommend(table)
+    table = tabulate(_arrays(out, rows), description["names"], chosen.resamples)
+    verdict = recommend(table, started=bool(start))
     content = {
         "recommendation": asdict(verdict),
         "setting": {**asdict(setting), "budget": budget},
         "images": table.images,
         "seeds": table.seeds,
         "best single camera": table.single,
-        "rows": {row: {m: asdict(e) for m, e in measures.items()} for row, measures in table.measures.items()},
+        "rows": {row: {m: asdict(e) for m, e in table.measures[row].items()} for row in table.ranked},
         "mAP50 differences": {f"{a} - {b}": asdict(e) for (a, b), e in table.between.items()},
     }
     (out / "compare.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
@@ -148,7 +151,10 @@ def train_and_test(setting: Setting, run: Run) -> dict[str, Any]:
     row = COMPARED[run.row]
     files = run.folder / "data"
     data = link_fold(setting, run.fold, files)
-    checkpoint = train_row(setting, row, run.seed, run.folder, data, TRAINERS[row.baseline])
+    if row.trained:
+        checkpoint = train_row(setting, row, run.seed, run.folder, data, TRAINERS[row.baseline])
+    else:
+        checkpoint = keep_untrained(setting, run.folder)
     model, host = load_last(checkpoint), host_arguments(setting, run.folder, data)
     views = {view: evaluate(model, host, view) for view in row.views}
     return {view: {original(files, link): image for link, image in images.items()} for view, images in views.items()}
@@ -165,15 +171,25 @@ def _describe(data: str | Path) -> dict[str, Any]:
     return description
 
 
+def _knows(checkpoint: str, names: Mapping[int, str]) -> bool:
+    """Return whether a checkpoint has classes of the data set, so that it can be judged as it is."""
+    try:
+        class_order(load_checkpoint(checkpoint)[0].names, names)  # type: ignore[arg-type]
+    except UserValueError as error:
+        LOGGER.info(f"No row 'untrained': {error}")
+        return False
+    return True
+
+
 def _image_size(description: dict[str, Any], largest: int) -> int:
     """Return the size of the first image, rounded up to the stride, at most `largest` pixels."""
     longest = max(image_size(images_in(description, "val")[0]))
     return min(largest, -(-longest // STRIDE) * STRIDE)
 
 
-def _arrays(out: Path) -> Mapping[str, Mapping[str, Sequence[Any]]]:
-    """Return the results of all rows with both cameras, by row and image, as arrays."""
+def _arrays(out: Path, rows: Sequence[str]) -> Mapping[str, Mapping[str, Sequence[Any]]]:
+    """Return the results of rows with both cameras, as the precision is computed from them."""
     return {
-        row: {image: [as_arrays(e) for e in found] for image, found in read_results(out, row)["both"].items()}
-        for row in COMPARED
+        row: {image: [as_arrays(e) for e in found] for image, found in read_results(out, row)[BOTH].items()}
+        for row in rows
     }

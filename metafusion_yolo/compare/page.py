@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +48,17 @@ def write_report(
     """
     results = {run.stem: json.loads(run.read_text(encoding="utf-8")) for run in out.glob("*-fold*-seed*.json")}
     trained = sum(result["seconds"] for result in results.values())
-    gaps = {row: table.between[row, table.single] for row in COMPARED if row != table.single}
+    gaps = {row: table.between[row, table.single] for row in table.ranked if row != table.single}
     classes = [m for m in next(iter(table.measures.values())) if m not in ("mAP50", "mAP50-95")]
     minutes = {
         row: sum(result["seconds"] for stem, result in results.items() if stem.startswith(f"{row}-fold")) / 60
-        for row in COMPARED
+        for row in table.ranked
     }
     return write_html(
         TEMPLATE,
         out / "report.html",
         version=__version__,
-        rows=COMPARED,
+        rows={row: COMPARED[row] for row in table.ranked},
         table=table,
         classes=classes,
         verdict=verdict,
@@ -69,29 +70,29 @@ def write_report(
         trained=trained / 60,
         seconds=seconds,
         plots=[
-            ("mAP50, percent", intervals({row: table.measures[row]["mAP50"] for row in COMPARED}, "mAP50, %")),
+            ("mAP50, percent", intervals({row: table.measures[row]["mAP50"] for row in table.ranked}, "mAP50, %")),
             (
                 f"mAP50 above {COMPARED[table.single].title}",
                 intervals(gaps, "points; an interval that holds 0 is not resolved", zero=True),
             ),
         ],
-        examples=_examples(out, setting),
+        examples=_examples(out, setting, table.ranked),
     )
 
 
-def _examples(out: Path, setting: Setting) -> list[tuple[str, list[Tile]]]:
+def _examples(out: Path, setting: Setting, rows: Sequence[str]) -> list[tuple[str, list[Tile]]]:
     """Return name and pictures of the pairs on which the rows differ most, from the first seed."""
     found: dict[str, dict[str, Any]] = {
-        row: {image: entries[0] for image, entries in read_results(out, row)[BOTH].items()} for row in COMPARED
+        row: {image: entries[0] for image, entries in read_results(out, row)[BOTH].items()} for row in rows
     }
     rig = Rig.of_file(setting.data)
     chosen = []
     for image in most_telling(found, EXAMPLES):
         partners, _ = find_partners([image], expected_by_rule(rig.pairing), False)
         fold = _fold_of(out, setting, image)
-        checkpoints = {row: Run(row, fold, 0, str(out)).folder / "train" / "weights" / "last.pt" for row in COMPARED}
+        checkpoints = {row: Run(row, fold, 0, str(out)).folder / "train" / "weights" / "last.pt" for row in rows}
         tiles = picture_pair(
-            image, partners[image], rig, {row: found[row][image] for row in COMPARED}, checkpoints, setting.imgsz
+            image, partners[image], rig, {row: found[row][image] for row in rows}, checkpoints, setting.imgsz
         )
         chosen.append((Path(image).name, tiles))
     return chosen

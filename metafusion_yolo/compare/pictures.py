@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 
-from metafusion_yolo.compare.rows import COMPARED, EARLY, VISIBLE
+from metafusion_yolo.compare.rows import EARLY, VISIBLE
 from metafusion_yolo.compare.training import load_last
 from metafusion_yolo.data.labels import label_file, read_labels
 from metafusion_yolo.data.reading import PairReader
@@ -77,7 +77,7 @@ def picture_pair(
     tensor = torch.from_numpy(cv2.resize(pair, size, interpolation=cv2.INTER_AREA)).permute(2, 0, 1)[None] / 255
     boxes = read_labels(label_file(image)).boxes_xyxyn * (width, height, width, height)
     tiles = []
-    for row in COMPARED:
+    for row in found:
         source = VISIBLE if row == EARLY else row
         model: Any = load_last(checkpoints[source])
         fused = model.float().fusion(tensor)["fused"][0]

@@ -24,6 +24,7 @@ class Row:
         needs: Rows whose checkpoints of the same fold and seed this one needs.
         views: Evaluations, named by the cameras that are on.
         title: Name of the row in a sentence.
+        trained: Whether anything is trained; if not, the checkpoint that all rows start from is evaluated.
     """
 
     meaning: str
@@ -34,6 +35,7 @@ class Row:
     needs: tuple[str, ...] = ()
     views: tuple[str, ...] = (BOTH,)
     title: str = ""
+    trained: bool = True
 
 
 def rule(method: str) -> dict[str, Any]:
@@ -45,7 +47,7 @@ FROZEN = {
     "schedule": {**FLAT, "joint": {"fraction": 1.0, "lr": {"fusion": 0.0}, "joint": False}},
     "augment": {"modality_dropout": 0.0, "share_jitter": 0.0},
 }
-VISIBLE, INFRARED, AVERAGE, FALSE_COLOUR, EARLY, UNIVERSAL, GUIDED = (
+VISIBLE, INFRARED, AVERAGE, FALSE_COLOUR, EARLY, UNIVERSAL, GUIDED, UNTRAINED = (
     "visible",
     "infrared",
     "average",
@@ -53,6 +55,7 @@ VISIBLE, INFRARED, AVERAGE, FALSE_COLOUR, EARLY, UNIVERSAL, GUIDED = (
     "early",
     "universal",
     "guided",
+    "untrained",
 )
 COMPARED = {
     VISIBLE: Row("the detector on the visible image", rule("visible"), title="the visible camera alone"),
@@ -69,4 +72,9 @@ COMPARED = {
         title="universal fusion",
     ),
     GUIDED: Row("fusion and detector trained together, the full model", title="detection-guided fusion"),
+    UNTRAINED: Row(
+        "the detector as it came, on images fused by its front-end, or by an untrained one if it has none",
+        title="the detector without any training",
+        trained=False,
+    ),
 }

@@ -23,6 +23,7 @@ from metafusion_yolo.data.labels import label_file
 from metafusion_yolo.data.listing import split_images
 from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.engine.checkpoints import load_fusion_checkpoint
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
@@ -97,6 +98,15 @@ def train_row(
     if row.universal:
         args["pretrained"] = str(_train(UniversalFusionTrainer, {**args, "name": "universal"}, setting.bfloat16))
     return _train(trainer, {**args, "name": "train"}, setting.bfloat16)
+
+
+def keep_untrained(setting: Setting, folder: Path) -> Path:
+    """Save the checkpoint that all rows start from where a training would leave its last one, and return the file."""
+    model, _ = load_fusion_checkpoint(setting.pretrained)
+    file = folder / "train" / "weights" / "last.pt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"model": model, "train_args": dict(model.args), "epoch": -1, "optimizer": None}, file)
+    return file
 
 
 def _train(trainer: type[FusionDetectionTrainer], args: dict[str, Any], bfloat16: bool) -> Path:

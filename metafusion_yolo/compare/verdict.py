@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metafusion_yolo.compare.rows import AVERAGE, COMPARED, EARLY, FALSE_COLOUR, GUIDED, INFRARED, UNIVERSAL, VISIBLE
+from metafusion_yolo.compare.rows import (
+    AVERAGE,
+    COMPARED,
+    EARLY,
+    FALSE_COLOUR,
+    GUIDED,
+    INFRARED,
+    UNIVERSAL,
+    UNTRAINED,
+    VISIBLE,
+)
 from metafusion_yolo.evaluation.precision import Image, average_precision, interval, resampled
 from metafusion_yolo.support.errors import UserValueError
 
@@ -53,6 +63,11 @@ class Table:
     single: str
     images: int
     seeds: int
+
+    @property
+    def ranked(self) -> list[str]:
+        """The rows, the best mAP50 first."""
+        return sorted(self.measures, key=self.reached, reverse=True)
 
     def reached(self, row: str) -> float:
         """Return the mAP50 of a row in percent."""
@@ -112,7 +127,7 @@ def tabulate(results: Mapping[str, Mapping[str, Sequence[Image]]], names: Mappin
     return Table(measures, between, single, len(images), seeds)
 
 
-def recommend(table: Table) -> Verdict:
+def recommend(table: Table, started: bool = False) -> Verdict:
     """Apply the five-percent rule, then check whether fusion is worth a second camera.
 
     1. If universal fusion is more than 5 % (relative) below the best alternative, prefer detection-guided fusion, else
@@ -120,8 +135,13 @@ def recommend(table: Table) -> Verdict:
     2. If neither this fusion nor the other learned one is significantly better than the best single camera, one camera
        is enough.
     3. A simpler way to use both cameras replaces the choice if it is significantly better.
+    4. The detector without any training replaces the choice if it reaches more.
+
+    Args:
+        table: What the rows reached.
+        started: Whether they started from a checkpoint.
     """
-    best = max((row for row in table.measures if row != UNIVERSAL), key=table.reached)
+    best = max((row for row in table.measures if row not in (UNIVERSAL, UNTRAINED)), key=table.reached)
     shortfall = 1 - table.reached(UNIVERSAL) / max(table.reached(best), 1e-9)
     short = shortfall > TOLERATED
     preferred, other = (GUIDED, UNIVERSAL) if short else (UNIVERSAL, GUIDED)
@@ -136,10 +156,11 @@ def recommend(table: Table) -> Verdict:
     )
     top = max(map(table.reached, table.measures))
     if top < LEARNED:
+        start = "" if started else "start from a checkpoint (pretrained=yolov8n.pt), "
         return Verdict(
             "",
-            f"Nothing can be recommended yet: the best row reaches mAP50 {top:.1f} only; start from a checkpoint "
-            f"(pretrained=yolov8n.pt), take a larger budget, or give more pairs.",
+            f"Nothing can be recommended yet: the best row reaches mAP50 {top:.1f} only; {start}take a larger budget, "
+            f"or give more pairs.",
             f"not applied below mAP50 {LEARNED:g}",
         )
     choice = next((row for row in (preferred, other) if table.between[row, table.single].low > 0), table.single)
@@ -147,6 +168,14 @@ def recommend(table: Table) -> Verdict:
         if choice != simple and table.between[simple, choice].low > 0:
             choice = simple
     sentence = _sentence(table, choice, preferred, short)
+    if UNTRAINED in table.measures:
+        gap = table.between[choice, UNTRAINED]
+        reached = f"mAP50 {table.reached(UNTRAINED):.1f}"
+        if gap.value <= 0:
+            better = f"with this budget {title(choice)}, the best choice after training, is {_points(gap, -1)} below it"
+            return Verdict(UNTRAINED, f"Do not train yet: {title(UNTRAINED)} reaches {reached}; {better}.", rule)
+        told = "" if gap.low > 0 else ", not resolved"
+        sentence += f" Training is worth {_points(gap)} over {title(UNTRAINED)} ({reached}){told}."
     equals = [row for row in RULES if choice != row and table.between[choice, row].low <= 0]
     if choice in (UNIVERSAL, GUIDED) and equals:
         names = " and ".join(f"{title(row)} ({table.reached(row):.1f})" for row in equals)

@@ -128,3 +128,28 @@ def test_pairs_without_boxes_are_refused() -> None:
     rows = {row: {"a": [image(0, boxes=0)]} for row in COMPARED}
     with pytest.raises(ValueError, match="needs labels"):
         tabulate(rows, NAMES, 10)
+
+
+def test_nobody_trains_for_less_than_nothing() -> None:
+    found = verdict(visible=0.25, infrared=0.25, average=0.5, universal=0.5, guided=0.5, untrained=0.75)
+    assert found.choice == "untrained"
+    assert found.sentence.startswith("Do not train yet: the detector without any training reaches mAP50 ")
+    assert "is 2" in found.sentence and "below it" in found.sentence
+
+
+def test_what_training_is_worth_is_said() -> None:
+    found = verdict(visible=0.25, infrared=0.25, average=0.5, universal=0.5, guided=1.0, untrained=0.5)
+    assert found.choice == "guided"
+    assert "Training is worth 5" in found.sentence and "over the detector without any training" in found.sentence
+
+
+def test_no_advice_that_was_followed() -> None:
+    table = tabulate(results(**dict.fromkeys(COMPARED, 0.0)), NAMES, 20)
+    assert "pretrained" in recommend(table).sentence
+    assert "pretrained" not in recommend(table, started=True).sentence
+
+
+def test_rows_are_ranked() -> None:
+    table = tabulate(results(**{row: k / 8 for k, row in enumerate(COMPARED)}), NAMES, 20)
+    reached = [table.reached(row) for row in table.ranked]
+    assert reached == sorted(reached, reverse=True) and {*table.ranked} == {*COMPARED}
