@@ -164,7 +164,7 @@ def test_what_was_fused_is_kept_when_a_pair_is_broken(pair_folder, truncate, tmp
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"method": "laplace"}, "unknown fusion method 'laplace', did you mean 'laplacian'"),
+        ({"method": "laplace"}, "'method=laplace' is invalid, did you mean 'laplacian'"),
         ({}, "learned needs model="),
     ],
 )
