@@ -25,7 +25,8 @@ import ultralytics
 from ultralytics.cfg import get_cfg
 from ultralytics.nn.tasks import DetectionModel
 
-from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
+from metafusion_yolo.nn.model_yaml import load_model_yaml
+from metafusion_yolo.nn.tasks import FusionDetectionModel
 
 VARIANTS: dict[str, dict[str, Any] | None] = {
     "stock": None,  # the detector alone, on the visible images

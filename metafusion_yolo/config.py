@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from metafusion_yolo.schedule import Schedule
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
-from metafusion_yolo.support.words import nearest
+from metafusion_yolo.support.words import nearest, refuse_unknown
 
 METHODS = ("learned", "visible", "infrared", "average", "maximum", "false-colour")
 LEVELS = (16, 32)
@@ -114,7 +114,7 @@ class FusionConfig:
         meta_channels: Width of the meta-features.
         heads: Attention heads; divides `channels`.
         attention: Whether meta-features are predicted and embedded by cross-attention.
-        start: Share of the infrared camera in the weight maps before training, in (0, 1).
+        initial_infrared_weight: Share of the infrared camera in the weight maps before training, in (0, 1).
         gains: See :class:`Gains`.
         meta: See :class:`Meta`.
         schedule: See :class:`Schedule`.
@@ -126,7 +126,7 @@ class FusionConfig:
     meta_channels: int = 48
     heads: int = 2
     attention: bool = True
-    start: float = 0.7
+    initial_infrared_weight: float = field(default=0.7, metadata={"former": "start"})
     gains: Gains = field(default_factory=Gains)
     meta: Meta = field(default_factory=Meta)
     schedule: Schedule = field(default_factory=Schedule)
@@ -140,8 +140,9 @@ class FusionConfig:
             raise UserValueError(f"fusion: channels must be even (half of them at stride 4), not {self.channels}")
         if self.channels % self.heads:
             raise UserValueError(f"fusion: channels ({self.channels}) must be a multiple of heads ({self.heads})")
-        if not 0 < self.start < 1:
-            raise UserValueError(f"fusion: start must lie in (0, 1), not {self.start}")
+        if not 0 < self.initial_infrared_weight < 1:
+            given = self.initial_infrared_weight
+            raise UserValueError(f"fusion: initial_infrared_weight must lie in (0, 1), not {given}")
         if self.method not in METHODS:
             raise UserValueError(f"fusion: method: '{self.method}' is unknown, {nearest(self.method, METHODS)}")
 
@@ -171,6 +172,16 @@ class FusionConfig:
         """
         return _build(cls(), section, "fusion")
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the section as plain values, complete, so that later defaults do not change it."""
+        return _plain(self)
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    """Return a dataclass as a dictionary, recursively, without the fields that are no keys."""
+    values = {f.name: getattr(config, f.name) for f in fields(config) if not f.metadata.get("fixed")}
+    return {name: _plain(value) if is_dataclass(value) else value for name, value in values.items()}
+
 
 def _build(default: T, section: Mapping[str, Any] | None, where: str) -> T:
     """Return `default` with the values of a mapping, recursively; None changes nothing."""
@@ -181,9 +192,12 @@ def _build(default: T, section: Mapping[str, Any] | None, where: str) -> T:
     hints = get_type_hints(type(default))
     known = [f.name for f in fields(default) if not f.metadata.get("fixed")]  # type: ignore[arg-type]
     values = {name: getattr(default, name) for name in known}
-    for key, value in section.items():
-        if key not in values:
-            raise UserValueError(f"unknown key '{key}' in '{where}', {nearest(key, values)}")
+    former = {f.metadata["former"]: f.name for f in fields(default) if "former" in f.metadata}  # type: ignore[arg-type]
+    refuse_unknown([key for key in section if key not in former], known, f"in '{where}'")
+    for given, value in section.items():
+        key = former.get(given, given)
+        if key != given and key in section:
+            raise UserValueError(f"'{where}' has both '{key}' and its former name '{given}'; leave the latter out")
         if is_dataclass(values[key]):
             values[key] = _build(values[key], value, f"{where}: {key}")
         else:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ultralytics.engine.model import Model
-from ultralytics.utils import DEFAULT_CFG_DICT, RANK
+from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, RANK
 
 from metafusion_yolo.data.rig import rig_of
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
@@ -29,7 +29,8 @@ from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.validate.measure import QUICK, FusionMetrics
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.evaluation.conditions import NIGHT_BELOW
-from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
+from metafusion_yolo.nn.model_yaml import load_model_yaml
+from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 
@@ -78,6 +79,16 @@ class MetaFusionYOLO(Model):
         self.ckpt_path = self.model.pt_path
         self.overrides.update(model=weights, task=self.task)
         self.model_name = weights
+
+    def _take_start(self, arguments: dict[str, Any]) -> None:
+        """Load the checkpoint of `pretrained=`, and warn of a detector that has learned nothing."""
+        if start := arguments.pop("pretrained", None):
+            self.load(start)
+        if isinstance(self.model, FusionDetectionModel) and not self.ckpt:
+            LOGGER.warning(
+                f"the detector of '{self.model_name}' has random weights and will find nothing; give "
+                f"pretrained=yolov8n.pt, or a checkpoint as model="
+            )
 
     @property
     def task_map(self) -> dict[str, dict[str, type]]:
@@ -195,6 +206,7 @@ class MetaFusionYOLO(Model):
         """
         if source is None:
             raise UserValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
+        self._take_start(kwargs)
         check_arguments("predict", kwargs, native=isinstance(self.model, FusionDetectionModel))
         outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv)
         kwargs.setdefault("mode", "predict")
@@ -242,6 +254,7 @@ class MetaFusionYOLO(Model):
         Raises:
             ValueError: For unknown modalities or metrics, or curves with a camera switched off.
         """
+        self._take_start(kwargs)
         check_arguments("val", kwargs, native=isinstance(self.model, FusionDetectionModel))
         build = partial(validator or FusionDetectionValidator, modalities=modalities, metrics=metrics)
         return super().val(partial(build, curves=curves, night_below=night_below), **kwargs)

@@ -85,7 +85,7 @@ def test_unknown_keys_are_refused_with_the_closest_name(section, message) -> Non
         ({"channels": 32.0}, "'fusion: channels' must be of type int, not 32.0"),
         ({"channels": True}, "'fusion: channels' must be of type int, not True"),
         ({"channels": "32"}, "'fusion: channels' must be of type int, not '32'"),
-        ({"start": "even"}, "'fusion: start' must be of type float, not 'even'"),
+        ({"initial_infrared_weight": "even"}, "'fusion: initial_infrared_weight' must be of type float, not 'even'"),
         ({"gains": {"ssim": True}}, "'fusion: gains: ssim' must be of type float, not True"),
         ({"gains": {"ssim": "1e-3"}}, "'fusion: gains: ssim' must be of type float, not '1e-3'"),
         ({"gains": {"ssim": None}}, "'fusion: gains: ssim' must be of type float, not None"),
@@ -138,9 +138,9 @@ def test_augmentation_is_a_share(name, value) -> None:
         ({"heads": 0}, "fusion: heads must be a whole number >= 1, not 0"),
         ({"channels": 32, "heads": 3}, r"fusion: channels \(32\) must be a multiple of heads \(3\)"),
         ({"channels": 33, "heads": 3}, r"fusion: channels must be even \(half of them at stride 4\), not 33"),
-        ({"start": 0}, r"fusion: start must lie in \(0, 1\), not 0.0"),
-        ({"start": 1}, r"fusion: start must lie in \(0, 1\), not 1.0"),
-        ({"start": float("nan")}, r"fusion: start must lie in \(0, 1\), not nan"),
+        ({"initial_infrared_weight": 0}, r"fusion: initial_infrared_weight must lie in \(0, 1\), not 0.0"),
+        ({"initial_infrared_weight": 1}, r"fusion: initial_infrared_weight must lie in \(0, 1\), not 1.0"),
+        ({"initial_infrared_weight": float("nan")}, r"fusion: initial_infrared_weight must lie in \(0, 1\), not nan"),
         ({"method": "maximun"}, r"fusion: method: 'maximun' is unknown, did you mean 'maximum'\?"),
     ],
 )
@@ -204,7 +204,7 @@ def test_values_are_read_and_the_rest_stays() -> None:
     config = FusionConfig.from_dict(
         {
             "channels": 16,
-            "start": 0.9,
+            "initial_infrared_weight": 0.9,
             "attention": False,
             "gains": {"ssim": 2},
             "meta": {"levels": [32], "inner_lr": 1},
@@ -212,7 +212,7 @@ def test_values_are_read_and_the_rest_stays() -> None:
             "augment": {"infrared_gain": 0},
         }
     )
-    assert (config.channels, config.start, config.attention) == (16, 0.9, False)
+    assert (config.channels, config.initial_infrared_weight, config.attention) == (16, 0.9, False)
     assert config.gains == Gains(ssim=2.0)
     assert isinstance(config.gains.ssim, float)
     assert config.meta == Meta(levels=(32,), inner_lr=1.0)

@@ -73,14 +73,19 @@ AUGMENT = st.builds(Augment, **dict.fromkeys([f.name for f in fields(Augment)], 
 @given(
     heads=st.integers(1, 4),
     half=st.integers(1, 8),
-    start=st.floats(0, 1, exclude_min=True, exclude_max=True),
+    initial_infrared_weight=st.floats(0, 1, exclude_min=True, exclude_max=True),
     gains=GAINS,
     augment=AUGMENT,
     levels=st.lists(st.sampled_from([16, 32]), max_size=2).map(tuple),
 )
-def test_what_is_right_survives_a_yaml(heads, half, start, gains, augment, levels):
+def test_what_is_right_survives_a_yaml(heads, half, initial_infrared_weight, gains, augment, levels):
     config = FusionConfig(
-        channels=2 * heads * half, heads=heads, start=start, gains=gains, augment=augment, meta=Meta(levels=levels)
+        channels=2 * heads * half,
+        heads=heads,
+        initial_infrared_weight=initial_infrared_weight,
+        gains=gains,
+        augment=augment,
+        meta=Meta(levels=levels),
     )
     assert FusionConfig.from_dict(plain(config)) == config
 

@@ -59,7 +59,7 @@ def test_the_table_of_the_fusion_section_shows_the_defaults():
     gains, meta, augment = config.gains, config.meta, config.augment
     assert rows["method"] == config.method
     assert rows["attention"] == str(config.attention).lower()
-    assert float(rows["start"]) == config.start
+    assert float(rows["initial_infrared_weight"]) == config.initial_infrared_weight
     expected = [gains.ssim, gains.gradient, gains.intensity, gains.detection, gains.meta]
     assert [float(x) for x in rows["gains: {ssim, gradient, intensity, detection, meta}"].split(",")] == expected
     shown = yaml.safe_load(f"[{rows['meta: {levels, distance, interval, inner_lr, first_order}']}]")

@@ -22,16 +22,17 @@ from PIL import Image
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo import MetaFusionYOLO, PairError
+from metafusion_yolo.data.labels import LabelError
 from metafusion_yolo.data.listing import read_list, read_pair_list
 from metafusion_yolo.data.reading import PairReader, image_size, read_stack
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources.videos import VideoReader
 from metafusion_yolo.data.thermal import Thermal
-from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
+from metafusion_yolo.nn.model_yaml import load_model_yaml
+from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.prepare.check.files import read_source
-from metafusion_yolo.prepare.check.labels import read_labels
+from metafusion_yolo.prepare.check.labels import inspect_labels
 from metafusion_yolo.prepare.convert.coco import read_json
-from metafusion_yolo.prepare.convert.formats import LabelError
 from metafusion_yolo.prepare.convert.voc import read_xml
 from metafusion_yolo.runtime import Detector
 from metafusion_yolo.support.resources import find_model_yaml
@@ -238,7 +239,7 @@ def read_pair(beside: Path, file: Path) -> None:
 
 def read_label(file: Path) -> None:
     """Read labels as the check does; what it lets pass must be boxes of the image."""
-    labels, _ = read_labels(str(file), 2, (64, 48), ("", ""))
+    labels, _ = inspect_labels(str(file), 2, (64, 48), ("", ""))
     if not np.isfinite(labels.boxes_xywhn).all() or not set(labels.classes) <= {0, 1}:
         raise RuntimeError(f"labels {labels}")
 

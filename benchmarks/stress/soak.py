@@ -36,7 +36,7 @@ from metafusion_yolo.data.sources.sync import SyncReport
 from metafusion_yolo.prepare.synthetic import render_pair
 
 sys.path.append(str(Path(__file__).parents[1]))  # the simulated camera is beside the other benchmarks
-from mjpeg import MjpegCamera  # noqa: E402
+from mjpeg import MjpegCamera
 
 SCENES, LASTS = 40, 8  # scenes, and frames of each
 LEGS = ("predict", "track", "live")

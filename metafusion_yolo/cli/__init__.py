@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import re
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from metafusion_yolo import __version__
+from metafusion_yolo.cli.errors import Terminated, explain
 from metafusion_yolo.cli.modes import ACCEPTED, MEANINGS, MODES, Mode, say
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.versions import check_host
@@ -23,18 +23,6 @@ from metafusion_yolo.support.words import nearest
 
 HELP, VERSION = ("help", "-h", "--help"), ("version", "--version")
 SPECIAL = {"help": "show this; metafusion MODE help explains a mode", "version": "show the version"}
-FAULTS = (ValueError, TypeError, SyntaxError, OSError, ModuleNotFoundError)  # the last: of an export format
-REFUSALS = re.compile("^(Dataset|Optimizer) '|^ERROR |acceptable suffix is")  # the host's RuntimeError, AssertionError
-MEMORY = re.compile(
-    "out of memory|can't allocate memory|insufficient memory|unable to allocate|bad_alloc", re.IGNORECASE
-)
-NOISE = re.compile("\x1b\\[[0-9;]*m|[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff]|^\\[Errno \\d+\\] ")
-REMEDIES = {  # of what the system refuses
-    errno.ENOSPC: "the disk is full: free some space, or write to another place",
-    errno.EROFS: "write to another place",
-    errno.ENOTDIR: "a file is where a folder should be: name another place",
-    errno.EACCES: "change its rights, or name another place",
-}
 TYPES = {bool: "True or False", int: "a whole number", float: "a number", str: "a name or path", list: "a list"}
 
 
@@ -45,8 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after `metafusion`; None for those of the process.
 
     Returns:
-        0; 1 if a check found what must be repaired; 2 for a mistake of the user, explained on stderr; 130 if
-        interrupted, 143 if terminated. METAFUSION_DEBUG=1 lets errors through.
+        0; 1 if a check found what must be repaired, or for a bug of ours, with its traceback; 2 for a mistake of the
+        user, explained in one line on stderr; 130 if interrupted, 143 if terminated. METAFUSION_DEBUG=1 lets all errors
+        through.
     """
     if argv is None:  # the process is ours; the name of a file need not be in the encoding of the terminal
         for stream in (sys.stdout, sys.stderr):
@@ -56,20 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _terminable():
             return _dispatch(list(sys.argv[1:] if argv is None else argv))
     except (Exception, KeyboardInterrupt) as error:
-        refused = isinstance(error, (RuntimeError, AssertionError)) and REFUSALS.search(str(error))
-        expected = refused or isinstance(error, (KeyboardInterrupt, *FAULTS)) or _lacks_memory(error)
-        if not expected or os.environ.get("METAFUSION_DEBUG", "0") not in ("", "0"):
+        if os.environ.get("METAFUSION_DEBUG", "0") not in ("", "0"):
             raise
-        if isinstance(error, KeyboardInterrupt):
-            terminated = isinstance(error, Terminated)
-            sys.stderr.write(f"metafusion: {'terminated' if terminated else 'interrupted'}\n")
-            return 143 if terminated else 130
-        sys.stderr.write(f"metafusion: error: {_message(error)}\n")
-        return 2
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, which is taken as Ctrl-C is: what is open gets closed."""
+        code, text = explain(error)
+        sys.stderr.write(f"{text}\n")
+        return code
 
 
 @contextmanager
@@ -197,24 +177,6 @@ def _accepted(mode: Mode, key: str) -> tuple[Any, ...]:
     if key not in mode.ours:
         return ()
     return ACCEPTED.get(f"{mode.name} {key}", ACCEPTED.get(key, (kind,)))
-
-
-def _lacks_memory(error: BaseException) -> bool:
-    """Tell whether memory was too small, that of a GPU or of the machine."""
-    return isinstance(error, MemoryError) or MEMORY.search(str(error)) is not None
-
-
-def _message(error: BaseException) -> str:
-    """Return the text of an error in one line, without colours and emojis; the summaries of `PairError` as they are."""
-    if _lacks_memory(error):
-        told = re.search(r"(tried to allocate|unable to allocate) [\d.]+ \w+", str(error), re.IGNORECASE)
-        return f"out of memory{f' ({told[0][0].lower()}{told[0][1:]})' if told else ''}; make batch= or imgsz= smaller"
-    pairs = sys.modules.get("metafusion_yolo.data.pairs")  # not imported, it cannot have raised
-    if pairs and isinstance(error, pairs.PairError):
-        return str(error)
-    text = re.sub(r"'yolo (\w+) model=yolo26n\.", r"'metafusion \1 model=best.", NOISE.sub("", str(error)))
-    remedy = REMEDIES.get(getattr(error, "errno", None) or 0)
-    return f"{' '.join(text.split()) or type(error).__name__}{f'; {remedy}' if remedy else ''}"
 
 
 def _overview() -> str:

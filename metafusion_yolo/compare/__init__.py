@@ -34,7 +34,7 @@ from metafusion_yolo.data.reading import image_size
 from metafusion_yolo.engine.arguments import check_device
 from metafusion_yolo.engine.checkpoints import check_start
 from metafusion_yolo.nn.fusion import STRIDE
-from metafusion_yolo.nn.tasks import load_model_yaml
+from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 

@@ -12,7 +12,7 @@ from metafusion_yolo.config import FusionConfig
 from metafusion_yolo.data.rig import INPUT_KEY, input_description
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.nn import NUM_CHANNELS
-from metafusion_yolo.nn.tasks import load_model_yaml
+from metafusion_yolo.nn.model_yaml import load_model_yaml
 
 CONFIG = FusionConfig.from_dict(
     {

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from ultralytics.data.utils import img2label_paths
 
-from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.data.labels import LabelError, label_file, read_labels
 
 
 def blocks_of(images: Sequence[Path], gap: int = 60) -> list[list[Path]]:
@@ -36,14 +35,10 @@ def counts(image: Path, classes: Sequence[int]) -> np.ndarray:
     Raises:
         ValueError: If its label file cannot be read.
     """
-    label = Path(img2label_paths([str(image)])[0])
     try:
-        rows = label.read_text(encoding="utf-8-sig").splitlines() if label.is_file() else []
-        found = [int(float(row.split()[0])) for row in rows if row.strip()]
-    except ValueError as error:
-        raise UserValueError(
-            f"'{label}' holds no labels ({error}); metafusion data check lists all such files"
-        ) from error
+        found = read_labels(label := label_file(image)).classes.tolist()
+    except LabelError as error:
+        raise LabelError(f"'{label}' holds no labels ({error}); metafusion data check lists all such files") from error
     return np.array([1, *(found.count(c) for c in classes)])
 
 

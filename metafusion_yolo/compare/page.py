@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,15 @@ from metafusion_yolo.compare.budget import Setting
 from metafusion_yolo.compare.pictures import Tile, most_telling, picture_pair
 from metafusion_yolo.compare.rows import BOTH, COMPARED
 from metafusion_yolo.compare.runs import Run, read_results
-from metafusion_yolo.compare.verdict import Estimate, Table, Verdict
+from metafusion_yolo.compare.verdict import Table, Verdict
 from metafusion_yolo.data.pairs import expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.pages import write_html
+from metafusion_yolo.support.pages.plots import intervals
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 EXAMPLES = 4
-WIDTH, LINE, LEFT, RIGHT, TOP, BOTTOM = 420, 26, 84, 14, 6, 34  # units of a plot; about pixels on a phone
 
 
 def write_report(
@@ -78,47 +77,6 @@ def write_report(
         ],
         examples=_examples(out, setting),
     )
-
-
-def intervals(estimates: dict[str, Estimate], label: str, zero: bool = False) -> str:
-    """Draw values with their intervals, one per line.
-
-    Args:
-        estimates: Estimates by name of the line.
-        label: Label of the axis, with the unit.
-        zero: Whether to include 0 in the scale and mark it.
-
-    Returns:
-        An `<svg>` element, coloured by the style sheet of the page.
-    """
-    values = [v for e in estimates.values() for v in (e.low, e.high)] + ([0.0] if zero else [])
-    low, high = min(values), max(values)
-    margin = max(0.05 * (high - low), 0.5)
-    low, high = low - margin, high + margin
-    height = TOP + LINE * len(estimates) + BOTTOM
-    base = height - BOTTOM
-
-    def place(value: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * (value - low) / (high - low)
-
-    parts = [f'<path class="axis" d="M{LEFT} {base}H{WIDTH - RIGHT}"/>']
-    if zero:
-        parts.append(f'<path class="limit" d="M{place(0):.1f} {TOP}V{base}"/>')
-    for i, (name, e) in enumerate(estimates.items()):
-        y = TOP + LINE * (i + 0.5)
-        parts.append(
-            f'<g class="estimate"><title>{escape(name)}: {e.text} ({e.range})</title>'
-            f'<path d="M{place(e.low):.1f} {y}H{place(e.high):.1f}"/>'
-            f'<circle cx="{place(e.value):.1f}" cy="{y}" r="4"/></g>'
-        )
-        parts.append(f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{escape(name)}</text>')
-    step = next(s for s in (0.5, 1, 2, 5, 10, 20, 50, 100) if (high - low) / s <= 8)
-    tick = step * -(-low // step)
-    while tick <= high:
-        parts.append(f'<text x="{place(tick):.1f}" y="{base + 13}" text-anchor="middle">{tick:g}</text>')
-        tick += step
-    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{height - 5}" text-anchor="middle">{escape(label)}</text>')
-    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'
 
 
 def _examples(out: Path, setting: Setting) -> list[tuple[str, list[Tile]]]:

@@ -5,15 +5,13 @@ The best checkpoint would have been chosen on the same images that judge it, so 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
 from torch import nn
-from ultralytics.data.utils import img2label_paths
 from ultralytics.nn.tasks import load_checkpoint
 
 from metafusion_yolo.compare.budget import Setting
@@ -21,7 +19,8 @@ from metafusion_yolo.compare.early import EarlyFusionTrainer
 from metafusion_yolo.compare.folds import folds_of
 from metafusion_yolo.compare.rows import Row
 from metafusion_yolo.data.description import describe
-from metafusion_yolo.data.listing import as_written, list_images
+from metafusion_yolo.data.labels import label_file
+from metafusion_yolo.data.listing import split_images
 from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
@@ -29,6 +28,7 @@ from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.resources import find_model_yaml, read_yaml, split_scale
+from metafusion_yolo.support.sampling import evenly
 
 TRAINERS: Mapping[str, type[FusionDetectionTrainer]] = {"": FusionDetectionTrainer, "early": EarlyFusionTrainer}
 SHOWN = 0.25  # lowest score of a box that is drawn
@@ -185,8 +185,8 @@ def pairs_of(setting: Setting, fold: int) -> tuple[dict[str, Any], Rig, dict[str
         partners, problems = find_partners([str(p) for p in images], expected_by_rule(rig.pairing), False)
         if problems:
             raise PairError.of(problems, setting.data)
-        files = spread([str(p) for p in images if str(p) in partners], setting.pairs)
-        chosen[split] = {file: partners[file] for file in files}
+        files = [str(p) for p in images if str(p) in partners]
+        chosen[split] = {file: partners[file] for file in evenly(files, setting.pairs or len(files))}
     return data, rig, chosen
 
 
@@ -199,7 +199,7 @@ def link_fold(setting: Setting, fold: int, folder: Path) -> Path:
     data, rig, splits = pairs_of(setting, fold)
     for split, pairs in splits.items():
         for file, partner in pairs.items():
-            for kept in (file, partner, img2label_paths([file])[0]):
+            for kept in (file, partner, label_file(file)):
                 link_below(folder, Path(kept))
         (folder / f"{split}.txt").write_text("".join(f"{below(folder, Path(f))}\n" for f in pairs), encoding="utf-8")
     names = {"path": str(folder), "train": "train.txt", "val": "val.txt", "names": data["names"]}
@@ -215,14 +215,7 @@ def images_in(data: dict[str, Any], split: str) -> list[str]:
     """
     if not data.get(split):
         raise UserValueError(f"the data set has no '{split}:'; a comparison trains on 'train:' and tests on 'val:'")
-    return sorted(list_images(as_written(data[split], data)))
-
-
-def spread(items: Sequence[str], most: int) -> list[str]:
-    """Return at most `most` items, evenly spread; 0 for all."""
-    if not most or len(items) <= most:
-        return list(items)
-    return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
+    return split_images(data, split)
 
 
 def below(folder: Path, file: Path) -> Path:

@@ -19,22 +19,26 @@ WANTED = "give an image, a folder with images, a glob, a .txt list of images or 
 MISSING_SHOWN = 5
 
 
-def list_images(source: Any) -> list[str]:
+def list_images(source: Any, lost: bool = False) -> list[str]:
     """Return the image files of a path, folder (nested too), glob or text file, sorted, or of a list in its order.
 
     Links to files and folders are followed; the returned paths are not resolved.
+
+    Args:
+        source: A path, or several of them.
+        lost: Whether to return listed files that do not exist, and broken links, instead of raising an error.
 
     Raises:
         FileNotFoundError: If there are none, a link is broken, or files of a text file do not exist.
         ValueError: If a text file is not UTF-8.
     """
     if isinstance(source, (list, tuple)):
-        return [file for item in source for file in list_images(item)]
+        return [file for item in source for file in list_images(item, lost)]
     path = Path(source)
     if path.is_dir():
         candidates = [*_files_below(path)]
     elif path.suffix.lower() == ".txt" and path.is_file():
-        candidates = read_list(path)
+        candidates = read_list(path, lost)
     elif "*" in str(source):
         candidates = [*Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))]
     elif path.exists():
@@ -42,9 +46,9 @@ def list_images(source: Any) -> list[str]:
     else:
         raise MissingFileError(f"'{source}' does not exist; {WANTED}")
     images = [f for f in candidates if f.suffix[1:].lower() in IMG_FORMATS]
-    files = sorted(str(f) for f in images if f.is_file())
-    for lost in (f for f in images if f.is_symlink() and not f.exists()) if len(files) < len(images) else ():
-        raise MissingFileError(f"the link '{lost}' leads nowhere; restore what it points to, or remove it")
+    files = sorted(str(f) for f in images if lost or f.is_file())
+    for link in (f for f in images if f.is_symlink() and not f.exists()) if len(files) < len(images) else ():
+        raise MissingFileError(f"the link '{link}' leads nowhere; restore what it points to, or remove it")
     if not files:
         raise MissingFileError(f"no images in '{source}'; {WANTED}")
     return files
@@ -61,65 +65,89 @@ def _files_below(root: Path) -> Iterator[Path]:
         yield from (Path(folder) / name for name in names)
 
 
-def read_list(listing: Path) -> list[Path]:
+def read_list(listing: Path, lost: bool = False) -> list[Path]:
     r"""Return the files of a text file, one path per line: absolute, or relative to the list or the working folder.
+
+    A line that begins with `#`, and names no file, is a comment.
 
     Args:
         listing: UTF-8, with or without a byte-order mark; separators may be those of Windows, `\`.
+        lost: Whether to return files that do not exist too, at their path relative to the list.
 
     Raises:
         FileNotFoundError: If some files do not exist.
         ValueError: If the list is not UTF-8.
     """
-    return _existing(listing, filter(None, map(str.strip, _lines(listing))))
+    return _existing(listing, read_lines(listing), lost)
 
 
 def read_pair_list(listing: Path) -> list[tuple[str, str]]:
     """Return the `(visible, infrared)` files of a CSV list, one pair per row; paths are as in :func:`read_list`.
 
     Args:
-        listing: UTF-8, with or without a byte-order mark; columns separated by comma, semicolon or tab. A first row
-            `visible,infrared` is its header.
+        listing: As for :func:`read_table`; a first row `visible,infrared` is its header.
 
     Raises:
         FileNotFoundError: If there are no pairs, or some files do not exist.
         ValueError: If a row does not have two columns, or the list is not UTF-8.
     """
-    lines = _lines(listing)
-    delimiter = next((mark for mark in "\t;" if lines and mark in lines[0]), ",")
-    try:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if any(row)]
-    except csv.Error as error:
-        raise UserValueError(
-            f"'{listing}' is no CSV list ({error}); give a row visible,infrared for each pair"
-        ) from error
-    if rows and [cell.lower() for cell in rows[0]] == ["visible", "infrared"]:
-        rows = rows[1:]
-    for number, row in enumerate(rows, start=1):
-        if len(row) != 2:
-            raise UserValueError(f"row {number} of '{listing}' has {len(row)} columns; give two, visible and infrared")
+    rows = read_table(listing, ("visible", "infrared"))
     if not rows:
         raise MissingFileError(f"no pairs in '{listing}'; give a row for each, visible,infrared")
     files = [str(file) for file in _existing(listing, [cell for row in rows for cell in row])]
     return list(zip(files[::2], files[1::2], strict=True))
 
 
-def _lines(listing: Path) -> list[str]:
-    """Return the lines of a text file."""
+def read_table(listing: Path, header: tuple[str, str]) -> list[tuple[str, str]]:
+    """Return the rows of a CSV file of two columns.
+
+    Args:
+        listing: UTF-8, with or without a byte-order mark; columns separated by comma, semicolon or tab.
+        header: Names of the columns, which the first row may contain.
+
+    Raises:
+        ValueError: If a row does not have two columns, or the file is not UTF-8.
+    """
+    lines = read_lines(listing)
+    delimiter = next((mark for mark in "\t;" if lines and mark in lines[0]), ",")
     try:
-        return listing.read_text(encoding="utf-8-sig").splitlines()
+        rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if any(row)]
+    except csv.Error as error:
+        raise UserValueError(f"'{listing}' is no CSV list ({error}); give rows {','.join(header)}") from error
+    if rows and [cell.lower() for cell in rows[0]] == [*header]:
+        rows = rows[1:]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != 2:
+            told = f"has {len(row)} columns; give two, {' and '.join(header)}"
+            raise UserValueError(f"row {number} of '{listing}' {told}")
+    return [(first, second) for first, second in rows]
+
+
+def read_lines(listing: Path, errors: str = "strict") -> list[str]:
+    """Return the lines of a text file that hold something, without the blanks around them.
+
+    Args:
+        listing: UTF-8, with or without a byte-order mark.
+        errors: "replace" to put signs in the place of what is not UTF-8, in lists that others publish.
+
+    Raises:
+        ValueError: If it is no text in UTF-8.
+    """
+    try:
+        text = listing.read_text(encoding="utf-8-sig", errors=errors)
+        return [line.strip() for line in text.splitlines() if line.strip()]
     except UnicodeDecodeError as error:
         raise UserValueError(f"'{listing}' is no text in UTF-8 (at byte {error.start}); save it as such") from error
 
 
-def _existing(listing: Path, written: Iterable[str]) -> list[Path]:
+def _existing(listing: Path, written: Iterable[str], lost: bool = False) -> list[Path]:
     """Return the paths of the files of a list, relative to the list or to the working folder."""
     files, missing = [], []
     for line in written:
         spellings = (line, line.replace("\\", "/"))
         found = [file for text in spellings for file in (listing.parent / text, Path(text)) if _is_file(file)]
-        files += found[:1]
-        missing += [] if found else [f"'{line}'"]
+        files += found[:1] or ([listing.parent / spellings[1]] if lost else [])
+        missing += [] if found or lost or line.startswith("#") else [f"'{line}'"]
     if missing:
         shown = ", ".join(missing[:MISSING_SHOWN]) + ", ..." * (len(missing) > MISSING_SHOWN)
         raise MissingFileError(
@@ -135,6 +163,21 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
+
+
+def split_images(data: Mapping[str, Any], split: str, lost: bool = False) -> list[str]:
+    """Return the visible images of a split as training lists them: sorted, with paths as written in the YAML.
+
+    Args:
+        data: The data-set dictionary of the host.
+        split: A split that it names.
+        lost: As for :func:`list_images`.
+
+    Raises:
+        FileNotFoundError: If there are none, or some of a list do not exist.
+        ValueError: As :func:`as_written`.
+    """
+    return sorted(list_images(as_written(data[split], data), lost))
 
 
 def as_written(split: str | list[str], data: Mapping[str, Any]) -> str | list[str]:

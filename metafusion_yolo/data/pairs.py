@@ -11,7 +11,7 @@ from typing import Any
 from ultralytics.data.utils import IMG_FORMATS
 
 from metafusion_yolo.support.errors import UserError, UserValueError
-from metafusion_yolo.support.words import nearest
+from metafusion_yolo.support.words import refuse_unknown
 
 DEFAULT_FOLDER = "infrared"
 SHOWN = 3  # problems of one kind that are listed
@@ -40,6 +40,8 @@ class PairProblem(str):
 
 class PairError(UserError, ValueError):
     """A visible and an infrared image do not form a pair; the message names the files and what to do."""
+
+    summary = True  # may have several lines
 
     @classmethod
     def of(cls, problems: Sequence[str], where: str) -> PairError:
@@ -97,11 +99,7 @@ def parse_rule(value: Any, where: str = "the data-set YAML") -> PairingRule:
     if isinstance(value, str) and value:
         return value
     if isinstance(value, Mapping):
-        for key in value:
-            if key not in ("from", "to"):
-                raise UserValueError(
-                    f"unknown key '{key}' under 'infrared:' in {where}, {nearest(key, ['from', 'to'])}"
-                )
+        refuse_unknown(value, ("from", "to"), f"under 'infrared:' in {where}")
         if len(value) == 2 and all(isinstance(part, str) for part in value.values()) and value["from"]:
             return {key: part.replace("\\", "/") for key, part in value.items()}  # Windows separators
     raise UserValueError(

@@ -15,7 +15,8 @@ from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.planes import join
 from metafusion_yolo.data.registration import Size, warp_infrared
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.data.thermal import Limits, spread
+from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE, Limits
+from metafusion_yolo.support.sampling import evenly
 
 ASPECT_TOLERANCE = 0.02  # largest relative difference of the two aspect ratios that a resize may hide
 OPENCV_FIRST = {".tif", ".tiff", ".jp2", ".dng", ".avif", ".heic", ".heif"}  # Pillow cannot read all of these
@@ -53,7 +54,7 @@ class PairReader:
         """Return the counts that become black and white in the folder of a file; None if each file has its own."""
         folder = Path(infrared).parent
         if self.rig.thermal.scope == "sequence" and folder not in self._limits:
-            files = spread(self._sequence(Path(infrared)))
+            files = evenly(self._sequence(Path(infrared)), SEQUENCE_SAMPLE)
             self._limits[folder] = self.rig.thermal.limits_of(read_counts(file) for file in files)
         return self._limits.get(folder)
 

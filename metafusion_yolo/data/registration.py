@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from metafusion_yolo.support.errors import UserValueError
-from metafusion_yolo.support.words import nearest
+from metafusion_yolo.support.words import refuse_unknown
 
 Matrix = tuple[tuple[float, float, float], ...]
 Size = tuple[int, int]  # width, height
@@ -52,9 +52,7 @@ class Registration:
             return None
         if not isinstance(section, Mapping):
             section = {"matrix": section}
-        for key in section:
-            if key not in KEYS:
-                raise UserValueError(f"unknown key '{key}' under 'registration:' in {where}, {nearest(key, KEYS)}")
+        refuse_unknown(section, KEYS, f"under 'registration:' in {where}")
         sequences = section.get("sequences") or {}
         if not isinstance(sequences, Mapping):
             raise UserValueError(

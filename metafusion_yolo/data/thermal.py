@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
 
 from metafusion_yolo.support.errors import UserValueError
-from metafusion_yolo.support.words import nearest
+from metafusion_yolo.support.words import nearest, refuse_unknown
 
 NORMALIZATIONS = ("percentile", "minmax", "fixed", "clahe")
 SCOPES = ("image", "sequence")
@@ -21,7 +21,6 @@ SEQUENCE_SAMPLE = 32  # images from which the limits of a sequence are taken
 LEVELS = 1 << 16  # of 16-bit counts, and of the input to CLAHE, so that it gets all levels
 
 Limits = tuple[float, float]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,7 @@ class Thermal:
         known = [f.name for f in fields(cls)]
         if not isinstance(section, Mapping):
             raise UserValueError(f"'thermal: {section!r}' in {where} must be a mapping; keys: {', '.join(known)}")
-        for key in section:
-            if key not in known:
-                raise UserValueError(f"unknown key '{key}' under 'thermal:' in {where}, {nearest(key, known)}")
+        refuse_unknown(section, known, f"under 'thermal:' in {where}")
         values = dict(section)
         if values.get("range") is not None:
             values["range"] = _limits(values["range"], where)
@@ -163,16 +160,6 @@ class Thermal:
         if not self.invert:
             return grey
         return np.zeros_like(grey) if grey.size and grey.min() == grey.max() else 255 - grey
-
-
-def spread(items: Sequence[T]) -> Sequence[T]:
-    """Return at most `SEQUENCE_SAMPLE` items of a sequence, evenly spread.
-
-    Example:
-        >>> spread(range(100))
-        range(0, 100, 4)
-    """
-    return items[:: math.ceil(len(items) / SEQUENCE_SAMPLE) or 1]
 
 
 def _stretch(counts: np.ndarray, low: float, high: float, depth: type[np.unsignedinteger]) -> np.ndarray:

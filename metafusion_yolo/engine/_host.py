@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import cv2
@@ -19,10 +18,9 @@ from ultralytics.trackers.track import TRACKER_MAP
 from ultralytics.utils import LOGGER, RANK, SETTINGS, checks, env_bool
 from ultralytics.utils.events import events
 
-from metafusion_yolo import config, schedule
 from metafusion_yolo.data.rig import Rig, pair_input
+from metafusion_yolo.engine.checkpoint_format import format_classes
 from metafusion_yolo.engine.export.backends import BACKENDS
-from metafusion_yolo.nn import attention, blocks, criterion, fusion, meta, rules, tasks, teaching
 from metafusion_yolo.nn.fusion import FusionNet
 from metafusion_yolo.nn.tasks import native_model
 from metafusion_yolo.support.errors import MissingFileError, MissingPackageError, UserTypeError, UserValueError
@@ -35,20 +33,7 @@ host_tasks.SAFE_LOAD = env_bool("ULTRALYTICS_SAFE_LOAD", True)
 checks.AUTOINSTALL = env_bool("YOLO_AUTOINSTALL", False)
 AutoBackend._BACKEND_MAP.update(BACKENDS)
 
-
-def own_classes(*modules: ModuleType) -> list[Any]:
-    """Return the classes that these modules define."""
-    return [
-        item
-        for module in modules
-        for item in vars(module).values()
-        if getattr(item, "__module__", "") == module.__name__ and isinstance(item, type)
-    ]
-
-
-torch.serialization.add_safe_globals(
-    own_classes(attention, blocks, config, criterion, fusion, meta, rules, schedule, tasks, teaching)
-)  # all that checkpoints of ours are made of, beside the host's and PyTorch's own
+torch.serialization.add_safe_globals(format_classes())
 
 
 def front_end(backend: Any) -> FusionNet | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 from ultralytics.nn import tasks as host_tasks
+from ultralytics.utils import LOGGER
 from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
 
 from metafusion_yolo.engine._host import one_line
@@ -86,6 +87,8 @@ def load_checkpoint(weights: str | Path) -> tuple[nn.Module, dict[str, Any]]:
             model, checkpoint = host_tasks.load_checkpoint(weights)
         except FileNotFoundError:
             raise
+        except UserTypeError as error:  # of a later format
+            raise UserTypeError(f"'{weights}' is {error}") from error
         except Exception as error:  # what is no pickle may look like any instruction of one
             reason = ADVICE.sub("", one_line(error)).rstrip(".")
             raise UserTypeError(
@@ -126,21 +129,26 @@ def check_unfinished(run: str | Path, checkpoint: dict[str, Any] | None = None) 
 
 
 def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str, Any]]:
-    """Load a checkpoint of a fused detector.
+    """Load the checkpoint of a fused detector, or put an untrained front-end ahead of a stock one.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        TypeError: If the file is no checkpoint, or one of another model.
+        FileNotFoundError: If there is no such file, and none to be had.
+        TypeError: If the file is no checkpoint, or one of a model that has no fused form.
         UnsafeCheckpointError: If it could run code of its own.
     """
-    way = f"metafusion train model=metafusion-yolov8n.yaml pretrained={weights} data=..."
-    if not Path(weights).is_file():
-        stock = f"; to train from a stock detector: {way}" if weights in GITHUB_ASSETS_NAMES else ""
-        raise MissingFileError(f"no checkpoint '{weights}'; give the best.pt or last.pt of a training run{stock}")
-    model, checkpoint = load_checkpoint(weights)
-    if not isinstance(model, FusionDetectionModel):
-        raise UserTypeError(
-            f"'{weights}' holds a stock {type(model).__name__}, which reads single images, not pairs; train a fused "
-            f"one from it: {way}"
-        )
-    return model, checkpoint
+    file = find_checkpoint(weights)
+    model, checkpoint = load_checkpoint(file)
+    if isinstance(model, FusionDetectionModel):
+        return model, checkpoint
+    try:
+        fused = FusionDetectionModel.ahead_of(model)
+    except UserTypeError as error:
+        raise UserTypeError(f"'{weights}': {error}") from error
+    fused.args = {**model.args, "data": None}  # its data set has no pairs
+    fused.pt_path = file
+    share = fused.config.initial_infrared_weight
+    LOGGER.info(
+        f"'{weights}' reads single images: an untrained fusion front-end goes ahead of it, {share:.0%} infrared "
+        f"brightness with the colours of the visible image; train it on pairs for more"
+    )
+    return fused.eval(), {**checkpoint, "epoch": -1, "optimizer": None}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from metafusion_yolo.data.listing import read_table
 from metafusion_yolo.data.reading import read_visible
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
@@ -47,14 +47,10 @@ class Conditions:
         file = Path(data.get("path", "")) / name
         if not file.is_file():
             raise MissingFileError(f"no file '{file}' for 'conditions:'; give a CSV of image,condition rows")
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-        rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if any(row)]
-        for number, row in enumerate(rows, start=1):
-            if len(row) != 2 or not all(row):
-                raise UserValueError(
-                    f"conditions: row {number} of '{file}' must be image,condition, not {','.join(row)!r}"
-                )
-        rows = rows[1:] if rows and [cell.lower() for cell in rows[0]] == ["image", "condition"] else rows
+        rows = read_table(file, ("image", "condition"))
+        for image, condition in rows:
+            if not (image and condition):
+                raise UserValueError(f"'{file}' has a row '{image},{condition}'; give image,condition in each")
         return cls({_parts(image): condition for image, condition in rows}, night_below)
 
     @property

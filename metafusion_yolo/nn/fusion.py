@@ -54,7 +54,7 @@ class FusionNet(nn.Module):
         meta_channels: Width of the meta-features.
         heads: Attention heads.
         attention: Whether to predict meta-features and embed them by cross-attention.
-        start: Share of the infrared camera before training, in (0, 1).
+        initial_infrared_weight: Share of the infrared camera before training, in (0, 1).
         share_jitter: Largest random change of the log-odds between the cameras in training, see :class:`WeightDecoder`.
     """
 
@@ -64,7 +64,7 @@ class FusionNet(nn.Module):
         meta_channels: int = 48,
         heads: int = 2,
         attention: bool = True,
-        start: float = 0.7,
+        initial_infrared_weight: float = 0.7,
         share_jitter: float = 0.0,
     ) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class FusionNet(nn.Module):
             self.meta = MetaFeatureExtractor(channels, meta_channels)
             self.attention = MetaFeatureCrossAttention(channels, meta_channels, heads)
         self.embeds = attention
-        self.decoder = WeightDecoder(channels, start, share_jitter)
+        self.decoder = WeightDecoder(channels, initial_infrared_weight, share_jitter)
         self.upsample = Upsample(4)
 
     def forward(self, pair: Tensor) -> FusionOutput:

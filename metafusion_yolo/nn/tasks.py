@@ -6,13 +6,14 @@ The import path of :class:`FusionDetectionModel` is part of the checkpoint forma
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from ultralytics.nn.tasks import DetectionModel, yaml_model_load
+from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils import LOGGER
 from ultralytics.utils.torch_utils import get_num_params, unwrap_model
 
@@ -21,61 +22,12 @@ from metafusion_yolo.functional.losses import meta_loss
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.criterion import FusionDetectionLoss, restoration_loss
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
+from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.rules import PixelRule
 from metafusion_yolo.nn.teaching import MetaTeacher, frozen_copy, look_ahead_loss, rows
-from metafusion_yolo.support.errors import MissingFileError, UserValueError
-from metafusion_yolo.support.resources import find_model_yaml, read_yaml, split_scale
-from metafusion_yolo.support.words import nearest
+from metafusion_yolo.support.errors import UserTypeError, UserValueError
 
-HOST_KEYS = ("activation", "end2end", "reg_max")  # optional in a host YAML
-
-
-def load_model_yaml(name: str | Path) -> dict[str, Any]:
-    """Read one of our model YAMLs: a host detector by name, and the `fusion:` section for the front-end.
-
-    Args:
-        name: File or shipped name, with a scale letter (`metafusion-yolov8n.yaml`).
-
-    Returns:
-        The host's model dictionary (backbone, head, scales, nc, ...) with the key `fusion`.
-
-    Raises:
-        FileNotFoundError: If there is no such YAML, or the host has no such detector.
-        ValueError: If it names no detector, or has an unknown key or a bad value.
-        TypeError: If a value of the `fusion:` section has the wrong type.
-    """
-    path = find_model_yaml(name)
-    own = read_yaml(path)
-    if not isinstance(own.get("detector"), str):
-        raise UserValueError(
-            f"model YAML '{path}' has no 'detector:'; expected the name of an Ultralytics detection YAML, "
-            f"such as 'detector: yolov8.yaml'"
-        )
-    FusionConfig.from_dict(own.get("fusion"))
-    try:
-        model = yaml_model_load(own["detector"])
-    except FileNotFoundError as error:
-        raise MissingFileError(
-            f"'detector: {own['detector']}' of '{path}' does not exist; give a detection YAML of Ultralytics, such as "
-            f"yolov8.yaml"
-        ) from error
-    if "head" not in model or "Detect" not in model["head"][-1][2]:
-        raise UserValueError(
-            f"'detector: {own['detector']}' of '{path}' is no detection model; give one such as yolov8.yaml"
-        )
-    known = {"detector", "fusion", *HOST_KEYS, *model}
-    for key in own:
-        if key not in known:
-            raise UserValueError(f"unknown key '{key}' in '{path}', {nearest(key, known)}")
-    scale = own.get("scale") or split_scale(Path(name).name)[1] or model["scale"] or "n"
-    if scale not in model.get("scales", {scale: ()}):
-        raise UserValueError(f"'scale: {scale}' in '{path}' is unknown, {nearest(scale, model['scales'])}")
-    if type(own.get("nc", 1)) is not int or own.get("nc", 1) < 1:
-        raise UserValueError(f"'nc: {own['nc']}' in '{path}' must be a number of classes, 1 or more")
-    for key in ("backbone", "head"):
-        if not own.get(key, model[key]):
-            raise UserValueError(f"'{key}:' in '{path}' is empty; give its layers, or leave it out")
-    return {**model, **own, "scale": scale, "yaml_file": Path(name).name}
+FUSION_FORMAT = 2  # of a checkpoint; 1, without a number, pickled the configuration as dataclasses
 
 
 class FusionDetectionModel(DetectionModel):
@@ -120,6 +72,48 @@ class FusionDetectionModel(DetectionModel):
         self.batches = 0  # training batches so far, for the interval of the look-ahead
         if verbose:
             self.info()
+
+    @classmethod
+    def ahead_of(cls, detector: nn.Module) -> FusionDetectionModel:
+        """Return a fused detector made of a stock one, whose layers and names it takes over, and a new front-end.
+
+        The front-end is the same every time, whatever the state of the random numbers.
+
+        Raises:
+            TypeError: If it is no detector of axis-aligned boxes, or does not read images of three channels.
+        """
+        head = type(getattr(detector, "model", [None])[-1]).__name__
+        if type(detector) is not DetectionModel:
+            raise UserTypeError(
+                f"a {type(detector).__name__} with the head {head} has no fused form; give a detector, yolov8n.pt say"
+            )
+        if detector.yaml.get("channels", 3) != 3:
+            raise UserTypeError(f"the detector reads {detector.yaml['channels']} channels; give one of colour images")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = cls(deepcopy(detector.yaml), nc=detector.yaml["nc"], verbose=False)
+        model.model, model.save, model.stride = detector.model, detector.save, detector.stride
+        model.names = detector.names
+        return model.to(next(detector.parameters()).dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a checkpoint holds: the configuration as plain values with the number of the format."""
+        state = {key: value for key, value in self.__dict__.items() if key != "config"}
+        section = {"fusion": self.config.to_dict(), "fusion_format": FUSION_FORMAT}
+        return {**state, "yaml": {**self.yaml, **section}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Read a checkpoint; one of format 1, which has no number, brings a configuration object that is not used.
+
+        Raises:
+            TypeError: If the checkpoint is of a later format.
+        """
+        if (written := state["yaml"].get("fusion_format", 1)) > FUSION_FORMAT:
+            raise UserTypeError(
+                f"of format {written} of a later metafusion_yolo, expected at most {FUSION_FORMAT}; update it"
+            )
+        super().__setstate__(state)
+        self.config = FusionConfig.from_dict(self.yaml.get("fusion"))
 
     def fuse_images(self, pair: Tensor) -> FusionOutput:
         """Fuse a batch of pairs (B, 4, H, W), R, G, B, IR in [0, 1]; `fuse` is the host's folding of batch norms."""
@@ -260,7 +254,7 @@ def build_fusion(config: FusionConfig) -> FusionNet | PixelRule:
         config.meta_channels,
         config.heads,
         attention=config.attention,
-        start=config.start,
+        initial_infrared_weight=config.initial_infrared_weight,
         share_jitter=config.augment.share_jitter,
     )
     return fusion.to(memory_format=torch.channels_last)  # trains in 0.78 x the time on a CPU

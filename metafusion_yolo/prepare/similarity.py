@@ -10,7 +10,7 @@ more in 99 of 100 cases, one cut by 3 % on each side 0.81 or more; noise of 20 g
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -41,6 +41,12 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     return small / norm if norm > 1e-3 * SIDE else np.zeros_like(small)
 
 
+def pair_thumbnail(visible: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return what is left of a pair: the thumbnails of both cameras, (512,) float32, of norm 1 together."""
+    both = np.stack([thumbnail(visible), thumbnail(counts)])
+    return both.ravel() / np.float32(np.sqrt(2))
+
+
 def similarity(a: np.ndarray, b: np.ndarray) -> float:
     """Return the correlation of two thumbnails, -1 to 1.
 
@@ -68,6 +74,19 @@ def similar_pairs(thumbnails: np.ndarray, threshold: float = DUPLICATE) -> Itera
         for i, j in zip(*np.nonzero(product >= threshold), strict=True):
             if j > i:
                 yield start + int(i), start + int(j), float(product[i, j])
+
+
+def nearest(thumbnails: np.ndarray, others: Sequence[np.ndarray]) -> Iterator[tuple[int, float]]:
+    """Yield for each thumbnail the index of the other that it is most like, and their correlation; nothing without.
+
+    Args:
+        thumbnails: (N, ...) float32, of norm 1.
+        others: Of the same form.
+    """
+    flat, rows = thumbnails.reshape(len(thumbnails), -1), np.array(others).reshape(len(others), thumbnails[0].size)
+    for start in range(0, len(flat) if len(rows) else 0, BLOCK):
+        product = flat[start : start + BLOCK] @ rows.T
+        yield from zip(product.argmax(1).tolist(), product.max(1).tolist(), strict=True)
 
 
 def groups(thumbnails: np.ndarray, duplicate: float = DUPLICATE, neighbour: float = NEIGHBOUR) -> list[list[int]]:

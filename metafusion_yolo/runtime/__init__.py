@@ -23,8 +23,9 @@ import onnxruntime
 
 from metafusion_yolo.data.planes import PLANES, cameras_on, join
 from metafusion_yolo.data.registration import Registration, warp_infrared
-from metafusion_yolo.data.thermal import Limits, Thermal, spread
+from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE, Limits, Thermal
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
+from metafusion_yolo.support.sampling import evenly
 
 GREY = 114  # border of a letterboxed image, as in training
 
@@ -269,7 +270,8 @@ def _frames(file: str | Path, sample: bool = False) -> Iterator[np.ndarray]:
     capture = cv2.VideoCapture(str(file))
     if not capture.isOpened():
         raise MissingFileError(f"'{file}' cannot be opened as a video")
-    numbers = spread(range(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))) if sample else None
+    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    numbers = evenly(range(count), SEQUENCE_SAMPLE) if sample else None
     try:
         while numbers is None:
             read, frame = capture.read()

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import cv2
 
-from metafusion_yolo.data.thermal import spread
+from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE
 from metafusion_yolo.runtime import Detections, Detector, read_counts, read_visible
+from metafusion_yolo.support.errors import UserError
+from metafusion_yolo.support.sampling import evenly
 
 VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"}
 
@@ -31,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if args.save:
                 args.save.mkdir(parents=True, exist_ok=True)
                 cv2.imwrite(str(args.save / f"{Path(name).stem}.jpg"), found.draw())
-    except (FileNotFoundError, ValueError) as error:
+    except (UserError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     return 0
@@ -47,7 +49,7 @@ def _run(detector: Detector, visible: Path, infrared: Path) -> Iterator[tuple[st
     if visible.is_dir():
         partners = {file.stem: file for file in sorted(infrared.iterdir())} if infrared.is_dir() else {}
         pairs = [(file, partners.get(file.stem, infrared / file.name)) for file in sorted(visible.iterdir())]
-    limits = detector.thermal.limits_of(read_counts(partner) for _, partner in spread(pairs))
+    limits = detector.thermal.limits_of(read_counts(partner) for _, partner in evenly(pairs, SEQUENCE_SAMPLE))
     for file, partner in pairs:
         yield str(file), detector(read_visible(file), read_counts(partner), file, limits)
 

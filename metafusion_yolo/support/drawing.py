@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from torch import Tensor
 
 COLORS = cv2.COLORMAP_VIRIDIS  # dark: visible camera, bright: infrared; readable without colour vision
 FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -70,3 +71,19 @@ def with_legend(overlay: np.ndarray) -> np.ndarray:
     write_text(bar, "visible 100 %", left=margin, width=third - 2 * margin, flush_right=True)
     write_text(bar, "infrared 100 %", left=2 * third + margin, width=third - 2 * margin)
     return np.vstack((overlay, bar))
+
+
+def to_uint8(image: Tensor) -> np.ndarray:
+    """Return an image, or a batch of them, as OpenCV and Pillow hold it.
+
+    Args:
+        image: (..., C, H, W) in [0, 1]; what lies outside is clipped.
+
+    Returns:
+        (..., H, W, C) uint8, rounded to the nearest level.
+
+    Example:
+        >>> to_uint8(Tensor([-0.1, 0.5, 1.0]).view(3, 1, 1)).tolist()
+        [[[0, 128, 255]]]
+    """
+    return np.asarray((image.detach().float().clamp(0, 1) * 255).round().byte().movedim(-3, -1).cpu().numpy())

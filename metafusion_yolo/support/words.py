@@ -6,6 +6,8 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from metafusion_yolo.support.errors import UserValueError
+
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a hint that names the closest known word.
@@ -21,6 +23,27 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"did you mean '{match[0]}'?" if match else f"known: {', '.join(known)}"
 
 
+def refuse_unknown(keys: Iterable[object], known: Iterable[str], where: str) -> None:
+    """Refuse keys that nothing reads.
+
+    Args:
+        keys: Those of a section.
+        known: Those that are read.
+        where: Where they stand, as in "under 'thermal:' in data.yaml".
+
+    Raises:
+        ValueError: For the first unknown key, with the closest known one.
+    """
+    for key in keys:
+        if key not in (known := [*known]):
+            raise UserValueError(f"unknown key '{key}' {where}, {nearest(str(key), known)}")
+
+
 def without_signs(text: str) -> str:
-    """Strip emoji and colour codes from a text of the host; letters of all languages stay."""
-    return re.sub(r" ?(\x1b\[[0-9;]*m|[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])", "", text).strip()
+    r"""Take emoji and other signs and colour codes out of a text of the host, but no letters of any language.
+
+    Example:
+        >>> without_signs("\x1b[31mWARNING ⚠️ no labels\x1b[0m ✅")
+        'WARNING no labels'
+    """
+    return re.sub(" ?(\x1b\\[[0-9;]*m|[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff])", "", text).strip()

@@ -8,9 +8,9 @@ import re
 import pytest
 
 from metafusion_yolo import cli
-from metafusion_yolo.compare.page import intervals
 from metafusion_yolo.compare.rows import COMPARED
 from metafusion_yolo.compare.verdict import Estimate
+from metafusion_yolo.support.pages.plots import intervals
 
 
 @pytest.mark.slow

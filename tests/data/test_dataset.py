@@ -24,7 +24,6 @@ from metafusion_yolo.data import dataset as dataset_module
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
-
 from tests.conftest import LEVELS
 
 NONE = Augment(0, 0, 0, 0, 0)
@@ -282,7 +281,7 @@ def test_splits_may_be_lists(make_pair_folder, form):
 def test_real_pairs_are_loaded(roadscene):
     folder = SimpleNamespace(images=roadscene / "images" / "val", data={"names": {0: "p", 1: "b", 2: "c"}})
     dataset = build(folder, mode="val")
-    assert len(dataset) == 14
+    assert len(dataset) == len(list(folder.images.iterdir())) > 3
     labelled = item(dataset, 3)
     assert labelled["img"].shape == (4, 64, 64)
     assert labelled["img"][3].float().std() > 5

@@ -20,7 +20,6 @@ from metafusion_yolo.data.rig import Rig, rig_of
 from metafusion_yolo.engine import _host
 from metafusion_yolo.engine.export.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
-
 from tests.engine.conftest import IMGSZ, TRAIN_ARGS
 
 SUFFIXES = (".png", ".tiff", ".npy")

@@ -14,7 +14,6 @@ from ultralytics.engine.results import Results
 from metafusion_yolo import MetaFusionYOLO, PairError
 from metafusion_yolo.data.rig import INPUT_KEY
 from metafusion_yolo.nn.tasks import FusionDetectionModel
-
 from tests.engine.conftest import IMGSZ
 
 LOW = {"conf": 0.0005, "imgsz": IMGSZ, "verbose": False, "rect": False}  # five epochs do not make confident boxes

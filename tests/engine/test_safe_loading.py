@@ -18,7 +18,6 @@ from metafusion_yolo.cli import main
 from metafusion_yolo.engine._host import missing_packages_named
 from metafusion_yolo.engine.checkpoints import UnsafeCheckpointError
 from metafusion_yolo.nn.tasks import FusionDetectionModel
-
 from tests.engine.conftest import TRAIN_ARGS
 
 

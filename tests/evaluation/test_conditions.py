@@ -31,7 +31,7 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no file '.*when.csv' for 'conditions:'; give a CSV of image,cond"):
         Conditions.of_data({"path": str(tmp_path), "conditions": "when.csv"})
     (tmp_path / "when.csv").write_text("1.jpg,day\n2.jpg\n")
-    with pytest.raises(ValueError, match=r"row 2 of '.*when.csv' must be image,condition, not '2.jpg'"):
+    with pytest.raises(ValueError, match=r"row 2 of '.*when.csv' has 1 columns; give two, image and condition"):
         Conditions.of_data({"path": str(tmp_path), "conditions": "when.csv"})
     with pytest.raises(ValueError, match=r"must name a CSV file of image,condition rows, not \{'day': 1\}"):
         Conditions.of_data({"path": str(tmp_path), "conditions": {"day": 1}})

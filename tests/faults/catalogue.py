@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -22,9 +23,11 @@ import yaml
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo import MetaFusionYOLO, cli
+from metafusion_yolo.cli.errors import NOISE
+from metafusion_yolo.engine.arguments import check_arguments
 
 ROOT = Path(__file__).parents[2]
-ANY = "…"  # in what is said: what depends on the versions of others, or on the machine
+ANY = "…"  # in what is said: the host's own words, what depends on versions of others, or on the machine
 QUICK = {  # what the tests add to a command that does not say otherwise, so that those which run are done in seconds
     "train": "project={root}/runs imgsz=64 epochs=1 batch=2 device=cpu pretrained=False plots=False val=False",
     "val": "project={root}/runs imgsz=64 batch=2 device=cpu plots=False metrics=EN",
@@ -56,6 +59,7 @@ class Fault:
         leaves: Patterns of the files that a refused run may leave behind.
         python: Whether it is Python, though nothing is raised.
         process: Whether the command is run in a process of its own.
+        checked: Whether the command's check finds it, so that nothing behind the check is played.
         note: What becomes of it, where it is tolerated.
     """
 
@@ -68,6 +72,7 @@ class Fault:
     leaves: Sequence[str] = ()
     python: bool = False
     process: bool = False
+    checked: bool = False
     note: str = ""
 
 
@@ -166,7 +171,7 @@ def play(fault: Fault, root: Path) -> Outcome:
                 # `list` runs generators to their end
                 eval(fault.command, {"MetaFusionYOLO": MetaFusionYOLO, "np": np, "torch": torch})
             else:
-                code = cli.main(words(fault, root))
+                code = (up_to_the_check if fault.checked else cli.main)(words(fault, root))
     except BaseException as raised:
         error = raised
     finally:
@@ -174,6 +179,23 @@ def play(fault: Fault, root: Path) -> Outcome:
     return Outcome(
         code, plain("\n".join([*log.lines, out.getvalue()]), root).splitlines(), plain(err.getvalue(), root), error
     )
+
+
+def up_to_the_check(words: list[str]) -> int:
+    """Play a command up to its check: no model is loaded, and what the arguments ask for is not done.
+
+    This is the one place of the tests that knows where the command's check ends and its work begins.
+    """
+
+    def checks_alone(mode: str, model: object) -> Callable[..., Sequence[object]]:
+        def method(**args) -> Sequence[object]:
+            check_arguments(mode, args)
+            return ()
+
+        return method
+
+    with mock.patch.object(cli, "_method_of", checks_alone):
+        return cli.main(words)
 
 
 class _Lines(logging.Handler):
@@ -190,7 +212,7 @@ class _Lines(logging.Handler):
 
 def plain(text: str, root: Path) -> str:
     """Return output without colours and signs, with the paths of the folder as they are below it."""
-    text = cli.NOISE.sub("", text).encode(errors="backslashreplace").decode()
+    text = NOISE.sub("", text).encode(errors="backslashreplace").decode()
     for path in (root.resolve(), root):
         text = text.replace(f"{path}{os.sep}", "").replace(str(path), ".")
     return text

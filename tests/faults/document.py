@@ -44,14 +44,16 @@ AREAS: Sequence[Area] = [
 INTRODUCTION = """\
 # What goes wrong, and what you see
 
-{count} faults, each with the command that meets it and the message in its words; `…` stands for what depends on the
-machine or on a version. {refused} are refused: the command ends in exit code 2 with that one message, or Python raises
-that exception; there is no traceback, and no file that was there before is touched. {found} are findings of
-`metafusion data check`, exit code 1. {tolerated} are tolerated, exit code 0.
+{count} faults, a row each; those that are answered in the same words share one. `…` stands for the host's own words and
+for what depends on the machine or on a version, `⏎` for a new line. {refused} are refused: the command ends in exit
+code 2 with that one message behind `metafusion: error:`, or Python raises that exception; there is no traceback, and no
+file that was there before is touched. {found} are findings of `metafusion data check`, exit code 1. {tolerated} are
+tolerated, exit code 0: the command goes on.
 
 The tests plant each of them in a small folder of pairs and compare what is said with this page: `pytest tests/faults`.
 The page is written by `python -m tests.faults`. `METAFUSION_DEBUG=1` shows the traceback of a refusal.
 """
+TABLE = "| what goes wrong | what you type | what you see |\n|---|---|---|\n"
 
 
 def document() -> str:
@@ -60,26 +62,51 @@ def document() -> str:
     found, tolerated = (sum(fault.code == code for fault in faults) for code in (1, 0))
     refused = len(faults) - found - tolerated
     head = INTRODUCTION.format(count=len(faults), refused=refused, found=found, tolerated=tolerated)
-    chapters = [f"## {area.title}\n\n{area.about}\n\n" + "\n".join(map(entry, area.faults)) for area in AREAS]
-    return "\n".join([head, *chapters])
+    return "\n".join([head, *map(chapter, AREAS)])
 
 
-def entry(fault: Fault) -> str:
-    """Return a fault as Markdown: what it is, what is typed, what is seen."""
-    python = bool(fault.raises or fault.python)
-    command = fault.command.encode(errors="backslashreplace").decode()
-    quoted = command.replace("'", '"')  # as ruff, which looks at the Python of a page too, would have it
-    lines = [f">>> {quoted}" if python else f"$ metafusion {command}"]
-    if fault.raises:
-        lines.append(f"{fault.raises.__name__}: {fault.says}")
-    elif fault.code == 2:
-        lines.append(f"metafusion: error: {fault.says}")
-    elif fault.says:
-        lines.append(fault.says)
-    kind = "pycon" if python else "console"
-    note = f"\n{fault.note}\n" if fault.note else ""
-    text = "\n".join(lines)
-    return f"**{fault.title[0].upper()}{fault.title[1:]}**\n\n```{kind}\n{text}\n```\n{note}"
+def chapter(area: Area) -> str:
+    """Return the faults of an area as a table."""
+    alike: dict[tuple[str, ...], list[Fault]] = {}
+    for fault in area.faults:
+        alike.setdefault(answer(fault), []).append(fault)
+    rows = map(row, alike.values())
+    return f"## {area.title}\n{area.about}\n\n{TABLE}{''.join(rows)}"
+
+
+def answer(fault: Fault) -> tuple[str, str, str]:
+    """Return what faults of one row have in common: what they are, but for the place, and what is seen."""
+    return fault.title.partition(", ")[0], seen(fault), fault.note
+
+
+def row(faults: Sequence[Fault]) -> str:
+    """Return faults with one answer as a row: what they are, what is typed, what is seen."""
+    stem, said, note = answer(faults[0])
+    places = [place for fault in faults if (place := fault.title.partition(", ")[2])]
+    title = f"{stem[0].upper()}{stem[1:]}{', ' if places else ''}{', '.join(places)}"
+    tolerated = "goes on: " if faults[0].code == 0 and said else ""
+    what = "<br>".join(filter(None, [f"{tolerated}{code(said)}" if said else "", note]))
+    cells = title, "<br>".join(dict.fromkeys(map(typed, faults))), what
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+
+
+def typed(fault: Fault) -> str:
+    """Return the command or the expression of a fault as code."""
+    if fault.raises or fault.python:
+        return code(fault.command)
+    return code(f"metafusion {fault.command}")
+
+
+def seen(fault: Fault) -> str:
+    """Return what is said: a message, an exception, or what the output has of it."""
+    return f"{fault.raises.__name__}: {fault.says}" if fault.raises else fault.says
+
+
+def code(text: str) -> str:
+    """Return text of any kind as code in one line."""
+    text = " ⏎ ".join(line.strip() for line in text.encode(errors="backslashreplace").decode().splitlines())
+    fence = "``" if "`" in text else "`"
+    return f"{fence}{text}{fence}"
 
 
 def write() -> Path:

@@ -75,9 +75,7 @@ AREA = Area(
             "data set 'data.yaml': a folder without a YAML; give the data-set YAML, or see fusion_only=True",
             folder("data.yaml"),
         ),
-        Fault(
-            "checkpoint instead of a YAML", "data check data=best.pt", "data set 'best.pt': Not a YAML file: best.pt"
-        ),
+        Fault("checkpoint instead of a YAML", "data check data=best.pt", "data set 'best.pt': …"),
         Fault(
             "checkpoint instead of a YAML, prediction",
             "predict model=best.pt source=images/train data=best.pt",
@@ -134,13 +132,13 @@ AREA = Area(
         Fault(
             "no train",
             TRAIN,
-            "data set 'data.yaml': data.yaml 'train:' key missing. 'train' and 'val' are required in all data YAMLs.",
+            "data set 'data.yaml': …'train:'…",
             described(train=None),
         ),
         Fault(
             "no names",
             TRAIN,
-            "data set 'data.yaml': data.yaml key missing. either 'names' or 'nc' are required in all data YAMLs.",
+            "data set 'data.yaml': …'names'…",
             described(names=None),
         ),
         Fault(
@@ -165,20 +163,19 @@ AREA = Area(
         Fault(
             "val that does not exist",
             TRAIN,
-            "data set 'data.yaml': images not found, missing path 'images/nowhere'; correct 'path:' or the split in it",
+            "data set 'data.yaml': …'images/nowhere'; correct 'path:' or the split in it",
             described(val="images/nowhere"),
         ),
         Fault(
             "val that does not exist, check",
             CHECK,
-            "data set 'data.yaml': images not found, missing path 'images/nowhere'; correct 'path:' or the split in it",
+            "data set 'data.yaml': …'images/nowhere'; correct 'path:' or the split in it",
             described(val="images/nowhere"),
         ),
         Fault(
             "path that does not exist",
             TRAIN,
-            "data set 'data.yaml': images not found, missing path '…/datasets/nowhere/images/val'; "
-            "correct 'path:' or the split in it",
+            "data set 'data.yaml': …/datasets/nowhere/images/val'; correct 'path:' or the split in it",
             described(path="nowhere"),
         ),
         Fault(
@@ -226,15 +223,14 @@ AREA = Area(
         Fault(
             "fewer names than the model has",
             "val model=best.pt data=data.yaml",
-            "no pair of 'images/val' has labels that can be used: 'labels/val/0.txt', for one: Label "
-            "class 1 exceeds dataset class count 1. Possible class labels are 0-0; metafusion data "
-            "check lists all that is wrong",
+            "no pair of 'images/val' has labels that can be used: 'labels/val/0.txt', for one: …class 1…; "
+            "metafusion data check lists all that is wrong",
             described(names=["person"]),
         ),
         Fault(
             "more names than the model has",
             "val model=best.pt data=data.yaml",
-            "WARNING Skipping labels of classes the model (nc=2) cannot predict.",
+            "WARNING …nc=2…",
             described(names=["person", "car", "dog"]),
             code=0,
         ),

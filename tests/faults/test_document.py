@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
+import ultralytics
+
 from tests.faults import document
-from tests.faults.catalogue import ANY, matches
+from tests.faults.catalogue import ANY, ROOT, matches
 
 FAULTS = [fault for area in document.AREAS for fault in area.faults]
 
@@ -14,6 +17,28 @@ FAULTS = [fault for area in document.AREAS for fault in area.faults]
 def test_the_page_is_up_to_date() -> None:
     page = document.FILE.read_text(encoding="utf-8")
     assert page == document.document(), "run `python -m tests.faults`, and commit docs/faults.md"
+
+
+def test_a_user_can_read_it() -> None:
+    rows = document.FILE.read_text(encoding="utf-8").splitlines()
+    assert len(rows) < 450
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows if row.startswith("|")} == {4}  # cells of three columns
+
+
+def test_nothing_quotes_the_host() -> None:
+    """Its words change as it does: a message of its own is `…` around the argument and the value that it names."""
+    host, ours = (
+        {phrase for file in Path(folder).rglob("*.py") for phrase in phrases(file.read_text(encoding="utf-8"))}
+        for folder in (Path(ultralytics.__file__).parent, ROOT / "metafusion_yolo")
+    )
+    quoted = {fault.title: phrases(fault.says) & host - ours for fault in FAULTS}
+    assert {title: found for title, found in quoted.items() if found} == {}
+
+
+def phrases(text: str) -> set[tuple[str, ...]]:
+    """Return all that a text has of five words in a row."""
+    words = re.findall(r"[a-z]{2,}", text.lower())
+    return {tuple(words[i : i + 5]) for i in range(len(words) - 4)}
 
 
 def test_every_file_of_faults_is_on_the_page() -> None:

@@ -19,7 +19,7 @@ AREA = Area(
         Fault(
             "coordinate above 1, validation",
             VAL,
-            "val: images/val/1.png: ignoring corrupt image/label: non-normalized or out of bounds coordinates [1.5]",
+            "val: images/val/1.png: …[1.5]",
             labelled("0 1.5 0.5 0.1 0.1\n", "val/1"),
             code=0,
         ),
@@ -69,8 +69,7 @@ AREA = Area(
         Fault(
             "class that the YAML does not name, validation",
             VAL,
-            "val: images/val/1.png: ignoring corrupt image/label: Label class 2 exceeds dataset "
-            "class count 2. Possible class labels are 0-1",
+            "val: images/val/1.png: …class 2…",
             labelled("2 0.5 0.5 0.1 0.1\n", "val/1"),
             code=0,
         ),
@@ -146,7 +145,7 @@ AREA = Area(
         Fault(
             "two boxes of a class in one place, validation",
             VAL,
-            "val: images/val/1.png: 1 duplicate labels removed",
+            "val: images/val/1.png: …duplicate…",
             labelled("0 0.5 0.5 0.1 0.1\n" * 2, "val/1"),
             code=0,
         ),
@@ -193,8 +192,7 @@ AREA = Area(
         Fault(
             "no label file at all, validation",
             "val model=best.pt data=data.yaml",
-            "WARNING val: No labels found in labels/val.cache. See "
-            "https://docs.ultralytics.com/datasets for dataset formatting guidance.",
+            "WARNING val: …labels/val.cache…",
             removed("labels/val"),
             code=0,
             note="The fusion is measured, the detection is not.",
@@ -208,9 +206,8 @@ AREA = Area(
         Fault(
             "no label that can be used, training",
             TRAIN,
-            "no pair of 'images/train' has labels that can be used: 'labels/train/0.txt', for one: "
-            "Label class 5 exceeds dataset class count 2. Possible class labels are 0-1; metafusion "
-            "data check lists all that is wrong",
+            "no pair of 'images/train' has labels that can be used: 'labels/train/0.txt', for one: …class 5…; "
+            "metafusion data check lists all that is wrong",
             UNKNOWN,
         ),
         Fault(

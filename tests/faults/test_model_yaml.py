@@ -156,7 +156,10 @@ AREA = Area(
             modelled({"method": "avrage"}),
         ),
         Fault(
-            "fusion with a start of 1.5", TRAIN, "fusion: start must lie in (0, 1), not 1.5", modelled({"start": 1.5})
+            "fusion with a start of 1.5",
+            TRAIN,
+            "fusion: initial_infrared_weight must lie in (0, 1), not 1.5",
+            modelled({"initial_infrared_weight": 1.5}),
         ),
         Fault(
             "gain that is negative",

@@ -96,8 +96,7 @@ AREA = Area(
         Fault(
             "export that is text",
             "predict source=images/train model=other.onnx",
-            "'other.onnx' cannot be loaded (ERROR other.onnx is not a loadable ONNX model — the file is empty, "
-            "truncated or corrupted (…)); export it again",
+            "'other.onnx' cannot be loaded (…); export it again",
             written("other.onnx", "no model"),
         ),
         Fault(
@@ -130,12 +129,7 @@ AREA = Area(
         Fault(
             "training of an export",
             f"{TRAIN} model=stock.onnx",
-            "model='stock.onnx' should be a *.pt PyTorch model to run this method, but is a "
-            "different format. PyTorch models can train, val, predict and export, i.e. "
-            "'model.train(data=...)', but exported formats like ONNX, TensorRT etc. only support "
-            "'predict' and 'val' modes, i.e. 'metafusion predict model=best.onnx'. To run CUDA or "
-            "MPS inference please pass the device argument directly in your inference command, i.e. "
-            "'model.predict(source=..., device=0)'",
+            "model='stock.onnx'…",
             onnx_of_three_channels,
         ),
         Fault(

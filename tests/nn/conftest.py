@@ -10,7 +10,8 @@ import yaml
 from torch import nn
 from ultralytics.cfg import get_cfg
 
-from metafusion_yolo.nn.tasks import FusionDetectionModel, load_model_yaml
+from metafusion_yolo.nn.model_yaml import load_model_yaml
+from metafusion_yolo.nn.tasks import FusionDetectionModel
 
 TAUGHT = {  # whatever the defaults are; without jitter, so that two forwards in training can be compared
     "attention": True,

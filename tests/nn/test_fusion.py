@@ -155,7 +155,7 @@ def test_present_means_more_than_rounding_noise(step, expected) -> None:
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.7, 0.9])
 def test_untrained_weights_give_infrared_its_share(share) -> None:
-    net = untrained_net(start=share)
+    net = untrained_net(initial_infrared_weight=share)
     weights = net(random_pair())["weights"][:, 1]
     assert weights.std() > 0  # the maps differ a little from the start, so that the features can learn
     torch.testing.assert_close(weights, torch.full_like(weights, share), atol=0.1, rtol=0)
@@ -183,7 +183,7 @@ def test_share_jitter_leaves_a_blank_camera_out(camera) -> None:
 
 def test_untrained_net_about_averages_the_cameras_by_their_share() -> None:
     pair = random_pair()
-    output = untrained_net(start=0.7)(pair)
+    output = untrained_net(initial_infrared_weight=0.7)(pair)
     expected = 0.3 * rgb_to_luminance(pair[:, :3]) + 0.7 * pair[:, 3:]
     torch.testing.assert_close(output["luminance"], expected, atol=0.1, rtol=0)
     assert (output["luminance"] - expected).abs().mean() < 0.02

@@ -12,9 +12,9 @@ from ultralytics.nn.tasks import DetectionModel, load_checkpoint, parse_model, y
 from ultralytics.utils.loss import E2ELoss, v8DetectionLoss
 
 from metafusion_yolo.config import METHODS, FusionConfig
+from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.rules import PixelRule
-from metafusion_yolo.nn.tasks import FusionDetectionModel, front_end_gflops, load_model_yaml
-
+from metafusion_yolo.nn.tasks import FusionDetectionModel, front_end_gflops
 from tests.nn.conftest import fused_model, labelled, random_pair, write_yaml
 
 FAMILIES = ["yolov8", "yolo11", "yolo26"]
@@ -130,7 +130,7 @@ def test_images_that_are_no_pairs_are_refused(ch) -> None:
 
 
 def test_section_shapes_the_front_end(tmp_path) -> None:
-    section = {"channels": 16, "meta_channels": 20, "heads": 4, "start": 0.8}
+    section = {"channels": 16, "meta_channels": 20, "heads": 4, "initial_infrared_weight": 0.8}
     path = write_yaml(tmp_path, detector="yolov8.yaml", nc=3, fusion=section)
     model = FusionDetectionModel(path, verbose=False)
     assert model.config == FusionConfig.from_dict(section)

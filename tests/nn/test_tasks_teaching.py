@@ -17,7 +17,6 @@ from ultralytics.utils.torch_utils import ModelEMA
 
 from metafusion_yolo.functional.losses import meta_loss
 from metafusion_yolo.nn.tasks import FusionDetectionModel
-
 from tests.nn.conftest import fused_model, labelled, random_pair
 
 LOOKING_AHEAD = {"levels": [16, 32], "interval": 1, "inner_lr": 1.0}

@@ -15,7 +15,6 @@ from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.runtime import Detections, Detector, read_counts, select
 from metafusion_yolo.runtime import read_visible as read_bgr
 from metafusion_yolo.runtime.__main__ import main
-
 from tests.conftest import EXPORT_IMGSZ as IMGSZ
 from tests.conftest import real_pairs as pairs
 

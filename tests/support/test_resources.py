@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from metafusion_yolo.nn.tasks import load_model_yaml
+from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.support import resources
 from metafusion_yolo.support.resources import find_data_yaml, find_model_yaml, is_shipped, split_scale
 

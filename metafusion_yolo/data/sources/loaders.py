@@ -32,8 +32,9 @@ from metafusion_yolo.data.sources import (
 from metafusion_yolo.data.sources.layout import split_layout
 from metafusion_yolo.data.sources.streams import LoadStreamPair, is_live
 from metafusion_yolo.data.sources.videos import Batch, LoadVideoPair, is_video
-from metafusion_yolo.data.thermal import spread
+from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE
 from metafusion_yolo.support.logs import pace
+from metafusion_yolo.support.sampling import evenly
 
 
 def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int = 1, in_order: bool = False) -> Any:
@@ -116,7 +117,7 @@ class LoadPairs(LoadImagesAndVideos):
         self.done = 0
         self.skipped: dict[str, str] = {}
         self.alike = False
-        self.limits = reader.rig.thermal.limits_of(spread(arrays))  # images in memory are one sequence
+        self.limits = reader.rig.thermal.limits_of(evenly(arrays, SEQUENCE_SAMPLE))  # images in memory are one sequence
 
     @property
     def of_files(self) -> bool:

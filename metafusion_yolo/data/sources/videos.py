@@ -20,9 +20,10 @@ from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.sources import Origin, PairedSource, is_path, moving_partner
 from metafusion_yolo.data.sources.frames import FrameStacker
 from metafusion_yolo.data.sources.sync import CAMERAS, Frame, Frames, Matcher, SyncReport
-from metafusion_yolo.data.thermal import spread
+from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE
 from metafusion_yolo.support.errors import MissingFileError
 from metafusion_yolo.support.logs import pace
+from metafusion_yolo.support.sampling import evenly
 
 Batch = tuple[list[str], list[np.ndarray], list[str]]
 
@@ -92,8 +93,8 @@ class VideoReader:
         return next((i for i in range(ATTEMPTS) if self.capture.grab()), None)
 
     def sample(self) -> Iterator[np.ndarray]:
-        """Yield some frames (H, W, 3), spread over the video."""
-        for number in spread(range(self.frames)):
+        """Yield some frames (H, W, 3), evenly spread over the video."""
+        for number in evenly(range(self.frames), SEQUENCE_SAMPLE):
             self.capture.set(cv2.CAP_PROP_POS_FRAMES, number)
             read, frame = self.capture.read()
             if read:

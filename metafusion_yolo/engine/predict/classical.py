@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance
+from metafusion_yolo.support.drawing import to_uint8
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 
@@ -93,4 +94,4 @@ def fuse_pair(pair: np.ndarray, rule: str) -> np.ndarray:
     visible, luminance = planes[:, :3], rgb_to_luminance(planes[:, :3])
     fused = RULES[rule](luminance[0, 0].numpy(), planes[0, 3].contiguous().numpy())
     rgb = replace_luminance(visible, torch.from_numpy(fused)[None, None], current=luminance)
-    return (rgb[0].permute(1, 2, 0) * 255).round().byte().numpy()
+    return to_uint8(rgb[0])

@@ -27,6 +27,7 @@ from metafusion_yolo.engine.predict.journal import Journal
 from metafusion_yolo.engine.predict.results import compose_fused
 from metafusion_yolo.engine.predict.writers import Names, PictureFolder, written_rate
 from metafusion_yolo.nn.fusion import STRIDE
+from metafusion_yolo.support.drawing import to_uint8
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 from metafusion_yolo.support.words import nearest
@@ -171,4 +172,4 @@ def _length(loader: Any) -> int | None:
 def _arrays(pairs: torch.Tensor) -> list[np.ndarray]:
     """Return the pairs of a tensor (B, 4, H, W), [0, 1], as (H, W, 4) uint8."""
     pairs = pairs if pairs.ndim == 4 else pairs[None]
-    return list((pairs * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
+    return list(to_uint8(pairs))

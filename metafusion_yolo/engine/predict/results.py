@@ -22,7 +22,7 @@ from ultralytics.utils.ops import scale_masks
 from metafusion_yolo.data.planes import cameras_on
 from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.nn.fusion import blend
-from metafusion_yolo.support.drawing import side_by_side, weight_overlay, with_legend
+from metafusion_yolo.support.drawing import side_by_side, to_uint8, weight_overlay, with_legend
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 
@@ -106,8 +106,7 @@ class FusionResults(Results):
         if self._fusion is None:
             return None
         if "fused" in self._fusion:  # of an export, at the network's size
-            image = self._at_image_size("fused")[0].permute(1, 2, 0)
-            return (image.clamp(0, 1) * 255).round().byte().numpy()
+            return to_uint8(self._at_image_size("fused")[0])
         planes = [
             torch.from_numpy(np.ascontiguousarray(x)) for x in (self.orig_img[..., ::-1], self.infrared[..., None])
         ]
@@ -217,7 +216,7 @@ def compose_fused(pair: Tensor, coefficients: Tensor) -> np.ndarray:
     luminance = rgb_to_luminance(visible)
     fused_luminance = blend(coefficients.split(1, 1), luminance, infrared)
     fused = replace_luminance(visible, fused_luminance, current=luminance)
-    return (fused[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
+    return to_uint8(fused[0])
 
 
 def mean_inside(plane: np.ndarray, box: np.ndarray) -> float:

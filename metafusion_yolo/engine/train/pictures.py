@@ -11,8 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-WIDTH = 200  # width of a tile in the film strip, pixels
-WIDE = 320  # width of a tile of the weight maps, pixels
+from metafusion_yolo.support.drawing import to_uint8
+from metafusion_yolo.support.sampling import evenly
+
+WIDTH = 200  # of a tile in the film strip, pixels
+WIDE = 320  # of a tile of the weight maps, pixels
 CAPTION = 22  # height of a heading, pixels
 FRAMES = 8  # most epochs in the film strip
 PAIRS = 3
@@ -85,7 +88,7 @@ class FilmStrip:
     def __init__(self, folder: Path, pairs: Sequence[Tensor], epochs: int) -> None:
         self.folder = folder
         self.pairs = pairs
-        self.kept = {round(e) for e in np.linspace(1, epochs, min(FRAMES, epochs))}
+        self.kept = {*evenly(range(1, epochs + 1), FRAMES)}
 
     def add(self, fusion: nn.Module, epoch: int, file: Path) -> Path | None:
         """Add a column and rewrite the strip, if it shows this epoch.
@@ -132,15 +135,10 @@ def view(fusion: nn.Module, pair: Tensor) -> dict[str, np.ndarray]:
     training = fusion.training
     output = fusion.eval()(pair.to(weight))
     fusion.train(training)
-    weights = cv2.applyColorMap(as_bytes(output["weights"][0, 1:2])[..., 0], cv2.COLORMAP_VIRIDIS)
+    weights = cv2.applyColorMap(to_uint8(output["weights"][0, 1:2])[..., 0], cv2.COLORMAP_VIRIDIS)
     grey = pair[0, 3:].expand(3, -1, -1)
     images = {"visible": pair[0, :3], "infrared": grey, "fused": output["fused"][0]}
-    return {**{name: as_bytes(image)[..., ::-1] for name, image in images.items()}, "weights": weights}
-
-
-def as_bytes(image: Tensor) -> np.ndarray:
-    """Return an image (C, H, W) in [0, 1] as (H, W, C) uint8."""
-    return (image.float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    return {**{name: to_uint8(image)[..., ::-1] for name, image in images.items()}, "weights": weights}
 
 
 def tile(image: np.ndarray, width: int) -> np.ndarray:

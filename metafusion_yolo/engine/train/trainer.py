@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from copy import copy
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import nn
 from ultralytics.utils import LOGGER, RANK, colorstr
@@ -28,6 +27,7 @@ from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.schedule import PARTS, Phase
 from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.sampling import evenly
 
 
 class FusionDetectionTrainer(ResumableTrainer):
@@ -172,8 +172,7 @@ class FusionDetectionTrainer(ResumableTrainer):
         if not self.args.plots:
             return
         dataset = self.test_loader.dataset
-        chosen = sorted({*np.linspace(0, len(dataset) - 1, PAIRS).round().astype(int).tolist()})
-        self._shown = [dataset[i]["img"][None].float() / 255 for i in chosen]
+        self._shown = [dataset[i]["img"][None].float() / 255 for i in evenly(range(len(dataset)), PAIRS)]
         self._film = FilmStrip(self.save_dir / "film", self._shown, self.epochs)
 
     def _add_to_film(self) -> None:

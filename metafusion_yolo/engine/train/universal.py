@@ -82,7 +82,7 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
 
     @torch.no_grad()
     def validate(self) -> tuple[dict[str, float], float]:
-        """Return the losses on the validation images, with the same views every time; fitness is minus their sum."""
+        """Return the losses on the validation images, of the same views every time, and minus their sum as fitness."""
         model = self.ema.ema.eval()
         generator = torch.Generator(self.device).manual_seed(0)
         total, sums, count = 0.0, dict.fromkeys(self.loss_names, 0.0), 0

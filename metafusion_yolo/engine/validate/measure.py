@@ -17,6 +17,7 @@ from metafusion_yolo.evaluation.report import OVERLAP, SURE, PairRecord, Validat
 from metafusion_yolo.evaluation.weights import weigh_boxes
 from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.functional.metrics import METRICS
+from metafusion_yolo.support.drawing import to_uint8
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 
@@ -134,12 +135,8 @@ def picture_misses(
             pair = read(file)
             images = {"visible": pair[0, :3], "infrared": pair[0, 3:].expand(3, -1, -1)}
             images |= {"fused": front_end(pair)["fused"][0]} if front_end else {}
-            views[file] = {name: _as_bytes(image) for name, image in images.items()}
+            views[file] = {name: to_uint8(image) for name, image in images.items()}
         name = names[int(miss.record.found["both"]["target_cls"][miss.k])]
         shown = "/".join(Path(file).parts[-2:])
         pictured.append((shown, describe_miss(miss, name), picture_miss(miss, views[file])))
     return pictured
-
-
-def _as_bytes(image: Tensor) -> np.ndarray:
-    return (image.float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()

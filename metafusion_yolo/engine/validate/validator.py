@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from ultralytics.models.yolo.detect import DetectionValidator
 from ultralytics.utils import LOGGER
+from ultralytics.utils.metrics import ConfusionMatrix
 
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
 from metafusion_yolo.data.description import check_description, data_error
@@ -23,6 +24,13 @@ from metafusion_yolo.engine.validate.measure import (
     parse_metrics,
     picture_misses,
     record_pair,
+)
+from metafusion_yolo.evaluation.classes import (
+    Order,
+    class_order,
+    describe_order,
+    renumber_classes,
+    select_classes,
 )
 from metafusion_yolo.evaluation.conditions import NIGHT_BELOW, Conditions
 from metafusion_yolo.evaluation.page import write_page
@@ -59,6 +67,7 @@ class FusionDetectionValidator(DetectionValidator):
     _front_end: Any = None
     _fusion: Any = None  # of the current batch
     _hook: Any = None
+    _order: Order | None = None  # of the classes, where the model numbers them otherwise
 
     def __init__(
         self,
@@ -111,6 +120,7 @@ class FusionDetectionValidator(DetectionValidator):
     def init_metrics(self, model: torch.nn.Module) -> None:
         """Hook into the front-end, and compare the cameras with those that the model was trained with."""
         super().init_metrics(model)
+        self._match_classes(model.names)
         check_classes(self.args.classes, self.data["names"])
         warn_of_other_cameras(rig_of(model), Rig.from_yaml(self.data), self.args.data)
         self.metrics.report = None
@@ -119,6 +129,25 @@ class FusionDetectionValidator(DetectionValidator):
         self._model, self._front_end, self._fusion = model, front_end(model), None
         if self._front_end is not None:
             self._hook = self._front_end.register_forward_hook(self._keep_fusion)
+
+    def _match_classes(self, names: dict[int, str]) -> None:
+        """Judge by the classes of the data set, matched by name: a COCO detector on pairs of three classes, say."""
+        known = self.data["names"]
+        self._order = class_order(names, known)
+        if self._order is None:
+            return
+        LOGGER.info(describe_order(self._order, names, known))
+        self.names, self.nc, self.metrics.names = known, len(known), known
+        self.class_map = list(range(1, len(known) + 1))
+        self.confusion_matrix = ConfusionMatrix(names=known, save_matches=self.args.plots and self.args.visualize)
+
+    def postprocess(self, preds: Any) -> list[dict[str, Tensor]]:
+        """Suppress among the classes of the data set alone."""
+        if self._order is None:
+            return super().postprocess(preds)
+        if self.end2end:
+            return renumber_classes(super().postprocess(preds), self._order)
+        return super().postprocess(select_classes(preds[0] if isinstance(preds, (list, tuple)) else preds, self._order))
 
     def _keep_fusion(self, module: torch.nn.Module, inputs: Any, output: Any) -> None:
         self._fusion = output

@@ -9,9 +9,7 @@ import numpy as np
 
 from metafusion_yolo.prepare.check.findings import Case
 from metafusion_yolo.prepare.check.images import Measurements, View
-
-NEAR = 0.87  # correlation of the thumbnails of either camera above which two pairs show one scene
-BLOCK = 1024  # pairs compared with all others in one matrix product
+from metafusion_yolo.prepare.similarity import DUPLICATE, nearest
 
 Pairs = Sequence[Measurements]
 
@@ -30,48 +28,26 @@ def find_copies(pairs: Pairs) -> Iterator[Case]:
 
 
 def find_near_duplicates(pairs: Pairs) -> Iterator[Case]:
-    """Yield a case for each pair of a later split that nearly equals one of an earlier split, in both cameras.
+    """Yield a case for each pair of a later split that shows the scene of one of an earlier split.
 
-    All are compared with all, as matrix products in single precision: 10,000 pairs take seconds.
+    What counts as one scene is what counts for `metafusion data convert`, which leaves such pairs on one side.
     """
     by_split: dict[str, list[Measurements]] = defaultdict(list)
     for pair in pairs:
-        if not (pair.visible.blank or pair.infrared.blank):
-            by_split[pair.files.split].append(pair)
+        by_split[pair.files.split].append(pair)
     earlier: list[Measurements] = []
     for members in by_split.values():
-        nearest, scores = _nearest(members, earlier)
-        for pair, k, score in zip(members, nearest, scores, strict=True):
-            if score > NEAR and not _copied(pair, earlier[k]):
+        twins = nearest(np.stack([pair.look for pair in members]), [pair.look for pair in earlier])
+        for pair, (k, score) in zip(members, twins, strict=False):
+            if score >= DUPLICATE and not _copied(pair, earlier[k]):
                 detail = f"correlation {score:.3f} with '{earlier[k].files.visible}'"
-                yield _case("near-duplicate", pair, earlier[k], detail, float(score))
+                yield _case("near-duplicate", pair, earlier[k], detail, score)
         earlier += members
-
-
-def _nearest(pairs: Pairs, others: Pairs) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each pair the index of the most similar other, and the correlation of the less similar camera."""
-    nearest, scores = np.zeros(len(pairs), np.int64), np.zeros(len(pairs))
-    mine = [unit_vectors([camera(pair) for pair in pairs]) for camera in CAMERAS]
-    for start in range(0, len(others), BLOCK):
-        block = [unit_vectors([camera(pair) for pair in others[start : start + BLOCK]]) for camera in CAMERAS]
-        alike = np.minimum(mine[0] @ block[0].T, mine[1] @ block[1].T)
-        best = alike.argmax(1)
-        value = alike[np.arange(len(alike)), best]
-        better = value > scores
-        nearest[better], scores[better] = best[better] + start, value[better]
-    return nearest, scores
 
 
 def _copied(pair: Measurements, other: Measurements) -> bool:
     """Tell whether a pair has a file of another: then it has been found as a copy."""
     return any(camera(pair).digest == camera(other).digest for camera in CAMERAS)
-
-
-def unit_vectors(views: Sequence[View]) -> np.ndarray:
-    """Return thumbnails as (N, 1024) float32 of mean 0 and length 1, whose products are correlations."""
-    vectors = np.stack([view.thumbnail.ravel() for view in views]).astype(np.float32)
-    vectors -= vectors.mean(1, keepdims=True)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
 
 
 def _visible(pair: Measurements) -> View:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
-from ultralytics.data.base import BaseDataset
 from ultralytics.data.utils import img2label_paths
 
 from metafusion_yolo.data.description import describe
-from metafusion_yolo.data.listing import SPLITS, as_written
+from metafusion_yolo.data.listing import SPLITS, split_images
 from metafusion_yolo.data.pairs import expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.prepare.check.findings import Case
-from metafusion_yolo.support.errors import MissingFileError, UserValueError
+from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 
 
@@ -50,7 +47,8 @@ class Source:
         path: Folder of the data set.
         names: Class names, by class.
         rig: How the two cameras go together.
-        images: Folders or lists of visible images, by split.
+        images: Visible images, by split, as training lists them; each once.
+        folders: The splits that are folders alone, so that all that lies in them belongs to them.
     """
 
     yaml: str
@@ -58,6 +56,7 @@ class Source:
     names: dict[int, str]
     rig: Rig
     images: dict[str, list[str]]
+    folders: frozenset[str]
 
 
 def read_source(data: str | Path) -> Source:
@@ -67,35 +66,29 @@ def read_source(data: str | Path) -> Source:
         data: The YAML, or the name of one that ships with the package.
 
     Raises:
-        FileNotFoundError: If the YAML or a folder of it does not exist.
+        FileNotFoundError: If the YAML or a folder of it does not exist, or holds no image.
         ValueError: If it is incomplete or wrong.
     """
     file = find_data_yaml(data)
     if Path(file).is_dir():
         raise UserValueError(f"data={data} is a folder; name the data-set YAML, such as {Path(file) / 'data.yaml'}")
     content = describe(file)
-    images = {}
-    for split in SPLITS:
-        if listed := content.get(split):
-            written = as_written(listed, content)
-            images[split] = written if isinstance(written, list) else [written]
-    return Source(file, Path(content["path"]).resolve(), content["names"], Rig.from_yaml(content, file), images)
+    images, folders = {}, set()
+    for split in filter(content.get, SPLITS):
+        images[split] = [*dict.fromkeys(split_images(content, split, lost=True))]
+        entries = content[split] if isinstance(content[split], list) else [content[split]]
+        folders |= {split} if all(Path(entry).is_dir() for entry in entries) else set()
+    rig = Rig.from_yaml(content, file)
+    return Source(file, Path(content["path"]).resolve(), content["names"], rig, images, frozenset(folders))
 
 
 def list_pairs(source: Source) -> tuple[list[PairFiles], list[Case]]:
-    """List the pairs of all splits, each file once, and what is wrong with the listing.
-
-    Raises:
-        FileNotFoundError: If a split holds no image.
-    """
+    """List the pairs of all splits, each file once, and what is wrong with the listing."""
     pairs: dict[str, PairFiles] = {}
     images_of_labels: dict[Path, set[Path]] = {}  # folders of labels, and of the images that they belong to
     cases: list[Case] = []
-    for split, images in source.images.items():
-        files = _visible_files(split, images)
-        partners, problems = find_partners(
-            files, expected_by_rule(source.rig.pairing), all(Path(f).is_dir() for f in images)
-        )
+    for split, files in source.images.items():
+        partners, problems = find_partners(files, expected_by_rule(source.rig.pairing), split in source.folders)
         cases += [Case(problem.kind, problem.file, pair=_shown(problem.kind, problem.file)) for problem in problems]
         labels = dict(zip(partners, img2label_paths([*partners]), strict=True))
         labelled = {file for file in partners if Path(labels[file]).is_file()}
@@ -112,17 +105,6 @@ def list_pairs(source: Source) -> tuple[list[PairFiles], list[Case]]:
             else:
                 pairs[file] = PairFiles(split, file, infrared, labels[file])
     return [*pairs.values()], cases + _orphans(images_of_labels)
-
-
-def _visible_files(split: str, images: list[str]) -> list[str]:
-    """List the images of a split as the host would for training."""
-    try:
-        files = BaseDataset.get_img_files(SimpleNamespace(prefix="", fraction=1.0), images)
-    except FileNotFoundError as error:
-        raise MissingFileError(
-            f"no images in '{', '.join(images)}'; expected visible images there, correct '{split}:' in the YAML"
-        ) from error
-    return [*Counter(files)]
 
 
 def _orphans(images_of_labels: dict[Path, set[Path]]) -> list[Case]:

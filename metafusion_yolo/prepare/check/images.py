@@ -11,15 +11,17 @@ import cv2
 import numpy as np
 from ultralytics.utils import patches
 
+from metafusion_yolo.data.labels import NO_LABELS, Labels
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import PairReader, check_image, compare_sizes, read_counts, read_visible
 from metafusion_yolo.data.registration import Size, warp_infrared
 from metafusion_yolo.prepare.check.files import PairFiles
 from metafusion_yolo.prepare.check.findings import Case
-from metafusion_yolo.prepare.check.labels import NO_LABELS, Labels, read_labels
+from metafusion_yolo.prepare.check.labels import inspect_labels
 from metafusion_yolo.prepare.check.shift import SIDE, Shift, estimate_shift
+from metafusion_yolo.prepare.similarity import pair_thumbnail
 
-THUMBNAIL = 32  # pixels of the square by which pairs are compared
+THUMBNAIL = 32  # pixels of the square that the layout of an image is judged by
 BLANK = 1.0  # grey levels of standard deviation below which an image shows nothing
 GREY, COLOURED = 1.0, 2.0  # mean difference of the largest and smallest of R, G, B: below, above
 SAME = 0.99  # correlation of brightness above which both cameras hold one picture
@@ -72,6 +74,7 @@ class Measurements:
         infrared: The infrared image, in grey as training sees it.
         correlation: Of the brightness of the two, -1 to 1.
         shift: Of the infrared image against the visible one, None if one of them is blank.
+        look: (512,) float32, of :func:`~metafusion_yolo.prepare.similarity.pair_thumbnail`.
         box_contrasts: (K,) mean grey of each box less that around it, in standard deviations of the infrared image;
             NaN for boxes too small to tell.
     """
@@ -82,6 +85,7 @@ class Measurements:
     infrared: View
     correlation: float
     shift: Shift | None
+    look: np.ndarray
     box_contrasts: np.ndarray
 
 
@@ -100,7 +104,7 @@ def inspect_pair(files: PairFiles, reader: PairReader, class_count: int) -> tupl
             cases.append(Case("unreadable", file, str(error).partition("; ")[0].replace(f"'{file}' ", ""), files.both))
     labels = NO_LABELS
     if sizes and Path(files.label).is_file():
-        labels, found = read_labels(files.label, class_count, sizes[0], files.both)
+        labels, found = inspect_labels(files.label, class_count, sizes[0], files.both)
         cases += found
     if len(sizes) < 2:
         return None, cases
@@ -138,6 +142,7 @@ def _measure(files: PairFiles, reader: PairReader, labels: Labels, homography: n
         *views,
         correlation=_correlation(seen, grey),
         shift=None if views[0].blank or views[1].blank else estimate_shift(seen, grey),
+        look=pair_thumbnail(visible, counts),
         box_contrasts=_box_contrasts(plane, labels.boxes_xywhn),
     )
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from metafusion_yolo.prepare.check.sequences import (
 )
 from metafusion_yolo.prepare.check.thumbnails import can_be_shown, picture_case
 from metafusion_yolo.support.pages import write_html
+from metafusion_yolo.support.pages.plots import histogram, scatter
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 PICTURED = 4  # cases of a finding that are shown with pictures
@@ -30,8 +30,6 @@ SEQUENCES = 100  # rows of the table
 BRIGHTNESS = tuple(range(0, 257, 16))
 SHIFTS = tuple(round(0.5 * i, 1) for i in range(21))  # % of the width
 BOX_SIZES = (0, 4, 8, 16, 32, 64, 128, 256, 512, 1024)  # pixels
-WIDTH, HEIGHT = 360, 190  # units of the drawing; about pixels on a phone
-LEFT, RIGHT, TOP, BOTTOM = 34, 16, 8, 34  # margins for the scales
 
 
 def write_page(report: CheckReport, file: str | Path) -> Path:
@@ -163,72 +161,3 @@ def _median(sequence: PairSequence) -> str:
 
 def _share(signs: np.ndarray | None) -> str:
     return "" if signs is None else f"{signs.mean():.0%}"
-
-
-def histogram(series: Mapping[str, Sequence[float]], edges: Sequence[float], label: str) -> str:
-    """Draw how often values fall between edges, the series side by side.
-
-    Args:
-        series: Values by name of the series, which is the class of its bars too; values beyond the edges count as the
-            outermost.
-        edges: Ascending limits of the bins, drawn equally wide, with a number below every limit that has room.
-        label: What the values are, with their unit.
-
-    Returns:
-        An `<svg>` element.
-    """
-    counts = {
-        name: np.histogram(np.clip(values, edges[0], np.nextafter(edges[-1], edges[0])), edges)[0]
-        for name, values in series.items()
-    }
-    top = max(1, *(int(c.max(initial=0)) for c in counts.values()))
-    step = (WIDTH - LEFT - RIGHT) / (len(edges) - 1)
-    slot = step * 0.9 / max(1, len(counts))
-    parts = []
-    for k, (name, count) in enumerate(counts.items()):
-        for i, n in enumerate(count.tolist()):
-            height = (HEIGHT - TOP - BOTTOM) * n / top
-            x, y = LEFT + i * step + step * 0.05 + k * slot, HEIGHT - BOTTOM - height
-            tip = f"{edges[i]:g} to {edges[i + 1]:g}: {n} ({name})"
-            parts.append(
-                f'<rect class="{escape(name)}" x="{x:.1f}" y="{y:.1f}" width="{slot:.1f}" height="{height:.1f}">'
-                f"<title>{escape(tip)}</title></rect>"
-            )
-    every = max(1, round(len(edges) / 9))
-    ticks = [(LEFT + i * step, f"{edge:g}") for i, edge in enumerate(edges) if i % every == 0]
-    return _frame(parts, ticks, [(HEIGHT - BOTTOM, "0"), (TOP, f"{top}")], label)
-
-
-def scatter(points: Mapping[str, Sequence[tuple[float, float]]], reach: float, circle: float, label: str) -> str:
-    """Draw points around the middle, in a square of -reach to reach, with a circle.
-
-    Args:
-        points: (x, y) by name of the series, which is the class of its points too; y points down, as in images.
-        reach: Largest coordinate drawn; points beyond lie on the border.
-        circle: Radius of the circle.
-        label: What the coordinates are, with their unit.
-
-    Returns:
-        An `<svg>` element.
-    """
-    half = (HEIGHT - TOP - BOTTOM) / 2
-    cx, cy = LEFT + (WIDTH - LEFT - RIGHT) / 2, TOP + half
-    parts = [
-        f'<path class="axis" d="M{cx - half} {cy}h{2 * half}M{cx} {cy - half}v{2 * half}"/>',
-        f'<circle class="limit" cx="{cx}" cy="{cy}" r="{half * circle / reach:.1f}"/>',
-    ]
-    for name, series in points.items():
-        for x, y in np.clip(np.reshape(series, (-1, 2)), -reach, reach) * (half / reach):
-            parts.append(f'<circle class="{escape(name)}" cx="{cx + x:.1f}" cy="{cy + y:.1f}" r="2.5"/>')
-    ticks = [(cx - half, f"{-reach:g}"), (cx, "0"), (cx + half, f"{reach:g}")]
-    return _frame(parts, ticks, [(TOP, f"{-reach:g}"), (cy, "0"), (cy + half, f"{reach:g}")], label)
-
-
-def _frame(parts: list[str], across: list[tuple[float, str]], upward: list[tuple[float, str]], label: str) -> str:
-    """Put the scales around a drawing."""
-    base = HEIGHT - BOTTOM
-    parts = [f'<path class="axis" d="M{LEFT} {base}H{WIDTH - RIGHT}"/>', *parts]
-    parts += [f'<text x="{x:.1f}" y="{base + 13}" text-anchor="middle">{text}</text>' for x, text in across]
-    parts += [f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{text}</text>' for y, text in upward]
-    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 5}" text-anchor="middle">{escape(label)}</text>')
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'

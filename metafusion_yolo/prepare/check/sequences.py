@@ -13,9 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from metafusion_yolo.prepare.check.duplicates import unit_vectors
 from metafusion_yolo.prepare.check.findings import Case
-from metafusion_yolo.prepare.check.images import Measurements
+from metafusion_yolo.prepare.check.images import Measurements, View
 from metafusion_yolo.prepare.check.shift import Shift
 
 SHORTEST = 5  # pairs, clear shifts or boxes from which a sequence is judged
@@ -171,10 +170,19 @@ def layout_signs(sequences: Sequence[PairSequence]) -> dict[int, np.ndarray]:
     views = {i: v for i, v in views.items() if len(v) >= SHORTEST}
     if not views:
         return {}
-    vectors = {i: unit_vectors(v) for i, v in views.items()}
+    vectors = {i: _unit_vectors(v) for i, v in views.items()}
     together = sum(v.T @ v for v in vectors.values())
-    direction = np.linalg.eigh(together)[1][:, -1]
+    direction = together[:, together.diagonal().argmax()]
+    for _ in range(200):  # power iteration: all of a thousand eigenvectors would take seconds, and one is needed
+        direction = together @ (direction / np.linalg.norm(direction))
     return {i: v @ direction > 0 for i, v in vectors.items()}
+
+
+def _unit_vectors(views: Sequence[View]) -> np.ndarray:
+    """Return thumbnails as (N, 1024) float32 of mean 0 and length 1, whose products are correlations."""
+    vectors = np.stack([view.thumbnail.ravel() for view in views]).astype(np.float32)
+    vectors -= vectors.mean(1, keepdims=True)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
 
 
 def _turned(signs: dict[int, np.ndarray], weights: Iterable[float]) -> dict[int, np.ndarray]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import torch
+from torchvision.ops import box_iou
 
 from metafusion_yolo.prepare.convert.formats import Box, spelling
 
@@ -68,7 +70,9 @@ def union(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
         >>> union(np.array([[0, 0, 0, 0.4, 0.4]]), np.array([[0, 0, 0, 0.4, 0.6], [1, 0, 0, 0.4, 0.4]])).tolist()
         [[0.0, 0.0, 0.0, 0.4, 0.5], [1.0, 0.0, 0.0, 0.4, 0.4]]
     """
-    overlap = iou(visible[:, 1:], infrared[:, 1:]) * (visible[:, None, 0] == infrared[None, :, 0])
+    overlap = box_iou(*(torch.from_numpy(labels[:, 1:]) for labels in (visible, infrared))).numpy() * (
+        visible[:, None, 0] == infrared[None, :, 0]
+    )
     merged, free = visible.copy(), np.ones(len(infrared), bool)
     while overlap.size and overlap.max() >= SAME:
         i, j = np.unravel_index(overlap.argmax(), overlap.shape)
@@ -76,18 +80,3 @@ def union(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
         free[j] = False
         overlap[i, :] = overlap[:, j] = 0
     return np.concatenate([merged, infrared[free]])
-
-
-def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the (K, M) intersections over unions of (K, 4) and (M, 4) boxes, left, top, right, bottom."""
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = (high - low).clip(0).prod(2)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (a, b)]
-    return shared / (areas[0][:, None] + areas[1][None, :] - shared).clip(1e-12)
-
-
-def to_rows(labels: np.ndarray) -> str:
-    """Return the text of a YOLO label file: class, centre, width, height."""
-    centre, size = (labels[:, 1:3] + labels[:, 3:5]) / 2, labels[:, 3:5] - labels[:, 1:3]
-    rows = zip(labels[:, 0].astype(int).tolist(), np.concatenate([centre, size], 1).tolist(), strict=True)
-    return "".join(f"{number} {' '.join(f'{value:.6f}' for value in row)}\n" for number, row in rows)

@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from metafusion_yolo.data.labels import LabelError
 from metafusion_yolo.prepare.convert.folders import SPLITS, Part, parts
-from metafusion_yolo.prepare.convert.formats import TRAIN, Box, Format, LabelError, Listing, Pair, side_by_side
+from metafusion_yolo.prepare.convert.formats import TRAIN, Box, Format, Listing, Pair, side_by_side
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
 LAYOUT = "annotations/*.json, a file a split with train, val or test in its name,"

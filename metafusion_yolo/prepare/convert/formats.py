@@ -10,17 +10,14 @@ from pathlib import Path
 
 from ultralytics.data.utils import IMG_FORMATS
 
-from metafusion_yolo.support.errors import MissingFileError, UserError, UserValueError
+from metafusion_yolo.data.listing import read_lines
+from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
 Corners = tuple[float, float, float, float]
 SHARED = "both"  # camera of labels that hold for both
 CAMERAS = ("visible", "infrared")
 TRAIN, VAL, TEST = "train", "val", "test"
 UNLISTED = "unlisted"
-
-
-class LabelError(UserError, ValueError):
-    """The labels of a pair cannot be read; the pair is skipped, the reason reported."""
 
 
 @dataclass(frozen=True)
@@ -175,4 +172,4 @@ def side_by_side(visible: Path, infrared: Path) -> list[tuple[str, Path, Path]]:
 
 def read_list(file: Path) -> list[str]:
     """Return the lines of a list of a published split that hold something."""
-    return [line.strip() for line in file.read_text("utf-8-sig", "replace").splitlines() if line.strip()]
+    return read_lines(file, errors="replace")

@@ -6,13 +6,13 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
+from metafusion_yolo.data.labels import LabelError
 from metafusion_yolo.prepare.convert.formats import (
     SHARED,
     TEST,
     TRAIN,
     Box,
     Format,
-    LabelError,
     Listing,
     Pair,
     Reader,

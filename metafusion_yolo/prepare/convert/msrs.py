@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from metafusion_yolo.data.labels import LabelError
 from metafusion_yolo.data.reading import open_image
 from metafusion_yolo.prepare.convert.formats import (
     SHARED,
@@ -15,7 +16,6 @@ from metafusion_yolo.prepare.convert.formats import (
     TRAIN,
     Box,
     Format,
-    LabelError,
     Listing,
     Pair,
     find_folder,

@@ -12,7 +12,7 @@ from ultralytics.utils.tqdm import TQDM
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import read_counts, read_visible
 from metafusion_yolo.prepare.convert.formats import TRAIN, VAL, Pair
-from metafusion_yolo.prepare.similarity import SIDE, groups, thumbnail
+from metafusion_yolo.prepare.similarity import SIDE, groups, pair_thumbnail
 from metafusion_yolo.support.errors import UserValueError
 
 SHARE = 0.2  # of the pairs, to validate with
@@ -38,7 +38,7 @@ def split_by_scene(pairs: list[Pair]) -> tuple[list[Pair], str]:
     """
     pairs = sorted(pairs, key=lambda pair: pair.name)
     with ThreadPool(NUM_THREADS) as pool:
-        work = pool.imap(_thumbnails, pairs)
+        work = pool.imap(_thumbnail, pairs)
         shown = TQDM(work, total=len(pairs), desc="Looking for scenes", disable=len(pairs) < LONG or None)
         scenes = groups(np.stack(list(shown))) if pairs else []
     splits = share_out([len(scene) for scene in scenes])
@@ -74,10 +74,9 @@ def share_out(sizes: list[int]) -> list[str]:
     return sides
 
 
-def _thumbnails(pair: Pair) -> np.ndarray:
-    """Return those of both cameras, of norm 1 together; zeros for what cannot be read, which is like nothing else."""
+def _thumbnail(pair: Pair) -> np.ndarray:
+    """Return that of a pair; zeros for what cannot be read, which is like nothing else."""
     try:
-        both = np.stack([thumbnail(read_visible(pair.visible)), thumbnail(read_counts(pair.infrared))])
+        return pair_thumbnail(read_visible(pair.visible), read_counts(pair.infrared))
     except PairError:
-        both = np.zeros((2, SIDE, SIDE), np.float32)
-    return both / np.float32(np.sqrt(2))
+        return np.zeros(2 * SIDE**2, np.float32)

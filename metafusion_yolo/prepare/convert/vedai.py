@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from metafusion_yolo.data.labels import LabelError
 from metafusion_yolo.prepare.convert.formats import (
     SHARED,
     TEST,
     TRAIN,
     Box,
     Format,
-    LabelError,
     Listing,
     Pair,
     find_folder,

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
+from metafusion_yolo.data.labels import LabelError
 from metafusion_yolo.prepare.convert.folders import pairs_of, parts, read_classes
 from metafusion_yolo.prepare.convert.formats import (
     CAMERAS,
@@ -16,7 +17,6 @@ from metafusion_yolo.prepare.convert.formats import (
     Box,
     Corners,
     Format,
-    LabelError,
     Listing,
     Pair,
     Reader,

@@ -19,9 +19,10 @@ import yaml
 from ultralytics.utils import NUM_THREADS, patches
 from ultralytics.utils.tqdm import TQDM
 
+from metafusion_yolo.data.labels import LabelError, label_rows
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import image_size
-from metafusion_yolo.prepare.convert.boxes import to_labels, to_rows, union
+from metafusion_yolo.prepare.convert.boxes import to_labels, union
 from metafusion_yolo.prepare.convert.formats import (
     CAMERAS,
     TEST,
@@ -29,7 +30,6 @@ from metafusion_yolo.prepare.convert.formats import (
     UNLISTED,
     VAL,
     Format,
-    LabelError,
     Listing,
     Pair,
     spelling,
@@ -134,7 +134,7 @@ def _write_pair(
             place(file, target, copy)
         elif not patches.imwrite(str(target), cut[camera], [cv2.IMWRITE_JPEG_QUALITY, QUALITY]):
             raise OSError(f"cannot write {target}")
-    _target(root, "labels", pair, ".txt").write_text(to_rows(merged), encoding="utf-8")
+    _target(root, "labels", pair, ".txt").write_text(label_rows(merged[:, 0], merged[:, 1:]), encoding="utf-8")
     return Written(pair, merged, remarks)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from metafusion_yolo.data.labels import LabelError, read_labels
 from metafusion_yolo.data.reading import image_size
 from metafusion_yolo.prepare.convert.folders import pairs_of, parts, read_classes
-from metafusion_yolo.prepare.convert.formats import Box, Format, LabelError, Listing, Pair
+from metafusion_yolo.prepare.convert.formats import Box, Format, Listing, Pair
 from metafusion_yolo.support.errors import MissingFileError
 
 
@@ -23,27 +24,13 @@ def read_rows(file: Path, image: Path, classes: tuple[str, ...]) -> list[Box]:
         LabelError: If a row is not in this form.
         PairError: If the image cannot be read.
     """
-    if not file.is_file():
-        return []
-    width, height = image_size(image)
-    boxes = []
-    for row in file.read_text("utf-8-sig", "replace").splitlines():
-        if not row.strip():
-            continue
-        try:
-            number, *values = (float(cell) for cell in row.split())
-        except ValueError as error:
-            raise LabelError("row that is not made of numbers") from error
-        if len(values) == 4:
-            x, y, w, h = values
-            xs, ys = [x - w / 2, x + w / 2], [y - h / 2, y + h / 2]
-        elif len(values) >= 6 and len(values) % 2 == 0:
-            xs, ys = values[::2], values[1::2]
-        else:
-            raise LabelError(f"row of {len(values) + 1} numbers, not 'class x y w h'")
-        name = classes[int(number)] if 0 <= number < len(classes) else f"number {number:g}"
-        boxes.append(Box(name, (min(xs) * width, min(ys) * height, max(xs) * width, max(ys) * height)))
-    return boxes
+    try:
+        labels = read_labels(file, mixed=True)
+    except LabelError as error:  # whose line and words are those of one file, and reasons are counted
+        raise LabelError("row that is neither 'class x y width height' nor a polygon") from error
+    names = (classes[c] if 0 <= c < len(classes) else f"number {c}" for c in labels.classes.tolist())
+    corners = labels.boxes_xyxyn * (image_size(image) * 2 if len(labels.classes) else 1)
+    return [Box(name, (x0, y0, x1, y1)) for name, (x0, y0, x1, y1) in zip(names, corners.tolist(), strict=True)]
 
 
 def read_yolo(src: Path) -> Listing:

@@ -14,7 +14,7 @@ from ultralytics.utils import LOGGER, TQDM
 from ultralytics.utils.files import increment_path
 
 from metafusion_yolo.data.description import describe
-from metafusion_yolo.data.listing import SPLITS, as_written, list_images
+from metafusion_yolo.data.listing import SPLITS, split_images
 from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
 from metafusion_yolo.data.reading import PairReader, compare_sizes, read_counts, read_visible
 from metafusion_yolo.data.registration import Matrix, Registration, scaling
@@ -30,6 +30,7 @@ from metafusion_yolo.prepare.register.estimate import (
 from metafusion_yolo.prepare.register.yaml_section import write_section
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml, is_shipped
+from metafusion_yolo.support.sampling import evenly
 from metafusion_yolo.support.words import nearest
 
 PER = ("dataset", "sequence")
@@ -83,7 +84,7 @@ def register_dataset(
     description = describe(file)
     rig = Rig.from_yaml(description, str(file))
     reader = PairReader(replace(rig, registration=None))
-    sequences = {key: _evenly(files, pairs) for key, files in _sequences(description, rig, per).items()}
+    sequences = {key: [*evenly(files, pairs)] for key, files in _sequences(description, rig, per).items()}
     if by_hand:
         visible, infrared = zip(*(_read(reader, *pair) for pair in sequences[""]), strict=True)
         registration = replace(by_hand, visible=usual_size(visible), infrared=usual_size(infrared))
@@ -96,7 +97,7 @@ def register_dataset(
             return None
     folder = increment_path(Path(project).absolute() / name, exist_ok=exist_ok, mkdir=True)
     for files in sequences.values():
-        for pair in _evenly(files, SHOWN):
+        for pair in evenly(files, SHOWN):
             picture = folder / f"{'-'.join(Path(pair[0]).with_suffix('').parts[-3:])}.png"
             picture.write_bytes(cv2.imencode(".png", _overlay(reader, registration, *pair))[1].tobytes())
     LOGGER.info(f"Overlays:  {folder} (left as it is, right registered; visible edges red, infrared edges cyan)")
@@ -121,8 +122,8 @@ def _find_yaml(data: str | Path, dry_run: bool) -> Path:
 
 def _sequences(description: Mapping[str, Any], rig: Rig, per: str) -> dict[str, Pairs]:
     """Return all pairs of a data set by the folder of the visible image below its root; by "" for one sequence."""
-    splits = [as_written(description[split], description) for split in SPLITS if description.get(split)]
-    files = list(dict.fromkeys(file for split in splits for file in list_images(split)))
+    splits = [split for split in SPLITS if description.get(split)]
+    files = list(dict.fromkeys(file for split in splits for file in split_images(description, split)))
     partners, problems = find_partners(files, expected_by_rule(rig.pairing))
     if problems:
         raise PairError.of(problems, str(description["yaml_file"]))
@@ -132,11 +133,6 @@ def _sequences(description: Mapping[str, Any], rig: Rig, per: str) -> dict[str, 
         inside = folder.relative_to(root) if folder.is_relative_to(root) else Path(*folder.parts[-2:])
         found[inside.as_posix() if per == "sequence" else ""].append((visible, infrared))
     return dict(found)
-
-
-def _evenly(files: Pairs, count: int) -> Pairs:
-    """Return so many files, or all if there are fewer, spread over the list."""
-    return [files[i * len(files) // count] for i in range(count)] if count < len(files) else files
 
 
 def _read(reader: PairReader, visible: str, infrared: str) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import yaml
 
+from metafusion_yolo.data.labels import label_rows
 from metafusion_yolo.prepare.synthetic import scene
 from metafusion_yolo.prepare.synthetic.scene import BLINDING, Blob, Canvas, Item
 from metafusion_yolo.support.errors import UserValueError
@@ -312,8 +313,5 @@ def write_pair(root: Path, stem: str, pair: SyntheticPair) -> None:
         path = root / folder / f"{stem}.png"
         if not cv2.imwrite(str(path), image, [cv2.IMWRITE_PNG_COMPRESSION, 1]):
             raise OSError(f"cannot write {path}")
-    size = np.array(pair.infrared.shape[::-1])
-    low, high = pair.boxes_xyxy[:, :2] / size, pair.boxes_xyxy[:, 2:] / size
-    boxes_xywhn = np.concatenate([(low + high) / 2, high - low], 1)
-    lines = (f"{c} " + " ".join(f"{v:.6f}" for v in box) for c, box in zip(pair.classes, boxes_xywhn, strict=True))
-    (root / "labels" / f"{stem}.txt").write_text("\n".join(lines) + "\n")
+    boxes_xyxyn = pair.boxes_xyxy / np.array(pair.infrared.shape[::-1] * 2)
+    (root / "labels" / f"{stem}.txt").write_text(label_rows(pair.classes, boxes_xyxyn))

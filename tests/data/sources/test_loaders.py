@@ -123,7 +123,7 @@ def test_no_infrared_image_leaves_the_plane_blank(pair_folder, source):
 
 def test_real_pairs_by_the_rule(roadscene):
     names, pairs = read(roadscene / "images" / "val", batch=8)
-    assert len(names) == 14
+    assert len(names) == len(list((roadscene / "images" / "val").iterdir())) > 0
     assert all(pair.shape[2] == 4 and pair[..., 3].std() > 5 for pair in pairs)
 
 

@@ -15,7 +15,6 @@ from ultralytics.nn.backends.base import BaseBackend
 
 from metafusion_yolo import MetaFusionYOLO, __version__
 from metafusion_yolo.runtime import Detector, read_counts, read_visible
-
 from tests.conftest import EXPORT_IMGSZ, real_pairs
 
 OPTIONS = {"imgsz": EXPORT_IMGSZ, "conf": 0.25, "rect": False, "verbose": False}

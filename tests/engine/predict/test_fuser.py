@@ -16,7 +16,6 @@ from metafusion_yolo.cli.modes import ACCEPTED
 from metafusion_yolo.engine.predict.classical import fuse_pair
 from metafusion_yolo.engine.predict.fuser import METHODS, SHORT, LearnedFusion, fuse_images
 from metafusion_yolo.engine.predict.journal import Journal
-
 from tests.engine.conftest import IMGSZ
 from tests.engine.predict.test_writers import frames_of
 

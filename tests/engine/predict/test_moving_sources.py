@@ -18,7 +18,6 @@ import pytest
 import ultralytics
 
 from metafusion_yolo import MetaFusionYOLO, cli
-
 from tests.engine.predict.moving import moving_pairs, write_videos
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))

@@ -19,7 +19,6 @@ import yaml
 from ultralytics.utils.checks import check_yaml
 
 from metafusion_yolo import MetaFusionYOLO, cli
-
 from tests.engine.conftest import IMGSZ
 from tests.engine.predict.test_writers import frames_of
 

@@ -15,7 +15,6 @@ import torch
 from metafusion_yolo import MetaFusionYOLO, PairError
 from metafusion_yolo.engine.predict.fuser import fuse_images
 from metafusion_yolo.engine.predict.journal import Journal
-
 from tests.engine.conftest import IMGSZ
 from tests.engine.predict.test_outputs import EVERYTHING, LOW, write_videos
 

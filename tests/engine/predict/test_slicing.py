@@ -14,7 +14,6 @@ from ultralytics.utils.checks import check_yaml
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.engine.predict.slicing import Slicing, cut, merge, place
-
 from tests.engine.conftest import IMGSZ
 from tests.engine.predict.test_outputs import write_videos
 

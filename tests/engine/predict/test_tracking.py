@@ -11,7 +11,6 @@ import pytest
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.engine.predict.results import FusionResults, showing_fused
-
 from tests.engine.predict.moving import moving_pairs, write_videos
 
 FRAMES, PAN = 16, 2.5

@@ -14,7 +14,6 @@ from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.engine.train.resumable import FORGOTTEN, TrainingDivergedError, keep_epochs
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
-
 from tests.engine.conftest import IMGSZ, TRAIN_ARGS
 from tests.engine.train.test_trainer import model_yaml
 

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from metafusion_yolo import MetaFusionYOLO, cli
-
 from tests.engine.conftest import IMGSZ
 
 # Memory --------------------------------------------------------------------------------------------------------------

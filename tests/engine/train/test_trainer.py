@@ -14,7 +14,6 @@ from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.data.rig import INPUT_KEY, Rig
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.nn.tasks import FusionDetectionModel
-
 from tests.engine.conftest import TRAIN_ARGS
 
 RATES = {

@@ -10,7 +10,6 @@ import torch
 import yaml
 
 from metafusion_yolo import MetaFusionYOLO
-
 from tests.engine.conftest import TRAIN_ARGS
 
 

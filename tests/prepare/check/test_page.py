@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from metafusion_yolo.prepare.check.page import histogram, scatter
 
 from metafusion_yolo.prepare.check import check_dataset, write_page
 from metafusion_yolo.prepare.check.findings import KINDS, SEVERITIES, Case, group_cases
+from metafusion_yolo.support.pages.plots import histogram, scatter
 from tests.prepare.check.test_faults import FAULTS
 
 VOID = {"meta", "link", "img", "br"}

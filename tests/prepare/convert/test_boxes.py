@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metafusion_yolo.prepare.convert.boxes import iou, to_labels, to_rows, union
+from metafusion_yolo.prepare.convert.boxes import to_labels, union
 from metafusion_yolo.prepare.convert.formats import Box
 
 SIZE = (100, 50)
@@ -55,18 +55,6 @@ def boxes(*rows: tuple[float, ...]) -> np.ndarray:
     return np.array(rows, np.float64).reshape(-1, 5)
 
 
-def test_iou_against_counted_pixels() -> None:
-    rng = np.random.default_rng(0)
-    pixels = np.sort(rng.integers(0, 20, (2, 30, 2, 2)), axis=2).reshape(2, 30, 4)
-    pixels[..., 2:] += 1
-    found = iou(*pixels.astype(np.float64))
-    for i, a in enumerate(pixels[0]):
-        for j, b in enumerate(pixels[1]):
-            planes = np.zeros((2, 22, 22), bool)
-            planes[0, a[1] : a[3], a[0] : a[2]] = planes[1, b[1] : b[3], b[0] : b[2]] = True
-            assert found[i, j] == pytest.approx(planes.all(0).sum() / planes.any(0).sum())
-
-
 @pytest.mark.parametrize(
     ("infrared", "expected"),
     [
@@ -91,8 +79,3 @@ def test_a_camera_without_objects_adds_none() -> None:
     one, none = boxes((2, 0, 0, 1, 1)), boxes()
     assert union(one, none).tolist() == union(none, one).tolist() == one.tolist()
     assert union(none, none).shape == (0, 5)
-
-
-def test_rows_are_class_centre_and_size() -> None:
-    assert to_rows(boxes((3, 0.1, 0.2, 0.5, 0.8))) == "3 0.300000 0.500000 0.400000 0.600000\n"
-    assert to_rows(boxes()) == ""

@@ -125,7 +125,7 @@ def test_another_format_replaces_an_earlier_conversion(src, dst, tmp_path) -> No
 
 # Interrupted ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("disk full"), MemoryError])
-@pytest.mark.parametrize("part", ["place", "to_rows", "_write_yaml", "image_size"])
+@pytest.mark.parametrize("part", ["place", "label_rows", "_write_yaml", "image_size"])
 def test_an_interrupted_run_leaves_nothing(src, dst, monkeypatch, error, part) -> None:
     calls, real = [], getattr(writer, part)
 

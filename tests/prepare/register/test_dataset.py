@@ -180,12 +180,6 @@ def test_a_matrix_by_hand(rig_folder, tmp_path):
     assert "given by hand" in rig_folder.read_text()
 
 
-def test_pairs_are_spread_over_the_data_set():
-    files = [(str(i), "") for i in range(100)]
-    assert [int(v) for v, _ in register._evenly(files, 5)] == [0, 20, 40, 60, 80]
-    assert register._evenly(files[:3], 5) == files[:3]
-
-
 # Mistakes ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("arguments", "message"),

@@ -1,0 +1,104 @@
+"""YOLO label files: the one reader and the one writer of rows `class x y width height`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ultralytics.data.utils import img2label_paths
+
+from metafusion_yolo.support.errors import UserError
+
+
+class LabelError(UserError, ValueError):
+    """The labels of an image cannot be read; the message names the line and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labelled objects of an image, K of them, in the order of the rows.
+
+    Attributes:
+        classes: (K,) int64, as written: a class may be one that no YAML names.
+        boxes_xywhn: (K, 4) float64, normalised, as written: a box may leave the image.
+    """
+
+    classes: np.ndarray
+    boxes_xywhn: np.ndarray
+
+    @property
+    def boxes_xyxyn(self) -> np.ndarray:
+        """Left, top, right, bottom (K, 4), normalised."""
+        centres, halves = self.boxes_xywhn[:, :2], self.boxes_xywhn[:, 2:] / 2
+        return np.concatenate([centres - halves, centres + halves], 1)
+
+
+NO_LABELS = Labels(np.zeros(0, np.int64), np.zeros((0, 4)))
+
+
+def label_file(image: str | Path) -> Path:
+    """Return where the label file of a visible image belongs, by the host's rule; it need not exist."""
+    return Path(img2label_paths([str(image)])[0])
+
+
+def read_labels(file: str | Path, mixed: bool = False) -> Labels:
+    """Read a label file: a row for each box, or for each polygon `class x1 y1 x2 y2 x3 y3 ...`, of which the box.
+
+    Args:
+        file: The label file; one that does not exist belongs to an image without objects.
+        mixed: Whether boxes and polygons may stand in one file; training would misread such a file.
+
+    Raises:
+        LabelError: If the file is not UTF-8, or a row is neither a box nor a polygon of finite numbers.
+    """
+    try:
+        text = Path(file).read_text(encoding="utf-8-sig") if Path(file).is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabelError(str(error)) from error
+    rows = [row.split() for row in text.splitlines() if row.strip()]
+    numbers = [_parse(i, row, len(rows[0]), mixed) for i, row in enumerate(rows, start=1)]
+    if not numbers:
+        return NO_LABELS
+    return Labels(np.array([row[0] for row in numbers]).astype(np.int64), np.stack([_box(row[1:]) for row in numbers]))
+
+
+def _parse(i: int, row: list[str], first: int, mixed: bool) -> np.ndarray:
+    """Return the numbers of row i, class and coordinates; `first` is how many the first row has."""
+    if len(row) != 5 and (len(row) < 7 or len(row) % 2 == 0):
+        raise LabelError(f"line {i} has {len(row)} columns; expected 'class x y width height', or a polygon")
+    if not mixed and len(row) != first and 5 in (len(row), first):
+        raise LabelError(f"line {i} has {len(row)} columns, the first {first}; do not mix boxes and polygons")
+    try:
+        numbers = np.array([float(word) for word in row])
+    except ValueError:
+        raise LabelError(f"line {i} is not made of numbers: '{' '.join(row)[:60]}'") from None
+    if not np.isfinite(numbers).all() or numbers[0] % 1:
+        raise LabelError(f"line {i} has no whole class and finite numbers: '{' '.join(row)[:60]}'")
+    return numbers
+
+
+def _box(values: np.ndarray) -> np.ndarray:
+    """Return centre and size (4,) of a box as it is written, or of a polygon."""
+    if len(values) == 4:
+        return values
+    points = values.reshape(-1, 2)
+    low, high = points.min(0), points.max(0)
+    return np.concatenate([(low + high) / 2, high - low])
+
+
+def label_rows(classes: Sequence[int] | np.ndarray, boxes_xyxyn: np.ndarray) -> str:
+    r"""Return the text of a label file.
+
+    Args:
+        classes: (K,) whole numbers.
+        boxes_xyxyn: Left, top, right, bottom (K, 4), normalised.
+
+    Example:
+        >>> label_rows([1], np.array([[0, 0, 0.5, 1]]))
+        '1 0.250000 0.500000 0.500000 1.000000\n'
+    """
+    low, high = boxes_xyxyn[:, :2], boxes_xyxyn[:, 2:]
+    rows = zip(classes, np.concatenate([(low + high) / 2, high - low], 1).tolist(), strict=True)
+    return "".join(f"{int(number)} {' '.join(f'{value:.6f}' for value in row)}\n" for number, row in rows)

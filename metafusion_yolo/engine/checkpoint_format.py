@@ -1,0 +1,31 @@
+"""The classes of ours that a checkpoint may contain: their import paths are part of its format and never change.
+
+Format 2 (`fusion_format` in the model's YAML) holds the configuration as plain values. Format 1 pickled it as the
+dataclasses of `config` and `schedule`, which therefore stay where they are.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+FORMAT_CLASSES = (
+    "nn.tasks.FusionDetectionModel",
+    "nn.fusion.FusionNet",
+    "nn.fusion.WeightDecoder",
+    "nn.blocks.ConvAct",
+    "nn.blocks.Encoder",
+    "nn.blocks.Upsample",
+    "nn.meta.MetaFeatureExtractor",
+    "nn.attention.MetaFeatureCrossAttention",
+    "nn.rules.PixelRule",
+    "nn.teaching.MetaTeacher",
+    "nn.meta.MetaProjection",
+    *(f"config.{name}" for name in ("FusionConfig", "Gains", "Meta", "Augment")),  # format 1 only
+    *(f"schedule.{name}" for name in ("Schedule", "Phase", "Rates")),  # format 1 only
+)
+
+
+def format_classes() -> list[type]:
+    """Return the classes of :data:`FORMAT_CLASSES`, for PyTorch's allow-list."""
+    paths = (path.rpartition(".") for path in FORMAT_CLASSES)
+    return [getattr(import_module(f"metafusion_yolo.{module}"), name) for module, _, name in paths]

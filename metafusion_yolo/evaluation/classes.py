@@ -1,0 +1,107 @@
+"""Judge a detector on a data set that numbers its classes differently: match them by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from metafusion_yolo.support.errors import UserValueError
+
+ALIASES = {
+    "people": "person",
+    "persons": "person",
+    "pedestrian": "person",
+    "bike": "bicycle",
+    "motorbike": "motorcycle",
+}
+Order = tuple[int | None, ...]
+
+
+def class_order(model: Mapping[int, str], data: Mapping[int, str]) -> Order | None:
+    """Return for each class of a data set its index in the detector, None where the detector lacks it.
+
+    Args:
+        model: Names of the detector's classes by index.
+        data: Names of the data set's classes by index.
+
+    Returns:
+        None if the indices agree already, or if no name is known to both and the number of classes is the same: then
+        the names are taken to be different words for the same classes.
+
+    Raises:
+        UserValueError: If the two have no class in common.
+
+    Example:
+        >>> class_order({0: "person", 1: "bicycle", 2: "car"}, {0: "Car", 1: "pedestrian", 2: "lamp"})
+        (2, 0, None)
+    """
+    known = {_canonical(name): index for index, name in model.items()}
+    order = tuple(known.get(_canonical(data[index])) for index in sorted(data))
+    if order == tuple(range(len(model))):
+        return None
+    if any(index is not None for index in order):
+        return order
+    if len(model) == len(data):
+        return None
+    raise UserValueError(
+        f"the model knows {_some(model)}, the data set has {_some(data)}: no class in common; rename those in 'names:'"
+    )
+
+
+def describe_order(order: Order, model: Mapping[int, str], data: Mapping[int, str]) -> str:
+    """Return in words which classes are judged, and which the detector cannot find."""
+    pairs = zip(sorted(data), order, strict=True)
+    judged = [f"{data[i]} as {model[j]}" if data[i] != model[j] else data[i] for i, j in pairs if j is not None]
+    lacking = [data[i] for i, j in zip(sorted(data), order, strict=True) if j is None]
+    text = f"classes are matched by name: {', '.join(judged)}"
+    return f"{text}; the model has no {', '.join(lacking)}" if lacking else text
+
+
+def select_classes(predictions: Tensor, order: Order) -> Tensor:
+    """Put the scores of raw predictions into the order of a data set.
+
+    Args:
+        predictions: (B, 4 + classes of the detector, N), boxes first.
+        order: See :func:`class_order`.
+
+    Returns:
+        (B, 4 + len(order), N); a class that the detector lacks has the score 0.
+    """
+    scores = [
+        torch.zeros_like(predictions[:, :1]) if index is None else predictions[:, 4 + index : 5 + index]
+        for index in order
+    ]
+    return torch.cat((predictions[:, :4], *scores), 1)
+
+
+def renumber_classes(found: list[dict[str, Tensor]], order: Order) -> list[dict[str, Tensor]]:
+    """Renumber the classes of final detections, and drop those that the data set lacks.
+
+    Args:
+        found: By image, `cls` (D,) and other values of the same length.
+        order: See :func:`class_order`.
+    """
+    renumbered = []
+    for image in found:
+        classes = image["cls"].new_full(image["cls"].shape, -1)
+        for new, old in enumerate(order):
+            if old is not None:
+                classes[image["cls"] == old] = new
+        kept = classes >= 0
+        renumbered.append({**{key: value[kept] for key, value in image.items()}, "cls": classes[kept]})
+    return renumbered
+
+
+def _canonical(name: str) -> str:
+    """Return a name in the form in which names are compared."""
+    plain = re.sub(r"[\s_-]+", " ", str(name)).strip().lower()
+    return ALIASES.get(plain, plain)
+
+
+def _some(names: Mapping[int, str]) -> str:
+    """Return the first names of a list, in quotes."""
+    shown = [f"'{names[index]}'" for index in sorted(names)]
+    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")

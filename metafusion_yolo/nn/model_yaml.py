@@ -1,0 +1,60 @@
+"""Model YAMLs: a detector of the host by name, and the `fusion:` section for the front-end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ultralytics.nn.tasks import yaml_model_load
+
+from metafusion_yolo.config import FusionConfig
+from metafusion_yolo.support.errors import MissingFileError, UserValueError
+from metafusion_yolo.support.resources import find_model_yaml, read_yaml, split_scale
+from metafusion_yolo.support.words import nearest, refuse_unknown
+
+HOST_KEYS = ("activation", "end2end", "reg_max")  # optional in a host YAML
+
+
+def load_model_yaml(name: str | Path) -> dict[str, Any]:
+    """Read one of our model YAMLs: a host detector by name, and the `fusion:` section for the front-end.
+
+    Args:
+        name: File or shipped name, with a scale letter (`metafusion-yolov8n.yaml`).
+
+    Returns:
+        The host's model dictionary (backbone, head, scales, nc, ...) with the key `fusion`.
+
+    Raises:
+        FileNotFoundError: If there is no such YAML, or the host has no such detector.
+        ValueError: If it names no detector, or has an unknown key or a bad value.
+        TypeError: If a value of the `fusion:` section has the wrong type.
+    """
+    path = find_model_yaml(name)
+    own = read_yaml(path)
+    if not isinstance(own.get("detector"), str):
+        raise UserValueError(
+            f"model YAML '{path}' has no 'detector:'; expected the name of an Ultralytics detection YAML, "
+            f"such as 'detector: yolov8.yaml'"
+        )
+    FusionConfig.from_dict(own.get("fusion"))
+    try:
+        model = yaml_model_load(own["detector"])
+    except FileNotFoundError as error:
+        raise MissingFileError(
+            f"'detector: {own['detector']}' of '{path}' does not exist; give a detection YAML of Ultralytics, such as "
+            f"yolov8.yaml"
+        ) from error
+    if "head" not in model or "Detect" not in model["head"][-1][2]:
+        raise UserValueError(
+            f"'detector: {own['detector']}' of '{path}' is no detection model; give one such as yolov8.yaml"
+        )
+    refuse_unknown(own, {"detector", "fusion", *HOST_KEYS, *model}, f"in '{path}'")
+    scale = own.get("scale") or split_scale(Path(name).name)[1] or model["scale"] or "n"
+    if scale not in model.get("scales", {scale: ()}):
+        raise UserValueError(f"'scale: {scale}' in '{path}' is unknown, {nearest(scale, model['scales'])}")
+    if type(own.get("nc", 1)) is not int or own.get("nc", 1) < 1:
+        raise UserValueError(f"'nc: {own['nc']}' in '{path}' must be a number of classes, 1 or more")
+    for key in ("backbone", "head"):
+        if not own.get(key, model[key]):
+            raise UserValueError(f"'{key}:' in '{path}' is empty; give its layers, or leave it out")
+    return {**model, **own, "scale": scale, "yaml_file": Path(name).name}
