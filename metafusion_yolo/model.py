@@ -20,17 +20,16 @@ from metafusion_yolo.engine.export.benchmark import benchmark_formats
 from metafusion_yolo.engine.export.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.export.triton import check_servable, write_repository
 from metafusion_yolo.engine.predict.fuser import fuse_images
-from metafusion_yolo.engine.predict.outputs import OutputOptions
 from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor, Request
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.engine.predict.slicing import Slicing
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
-from metafusion_yolo.engine.validate.measure import QUICK, FusionMetrics
+from metafusion_yolo.engine.validate.measure import FusionMetrics
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
-from metafusion_yolo.evaluation.conditions import NIGHT_BELOW
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import FusionDetectionModel
+from metafusion_yolo.options import Export, Fuse, OutputOptions, SlicingOptions, Source, Train, Val
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 
@@ -93,16 +92,10 @@ class MetaFusionYOLO(Model):
     @property
     def task_map(self) -> dict[str, dict[str, type]]:
         """Our classes for the host's one task that has a fused form."""
-        return {
-            "detect": {
-                "model": FusionDetectionModel,
-                "trainer": FusionDetectionTrainer,
-                "validator": FusionDetectionValidator,
-                "predictor": FusionDetectionPredictor,
-            }
-        }
+        classes = FusionDetectionModel, FusionDetectionTrainer, FusionDetectionValidator, FusionDetectionPredictor
+        return {"detect": dict(zip(("model", "trainer", "validator", "predictor"), classes, strict=True))}
 
-    def train(self, trainer: Any = None, fusion_only: bool = False, **kwargs: Any) -> Any:
+    def train(self, trainer: Any = None, fusion_only: bool = Train.fusion_only, **kwargs: Any) -> Any:
         """Train on a paired data set.
 
         Args:
@@ -142,26 +135,26 @@ class MetaFusionYOLO(Model):
             raise UserValueError(f"'data' is missing and the checkpoint's own ({data}) is not here; give it as data=")
         return str(data)
 
-    def predict(
+    def predict(  # noqa: D417 - described once, in the options
         self,
         source: Any = None,
         stream: bool = False,
         predictor: Any = None,
         infrared: Any = BY_RULE,
-        view: str = "fused",
-        save_fused: bool = False,
-        save_weights: bool = False,
-        save_json: bool = False,
-        save_csv: bool = False,
-        layout: str | None = None,
-        on_error: str = "stop",
-        sync: str = "frame",
-        sync_tolerance: float = 50,
-        sync_offset: float = 0,
-        on_missing: str = "error",
-        reconnect: float = 30,
-        slice: int = 0,
-        overlap: float = 0.2,
+        view: str = OutputOptions.view,
+        save_fused: bool = OutputOptions.save_fused,
+        save_weights: bool = OutputOptions.save_weights,
+        save_json: bool = OutputOptions.save_json,
+        save_csv: bool = OutputOptions.save_csv,
+        layout: str | None = Source.layout,
+        on_error: str = Source.on_error,
+        sync: str = Sync.by,
+        sync_tolerance: float = Sync.tolerance,
+        sync_offset: float = Sync.offset,
+        on_missing: str = Sync.on_missing,
+        reconnect: float = Sync.reconnect,
+        slice: int = SlicingOptions.size,
+        overlap: float = SlicingOptions.overlap,
         resume: bool = False,
         **kwargs: Any,
     ) -> Iterator[FusionResults] | list[FusionResults]:
@@ -176,23 +169,11 @@ class MetaFusionYOLO(Model):
             predictor: Another predictor class.
             infrared: The infrared side of the same kind. Left out, the pairing rule of the checkpoint finds it;
                 None detects with the visible camera alone.
-            view: What to draw the detections on: "fused", "visible", "infrared", "weights" or "panel".
-            save_fused: Whether to write the fused images to `fused/` in the run's folder, or an MP4 for a video.
-            save_weights: Whether to write, likewise to `weights/`, how much came from which camera.
-            save_json: Whether to write the detections to `predictions.json`.
-            save_csv: Whether to write them to `predictions.csv`.
-            layout: For images and videos that hold both cameras: "horizontal" (visible left), "vertical" (visible
-                above), either with "-infrared-first", or "stacked" for images of four channels.
-            on_error: What a pair of files that cannot be read does to a long run: "stop" it, or "skip" and say so.
-            sync: Pair two videos by number of "frame" or by "time"; live cameras always go by time.
-            sync_tolerance: Largest difference in time within a pair, milliseconds.
-            sync_offset: Milliseconds by which the infrared camera reports a moment later than the visible one.
-            on_missing: If a camera has no frame: "error", "skip" until both have one, or go on with a "single" camera.
-            reconnect: Seconds for which a lost live camera is waited for.
-            slice: Side in pixels of the slices in which a large pair is looked at besides, for small objects; 0 for
-                the whole pair only.
-            overlap: Share of a slice that its neighbour shows too; objects should be smaller than that.
-            resume: Whether to go on where a run of this `project` and `name` was cut off; results are of the rest.
+            view, save_fused, save_weights, save_json, save_csv: See :class:`~metafusion_yolo.options.OutputOptions`.
+            layout, on_error: See :class:`~metafusion_yolo.options.Source`.
+            sync, sync_tolerance, sync_offset, on_missing, reconnect: See :class:`~metafusion_yolo.options.Sync`.
+            slice, overlap: See :class:`~metafusion_yolo.options.SlicingOptions`.
+            resume: Whether to continue an interrupted run of this `project` and `name`; returns results of the rest.
             **kwargs: The host's prediction arguments. `data=`, a data-set YAML, says how other cameras than those of
                 the training go together.
 
@@ -230,10 +211,10 @@ class MetaFusionYOLO(Model):
     def val(
         self,
         validator: Any = None,
-        modalities: str = "both",
-        metrics: str | Sequence[str] = QUICK,
-        curves: bool = False,
-        night_below: float = NIGHT_BELOW,
+        modalities: str = Val.modalities,
+        metrics: str | Sequence[str] | None = Val.metrics,
+        curves: bool = Val.curves,
+        night_below: float = Val.night_below,
         **kwargs: Any,
     ) -> FusionMetrics:
         """Measure detection and fusion, and write val.json, val.csv and, with plots, val.html into the run's folder.
@@ -261,9 +242,9 @@ class MetaFusionYOLO(Model):
 
     def export(
         self,
-        inputs: str = "one",
-        fused: bool = False,
-        fusion_weights: bool = False,
+        inputs: str = Export.inputs,
+        fused: bool = Export.fused,
+        fusion_weights: bool = Export.fusion_weights,
         triton: str | Path | None = None,
         **kwargs: Any,
     ) -> str:
@@ -313,7 +294,7 @@ class MetaFusionYOLO(Model):
         return benchmark_formats(self, data or self._val_data(), formats, **kwargs)
 
     def fuse_images(
-        self, source: Any, infrared: Any = BY_RULE, method: str = "learned", **kwargs: Any
+        self, source: Any, infrared: Any = BY_RULE, method: str = Fuse.method, **kwargs: Any
     ) -> Iterator[Path]:
         """Write fused images at the size of the visible ones, without boxes, and yield the files as they are done.
 

@@ -138,6 +138,17 @@ def roadscene(tmp_path) -> Path:
 
 
 @pytest.fixture
+def few_roads(roadscene) -> Path:
+    """The labelled road pairs, of which four are left for training and four for validation."""
+    for split in ("train", "val"):
+        for file in sorted((roadscene / "images" / split).iterdir())[4:]:
+            for part in ("images", "infrared", "labels"):
+                for link in (roadscene / part / split).glob(f"{file.stem}.*"):
+                    link.unlink()
+    return roadscene
+
+
+@pytest.fixture
 def tno(tmp_path) -> Path:
     """Folder of the TNO pairs, many sizes, no labels: `images` and `infrared`."""
     return linked(SHARED / "data" / "tno", tmp_path / "tno")
@@ -166,12 +177,19 @@ def coco(tmp_path_factory) -> MetaFusionYOLO:
 
 @pytest.fixture(scope="session")
 def export(coco, tmp_path_factory) -> Callable[..., Path]:
-    """Return the function that exports this detector, each time to a folder of its own.
+    """Return the function that exports this detector, once for each set of arguments, to a folder of its own.
 
     Its keyword `cameras` holds sections of a data-set YAML; the others are those of the export.
     """
+    done: dict[str, Path] = {}
 
     def run(cameras: dict | None = None, **kwargs) -> Path:
+        key = repr((cameras or {}, sorted(kwargs.items())))
+        if key not in done:
+            done[key] = anew(cameras, **kwargs)
+        return done[key]
+
+    def anew(cameras: dict | None, **kwargs) -> Path:
         model = MetaFusionYOLO(coco.ckpt_path)
         model.model.yaml[INPUT_KEY] = input_description(Rig.from_yaml(cameras or {}))
         model.model.pt_path = str(tmp_path_factory.mktemp("export") / "coco.pt")

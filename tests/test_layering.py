@@ -25,6 +25,8 @@ LAYERS = [
         "support.drawing",
     ],
     ["support"],
+    ["options.fields"],
+    ["options"],
     ["schedule"],
     ["config"],
     ["functional.color", "functional.ssim"],
@@ -64,6 +66,9 @@ LAYERS = [
     ["compare"],
     ["cli.demo"],
     ["cli.modes"],
+    ["cli.parsing", "cli.reference"],
+    ["cli.help"],
+    ["cli.completion"],
     ["cli"],
     ["__main__", "__init__"],
 ]

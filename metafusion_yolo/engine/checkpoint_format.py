@@ -7,6 +7,7 @@ dataclasses of `config` and `schedule`, which therefore stay where they are.
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 FORMAT_CLASSES = (
     "nn.tasks.FusionDetectionModel",
@@ -25,7 +26,7 @@ FORMAT_CLASSES = (
 )
 
 
-def format_classes() -> list[type]:
+def format_classes() -> list[Any]:
     """Return the classes of :data:`FORMAT_CLASSES`, for PyTorch's allow-list."""
     paths = (path.rpartition(".") for path in FORMAT_CLASSES)
     return [getattr(import_module(f"metafusion_yolo.{module}"), name) for module, _, name in paths]

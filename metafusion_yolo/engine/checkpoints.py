@@ -137,6 +137,7 @@ def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str
         UnsafeCheckpointError: If it could run code of its own.
     """
     file = find_checkpoint(weights)
+    model: Any
     model, checkpoint = load_checkpoint(file)
     if isinstance(model, FusionDetectionModel):
         return model, checkpoint

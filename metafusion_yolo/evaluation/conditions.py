@@ -8,9 +8,10 @@ from typing import Any
 
 from metafusion_yolo.data.listing import read_table
 from metafusion_yolo.data.reading import read_visible
+from metafusion_yolo.options import Val
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
-NIGHT_BELOW = 80  # mean grey of a visible image, 0 to 255
+NIGHT_BELOW = Val.night_below  # mean grey of a visible image, 0 to 255
 DAY, NIGHT, UNLISTED = "day", "night", "not listed"
 
 

@@ -74,7 +74,7 @@ class FusionDetectionModel(DetectionModel):
             self.info()
 
     @classmethod
-    def ahead_of(cls, detector: nn.Module) -> FusionDetectionModel:
+    def ahead_of(cls, detector: Any) -> FusionDetectionModel:
         """Return a fused detector made of a stock one, whose layers and names it takes over, and a new front-end.
 
         The front-end is the same every time, whatever the state of the random numbers.

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import weakref
 from argparse import Namespace
+from dataclasses import make_dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,12 +15,17 @@ import pytest
 import yaml
 
 from metafusion_yolo import __version__, cli
+from metafusion_yolo.cli import reference
+from metafusion_yolo.cli.completion import completion
+from metafusion_yolo.cli.parsing import host_arguments
 from metafusion_yolo.functional.metrics.accumulator import Summary
+from metafusion_yolo.options import Checked, option
+from metafusion_yolo.support.errors import UserError
 from tests.prepare.convert.miniatures import MINIATURES
 
 MODES = (
-    "benchmark, compare, data check, data convert, data register, data synth, demo, export, fuse, help, metrics, "
-    "predict, track, train, val, version"
+    "benchmark, checks, compare, completion, data check, data convert, data register, data synth, demo, export, fuse, "
+    "help, metrics, predict, track, train, val, version"
 )
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
 
@@ -295,7 +301,6 @@ MISTAKES = {
     "help trian": "unknown mode 'trian', did you mean 'train'?",
     "versoin": "unknown mode 'versoin', did you mean 'version'?",
     "detect": f"unknown mode 'detect', known: {MODES}",
-    "data": f"unknown mode 'data', known: {MODES}",
     "data sinth dst=a": "unknown mode 'data sinth', did you mean 'data synth'?",
     "train epoch=3 data=a.yaml": "unknown argument 'epoch' for 'train', did you mean 'epochs'?",
     "train data=a.yaml zzz=1": "unknown argument 'zzz' for 'train', see 'metafusion train help'",
@@ -316,7 +321,7 @@ MISTAKES = {
     "train data=a data=b": "argument 'data' is given twice",
     "predict model=a source=b source=c": "argument 'source' is given twice",
     "train data=[a": "'data=[a' has an unmatched '[' or ']' bracket.",
-    "train data=[ = a = b": "'data=[ = a = b' has an unmatched '[' or ']' bracket.",
+    "train data=[ = a = b": "'data=[=a=b' has an unmatched '[' or ']' bracket.",
     "train": "missing argument 'data' for 'train', expected data=...",
     "train data=None": "missing argument 'data' for 'train', expected data=...",
     "train resume=False": "missing argument 'data' for 'train', expected data=...",
@@ -465,7 +470,7 @@ def test_help_of_a_mode(capsys, name) -> None:
         texts.append(capsys.readouterr().out)
     assert set(texts) == {texts[0]}
     assert texts[0].startswith(f"metafusion {name}: {mode.summary}\n")
-    for key in (*mode.ours, *mode.host):
+    for key in (*mode.options, *mode.host):
         assert f"\n  {key} " in texts[0]
     assert ("yolo cfg" in texts[0]) == bool(mode.host)
     check_layout(texts[0])
@@ -508,7 +513,14 @@ def test_version(capsys) -> None:
 
 
 def test_help_does_not_wait_for_torch() -> None:
-    words = [["help"], ["version"], ["trian"], *([*name.split(), "help"] for name in cli.MODES)]
+    words = [
+        ["help"],
+        ["version"],
+        ["trian"],
+        ["predict", "souce=x"],
+        ["predict", "view=both"],
+        *([*name.split(), "help"] for name in cli.MODES),
+    ]
     code = (
         "import sys\nfrom metafusion_yolo.cli import main\n"
         f"codes = {{main(line) for line in {words}}}\n"
@@ -529,40 +541,40 @@ def test_python_dash_m() -> None:
         assert (done.returncode, done.stdout, done.stderr) == (code, out, err)
 
 
-# The table against what it describes ----------------------------------------------------------------------------------
-def test_defaults_are_those_of_the_functions() -> None:
-    from metafusion_yolo.cli.demo import run_demo
-    from metafusion_yolo.prepare.check import run_check
-    from metafusion_yolo.prepare.register import register_dataset
-    from metafusion_yolo.prepare.synthetic import write_dataset
-
-    check = {key: str(value) for key, value in signature_defaults(run_check).items()}
-    assert cli.MODES["data check"].ours == {**check, "data": "required", "report": "project/name/report.html"}
-    assert cli.MODES["demo"].ours == {key: str(value) for key, value in signature_defaults(run_demo).items()}
-    synth = signature_defaults(write_dataset)
-    synth.pop("root")
-    assert cli.MODES["data synth"].ours == {"dst": "required", **{key: str(value) for key, value in synth.items()}}
-    register = {key: str(value) for key, value in signature_defaults(register_dataset).items()}
-    assert cli.MODES["data register"].ours == {**register, "data": "required", "matrix": "-"}
-
-
-def test_arguments_of_convert_are_those_of_the_function() -> None:
-    from metafusion_yolo.prepare.convert import FORMATS, LABELS, convert
-
-    ours = dict.fromkeys(signature_defaults(convert), "required") | {"labels": "-", "copy": "False"}
-    assert cli.MODES["data convert"].ours == ours
-    assert cli.ACCEPTED["labels"] == LABELS
-    assert cli.MEANINGS["data convert format"].replace(" or ", ", ").split(", ") == list(FORMATS)
+# The options ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("value", ["7", "soon"])
+def test_a_new_field_is_in_help_checks_and_reference(monkeypatch, capsys, value) -> None:
+    item = option(3, "how often the moon is asked", least=3, most=4)
+    Moon = make_dataclass("Moon", [("moon", int, item)], bases=(Checked,), frozen=True)
+    mode = replace(cli.MODES["demo"], concerns=(*cli.MODES["demo"].concerns, Moon))
+    monkeypatch.setitem(cli.MODES, "demo", mode)
+    assert run("demo help") == 0
+    assert re.search(r"^  moon +3 +how often the moon is asked$", capsys.readouterr().out, re.MULTILINE)
+    assert run(f"demo moon={value}") == 2
+    assert error_line(capsys).startswith(f"'moon={value}' is invalid")
+    with pytest.raises(UserError, match=f"'moon={value}' is invalid"):
+        Moon(int(value) if value.isdigit() else value)
+    assert "| `moon` | `3` | how often the moon is asked |" in reference.page()
 
 
-def test_choices_are_those_of_the_engine() -> None:
-    from metafusion_yolo.engine.export.io_wrappers import INPUTS
-    from metafusion_yolo.engine.predict.results import VIEWS
-    from metafusion_yolo.engine.validate.validator import MODALITIES
+def test_the_reference_page_is_fresh() -> None:
+    page = Path(__file__).parents[2] / "docs" / "arguments.md"
+    assert page.read_text() == reference.page(), "python -m metafusion_yolo.cli.reference > docs/arguments.md"
 
-    assert sorted(cli.ACCEPTED["view"]) == sorted(VIEWS)
-    assert sorted(cli.ACCEPTED["modalities"]) == sorted(MODALITIES)
-    assert sorted(cli.ACCEPTED["inputs"]) == sorted(INPUTS)
+
+def test_bash_completes(tmp_path) -> None:
+    def complete(*words: str) -> set[str]:
+        script = completion(["bash"]) + (
+            f"\nCOMP_WORDS=({shlex.join(words)}); COMP_CWORD={len(words) - 1}; _metafusion\n"
+            "printf '%s\\n' ${COMPREPLY[@]}"
+        )
+        return {*subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split()}
+
+    assert complete("metafusion", "pre") == {"predict"}
+    assert complete("metafusion", "predict", "sou") == {"source="}
+    assert complete("metafusion", "data", "sy") == {"synth"}
+    assert complete("metafusion", "data", "synth", "se") == {"seed="}
+    assert complete("metafusion", "detect", "predict", "sou") == {"source="}
 
 
 def test_methods_of_the_model_exist() -> None:
@@ -572,13 +584,13 @@ def test_methods_of_the_model_exist() -> None:
         if mode.host:
             method = getattr(MetaFusionYOLO, "fuse_images" if name == "fuse" else name)
             parameters = inspect.signature(method).parameters
-            assert mode.ours.keys() <= parameters.keys() or "kwargs" in parameters
+            assert mode.options.keys() <= parameters.keys() or "kwargs" in parameters
 
 
 def test_the_description_of_the_host_is_read_whole() -> None:
     from ultralytics.cfg import DEFAULT_CFG_DICT
 
-    described = cli._host_arguments()
+    described = host_arguments()
     assert {key: default for key, (default, _) in described.items()} == {k: str(v) for k, v in DEFAULT_CFG_DICT.items()}
     assert all(meaning for _, meaning in described.values())
     shown = {key for mode in cli.MODES.values() for key in mode.host}

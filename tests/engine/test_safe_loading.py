@@ -85,7 +85,7 @@ def test_the_command_says_it_in_one_line(hostile, trace, capsys):
 
 def test_the_opt_out_is_explicit(hostile, trace):
     code = f"from metafusion_yolo import MetaFusionYOLO\nMetaFusionYOLO({str(hostile)!r})"
-    for value, ran in (("1", False), ("0", True)):
+    for value, ran in (("1", False), ("0", True)):  # read by the host as it is imported
         environment = {**os.environ, "ULTRALYTICS_SAFE_LOAD": value}
         subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
         assert trace.exists() is ran

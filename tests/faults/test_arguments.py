@@ -152,14 +152,20 @@ AREA = Area(
         Fault(
             "slices of 5 pixels",
             f"{PREDICT} slice=5",
-            "slice=5 is invalid, expected a side of at least 32 pixels, or 0 for no slices",
+            "'slice=5' is invalid, expected at least 32, or 0: side in pixels of the slices of large images, for "
+            "small objects; 0: the whole image only",
         ),
         Fault(
             "slices that are nothing but overlap",
             f"{PREDICT} slice=64 overlap=1",
-            "overlap=1 is invalid, expected a share of the slice from 0 to below 1",
+            "'overlap=1' is invalid, expected at least 0 and below 1: share of a slice that its neighbour shows too",
         ),
-        Fault("tolerance below zero", f"{PREDICT} sync_tolerance=-5", "sync_tolerance=-5 must be a number of ms >= 0"),
+        Fault(
+            "tolerance below zero",
+            f"{PREDICT} sync_tolerance=-5",
+            "'sync_tolerance=-5' is invalid, expected at least 0: largest difference in time "
+            "within a pair, milliseconds",
+        ),
         Fault(
             "tracker that does not exist",
             f"{TRACK} tracker=nowhere.yaml",
@@ -194,7 +200,12 @@ AREA = Area(
             f"{VAL} curves=True modalities=visible",
             "curves switch each camera off themselves; leave out modalities=visible",
         ),
-        Fault("night below 999", f"{VAL} night_below=999", "night_below=999 must be a mean grey, 0 to 255"),
+        Fault(
+            "night below 999",
+            f"{VAL} night_below=999",
+            "'night_below=999' is invalid, expected at least 0 and at most 255: mean grey of a visible image, 0 to "
+            "255, below which it is night, where no file says",
+        ),
         Fault(
             "export format that is nearly right",
             f"{EXPORT} format=torchscrip",
@@ -269,7 +280,11 @@ AREA = Area(
             f"{COMPARE} folds=9",
             "'data.yaml' has too few blocks of neighbouring frames for folds=9",
         ),
-        Fault("comparison at 8 pixels", f"{COMPARE} imgsz=8", "imgsz must be a whole number >= 32, not 8"),
+        Fault(
+            "comparison at 8 pixels",
+            f"{COMPARE} imgsz=8",
+            "'imgsz=8' is invalid, expected at least 32: image size in pixels",
+        ),
         Fault(
             "comparison of pairs paired wrongly",
             COMPARE,
@@ -277,8 +292,12 @@ AREA = Area(
             "last 'images' of a path, or {from: visible part, to: infrared part}",
             described(infrared=5),
         ),
-        Fault("demo of no epochs", "demo epochs=0", "epochs must be at least 1, got 0"),
-        Fault("demo at 8 pixels", "demo imgsz=8", "imgsz must be at least 32, got 8"),
+        Fault(
+            "demo of no epochs",
+            "demo epochs=0",
+            "'epochs=0' is invalid, expected at least 1: number of epochs to train for",
+        ),
+        Fault("demo at 8 pixels", "demo imgsz=8", "'imgsz=8' is invalid, expected at least 32: image size in pixels"),
         Fault(
             "metric of a fused image that does not exist",
             "metrics fused=images/train visible=images/train infrared=infrared/train metrics=XY",

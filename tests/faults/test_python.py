@@ -116,7 +116,7 @@ AREA = Area(
         ),
         predict(
             "'images/train', view='x'",
-            "unknown view 'x', known: fused, infrared, panel, visible, weights",
+            "'view=x' is invalid, known: fused, infrared, panel, visible, weights",
             ValueError,
             "view that does not exist",
         ),
@@ -186,13 +186,13 @@ AREA = Area(
         Fault(
             "validation of an unknown camera",
             f"{BEST}.val(data='data.yaml', modalities='x')",
-            "unknown modalities 'x', known: both, infrared, visible",
+            "'modalities=x' is invalid, known: both, infrared, visible",
             raises=ValueError,
         ),
         Fault(
             "export with three inputs",
             f"{BEST}.export(format='onnx', inputs='three')",
-            "unknown inputs 'three', known: one, two",
+            "'inputs=three' is invalid, known: one, two",
             raises=ValueError,
         ),
         Fault(
@@ -204,7 +204,7 @@ AREA = Area(
         Fault(
             "fusion method that does not exist",
             f"list({BEST}.fuse_images('images/train', method='x'))",
-            "unknown fusion method 'x', known: average, laplacian, learned, maximum",
+            "'method=x' is invalid, known: average, laplacian, learned, max, maximum",
             raises=ValueError,
         ),
     ],

@@ -22,12 +22,11 @@ from metafusion_yolo.data.pairs import (
     expected_by_rule,
     find_partners,
 )
-from metafusion_yolo.data.sources.layout import check_layout
 from metafusion_yolo.data.sources.memory import as_infrared, as_visible, describe, split_stack
 from metafusion_yolo.data.sources.sync import Sync
 from metafusion_yolo.nn import NUM_CHANNELS
-from metafusion_yolo.support.errors import MissingFileError, UserTypeError, UserValueError
-from metafusion_yolo.support.words import nearest
+from metafusion_yolo.options import Source
+from metafusion_yolo.support.errors import MissingFileError, UserTypeError
 
 
 class _ByRule:
@@ -38,7 +37,6 @@ class _ByRule:
 
 
 BY_RULE = _ByRule()
-ON_ERROR = ("stop", "skip")
 
 
 class Origin(NamedTuple):
@@ -65,7 +63,7 @@ class PairedSource:
         infrared: A file, a folder with the same names, or in memory the same kind as `visible`; None for no infrared
             image, `BY_RULE` for the rule of the checkpoint.
         layout: Where the two cameras are in images or frames that hold both, of
-            :data:`~metafusion_yolo.data.sources.layout.LAYOUTS`.
+            :data:`~metafusion_yolo.options.LAYOUTS`.
         on_error: What to do at a pair that cannot be read: "stop" or "skip" it.
         data: Data-set YAML that describes the cameras; None for the description in the checkpoint.
         sync: How two videos or live cameras are synchronised.
@@ -76,16 +74,13 @@ class PairedSource:
 
     visible: Any
     infrared: Any = BY_RULE
-    layout: str | None = None
-    on_error: str = "stop"
+    layout: str | None = Source.layout
+    on_error: str = Source.on_error
     data: str | None = None
     sync: Sync = field(default_factory=Sync)
 
     def __post_init__(self) -> None:
-        if self.layout is not None:
-            check_layout(self.layout)
-        if self.on_error not in ON_ERROR:
-            raise UserValueError(f"unknown on_error '{self.on_error}', {nearest(self.on_error, ON_ERROR)}")
+        Source(self.infrared, self.layout, self.on_error)
 
 
 def is_path(item: Any) -> bool:

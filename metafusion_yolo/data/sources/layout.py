@@ -6,11 +6,9 @@ import numpy as np
 
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.options import LAYOUTS
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
-
-# The visible half is the left or upper one, except with "-infrared-first".
-LAYOUTS = ("horizontal", "horizontal-infrared-first", "vertical", "vertical-infrared-first", "stacked")
 
 
 def check_layout(layout: str) -> str:

@@ -9,45 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metafusion_yolo.support.errors import UserValueError
-from metafusion_yolo.support.words import nearest
+from metafusion_yolo.options import Sync
 
-SYNCS = ("frame", "time")
-ON_MISSING = ("error", "skip", "single")
+__all__ = ["CameraReport", "Frame", "Frames", "Matcher", "Sync", "SyncReport"]
+
 CAMERAS = ("visible", "infrared")
 CLEARLY = 2.0  # a later frame replaces an earlier one if it is so many times as near, see `Matcher`
-
-
-@dataclass(frozen=True)
-class Sync:
-    """How two videos or two cameras are synchronised.
-
-    Attributes:
-        by: Pair two videos by number of "frame" or by "time"; live cameras are always paired by time.
-        tolerance: Largest time difference within a pair, milliseconds.
-        offset: Delay of the infrared camera against the visible one, milliseconds.
-        on_missing: When one camera has no frame: stop with an "error", "skip" until both have one, or continue with a
-            "single" camera, the other one blank.
-        reconnect: Seconds to wait for a lost live camera that the run needs.
-
-    Raises:
-        ValueError: If a value is wrong.
-    """
-
-    by: str = "frame"
-    tolerance: float = 50
-    offset: float = 0
-    on_missing: str = "error"
-    reconnect: float = 30
-
-    def __post_init__(self) -> None:
-        """Check the values."""
-        for name, value, known in (("sync", self.by, SYNCS), ("on_missing", self.on_missing, ON_MISSING)):
-            if value not in known:
-                raise UserValueError(f"{name}='{value}' is unknown, {nearest(value, known)}")
-        for name, number, unit in (("sync_tolerance", self.tolerance, "ms"), ("reconnect", self.reconnect, "seconds")):
-            if not number >= 0:
-                raise UserValueError(f"{name}={number} must be a number of {unit} >= 0")
 
 
 class Frame(NamedTuple):

@@ -27,9 +27,9 @@ from metafusion_yolo.engine.export.io_wrappers import (
     rename_onnx,
 )
 from metafusion_yolo.nn.blocks import Upsample
+from metafusion_yolo.options import Export
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
-from metafusion_yolo.support.words import nearest
 
 MIN_OPSET, MAX_OPSET = 9, ONNX_TORCHSCRIPT_EXPORTER_MAX_OPSET  # what the host and PyTorch accept
 TENSORFLOW = ("saved_model", "pb", "edgetpu")
@@ -52,10 +52,14 @@ class FusionDetectionExporter(Exporter):
     im: Any
 
     def __init__(
-        self, *args: Any, inputs: str = "one", fused: bool = False, fusion_weights: bool = False, **kwargs: Any
+        self,
+        *args: Any,
+        inputs: str = Export.inputs,
+        fused: bool = Export.fused,
+        fusion_weights: bool = Export.fusion_weights,
+        **kwargs: Any,
     ) -> None:
-        if inputs not in INPUTS:
-            raise UserValueError(f"unknown inputs '{inputs}', {nearest(inputs, [*INPUTS])}")
+        Export(inputs, fused, fusion_weights)
         if fusion_weights and not fused:
             raise UserValueError("fusion_weights=True goes with fused=True, whose weights they are")
         super().__init__(*args, **kwargs)

@@ -27,29 +27,28 @@ from metafusion_yolo.engine.predict.journal import Journal
 from metafusion_yolo.engine.predict.results import compose_fused
 from metafusion_yolo.engine.predict.writers import Names, PictureFolder, written_rate
 from metafusion_yolo.nn.fusion import STRIDE
+from metafusion_yolo.options import Fuse, Resume, Source
 from metafusion_yolo.support.drawing import to_uint8
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
-from metafusion_yolo.support.words import nearest
 
-METHODS = ("learned", *RULES)
 SHORT = {"max": "maximum"}  # as the literature abbreviates it
 
 
 def fuse_images(
     source: Any,
     infrared: Any = BY_RULE,
-    method: str = "learned",
+    method: str = Fuse.method,
     net: nn.Module | None = None,
     rig: Rig | None = None,
-    layout: str | None = None,
-    on_error: str = "stop",
-    sync: str = "frame",
-    sync_tolerance: float = 50,
-    sync_offset: float = 0,
-    on_missing: str = "error",
-    reconnect: float = 30,
-    resume: bool = False,
+    layout: str | None = Source.layout,
+    on_error: str = Source.on_error,
+    sync: str = Sync.by,
+    sync_tolerance: float = Sync.tolerance,
+    sync_offset: float = Sync.offset,
+    on_missing: str = Sync.on_missing,
+    reconnect: float = Sync.reconnect,
+    resume: bool = Resume.resume,
     **kwargs: Any,
 ) -> Iterator[Path]:
     """Write fused images at the size of the visible ones, and yield the files as they are done.
@@ -72,16 +71,15 @@ def fuse_images(
             data-set YAML that describes the cameras; `vid_stride`; `project`, `name` and `exist_ok`, where to write;
             `verbose`, whether to show the progress.
 
-    Yields:
-        One PNG file per pair, those of an interrupted run first; for a video, one MP4 file when it is finished.
+    Returns:
+        The files as they are done. A PNG file a pair, those done before first, or at its end an MP4 file a video.
 
     Raises:
         ValueError: If the method is unknown, the run cannot be resumed, or there is no front-end.
         PairError: If the sources do not form pairs.
     """
+    Fuse(method)
     method = SHORT.get(method, method)
-    if method not in METHODS:
-        raise UserValueError(f"unknown fusion method '{method}', {nearest(method, METHODS)}")
     check_arguments("predict", kwargs)
     args = get_cfg(overrides={"task": "detect", "mode": "predict", "name": "fuse", **kwargs})
     args.exist_ok = args.exist_ok or resume
@@ -99,6 +97,12 @@ def fuse_images(
         raise UserValueError(
             "resume=True goes on with image files; videos, cameras and images in memory are started anew"
         )
+    return _write_fused(loader, fuse, args, resume, method, fps)
+
+
+def _write_fused(loader: Any, fuse: Any, args: Any, resume: bool, method: str, fps: float | None) -> Iterator[Path]:
+    """Write the fused images of a loader, and yield the files as they are done."""
+    of_files = getattr(loader, "of_files", False)
     save_dir, finished = get_save_dir(args), False
     journal = Journal(save_dir, {"method": method, "imgsz": args.imgsz}, resume) if of_files else None
     folder, names = PictureFolder(save_dir), Names()

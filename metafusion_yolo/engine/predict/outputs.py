@@ -3,54 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ultralytics.utils import LOGGER
 
-from metafusion_yolo.engine.predict.results import VIEWS, FusionResults
+from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.engine.predict.writers import CsvTable, JsonArray, Names, PictureFolder
+from metafusion_yolo.options import OutputOptions
 from metafusion_yolo.support.drawing import with_legend
-from metafusion_yolo.support.errors import UserValueError
-from metafusion_yolo.support.words import nearest
 
 COLUMNS = (
     *("visible", "infrared", "modalities", "frame", "time", "name", "class", "confidence"),
     *("x1", "y1", "x2", "y2", "track_id", "infrared_weight"),
 )
-
-
-@dataclass(frozen=True)
-class OutputOptions:
-    """What to write, and what to draw the detections on.
-
-    Attributes:
-        view: "fused", "visible", "infrared", "weights" or "panel", see :meth:`FusionResults.plot`.
-        save_fused: Whether to write the fused images, `fused/NAME.png`, or `fused/NAME.mp4` for a video.
-        save_weights: Whether to write the weight maps over the fused images, `weights/NAME.png` or `.mp4`.
-        save_json: Whether to write the detections to `predictions.json`, one record per pair.
-        save_csv: Whether to write them to `predictions.csv`, one row per detection.
-
-    Raises:
-        ValueError: If the view is unknown.
-    """
-
-    view: str = "fused"
-    save_fused: bool = False
-    save_weights: bool = False
-    save_json: bool = False
-    save_csv: bool = False
-
-    @property
-    def writes(self) -> bool:
-        """Whether there is anything to write."""
-        return self.save_fused or self.save_weights or self.save_json or self.save_csv
-
-    def __post_init__(self) -> None:
-        if self.view not in VIEWS:
-            raise UserValueError(f"unknown view '{self.view}', {nearest(self.view, VIEWS)}")
 
 
 class Outputs:

@@ -29,10 +29,11 @@ from metafusion_yolo.engine._host import (
 )
 from metafusion_yolo.engine.arguments import check_classes
 from metafusion_yolo.engine.predict.journal import Journal
-from metafusion_yolo.engine.predict.outputs import OutputOptions, Outputs
+from metafusion_yolo.engine.predict.outputs import Outputs
 from metafusion_yolo.engine.predict.results import FusionResults, pack_fusion, showing_fused
 from metafusion_yolo.engine.predict.slicing import Slicing, cut, merge, place
 from metafusion_yolo.engine.predict.writers import BackgroundWriter, write_picture, written_rate
+from metafusion_yolo.options import OutputOptions
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.logs import warnings_once
 

@@ -22,12 +22,12 @@ from ultralytics.utils.ops import scale_masks
 from metafusion_yolo.data.planes import cameras_on
 from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.nn.fusion import blend
+from metafusion_yolo.options import VIEWS
 from metafusion_yolo.support.drawing import side_by_side, to_uint8, weight_overlay, with_legend
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 
 CAMERAS = ("visible", "infrared", "fused")  # images in a panel and in crops
-VIEWS = ("fused", "visible", "infrared", "weights", "panel")
 MODALITIES = {
     frozenset(("visible", "infrared")): "both",
     frozenset(("visible",)): "visible",

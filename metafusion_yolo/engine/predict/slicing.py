@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 from torchvision.ops import batched_nms
 
-from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.options import SlicingOptions
 
 Window = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
@@ -18,28 +17,8 @@ EDGE = 0.03  # share of a slice's side: a box this close to an inner edge counts
 AGREEMENT = 0.5  # IoU from which boxes of different slices are one object; they agree less than those of one image
 
 
-@dataclass(frozen=True)
-class Slicing:
-    """How a pair is cut. Objects larger than an overlap are found in the whole pair, which is always used too.
-
-    Attributes:
-        size: Side of a slice in pixels of the pair; 0 for no slices.
-        overlap: Share of a slice that its neighbour also shows, in [0, 1).
-
-    Raises:
-        ValueError: If a value is out of range.
-    """
-
-    size: int = 0
-    overlap: float = 0.2
-
-    def __post_init__(self) -> None:
-        if self.size != 0 and self.size < 32:
-            raise UserValueError(
-                f"slice={self.size} is invalid, expected a side of at least 32 pixels, or 0 for no slices"
-            )
-        if not 0 <= self.overlap < 1:
-            raise UserValueError(f"overlap={self.overlap} is invalid, expected a share of the slice from 0 to below 1")
+class Slicing(SlicingOptions):
+    """How a pair is cut; the whole pair is looked at besides, for objects that are larger than an overlap."""
 
     def windows(self, height: int, width: int) -> list[Window]:
         """Return the slices of a pair of (height, width) pixels, evenly spread; none if one slice would cover it.

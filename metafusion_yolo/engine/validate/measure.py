@@ -21,8 +21,6 @@ from metafusion_yolo.support.drawing import to_uint8
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 
-QUICK = ("EN", "SD", "SF", "AG", "SCD", "Qabf")  # take a tenth of the time of all metrics
-
 
 class FusionMetrics(DetMetrics):
     """The host's detection metrics and, after a standalone validation, our report.

@@ -18,7 +18,6 @@ from metafusion_yolo.data.rig import Rig, rig_of
 from metafusion_yolo.engine._host import front_end, gather_list, missing_packages_named, warn_of_other_cameras
 from metafusion_yolo.engine.arguments import check_classes
 from metafusion_yolo.engine.validate.measure import (
-    QUICK,
     FusionMetrics,
     measure_fusion,
     parse_metrics,
@@ -32,17 +31,15 @@ from metafusion_yolo.evaluation.classes import (
     renumber_classes,
     select_classes,
 )
-from metafusion_yolo.evaluation.conditions import NIGHT_BELOW, Conditions
+from metafusion_yolo.evaluation.conditions import Conditions
 from metafusion_yolo.evaluation.page import write_page
 from metafusion_yolo.evaluation.plots import plot_curves, plot_weights
 from metafusion_yolo.evaluation.precision import Image
 from metafusion_yolo.evaluation.report import PairRecord, ValidationReport
 from metafusion_yolo.evaluation.robustness import AS_IS, disturbances
 from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.options import Val
 from metafusion_yolo.support.errors import UserValueError
-from metafusion_yolo.support.words import nearest
-
-MODALITIES = ("both", "visible", "infrared")
 
 
 class FusionDetectionValidator(DetectionValidator):
@@ -72,17 +69,14 @@ class FusionDetectionValidator(DetectionValidator):
     def __init__(
         self,
         *args: Any,
-        modalities: str = "both",
-        metrics: str | Sequence[str] = QUICK,
-        curves: bool = False,
-        night_below: float = NIGHT_BELOW,
+        modalities: str = Val.modalities,
+        metrics: str | Sequence[str] | None = Val.metrics,
+        curves: bool = Val.curves,
+        night_below: float = Val.night_below,
         **kwargs: Any,
     ) -> None:
-        if modalities not in MODALITIES:
-            raise UserValueError(f"unknown modalities '{modalities}', {nearest(modalities, MODALITIES)}")
+        Val(modalities, metrics, curves, night_below)
         self.off = {"visible": "infrared", "infrared": "visible"}.get(modalities, "")
-        if not 0 <= night_below <= 255:
-            raise UserValueError(f"night_below={night_below} must be a mean grey, 0 to 255")
         if curves and self.off:
             raise UserValueError(f"curves switch each camera off themselves; leave out modalities={modalities}")
         self.quality, self.curves, self.night_below = parse_metrics(metrics), curves, night_below
@@ -130,7 +124,7 @@ class FusionDetectionValidator(DetectionValidator):
         if self._front_end is not None:
             self._hook = self._front_end.register_forward_hook(self._keep_fusion)
 
-    def _match_classes(self, names: dict[int, str]) -> None:
+    def _match_classes(self, names: Any) -> None:
         """Judge by the classes of the data set, matched by name: a COCO detector on pairs of three classes, say."""
         known = self.data["names"]
         self._order = class_order(names, known)

@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 
 from metafusion_yolo import __version__
+from metafusion_yolo.options import Convert
 from metafusion_yolo.prepare.convert.coco import COCO
 from metafusion_yolo.prepare.convert.drone_vehicle import DRONE_VEHICLE
-from metafusion_yolo.prepare.convert.formats import CAMERAS, SHARED, Listing
+from metafusion_yolo.prepare.convert.formats import SHARED, Listing
 from metafusion_yolo.prepare.convert.kaist import KAIST
 from metafusion_yolo.prepare.convert.msrs import MSRS
 from metafusion_yolo.prepare.convert.report import ConversionReport
@@ -31,11 +32,10 @@ from metafusion_yolo.support.words import nearest
 FORMATS = {
     layout.name: layout for layout in (LLVIP, M3FD, FLIR_ALIGNED, KAIST, DRONE_VEHICLE, VEDAI, MSRS, VOC, COCO, YOLO)
 }
-LABELS = (*CAMERAS, "union")
 
 
 def convert(
-    format: str, src: str | Path, dst: str | Path, labels: str | None = None, copy: bool = False
+    format: str, src: str | Path, dst: str | Path, labels: str | None = None, copy: bool = Convert.copy
 ) -> ConversionReport:
     """Convert a published data set to a paired YOLO data set with a YAML to train with.
 
@@ -68,8 +68,7 @@ def convert(
     """
     if format not in FORMATS:
         raise UserValueError(f"unknown format '{format}', {nearest(format, FORMATS)}")
-    if labels is not None and labels not in LABELS:
-        raise UserValueError(f"unknown labels '{labels}', {nearest(labels, LABELS)}")
+    Convert(format, str(src), str(dst), labels, copy)
     layout, src, dst = FORMATS[format], Path(src).resolve(), Path(dst).resolve()
     if not src.is_dir():
         raise MissingFileError(f"no folder '{src}'; src= must name the root folder of the data set")

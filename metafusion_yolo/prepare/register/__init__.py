@@ -19,6 +19,7 @@ from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partner
 from metafusion_yolo.data.reading import PairReader, compare_sizes, read_counts, read_visible
 from metafusion_yolo.data.registration import Matrix, Registration, scaling
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.options import Register
 from metafusion_yolo.prepare.register.alignment import corner_distance
 from metafusion_yolo.prepare.register.estimate import (
     MINIMUM,
@@ -31,9 +32,7 @@ from metafusion_yolo.prepare.register.yaml_section import write_section
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml, is_shipped
 from metafusion_yolo.support.sampling import evenly
-from metafusion_yolo.support.words import nearest
 
-PER = ("dataset", "sequence")
 NEAR = 0.003  # share of the width below which another registration is no news
 SHOWN, SHOWN_WIDTH = 6, 640  # overlays of a sequence; pixels of each of their two images
 DIGITS = 8  # that a matrix keeps in the YAML
@@ -43,8 +42,8 @@ Pairs = list[tuple[str, str]]  # visible and infrared files
 
 def register_dataset(
     data: str | Path,
-    pairs: int = 20,
-    per: str = "dataset",
+    pairs: int = Register.pairs,
+    per: str = Register.per,
     matrix: list[list[float]] | None = None,
     project: str | Path = "runs/register",
     name: str = "register",
@@ -76,8 +75,7 @@ def register_dataset(
     file = _find_yaml(data, dry_run)
     if pairs < MINIMUM:
         raise UserValueError(f"pairs={pairs} are too few to register by; give at least {MINIMUM}")
-    if per not in PER:
-        raise UserValueError(f"per='{per}' is unknown, {nearest(per, PER)}")
+    Register(str(data), pairs, per, matrix)
     by_hand = Registration.from_yaml(matrix, "the arguments")
     if by_hand and per != "dataset":
         raise UserValueError(f"matrix= holds for the whole data set; leave per={per} out")

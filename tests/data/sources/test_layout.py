@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from metafusion_yolo.cli.modes import LAYOUTS as OFFERED
 from metafusion_yolo.data.pairs import PairError
-from metafusion_yolo.data.sources.layout import LAYOUTS, split_layout
+from metafusion_yolo.data.sources.layout import split_layout
 
 FRAME = np.arange(4 * 6 * 3).reshape(4, 6, 3)
 
@@ -50,7 +49,3 @@ def test_frames_that_cannot_be_split(frame, layout, message) -> None:
 def test_unknown_layout() -> None:
     with pytest.raises(ValueError, match="unknown layout 'horizontol', did you mean 'horizontal'"):
         split_layout(FRAME, "horizontol")
-
-
-def test_the_command_offers_all_of_them() -> None:
-    assert OFFERED == LAYOUTS

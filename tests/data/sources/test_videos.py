@@ -16,9 +16,9 @@ import pytest
 from metafusion_yolo import PairError
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
-from metafusion_yolo.data.sources.layout import LAYOUTS
 from metafusion_yolo.data.sources.loaders import load_pairs
 from metafusion_yolo.data.sources.sync import Sync
+from metafusion_yolo.options import LAYOUTS
 
 
 def load(visible, infrared=BY_RULE, rig=None, layout=None, batch=1, vid_stride=1, **rules):
@@ -305,10 +305,10 @@ def test_stride_is_accounted_for(videos):
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ({"by": "tim"}, "sync='tim' is unknown, did you mean 'time'"),
-        ({"on_missing": "wait"}, "on_missing='wait' is unknown, known: error, single, skip"),
-        ({"tolerance": -1}, "sync_tolerance=-1 must be a number of ms >= 0"),
-        ({"reconnect": float("nan")}, "reconnect=nan must be a number of seconds >= 0"),
+        ({"by": "tim"}, "'sync=tim' is invalid, did you mean 'time'"),
+        ({"on_missing": "wait"}, "'on_missing=wait' is invalid, known: error, single, skip"),
+        ({"tolerance": -1}, "'sync_tolerance=-1' is invalid, expected at least 0"),
+        ({"reconnect": float("nan")}, "'reconnect=nan' is invalid, expected at least 0"),
     ],
 )
 def test_wrong_rule_is_refused(rules, message):

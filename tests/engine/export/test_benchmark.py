@@ -61,8 +61,8 @@ def test_plot_shows_what_ran(tmp_path):
 
 
 @pytest.mark.slow
-def test_run_over_formats(export, roadscene, coco, tmp_path):
-    data = roadscene / "data.yaml"
+def test_run_over_formats(export, few_roads, coco, tmp_path):
+    data = few_roads / "data.yaml"
     data.write_text(data.read_text().replace("names:", "names_of_the_roads:") + f"names: {coco.names}\n")
     where = {"project": str(tmp_path), "name": "b", "imgsz": 128}
     rows = MetaFusionYOLO(coco.ckpt_path).benchmark(str(data), "pt,onnx,onnx:16,imx", **where)

@@ -45,9 +45,9 @@ def compare(first, second) -> int:
 
 
 @pytest.mark.slow
-def test_export_predicts_validates_and_tracks_like_the_checkpoint(coco, export, roadscene, form):
+def test_export_predicts_validates_and_tracks_like_the_checkpoint(coco, export, few_roads, form):
     model = MetaFusionYOLO(export(**form))
-    source = [visible for visible, _ in real_pairs(roadscene, 4)]
+    source = [visible for visible, _ in real_pairs(few_roads, 4)]
     results = list(zip(coco.predict(source, **OPTIONS), model.predict(source, **OPTIONS), strict=True))
     assert sum(compare(*pair) for pair in results) > 5
     for first, second in results:
@@ -60,7 +60,7 @@ def test_export_predicts_validates_and_tracks_like_the_checkpoint(coco, export, 
             assert np.abs(first.fusion_weights - second.fusion_weights).max() < 0.02
     assert compare(coco.track(source[0], **OPTIONS)[0], model.track(source[0], **OPTIONS)[0])
     if "nms" not in form:
-        data = roadscene / "data.yaml"
+        data = few_roads / "data.yaml"
         kwargs = {"data": str(data), "imgsz": EXPORT_IMGSZ, "rect": False, "batch": 1, "plots": False, "verbose": False}
         content = yaml.safe_load(data.read_text())
         data.write_text(yaml.safe_dump({**content, "names": coco.names}))
@@ -72,10 +72,10 @@ def test_export_predicts_validates_and_tracks_like_the_checkpoint(coco, export, 
     ("form", "package"),
     [("mnn", "MNN"), ("ncnn", "ncnn"), ("executorch", "executorch"), ("litert", "litert_torch"), ("paddle", "paddle")],
 )
-def test_formats_of_other_packages_where_they_are_installed(coco, export, roadscene, form, package):
+def test_formats_of_other_packages_where_they_are_installed(coco, export, few_roads, form, package):
     pytest.importorskip(package)
     model = MetaFusionYOLO(export(format=form))
-    source = [visible for visible, _ in real_pairs(roadscene, 2)]
+    source = [visible for visible, _ in real_pairs(few_roads, 2)]
     results = zip(coco.predict(source, **OPTIONS), model.predict(source, **OPTIONS), strict=True)
     assert sum(compare(*pair) for pair in results) > 2
 
@@ -132,8 +132,8 @@ def test_fused_output_is_what_the_front_end_makes(coco, export):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kwargs", [{"fused": True, "fusion_weights": True}, {"inputs": "two", "fused": True}])
-def test_runtime_without_pytorch_shows_the_fused_image(export, coco, roadscene, kwargs):
-    visible, infrared = real_pairs(roadscene, 1)[0]
+def test_runtime_without_pytorch_shows_the_fused_image(export, coco, few_roads, kwargs):
+    visible, infrared = real_pairs(few_roads, 1)[0]
     file = export(**kwargs)
     found = Detector(file)(read_visible(visible), read_counts(infrared), visible)
     result = MetaFusionYOLO(file).predict(visible, infrared=infrared, **OPTIONS)[0]
@@ -142,8 +142,8 @@ def test_runtime_without_pytorch_shows_the_fused_image(export, coco, roadscene, 
     assert (found.fusion_weights is not None) is bool(kwargs.get("fusion_weights"))
 
 
-def test_fused_images_come_from_an_export_that_gives_them(export, roadscene, tmp_path):
-    visible, infrared = real_pairs(roadscene, 1)[0]
+def test_fused_images_come_from_an_export_that_gives_them(export, few_roads, tmp_path):
+    visible, infrared = real_pairs(few_roads, 1)[0]
     options = {"infrared": infrared, "imgsz": EXPORT_IMGSZ, "project": str(tmp_path)}
     [result] = MetaFusionYOLO(export(fused=True)).predict(visible, save_fused=True, **options)
     assert result.fused_path.is_file()
@@ -154,16 +154,16 @@ def test_fused_images_come_from_an_export_that_gives_them(export, roadscene, tmp
 
 
 @pytest.mark.slow
-def test_int8_is_calibrated_on_pairs_and_named_by_the_host(export, roadscene, coco):
+def test_int8_is_calibrated_on_pairs_and_named_by_the_host(export, few_roads, coco):
     with pytest.raises(
         ValueError, match=r"INT8 calibrates on pairs, and .* is no data-set YAML here; give it as data="
     ):
         export(quantize=8)
-    file = export(quantize=8, data=str(roadscene / "data.yaml"), fraction=0.5, fused=True, inputs="two")
+    file = export(quantize=8, data=str(few_roads / "data.yaml"), fraction=0.5, fused=True, inputs="two")
     assert file.name == "coco_int8.onnx"
     kinds = {node.op_type for node in onnx_package.load(file).graph.node}
     assert "DequantizeLinear" in kinds
-    visible, infrared = real_pairs(roadscene, 1)[0]
+    visible, infrared = real_pairs(few_roads, 1)[0]
     result = MetaFusionYOLO(file).predict(visible, infrared=infrared, **OPTIONS)[0]
     assert len(result) > 0 and result.fused is not None
 

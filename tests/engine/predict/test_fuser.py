@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 
 import cv2
@@ -12,10 +11,10 @@ import torch
 import yaml
 
 from metafusion_yolo import MetaFusionYOLO, PairError, cli
-from metafusion_yolo.cli.modes import ACCEPTED
 from metafusion_yolo.engine.predict.classical import fuse_pair
-from metafusion_yolo.engine.predict.fuser import METHODS, SHORT, LearnedFusion, fuse_images
+from metafusion_yolo.engine.predict.fuser import LearnedFusion, fuse_images
 from metafusion_yolo.engine.predict.journal import Journal
+from metafusion_yolo.options import METHODS
 from tests.engine.conftest import IMGSZ
 from tests.engine.predict.test_writers import frames_of
 
@@ -33,9 +32,11 @@ def all_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.is_file())
 
 
-def test_methods_of_the_command_are_those_of_the_function() -> None:
-    assert set(ACCEPTED["method"]) == {*METHODS, *SHORT}
-    assert inspect.signature(fuse_images).parameters["method"].default == "learned"
+def test_mistakes_are_found_at_the_call() -> None:
+    with pytest.raises(ValueError, match="'method=magic' is invalid"):
+        fuse_images("nowhere", method="magic")
+    with pytest.raises(FileNotFoundError, match="'nowhere' does not exist"):
+        fuse_images("nowhere", method="average")
 
 
 def test_fused_images_and_nothing_else(run, model, tmp_path):
@@ -69,7 +70,7 @@ def test_classical_methods_from_the_command_line(pair_folder, tmp_path, method, 
     for visible, infrared in zip(pair_folder.visible, pair_folder.infrared, strict=True):
         pair = np.dstack((cv2.imread(str(visible))[..., ::-1], cv2.imread(str(infrared), cv2.IMREAD_GRAYSCALE)))
         fused = cv2.imread(str(tmp_path / method / f"{visible.stem}.png"))
-        assert np.array_equal(fused[..., ::-1], fuse_pair(pair, SHORT.get(method, method)))
+        assert np.array_equal(fused[..., ::-1], fuse_pair(pair, "maximum" if method == "max" else method))
 
 
 def test_the_data_set_says_how_the_cameras_go_together(make_pair_folder, tmp_path):

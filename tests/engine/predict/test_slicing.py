@@ -46,10 +46,10 @@ def test_no_slices_unless_asked_for():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"size": 8}, "slice=8 is invalid, expected a side of at least 32 pixels"),
-        ({"size": -640}, "slice=-640 is invalid"),
-        ({"size": 640, "overlap": 1}, "overlap=1 is invalid, expected a share of the slice from 0 to below 1"),
-        ({"size": 640, "overlap": -0.1}, r"overlap=-0\.1 is invalid"),
+        ({"size": 8}, "'slice=8' is invalid, expected at least 32, or 0"),
+        ({"size": -640}, "'slice=-640' is invalid"),
+        ({"size": 640, "overlap": 1}, "'overlap=1' is invalid, expected at least 0 and below 1"),
+        ({"size": 640, "overlap": -0.1}, r"'overlap=-0\.1' is invalid"),
     ],
 )
 def test_wrong_values_are_refused(arguments, message):

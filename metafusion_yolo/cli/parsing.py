@@ -1,0 +1,128 @@
+"""From the words of a command to checked arguments. Mistakes in names and in our own values need no PyTorch."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from metafusion_yolo.cli.modes import Mode
+from metafusion_yolo.options import REQUIRED
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.words import nearest
+
+FORMER = {  # names that the host still accepts, and renames or drops
+    *("boxes", "hide_labels", "hide_conf", "line_thickness", "label_smoothing", "save_hybrid", "crop_fraction"),
+    *("keras", "end2end", "int8", "half"),
+}
+
+
+def parse(mode: Mode, words: Sequence[str]) -> dict[str, Any]:
+    """Read `key=value` words as the host does, but leave text alone where we expect text.
+
+    Raises:
+        UserValueError: For a word that is incomplete, given twice, or with an open bracket.
+    """
+    args: dict[str, Any] = {}
+    for word in _merged(words):
+        word = word.removeprefix("--").removesuffix(",")  # forgiven, as by the host
+        key, _, text = (part.strip() for part in word.partition("="))
+        if not key or not text:
+            raise UserValueError(f"'{word}' is incomplete, expected key=value")
+        if key in args:
+            raise UserValueError(f"argument '{key}' is given twice")
+        value = text if key in ("name", "project") and text.lower() != "none" else literal(text)
+        kinds = mode.options[key].kinds if key in mode.options else ()
+        args[key] = text if str in kinds and value is not None and type(value) not in kinds else value
+    return args
+
+
+def _merged(words: Sequence[str]) -> list[str]:
+    """Join words around a lone equals sign, and within brackets: `key = [1, 2]` is one."""
+    text = "\0".join(words)
+    text = re.sub("\0*=\0+(?=[^\0=]+(\0|$))|\0+=\0*", "=", text)
+    merged: list[str] = []
+    depth, opened = 0, ""
+    for word in text.split("\0") if text else []:
+        opened = opened if depth else word
+        merged[-1:] = [merged[-1] + word] if depth else [*merged[-1:], word]
+        depth += word.count("[") - word.count("]")
+    if depth:
+        raise UserValueError(f"'{opened}' has an unmatched '[' or ']' bracket.")
+    return merged
+
+
+def literal(text: str) -> Any:
+    """Return the Python value of a text, or the text.
+
+    Example:
+        >>> literal("true"), literal("1e-3"), literal("a/b")
+        (True, 0.001, 'a/b')
+    """
+    if text.lower() in ("none", "true", "false"):
+        return {"none": None, "true": True, "false": False}[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        return text
+
+
+def check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments to run a mode with, checked before anything slow starts.
+
+    Raises:
+        UserError: For an unknown or missing argument, or a wrong value of ours; the host's own errors for its values.
+    """
+    if mode.host and "cfg" in args:
+        args = _with_file(args)
+    known, required = {*mode.options, *(host_arguments() if mode.host else ())}, mode.required
+    if mode.name == "train" and args.get("resume"):  # the checkpoint knows the rest
+        required = ["model"]
+        args["model"] = args.get("model") or (None if args["resume"] is True else args["resume"])
+    for key, value in args.items():
+        if key not in known and not (mode.host and key in FORMER):
+            hint = nearest(key, known)
+            hint = hint if hint.startswith("did") or not mode.host else f"see 'metafusion {mode.name} help'"
+            raise UserValueError(f"unknown argument '{key}' for '{mode.name}', {hint}")
+        if key in mode.options and not (value is None and mode.options[key].default == REQUIRED):
+            mode.options[key].check(value)
+    for key in required:
+        if args.get(key) is None:
+            raise UserValueError(f"missing argument '{key}' for '{mode.name}', expected {key}=...")
+    if mode.host:
+        for key, only in (("mode", mode.name), ("task", "detect")):
+            if args.pop(key, only) != only:
+                raise UserValueError(f"argument '{key}' can only be '{only}' here, or be left out")
+        _check_host_values(mode, args)
+    return args
+
+
+def _with_file(args: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments with those of the file that `cfg=` names; what is given by hand goes first."""
+    from ultralytics.utils import YAML, checks
+
+    if (file := args.pop("cfg")) is None:
+        return args
+    content = YAML.load(checks.check_yaml(file))
+    return {**{key: value for key, value in content.items() if key not in ("cfg", "mode", "task")}, **args}
+
+
+def _check_host_values(mode: Mode, args: dict[str, Any]) -> None:
+    """Let the host rename its former arguments in place, and check the values of its own."""
+    from ultralytics.cfg import DEFAULT_CFG_DICT, check_dict_alignment, get_cfg
+    from ultralytics.utils import checks
+
+    check_dict_alignment(DEFAULT_CFG_DICT, args, allowed_custom_keys={*args})
+    get_cfg(overrides={key: value for key, value in args.items() if key not in mode.options})
+    checks.check_imgsz(args.get("imgsz", 640), stride=1)
+
+
+def host_arguments() -> dict[str, tuple[str, str]]:
+    """Return default and meaning of the host's arguments, read from its own description without importing it."""
+    spec = find_spec("ultralytics")
+    text = (Path(str(spec and spec.origin)).parent / "cfg" / "default.yaml").read_text(encoding="utf-8")
+    rows = re.findall(r"^(\w+): *([^#\n]*?) *# \([^)]*\) (.*)", text, re.MULTILINE)
+    return {key: (default or "None", meaning) for key, default, meaning in rows}

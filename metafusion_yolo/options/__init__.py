@@ -1,0 +1,273 @@
+"""Every argument of ours, said once: type, default, choices, range and meaning, in a frozen dataclass a concern.
+
+The command's help, its checks and its completion, the checks of the Python API and `docs/arguments.md` derive from the
+fields. The default of a field is a class attribute, so that a signature says `view: str = OutputOptions.view`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any
+
+from metafusion_yolo.options.fields import REQUIRED, Checked, Option, option, options_of
+
+__all__ = ["REQUIRED", "Checked", "Option", "option", "options_of"]
+
+VIEWS = ("fused", "visible", "infrared", "weights", "panel")
+MODALITIES = ("both", "visible", "infrared")
+LAYOUTS = ("horizontal", "horizontal-infrared-first", "vertical", "vertical-infrared-first", "stacked")
+METHODS = ("learned", "average", "maximum", "laplacian", "max")  # the last is short for maximum
+LABELS = ("visible", "infrared", "union")
+QUICK = ("EN", "SD", "SF", "AG", "SCD", "Qabf")  # a tenth of the time of all
+
+
+@dataclass(frozen=True)
+class Train(Checked):
+    """Training."""
+
+    fusion_only: bool = option(
+        False, "train the front-end alone, without labels; data= may be a folder of plain images"
+    )
+
+
+@dataclass(frozen=True)
+class Val(Checked):
+    """Validation."""
+
+    modalities: str = option("both", f"cameras that are on: {', '.join(MODALITIES)}", choices=MODALITIES)
+    metrics: str | Sequence[str] | None = option(
+        QUICK, "fusion metrics: names with commas, all or none", shown=",".join(QUICK), also=(NoneType,)
+    )
+    curves: bool = option(
+        False, "measure mAP50 with missing cameras and shifted infrared images too; seven times the cost"
+    )
+    night_below: float = option(
+        80,
+        "mean grey of a visible image, 0 to 255, below which it is night, where no file says",
+        least=0,
+        most=255,
+    )
+
+
+@dataclass(frozen=True)
+class Source(Checked):
+    """What is read."""
+
+    infrared: Any = option(
+        None,
+        "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
+        also=(str, list, tuple, object),
+    )
+    layout: str | None = option(
+        None,
+        "for frames that hold both: horizontal, vertical, either with -infrared-first; stacked: 4 channels",
+        choices=LAYOUTS,
+    )
+    on_error: str = option(
+        "stop", "what a pair of files that cannot be read does to the rest: stop or skip", choices=("stop", "skip")
+    )
+
+
+@dataclass(frozen=True)
+class OutputOptions(Checked):
+    """What to write beside the host's files, and what to draw the detections on."""
+
+    view: str = option("fused", f"what to draw on: {', '.join(VIEWS)}", choices=VIEWS)
+    save_fused: bool = option(False, "save the fused images: PNG, of videos MP4")
+    save_weights: bool = option(False, "save how much came from which camera, as colours over the fused images")
+    save_json: bool = option(False, "save the detections to predictions.json, a record a pair")
+    save_csv: bool = option(False, "save the detections to predictions.csv, a row a detection")
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is anything to write."""
+        return self.save_fused or self.save_weights or self.save_json or self.save_csv
+
+
+@dataclass(frozen=True)
+class SlicingOptions(Checked):
+    """How a large pair is cut, for small objects."""
+
+    size: int = option(
+        0,
+        "side in pixels of the slices of large images, for small objects; 0: the whole image only",
+        name="slice",
+        least=32,
+        or_else=0,
+    )
+    overlap: float = option(0.2, "share of a slice that its neighbour shows too", least=0, below=1)
+
+
+@dataclass(frozen=True)
+class Resume(Checked):
+    """Going on."""
+
+    resume: bool = option(False, "go on with a run that was cut off, in the same project and name; what is done stays")
+
+
+@dataclass(frozen=True)
+class Sync(Checked):
+    """How two videos or two cameras are kept in step."""
+
+    by: str = option(
+        "frame", "pair two videos by frame or by time; live cameras go by time", name="sync", choices=("frame", "time")
+    )
+    tolerance: float = option(
+        50.0, "largest difference in time within a pair, milliseconds", name="sync_tolerance", least=0
+    )
+    offset: float = option(0.0, "milliseconds by which the infrared camera reports a moment later", name="sync_offset")
+    on_missing: str = option(
+        "error",
+        "if a camera has no frame: error, skip until both have one, or go on with a single one",
+        choices=("error", "skip", "single"),
+    )
+    reconnect: float = option(30.0, "seconds for which a lost live camera is waited for", least=0)
+
+
+@dataclass(frozen=True)
+class Export(Checked):
+    """Exports."""
+
+    inputs: str = option("one", "one: a tensor R, G, B, IR; two: visible and infrared", choices=("one", "two"))
+    fused: bool = option(False, "add the fused image to the outputs")
+    fusion_weights: bool = option(False, "add the weights of the cameras too")
+    triton: str | None = option(None, "folder for a model repository of the Triton Inference Server")
+
+
+@dataclass(frozen=True)
+class Fuse(Checked):
+    """Fused images alone."""
+
+    method: str = option(
+        "learned",
+        "learned, which needs a model, or a classical rule: average, maximum, laplacian",
+        choices=METHODS,
+    )
+
+
+@dataclass(frozen=True)
+class Metrics(Checked):
+    """Scores of fused images."""
+
+    fused: str = option(REQUIRED, "folder of fused images")
+    visible: str = option(REQUIRED, "folder of the visible images, same names")
+    infrared: str = option(REQUIRED, "folder of the infrared images, same names")
+    metrics: str | None = option(None, "EN,SD,SF,AG,MI,NMI,CC,SCD,MSE,PSNR,SSIM,MS-SSIM,VIF,Qabf,Nabf,FMI", shown="all")
+    project: str = option("runs/metrics", "project name for results root")
+    name: str = option("metrics", "name of this run")
+    exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
+
+
+@dataclass(frozen=True)
+class Benchmark(Checked):
+    """Benchmarks of the exports."""
+
+    format: str | list[str] | None = option(
+        None,
+        "with commas: pt, onnx, openvino ..., onnx:16 for FP16, onnx:8 for INT8, litert:w8a16",
+        shown="installed",
+    )
+
+
+@dataclass(frozen=True)
+class Compare(Checked):
+    """Comparisons of one camera, simple rules and learned fusion."""
+
+    data: str = option(REQUIRED, "data-set YAML: path, train, val, names, infrared, ...")
+    budget: str = option(
+        "quick",
+        "quick, normal or full: epochs, image size, seeds, most pairs",
+        choices=("quick", "normal", "full"),
+    )
+    pretrained: bool | str = option(False, "detector checkpoint that every row starts from")
+    model: str = option("metafusion-yolov8n.yaml", "model YAML of the fused rows")
+    epochs: int | None = option(None, "number of epochs to train for", shown="budget's", least=1)
+    imgsz: int | None = option(None, "image size in pixels", shown="budget's", least=32)
+    batch: int = option(8, "batch size", least=1)
+    folds: int = option(
+        0, "test every pair once, in so many folds of neighbouring frames; 0: the data set's own split", least=0
+    )
+    seeds: int | None = option(None, "trainings of every row", shown="budget's", least=1)
+    device: str | int | None = option(None, "as for the host: 0, cpu, mps")
+    jobs: int | None = option(None, "runs at a time; left out: one a core, or one on a GPU", least=1)
+    project: str = option("runs", "project name for results root")
+    name: str = option("compare", "name of this comparison")
+
+
+@dataclass(frozen=True)
+class Synth(Checked):
+    """Synthetic pairs."""
+
+    dst: str = option(REQUIRED, "new or empty folder, or an earlier data set to replace")
+    train: int = option(400, "pairs to train with", least=1)
+    val: int = option(100, "pairs to validate with", least=1)
+    imgsz: int = option(640, "image size in pixels", least=32)
+    seed: int = option(0, "random seed for reproducibility", least=0)
+    everything_visible: bool = option(False, "show every object to both cameras")
+    everything_infrared: bool = option(False, "show every object to the infrared camera, so that it is enough")
+
+
+@dataclass(frozen=True)
+class Demo(Checked):
+    """The demo."""
+
+    epochs: int = option(24, "number of epochs to train for", least=1)
+    imgsz: int = option(160, "image size in pixels", least=32)
+    train: int = option(160, "pairs to train with", least=1)
+    val: int = option(40, "pairs to validate with", least=1)
+    batch: int = option(8, "batch size", least=1)
+    seed: int = option(0, "random seed for reproducibility", least=0)
+    pretrained: bool | str = option(False, "detector checkpoint to start from; False needs no download")
+    project: str = option("runs/demo", "project name for results root")
+    name: str = option("demo", "name of this run")
+    exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
+
+
+@dataclass(frozen=True)
+class Convert(Checked):
+    """Conversions of published data sets."""
+
+    format: str = option(REQUIRED, "llvip, m3fd, flir-aligned, kaist, drone-vehicle, vedai, msrs, voc, coco or yolo")
+    src: str = option(REQUIRED, "root folder of the data set as published")
+    dst: str = option(REQUIRED, "new or empty folder, or an earlier data set to replace")
+    labels: str | None = option(
+        None,
+        "visible, infrared or union, where the cameras are labelled separately; left out: as is usual",
+        choices=LABELS,
+    )
+    copy: bool = option(False, "copy the images instead of linking them")
+
+
+@dataclass(frozen=True)
+class Check(Checked):
+    """Checks of data sets."""
+
+    data: str = option(REQUIRED, "data-set YAML: path, train, val, names, infrared, ...")
+    project: str = option("runs/data", "project name for results root")
+    name: str = option("check", "name of this run")
+    exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
+    report: str | None = option(
+        None, "HTML file to write instead of one in project/name", shown="project/name/report.html"
+    )
+
+
+@dataclass(frozen=True)
+class Register(Checked):
+    """Registrations."""
+
+    data: str = option(REQUIRED, "data-set YAML: path, train, val, names, infrared, ...")
+    pairs: int = option(20, "pairs to estimate from, spread over the data set (or over each sequence)")
+    per: str = option(
+        "dataset",
+        "dataset: one matrix; sequence: one for each folder of visible images",
+        choices=("dataset", "sequence"),
+    )
+    matrix: list[Any] | tuple[Any, ...] | None = option(
+        None, "3 x 3 by hand, from infrared to visible pixels; left out: estimated"
+    )
+    project: str = option("runs/register", "project name for results root")
+    name: str = option("register", "name of this run")
+    exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
+    dry_run: bool = option(False, "leave the YAML as it is")

@@ -1,0 +1,128 @@
+"""What a field of the options says of an argument, and the checks that follow from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import Field, field, fields
+from numbers import Integral, Real
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+
+from metafusion_yolo.support.errors import UserTypeError, UserValueError
+from metafusion_yolo.support.words import nearest
+
+REQUIRED = "required"
+STANDS_FOR: dict[type, Any] = {int: Integral, float: Real, str: (str, os.PathLike)}
+WORDS = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    str: "a name or path",
+    list: "a list",
+    tuple: "a list",
+}
+
+
+def option(default: Any, meaning: str, **more: Any) -> Any:
+    """Describe an argument.
+
+    Args:
+        default: Its default; `REQUIRED` if the command must be given it.
+        meaning: What it is, in a line.
+        **more: `choices`, the words it accepts; `least`, `most`, `below`, its range; `name`, if the command calls it
+            otherwise; `shown`, the default that the help shows; `also`, further types that the command accepts.
+    """
+    return field(default=default, metadata={"meaning": meaning, **more})
+
+
+class Option(NamedTuple):
+    """An argument as its field describes it."""
+
+    name: str
+    default: Any
+    meaning: str
+    kinds: tuple[type, ...]
+    more: dict[str, Any]
+
+    @classmethod
+    def of(cls, item: Field[Any], hint: Any) -> Option:
+        """Read a field whose type is `hint`."""
+        more = dict(item.metadata)
+        kinds = tuple(get_origin(kind) or kind for kind in (get_args(hint) if _is_union(hint) else (hint,)))
+        kinds = tuple(kind for kind in kinds if kind is not Any) + tuple(more.get("also", ()))
+        return cls(more.get("name", item.name), item.default, more["meaning"], kinds, more)
+
+    @property
+    def shown(self) -> str:
+        """The default as the help shows it."""
+        return str(self.more.get("shown", "-" if self.default is None else self.default))
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words it accepts; none if any will do."""
+        return tuple(self.more.get("choices", ()))
+
+    def check(self, value: Any) -> None:
+        """Check a value.
+
+        Raises:
+            UserTypeError: If its type is wrong.
+            UserValueError: If it is not among the choices, or out of the range.
+        """
+        said = f"'{self.name}={value}' is invalid"
+        if value is None and self.default is None:
+            return
+        if self.choices:
+            if value not in self.choices:
+                raise UserValueError(f"{said}, {nearest(value, self.choices)}")
+            return
+        if self.kinds and object not in self.kinds and not any(_is(value, kind) for kind in self.kinds):
+            words = dict.fromkeys(WORDS[kind] for kind in self.kinds if kind in WORDS)
+            raise UserTypeError(f"{said}, expected {' or '.join(words)}")
+        if isinstance(value, Real) and not isinstance(value, bool):
+            self._check_range(value, said)
+
+    def _check_range(self, value: Any, said: str) -> None:
+        least, most, below = (self.more.get(key) for key in ("least", "most", "below"))
+        low = least is not None and not (value >= least or value == self.more.get("or_else"))
+        if low or (most is not None and not value <= most) or (below is not None and not value < below):
+            upper = f" and at most {most}" if most is not None else f" and below {below}" if below is not None else ""
+            other = f", or {self.more['or_else']}" if "or_else" in self.more else ""
+            raise UserValueError(f"{said}, expected at least {least}{upper}{other}: {self.meaning}")
+
+
+def _is_union(hint: Any) -> bool:
+    return len(get_args(hint)) > 1 and get_origin(hint) not in (list, tuple, dict)
+
+
+def _is(value: Any, kind: type) -> bool:
+    """Return whether a value can stand for a type: a path for text, a whole number for a number, a bool for none."""
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, STANDS_FOR.get(kind, kind))
+
+
+def options_of(*concerns: type) -> dict[str, Option]:
+    """Return the arguments of some dataclasses by the name that the command gives them."""
+    found = [Option.of(f, get_type_hints(concern)[f.name]) for concern in concerns for f in fields(concern)]
+    return {one.name: one for one in found}
+
+
+class Checked:
+    """A dataclass that checks its fields when it is made."""
+
+    def __post_init__(self) -> None:
+        """Check the values; see :meth:`Option.check` for what is raised."""
+        hints = get_type_hints(type(self))
+        for item in fields(self):  # type: ignore[arg-type]
+            Option.of(item, hints[item.name]).check(getattr(self, item.name))
+
+
+def reference(modes: Iterable[tuple[str, dict[str, Option]]]) -> str:
+    """Return the reference page in Markdown: a table a mode."""
+    text = "# Arguments\n\nBeside these, every mode with a model takes the arguments of Ultralytics (`yolo cfg`).\n"
+    text += "Generated from `metafusion_yolo/options` by `python -m metafusion_yolo.cli.reference`.\n"
+    for name, options in modes:
+        text += f"\n## {name}\n\n| argument | default | meaning |\n|---|---|---|\n"
+        text += "".join(f"| `{one.name}` | `{one.shown}` | {one.meaning} |\n" for one in options.values())
+    return text
