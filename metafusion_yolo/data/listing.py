@@ -20,13 +20,13 @@ MISSING_SHOWN = 5
 
 
 def list_images(source: Any, lost: bool = False) -> list[str]:
-    """Return the image files of a path, folder (nested too), glob or text file, sorted; those of a list in its order.
+    """Return the image files of a path, folder (nested too), glob or text file, sorted, or of a list in its order.
 
     Links to files and folders are followed; the returned paths are not resolved.
 
     Args:
         source: A path, or several of them.
-        lost: Whether to return files of lists that do not exist, and links that lead nowhere, instead of refusing them.
+        lost: Whether to return listed files that do not exist, and broken links, instead of raising an error.
 
     Raises:
         FileNotFoundError: If there are none, a link is broken, or files of a text file do not exist.
@@ -66,13 +66,13 @@ def _files_below(root: Path) -> Iterator[Path]:
 
 
 def read_list(listing: Path, lost: bool = False) -> list[Path]:
-    r"""Return the files of a text file, a path a line: absolute, or relative to the list or to where one stands.
+    r"""Return the files of a text file, one path per line: absolute, or relative to the list or the working folder.
 
     A line that begins with `#`, and names no file, is a comment.
 
     Args:
         listing: UTF-8, with or without a byte-order mark; separators may be those of Windows, `\`.
-        lost: Whether to return files that do not exist too, as they would lie beside the list.
+        lost: Whether to return files that do not exist too, at their path relative to the list.
 
     Raises:
         FileNotFoundError: If some files do not exist.
@@ -102,11 +102,11 @@ def read_table(listing: Path, header: tuple[str, str]) -> list[tuple[str, str]]:
     """Return the rows of a CSV file of two columns.
 
     Args:
-        listing: UTF-8, with or without a byte-order mark; columns parted by a comma, semicolon or tab.
-        header: Names of the columns, which the first row may hold.
+        listing: UTF-8, with or without a byte-order mark; columns separated by comma, semicolon or tab.
+        header: Names of the columns, which the first row may contain.
 
     Raises:
-        ValueError: If a row has no two columns, or it is no text in UTF-8.
+        ValueError: If a row does not have two columns, or the file is not UTF-8.
     """
     lines = read_lines(listing)
     delimiter = next((mark for mark in "\t;" if lines and mark in lines[0]), ",")
@@ -141,7 +141,7 @@ def read_lines(listing: Path, errors: str = "strict") -> list[str]:
 
 
 def _existing(listing: Path, written: Iterable[str], lost: bool = False) -> list[Path]:
-    """Return where the files of a list are."""
+    """Return the paths of the files of a list, relative to the list or to the working folder."""
     files, missing = [], []
     for line in written:
         spellings = (line, line.replace("\\", "/"))
@@ -166,7 +166,7 @@ def _is_file(path: Path) -> bool:
 
 
 def split_images(data: Mapping[str, Any], split: str, lost: bool = False) -> list[str]:
-    """Return the visible images of a split as training lists them: sorted, at the paths that the YAML has.
+    """Return the visible images of a split as training lists them: sorted, with paths as written in the YAML.
 
     Args:
         data: The data-set dictionary of the host.

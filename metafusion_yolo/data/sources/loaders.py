@@ -117,7 +117,7 @@ class LoadPairs(LoadImagesAndVideos):
         self.done = 0
         self.skipped: dict[str, str] = {}
         self.alike = False
-        self.limits = reader.rig.thermal.limits_of(evenly(arrays, SEQUENCE_SAMPLE))  # what is in memory is one sequence
+        self.limits = reader.rig.thermal.limits_of(evenly(arrays, SEQUENCE_SAMPLE))  # images in memory are one sequence
 
     @property
     def of_files(self) -> bool:
