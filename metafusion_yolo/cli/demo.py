@@ -14,24 +14,24 @@ from ultralytics.utils.files import increment_path
 from metafusion_yolo.engine.checkpoints import find_checkpoint
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.model import MetaFusionYOLO
-from metafusion_yolo.prepare.synthetic import check_counts, write_dataset
+from metafusion_yolo.options import Demo
+from metafusion_yolo.prepare.synthetic import write_dataset
 from metafusion_yolo.support.drawing import side_by_side
-from metafusion_yolo.support.errors import UserValueError
 
 MODALITIES = {"both cameras": "both", "visible only": "visible", "infrared only": "infrared"}
 
 
 def run_demo(
-    epochs: int = 24,
-    imgsz: int = 160,
-    train: int = 160,
-    val: int = 40,
-    batch: int = 8,
-    seed: int = 0,
-    pretrained: str | bool = False,
-    project: str | Path = "runs/demo",
-    name: str = "demo",
-    exist_ok: bool = False,
+    epochs: int = Demo.epochs,
+    imgsz: int = Demo.imgsz,
+    train: int = Demo.train,
+    val: int = Demo.val,
+    batch: int = Demo.batch,
+    seed: int = Demo.seed,
+    pretrained: str | bool = Demo.pretrained,
+    project: str | Path = Demo.project,
+    name: str = Demo.name,
+    exist_ok: bool = Demo.exist_ok,
 ) -> dict[str, Any]:
     """Render pairs, train a fused YOLOv8n on them, validate with each camera off, predict, export, predict again.
 
@@ -55,12 +55,9 @@ def run_demo(
         FileNotFoundError: If there is no such checkpoint.
         ValueError: If a number is too small.
     """
-    for key, value in (("epochs", epochs), ("batch", batch)):
-        if value < 1:
-            raise UserValueError(f"{key} must be at least 1, got {value}")
     if isinstance(pretrained, str):
         pretrained = find_checkpoint(pretrained)
-    check_counts(train, val, imgsz, seed)
+    Demo(epochs, imgsz, train, val, batch, seed, pretrained, str(project), name, exist_ok)  # checks them
     started = time.monotonic()
     folder = increment_path(Path(project).absolute() / name, exist_ok=exist_ok, mkdir=True)
     step(1, f"rendering {train} + {val} synthetic pairs")

@@ -13,7 +13,7 @@ import torch
 from ultralytics.data.utils import img2label_paths
 from ultralytics.utils import LOGGER
 
-from metafusion_yolo.compare.budget import Setting, cores, find_budget
+from metafusion_yolo.compare.budget import BUDGETS, Setting, cores
 from metafusion_yolo.compare.page import write_report
 from metafusion_yolo.compare.rows import BOTH, COMPARED
 from metafusion_yolo.compare.runs import Run, as_arrays, do_missing, read_results, remember
@@ -37,6 +37,7 @@ from metafusion_yolo.engine.checkpoints import check_start, load_checkpoint
 from metafusion_yolo.evaluation.classes import class_order
 from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.nn.model_yaml import load_model_yaml
+from metafusion_yolo.options import Compare
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 
@@ -45,18 +46,18 @@ __all__ = ["Table", "Verdict", "run_compare"]
 
 def run_compare(
     data: str | Path,
-    budget: str = "quick",
-    pretrained: str | bool = False,
-    model: str = "metafusion-yolov8n.yaml",
-    epochs: int | None = None,
-    imgsz: int | None = None,
-    batch: int = 8,
-    folds: int = 0,
-    seeds: int | None = None,
-    device: str | None = None,
-    jobs: int | None = None,
-    project: str | Path = "runs",
-    name: str = "compare",
+    budget: str = Compare.budget,
+    pretrained: str | bool = Compare.pretrained,
+    model: str = Compare.model,
+    epochs: int | None = Compare.epochs,
+    imgsz: int | None = Compare.imgsz,
+    batch: int = Compare.batch,
+    folds: int = Compare.folds,
+    seeds: int | None = Compare.seeds,
+    device: str | int | None = Compare.device,
+    jobs: int | None = Compare.jobs,
+    project: str | Path = Compare.project,
+    name: str = Compare.name,
 ) -> tuple[Verdict, Path]:
     """Train and test every row of :data:`~metafusion_yolo.compare.rows.COMPARED` alike, and report which one to use.
 
@@ -87,11 +88,10 @@ def run_compare(
         ValueError: If the budget is unknown, a number is too small, the folder holds results of another setting, the
             data set has no labels, or a run failed; its log says why.
     """
-    chosen = find_budget(budget)
-    least = {"epochs": (epochs, 1), "imgsz": (imgsz, STRIDE), "batch": (batch, 1), "folds": (folds, 0)}
-    for key, (value, low) in {**least, "seeds": (seeds, 1), "jobs": (jobs, 1)}.items():
-        if value is not None and value < low:
-            raise UserValueError(f"{key} must be a whole number >= {low}, not {value}")
+    Compare(
+        str(data), budget, pretrained, model, epochs, imgsz, batch, folds, seeds, device, jobs, str(project), name
+    )  # checks them
+    chosen = BUDGETS[budget]
     if folds == 1:
         raise UserValueError("folds=1 leaves nothing to train with; give 2 or more, or 0 for the data set's own split")
     start = check_start(str(pretrained)) if pretrained else ""

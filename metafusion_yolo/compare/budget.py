@@ -6,9 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metafusion_yolo.support.errors import UserValueError
-from metafusion_yolo.support.words import nearest
-
 
 @dataclass(frozen=True)
 class Budget:
@@ -34,17 +31,6 @@ BUDGETS = {
     "normal": Budget(pairs=2000, epochs=50, imgsz=512, seeds=1, resamples=1000),
     "full": Budget(pairs=10**9, epochs=100, imgsz=640, seeds=3, resamples=1000),
 }
-
-
-def find_budget(name: str) -> Budget:
-    """Return a budget by name.
-
-    Raises:
-        ValueError: If the name is unknown.
-    """
-    if name not in BUDGETS:
-        raise UserValueError(f"unknown budget '{name}', {nearest(name, BUDGETS)}")
-    return BUDGETS[name]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from metafusion_yolo.data.thermal import Thermal
 from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.functional.metrics import LESS_IS_BETTER
 from metafusion_yolo.functional.metrics.accumulator import FusionQuality, Summary
+from metafusion_yolo.options import Metrics
 from metafusion_yolo.support.errors import MissingFileError
 
 
@@ -26,10 +27,10 @@ def score_folders(
     fused: str,
     visible: str,
     infrared: str,
-    metrics: Sequence[str] | None = None,
-    project: str = "runs/metrics",
-    name: str = "metrics",
-    exist_ok: bool = False,
+    metrics: Sequence[str] | None = Metrics.metrics,
+    project: str = Metrics.project,
+    name: str = Metrics.name,
+    exist_ok: bool = Metrics.exist_ok,
 ) -> tuple[dict[str, Summary], Path]:
     """Measure every fused image of a folder, and write one row per image to `metrics.csv`.
 

@@ -1,6 +1,7 @@
 """The command line: what reaches the model, what the help says, and that every mistake costs one line."""
 
 import inspect
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -595,3 +596,45 @@ def test_the_description_of_the_host_is_read_whole() -> None:
     assert all(meaning for _, meaning in described.values())
     shown = {key for mode in cli.MODES.values() for key in mode.host}
     assert shown <= described.keys()
+
+
+FUNCTIONS = {
+    "demo": "metafusion_yolo.cli.demo.run_demo",
+    "metrics": "metafusion_yolo.evaluation.scoring.score_folders",
+    "compare": "metafusion_yolo.compare.run_compare",
+    "data synth": "metafusion_yolo.prepare.synthetic.write_dataset",
+    "data convert": "metafusion_yolo.prepare.convert.convert",
+    "data check": "metafusion_yolo.prepare.check.run_check",
+    "data register": "metafusion_yolo.prepare.register.register_dataset",
+    **{
+        name: f"metafusion_yolo.model.MetaFusionYOLO.{name}"
+        for name in ("train", "val", "predict", "export", "benchmark")
+    },
+}
+
+
+@pytest.mark.parametrize(("mode", "function"), FUNCTIONS.items(), ids=FUNCTIONS)
+def test_defaults_are_said_once(mode, function) -> None:
+    """What a mode takes is what its function takes, with the same default."""
+    defaults = signature_defaults(pkgutil.resolve_name(function))
+    for name, one in cli.MODES[mode].options.items():
+        name = {"dst": "root"}.get(name, name) if mode == "data synth" else name
+        assert name in defaults, f"{function} does not take {name}"
+        if one.default != "required" and name != "infrared":  # which is found by a rule if it is left out
+            assert defaults[name] == one.default, name
+
+
+def test_choices_are_those_of_what_runs() -> None:
+    from metafusion_yolo.compare.budget import BUDGETS
+    from metafusion_yolo.engine.export.io_wrappers import INPUTS
+    from metafusion_yolo.engine.predict.classical import RULES
+    from metafusion_yolo.engine.predict.fuser import SHORT
+    from metafusion_yolo.functional.metrics import METRICS
+    from metafusion_yolo.prepare.convert import FORMATS
+
+    options = {name: mode.options for name, mode in cli.MODES.items()}
+    assert options["compare"]["budget"].choices == tuple(BUDGETS)
+    assert options["export"]["inputs"].choices == tuple(INPUTS)
+    assert {*options["fuse"]["method"].choices} == {"learned", *RULES, *SHORT}
+    assert options["metrics"]["metrics"].meaning.split(",") == list(METRICS)
+    assert options["data convert"]["format"].meaning.replace(" or ", ", ").split(", ") == list(FORMATS)

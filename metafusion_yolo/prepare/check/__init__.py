@@ -13,6 +13,7 @@ from ultralytics.utils import TQDM
 from ultralytics.utils.files import increment_path
 
 from metafusion_yolo.data.reading import PairReader
+from metafusion_yolo.options import Check
 from metafusion_yolo.prepare.check.duplicates import find_copies, find_near_duplicates
 from metafusion_yolo.prepare.check.files import PairFiles, Source, list_pairs, read_source
 from metafusion_yolo.prepare.check.findings import Case, group_cases
@@ -32,10 +33,10 @@ __all__ = ["CheckReport", "check_dataset", "run_check", "write_page"]
 
 def run_check(
     data: str | Path,
-    project: str | Path = "runs/data",
-    name: str = "check",
-    exist_ok: bool = False,
-    report: str | Path | None = None,
+    project: str | Path = Check.project,
+    name: str = Check.name,
+    exist_ok: bool = Check.exist_ok,
+    report: str | Path | None = Check.report,
 ) -> tuple[CheckReport, Path]:
     """Check a data set and write the report: `metafusion data check`.
 

@@ -35,7 +35,7 @@ FORMATS = {
 
 
 def convert(
-    format: str, src: str | Path, dst: str | Path, labels: str | None = None, copy: bool = Convert.copy
+    format: str, src: str | Path, dst: str | Path, labels: str | None = Convert.labels, copy: bool = Convert.copy
 ) -> ConversionReport:
     """Convert a published data set to a paired YOLO data set with a YAML to train with.
 

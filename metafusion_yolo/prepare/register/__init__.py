@@ -44,11 +44,11 @@ def register_dataset(
     data: str | Path,
     pairs: int = Register.pairs,
     per: str = Register.per,
-    matrix: list[list[float]] | None = None,
-    project: str | Path = "runs/register",
-    name: str = "register",
-    exist_ok: bool = False,
-    dry_run: bool = False,
+    matrix: list[Any] | tuple[Any, ...] | None = Register.matrix,
+    project: str | Path = Register.project,
+    name: str = Register.name,
+    exist_ok: bool = Register.exist_ok,
+    dry_run: bool = Register.dry_run,
 ) -> Registration | None:
     """Estimate where the infrared camera looks, draw it, and write it into the data-set YAML.
 

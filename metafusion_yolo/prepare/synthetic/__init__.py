@@ -21,6 +21,7 @@ import numpy as np
 import yaml
 
 from metafusion_yolo.data.labels import label_rows
+from metafusion_yolo.options import Synth
 from metafusion_yolo.prepare.synthetic import scene
 from metafusion_yolo.prepare.synthetic.scene import BLINDING, Blob, Canvas, Item
 from metafusion_yolo.support.errors import UserValueError
@@ -220,12 +221,12 @@ def illumination(plan: Plan) -> list[Blob]:
 
 def write_dataset(
     root: str | Path,
-    train: int = 400,
-    val: int = 100,
-    imgsz: int = 640,
-    seed: int = 0,
-    everything_visible: bool = False,
-    everything_infrared: bool = False,
+    train: int = Synth.train,
+    val: int = Synth.val,
+    imgsz: int = Synth.imgsz,
+    seed: int = Synth.seed,
+    everything_visible: bool = Synth.everything_visible,
+    everything_infrared: bool = Synth.everything_infrared,
 ) -> Path:
     """Write a data set of pairs in the layout of :class:`~metafusion_yolo.data.dataset.PairedYOLODataset`.
 
@@ -252,7 +253,7 @@ def write_dataset(
     Raises:
         ValueError: If train or val is below 1, imgsz below 32 or the seed negative, or if root holds something else.
     """
-    check_counts(train, val, imgsz, seed)
+    Synth(str(root), train, val, imgsz, seed, everything_visible, everything_infrared)  # checks them
     root = Path(root).resolve()
     clear(root)
     from ultralytics.utils.tqdm import TQDM
@@ -271,17 +272,6 @@ def write_dataset(
     path = root / "synthetic.yaml"
     path.write_text(yaml.safe_dump(data, sort_keys=False))
     return path
-
-
-def check_counts(train: int, val: int, imgsz: int, seed: int) -> None:
-    """Refuse numbers that make no data set, see :func:`write_dataset`.
-
-    Raises:
-        ValueError: If one is too small.
-    """
-    for name, value, least in (("train", train, 1), ("val", val, 1), ("imgsz", imgsz, 32), ("seed", seed, 0)):
-        if value < least:
-            raise UserValueError(f"{name} must be at least {least}, got {value}")
 
 
 def pair_seed(seed: int, split: str, i: int) -> int:
