@@ -56,7 +56,8 @@ def refused_by_host(error: BaseException) -> bool:
         return False
     frame, line = frames[-1]
     file = frame.f_code.co_filename
-    return HOST in Path(file).parts and linecache.getline(file, line).lstrip().startswith(("raise ", "assert "))
+    statement = "assert " if isinstance(error, AssertionError) else "raise "
+    return HOST in Path(file).parts and linecache.getline(file, line).lstrip().startswith(statement)
 
 
 def lacks_memory(error: BaseException) -> bool:

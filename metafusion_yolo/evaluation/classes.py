@@ -28,8 +28,8 @@ def class_order(model: Mapping[int, str], data: Mapping[int, str]) -> Order | No
         data: Names of the data set's classes by index.
 
     Returns:
-        None if the indices agree already, or if no name is known to both and the number of classes is the same: then
-        the names are taken to be different words for the same classes.
+        None if the indices agree already, if the model's classes have no names, or if no name is known to both and the
+        number of classes is the same: then the names are taken to be different words for the same classes.
 
     Raises:
         UserValueError: If the two have no class in common.
@@ -38,6 +38,8 @@ def class_order(model: Mapping[int, str], data: Mapping[int, str]) -> Order | No
         >>> class_order({0: "person", 1: "bicycle", 2: "car"}, {0: "Car", 1: "pedestrian", 2: "lamp"})
         (2, 0, None)
     """
+    if all(name == str(index) for index, name in model.items()):  # a new model, whose classes have no names yet
+        return None
     known = {_canonical(name): index for index, name in model.items()}
     order = tuple(known.get(_canonical(data[index])) for index in sorted(data))
     if order == tuple(range(len(model))):

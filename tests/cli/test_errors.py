@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
-from ultralytics.utils.checks import check_imgsz
+from ultralytics.cfg import check_dict_alignment
+from ultralytics.utils.ops import xyxy2xywh
 
 from metafusion_yolo import cli
 from metafusion_yolo.cli.errors import explain, refused_by_host
@@ -63,11 +65,14 @@ def test_a_bug_ends_the_process_with_1(pair_folder, tmp_path) -> None:
 
 
 def test_what_the_host_refuses_is_no_bug() -> None:
-    with pytest.raises(ValueError, match="imgsz") as refused:
-        check_imgsz([1, 2, 3], max_dim=1)
+    with pytest.raises(SyntaxError) as refused:
+        check_dict_alignment({"epochs": 1}, {"epoch": 2})
     assert refused_by_host(refused.value)
-    with pytest.raises(Exception) as failed:
-        check_imgsz([None])
+    with pytest.raises(AssertionError) as refused:
+        xyxy2xywh(np.zeros(3))
+    assert refused_by_host(refused.value)
+    with pytest.raises(AttributeError) as failed:  # in the very line of the assertion
+        xyxy2xywh(None)
     assert not refused_by_host(failed.value)
 
 
@@ -88,8 +93,8 @@ def test_what_is_no_bug_is_one_line(error, code, text) -> None:
 
 
 def test_every_error_class_of_ours_is_a_mistake_of_the_user() -> None:
+    from metafusion_yolo.data.labels import LabelError
     from metafusion_yolo.data.pairs import PairError
     from metafusion_yolo.engine.checkpoints import UnsafeCheckpointError
-    from metafusion_yolo.prepare.convert.formats import LabelError
 
     assert all(issubclass(kind, UserError) for kind in (PairError, UnsafeCheckpointError, LabelError))

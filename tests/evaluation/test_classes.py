@@ -54,3 +54,7 @@ def test_final_detections_are_renumbered_and_others_dropped() -> None:
     assert image["cls"].tolist() == [0, 2]
     assert image["conf"].tolist() == pytest.approx([0.9, 0.7])
     assert torch.equal(image["bboxes"], torch.eye(3, 4)[[0, 2]])
+
+
+def test_classes_of_a_new_model_have_no_names() -> None:
+    assert class_order({i: str(i) for i in range(80)}, {0: "person", 1: "car"}) is None
