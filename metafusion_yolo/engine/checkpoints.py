@@ -55,8 +55,12 @@ def refusals_named(weights: Any = "the checkpoint") -> Iterator[None]:
         ) from error
 
 
-def find_checkpoint(name: str | Path) -> str:
+def find_checkpoint(name: str | Path, otherwise: str = ", or leave it out") -> str:
     """Return the path of a checkpoint to start from; one of the host's own, or of a URL, is downloaded.
+
+    Args:
+        name: A path, or the name of a checkpoint of the host.
+        otherwise: What else can be done, for the error.
 
     Raises:
         FileNotFoundError: If there is no such file, and none to be had.
@@ -70,7 +74,7 @@ def find_checkpoint(name: str | Path) -> str:
                 f"no checkpoint '{name}' here, and it cannot be downloaded; put the file here, or give the path of one"
             ) from error
     if not Path(file).is_file():
-        raise MissingFileError(f"no checkpoint '{name}'; give the path of one, such as yolov8n.pt, or leave it out")
+        raise MissingFileError(f"no checkpoint '{name}'; give the path of one, such as yolov8n.pt{otherwise}")
     return file
 
 
@@ -136,7 +140,7 @@ def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str
         TypeError: If the file is no checkpoint, or one of a model that has no fused form.
         UnsafeCheckpointError: If it could run code of its own.
     """
-    file = find_checkpoint(weights)
+    file = find_checkpoint(weights, otherwise="")
     model: Any
     model, checkpoint = load_checkpoint(file)
     if isinstance(model, FusionDetectionModel):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ultralytics import YOLO
 
 from tests.faults.catalogue import Area, Fault, Plant
 from tests.faults.plants import archive, cut, folder, link, written
@@ -62,48 +63,52 @@ AREA = Area(
         Fault(
             "checkpoint that does not exist",
             "predict source=images/train model=nowhere.pt",
-            "no checkpoint 'nowhere.pt'; give the best.pt or last.pt of a training run",
+            "no checkpoint 'nowhere.pt'; give the path of one, such as yolov8n.pt",
         ),
         Fault(
             "checkpoint that does not exist, tracking",
             "track source=images/train model=nowhere.pt",
-            "no checkpoint 'nowhere.pt'; give the best.pt or last.pt of a training run",
+            "no checkpoint 'nowhere.pt'; give the path of one, such as yolov8n.pt",
         ),
         Fault(
             "checkpoint that does not exist, fusion",
             "fuse source=images/train model=nowhere.pt",
-            "no checkpoint 'nowhere.pt'; give the best.pt or last.pt of a training run",
+            "no checkpoint 'nowhere.pt'; give the path of one, such as yolov8n.pt",
         ),
         Fault(
             "checkpoint that does not exist, export",
             "export model=nowhere.pt",
-            "no checkpoint 'nowhere.pt'; give the best.pt or last.pt of a training run",
+            "no checkpoint 'nowhere.pt'; give the path of one, such as yolov8n.pt",
         ),
         Fault(
             "checkpoint that does not exist, benchmark",
             "benchmark model=nowhere.pt",
-            "no checkpoint 'nowhere.pt'; give the best.pt or last.pt of a training run",
+            "no checkpoint 'nowhere.pt'; give the path of one, such as yolov8n.pt",
         ),
         Fault(
             "stock checkpoint that does not exist",
             f"{TRAIN} model=yolov8n.pt",
-            "no checkpoint 'yolov8n.pt'; give the best.pt or last.pt of a training run; to train "
-            "from a stock detector: metafusion train model=metafusion-yolov8n.yaml "
-            "pretrained=yolov8n.pt data=...",
+            "no checkpoint 'yolov8n.pt' here, and it cannot be downloaded; put the file here, or give the path of one",
         ),
         Fault(
             "stock checkpoint",
             "predict source=images/train model=stock.pt",
-            "'stock.pt' holds a stock DetectionModel, which reads single images, not pairs; train a "
-            "fused one from it: metafusion train model=metafusion-yolov8n.yaml pretrained=stock.pt "
-            "data=...",
+            "'stock.pt' reads single images: an untrained fusion front-end goes ahead of it, 70% infrared brightness "
+            "with the colours of the visible image; train it on pairs for more",
+            code=0,
         ),
         Fault(
-            "stock checkpoint, validation",
-            "val data=data.yaml model=stock.pt",
-            "'stock.pt' holds a stock DetectionModel, which reads single images, not pairs; train a "
-            "fused one from it: metafusion train model=metafusion-yolov8n.yaml pretrained=stock.pt "
-            "data=...",
+            "stock checkpoint of another task",
+            PREDICT,
+            "'other.pt': a SegmentationModel with the head Segment has no fused form; give a detector, yolov8n.pt say",
+            lambda root: YOLO("yolov8n-seg.yaml").save(root / "other.pt"),
+        ),
+        Fault(
+            "model that has learned nothing",
+            "predict source=images/train model=metafusion-yolov8n.yaml",
+            "WARNING the detector of 'metafusion-yolov8n.yaml' has random weights and will find nothing; give "
+            "pretrained=yolov8n.pt, or a checkpoint as model=",
+            code=0,
         ),
         Fault(
             "model without a suffix",
@@ -119,13 +124,13 @@ AREA = Area(
         Fault(
             "folder under the name of a checkpoint",
             PREDICT,
-            "no checkpoint 'other.pt'; give the best.pt or last.pt of a training run",
+            "no checkpoint 'other.pt'; give the path of one, such as yolov8n.pt",
             folder("other.pt"),
         ),
         Fault(
             "link to itself",
             PREDICT,
-            "no checkpoint 'other.pt'; give the best.pt or last.pt of a training run",
+            "no checkpoint 'other.pt'; give the path of one, such as yolov8n.pt",
             link("other.pt", "other.pt"),
         ),
         Fault(

@@ -145,14 +145,6 @@ AREA = Area(
             raises=FileNotFoundError,
         ),
         Fault(
-            "stock checkpoint",
-            "MetaFusionYOLO('stock.pt')",
-            "'stock.pt' holds a stock DetectionModel, which reads single images, not pairs; train a "
-            "fused one from it: metafusion train model=metafusion-yolov8n.yaml pretrained=stock.pt "
-            "data=...",
-            raises=TypeError,
-        ),
-        Fault(
             "weights that do not exist",
             f"{BEST}.load('nowhere.pt')",
             "no checkpoint 'nowhere.pt'; give the path of one, such as yolov8n.pt, or leave it out",

@@ -81,7 +81,7 @@ AREA = Area(
         Fault(
             "run to resume that does not exist",
             "train resume=nowhere.pt",
-            "no checkpoint 'nowhere.pt'; give the best.pt or last.pt of a training run",
+            "no checkpoint 'nowhere.pt'; give the path of one, such as yolov8n.pt",
         ),
         Fault(
             "run to resume that is a YAML",
