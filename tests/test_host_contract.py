@@ -42,7 +42,7 @@ HOOKS = {
     ),
     "FusionDetectionValidator": (
         "__call__ __init__ build_dataset finalize_metrics gather_stats get_stats init_metrics plot_predictions "
-        "plot_val_samples print_results update_metrics"
+        "plot_val_samples postprocess print_results update_metrics"
     ),
     "FusionMetrics": "results_dict",
     "FusionResults": "__init__ new plot save_crop summary",

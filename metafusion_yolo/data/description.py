@@ -100,5 +100,5 @@ def data_error(error: BaseException, data: Any, advice: str = "") -> Exception:
     text, hint, _ = text.partition(" Note dataset download directory")  # where there is nothing to download
     remedy = "; correct 'path:' or the split in it" if hint and not advice else ""
     remedy = "; add it there, or name another split" if text.endswith(":' images not found") else remedy
-    kind = FileNotFoundError if isinstance(cause, FileNotFoundError) else ValueError
+    kind = MissingFileError if isinstance(cause, FileNotFoundError) else UserValueError
     return kind(f"data set '{data}': {text}{remedy}{advice and f'; {advice}'}")

@@ -389,12 +389,9 @@ REFUSALS = {
     "Permission denied: 'runs/größe 1'; change its rights, or name another place": PermissionError(
         13, "Permission denied", "runs/größe 1"
     ),
-    "two lines": ValueError("two\n  lines"),
-    "Bad key in data.yaml .": SyntaxError("\x1b[31mBad key\x1b[0m in data.yaml ❌\ufe0f."),
-    "Dataset 'a.yaml' error 'a.yaml' does not exist": RuntimeError("Dataset 'a.yaml' error ❌ 'a.yaml' does not exist"),
-    "Optimizer 'Adan' not found": NotImplementedError("Optimizer 'Adan' not found"),
-    "ERROR argument 'nms' is not supported": AssertionError("ERROR ❌️ argument 'nms' is not supported"),
-    "TypeError": TypeError(),
+    "two lines": UserValueError("two\n  lines"),
+    "Bad key in data.yaml .": UserTypeError("\x1b[31mBad key\x1b[0m in data.yaml ❌\ufe0f."),
+    "UserTypeError": UserTypeError(),
 }
 
 
@@ -416,12 +413,13 @@ def test_the_summary_of_a_data_set_keeps_its_lines(model, capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [KeyError("a"), RuntimeError("CUDA error: device-side assert"), AssertionError("boom")]
+    "error", [KeyError("a"), TypeError("b"), ValueError("c"), RuntimeError("CUDA error"), AssertionError("boom")]
 )
-def test_bugs_keep_their_traceback(model, error) -> None:
+def test_bugs_keep_their_traceback(model, capsys, error) -> None:
     model.answer = error
-    with pytest.raises(type(error)):
-        run("val model=a.pt")
+    assert run("val model=a.pt") == 1
+    said = capsys.readouterr().err
+    assert "Traceback" in said and f"{type(error).__name__}: " in said and "this is a bug" in said.splitlines()[-1]
 
 
 def test_interruption(model, capsys) -> None:

@@ -42,7 +42,7 @@ def test_every_row_is_trained_once_and_reported(pair_folder, tmp_path, capfd) ->
     ("words", "message"),
     [
         ("data={yaml} budget=quik", "'budget=quik' is invalid, did you mean 'quick'?"),
-        ("data={yaml} epochs=0", "epochs must be a whole number >= 1, not 0"),
+        ("data={yaml} epochs=0", "'epochs=0' is invalid, expected at least 1"),
         ("data={yaml} folds=1", "folds=1 leaves nothing to train with"),
         ("data={yaml} pretrained=nowhere.pt", "no checkpoint 'nowhere.pt'"),
         ("data=nowhere.yaml", "data set 'nowhere.yaml': the file does not exist"),

@@ -101,9 +101,21 @@ AREA = Area(
             written("data.yaml", "{train: images/train, val: images/val, names: [a, b]}"),
             leaves=["runs/register-2/*.png"],
         ),
-        Fault("synthetic data of no pairs", "data synth dst=new train=0", "train must be at least 1, got 0"),
-        Fault("synthetic data of 8 pixels", "data synth dst=new imgsz=8", "imgsz must be at least 32, got 8"),
-        Fault("synthetic data of a negative seed", "data synth dst=new seed=-1", "seed must be at least 0, got -1"),
+        Fault(
+            "synthetic data of no pairs",
+            "data synth dst=new train=0",
+            "'train=0' is invalid, expected at least 1: pairs to train with",
+        ),
+        Fault(
+            "synthetic data of 8 pixels",
+            "data synth dst=new imgsz=8",
+            "'imgsz=8' is invalid, expected at least 32: image size in pixels",
+        ),
+        Fault(
+            "synthetic data of a negative seed",
+            "data synth dst=new seed=-1",
+            "'seed=-1' is invalid, expected at least 0: random seed for reproducibility",
+        ),
     ],
 )
 

@@ -14,7 +14,7 @@ from ultralytics.utils.loss import E2ELoss, v8DetectionLoss
 from metafusion_yolo.config import METHODS, FusionConfig
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.rules import PixelRule
-from metafusion_yolo.nn.tasks import FusionDetectionModel, front_end_gflops
+from metafusion_yolo.nn.tasks import FUSION_FORMAT, FusionDetectionModel, front_end_gflops
 from tests.nn.conftest import fused_model, labelled, random_pair, write_yaml
 
 FAMILIES = ["yolov8", "yolo11", "yolo26"]
@@ -356,7 +356,8 @@ def test_copies_are_the_same_model(copy, shared) -> None:
     again = copy(shared)
     assert type(again) is FusionDetectionModel
     assert type(again).__module__ == "metafusion_yolo.nn.tasks"  # part of the checkpoint format
-    assert (again.config, again.joint, again.yaml) == (shared.config, shared.joint, shared.yaml)
+    section = {"fusion": shared.config.to_dict(), "fusion_format": FUSION_FORMAT}  # complete in a copy
+    assert (again.config, again.joint, again.yaml) == (shared.config, shared.joint, {**shared.yaml, **section})
     with torch.no_grad():
         assert torch.equal(again(random_pair())[0], shared(random_pair())[0])
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from metafusion_yolo.functional.metrics import METRICS
+from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 
 
@@ -52,7 +53,7 @@ class FusionQuality:
         names = [*METRICS] if names is None else [*names]
         for name in names:
             if name not in METRICS:
-                raise ValueError(f"unknown metric '{name}', {nearest(name, METRICS)}")
+                raise UserValueError(f"unknown metric '{name}', {nearest(name, METRICS)}")
         self.values: dict[str, list[float]] = {name: [] for name in names}
 
     def update(self, fused: Tensor, visible: Tensor, infrared: Tensor) -> dict[str, list[float]]:

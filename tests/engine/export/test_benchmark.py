@@ -64,7 +64,7 @@ def test_plot_shows_what_ran(tmp_path):
 def test_run_over_formats(export, few_roads, coco, tmp_path):
     data = few_roads / "data.yaml"
     data.write_text(data.read_text().replace("names:", "names_of_the_roads:") + f"names: {coco.names}\n")
-    where = {"project": str(tmp_path), "name": "b", "imgsz": 128}
+    where = {"project": str(tmp_path), "name": "b", "imgsz": 256}
     rows = MetaFusionYOLO(coco.ckpt_path).benchmark(str(data), "pt,onnx,onnx:16,imx", **where)
     assert [row["format"] for row in rows] == ["pt", "onnx", "onnx:16", "imx"]
     assert rows[1]["boxes"] == rows[0]["boxes"] > 3 and rows[1]["unmatched"] == 0 and rows[1]["min_iou"] > 0.99

@@ -169,7 +169,7 @@ def test_int8_is_calibrated_on_pairs_and_named_by_the_host(export, few_roads, co
 
 
 MISTAKES = {
-    "unknown inputs 'three', known: one, two": {"inputs": "three"},
+    "'inputs=three' is invalid, known: one, two": {"inputs": "three"},
     "fusion_weights=True goes with fused=True": {"fusion_weights": True},
     "inputs=two is for torchscript, onnx, openvino; export 'mnn' with inputs=one": {"inputs": "two", "format": "mnn"},
     "triton= serves format=onnx and format=openvino, not 'torchscript'": {"triton": "x", "format": "torchscript"},

@@ -163,7 +163,7 @@ def test_camera_that_is_off(capsys):
         ("layout=horizontl", "'layout=horizontl' is invalid, did you mean 'horizontal'"),
         ("on_missing=wait", "'on_missing=wait' is invalid, known: error, single, skip"),
         ("sync=clock", "'sync=clock' is invalid, known: frame, time"),
-        ("sync_tolerance=-5", "sync_tolerance=-5 must be a number of ms >= 0"),
+        ("sync_tolerance=-5", "'sync_tolerance=-5' is invalid, expected at least 0"),
         ("sync_tolerance=soon", "'sync_tolerance=soon' is invalid, expected a number"),
     ],
 )
@@ -194,4 +194,7 @@ def locked() -> Iterator[Path]:
 def test_no_permission_to_write(capsys, locked):
     source = [f"source={locked / 'visible.avi'}", f"infrared={locked / 'infrared.avi'}"]
     message = refusal(capsys, "predict", *MODEL, *source, f"project={locked / 'runs'}")
-    assert message == f"metafusion: error: Permission denied: '{locked / 'runs'}'"
+    assert (
+        message
+        == f"metafusion: error: Permission denied: '{locked / 'runs'}'; change its rights, or name another place"
+    )

@@ -224,7 +224,7 @@ def test_a_missing_source_is_named(dst) -> None:
     ("arguments", "message"),
     [
         ({"format": "llvp"}, "unknown format 'llvp', did you mean 'llvip'?"),
-        ({"labels": "visable"}, "unknown labels 'visable', did you mean 'visible'?"),
+        ({"labels": "visable"}, "'labels=visable' is invalid, did you mean 'visible'?"),
         ({"labels": "union"}, "labels=union, but 'llvip' is labelled once for both cameras here; leave labels= out"),
     ],
 )

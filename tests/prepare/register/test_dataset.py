@@ -187,7 +187,7 @@ def test_a_matrix_by_hand(rig_folder, tmp_path):
         ({"pairs": 5}, "pairs=5 are too few to register by; give at least 6"),
         ({"matrix": [[1, 2], [3, 4]]}, "registration: matrix in the arguments must be a 3 x 3 matrix of numbers, not"),
         ({"matrix": [[1, 0, 0], [0, 0, 0], [0, 0, 1]]}, "registration: matrix in the arguments cannot be inverted"),
-        ({"per": "sequences"}, "per='sequences' is unknown, did you mean 'sequence'?"),
+        ({"per": "sequences"}, "'per=sequences' is invalid, did you mean 'sequence'?"),
         ({"matrix": HAND, "per": "sequence"}, "matrix= holds for the whole data set; leave per=sequence out"),
     ],
 )
