@@ -21,7 +21,7 @@ from metafusion_yolo.cli.completion import completion
 from metafusion_yolo.cli.parsing import host_arguments
 from metafusion_yolo.functional.metrics.accumulator import Summary
 from metafusion_yolo.options import Checked, option
-from metafusion_yolo.support.errors import UserError
+from metafusion_yolo.support.errors import UserError, UserTypeError, UserValueError
 from tests.prepare.convert.miniatures import MINIATURES
 
 MODES = (
