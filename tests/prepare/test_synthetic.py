@@ -270,10 +270,10 @@ def test_everything_visible_dataset(tmp_path, dataset):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"train": 0}, "train must be at least 1, got 0"),
-        ({"val": -2}, "val must be at least 1, got -2"),
-        ({"imgsz": 31}, "imgsz must be at least 32, got 31"),
-        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"train": 0}, "'train=0' is invalid, expected at least 1"),
+        ({"val": -2}, "'val=-2' is invalid, expected at least 1"),
+        ({"imgsz": 31}, "'imgsz=31' is invalid, expected at least 32"),
+        ({"seed": -1}, "'seed=-1' is invalid, expected at least 0"),
     ],
 )
 def test_bad_arguments_of_a_dataset(tmp_path, arguments, message):
