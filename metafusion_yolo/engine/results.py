@@ -19,11 +19,11 @@ from torch.nn import functional as F
 from ultralytics.engine.results import Results
 from ultralytics.utils.ops import scale_masks
 
-from metafusion_yolo.color import replace_luminance, rgb_to_luminance
+from metafusion_yolo.color import rgb_to_luminance
 from metafusion_yolo.config import nearest
 from metafusion_yolo.data.planes import cameras_on
 from metafusion_yolo.engine.drawing import side_by_side, weight_overlay, with_legend
-from metafusion_yolo.nn.fusion import blend
+from metafusion_yolo.nn.fusion import compose
 
 CAMERAS = ("visible", "infrared", "fused")  # what a panel shows and crops are cut from
 VIEWS = ("fused", "visible", "infrared", "weights", "panel")
@@ -51,7 +51,7 @@ class FusionResults(Results):
     Args:
         pair: (H, W, 4) uint8, R, G, B, IR.
         fusion: What the front-end predicted at a quarter of the network's size (h, w): `infrared_weight`
-            (1, h / 4, w / 4) and `coefficients` (3, h / 4, w / 4) of :class:`~metafusion_yolo.nn.fusion.FusionOutput`;
+            (1, h / 4, w / 4) and `coefficients` (4, h / 4, w / 4) of :class:`~metafusion_yolo.nn.fusion.FusionOutput`;
             or what an export gives: `fused` (3, h, w) and perhaps `infrared_weight` (1, h, w); None for neither.
         view: See above.
         **kwargs: As for the host's results.
@@ -207,15 +207,14 @@ def compose_fused(pair: Tensor, coefficients: Tensor) -> np.ndarray:
 
     Args:
         pair: (1, 4, H, W), R, G, B, IR in [0, 1].
-        coefficients: (1, 3, H, W), see :func:`~metafusion_yolo.nn.fusion.affine_coefficients`.
+        coefficients: (1, 4, H, W), see :func:`~metafusion_yolo.nn.fusion.compose`.
 
     Returns:
         Fused image (H, W, 3) uint8, R, G, B.
     """
     visible, infrared = pair[:, :3], pair[:, 3:]
     luminance = rgb_to_luminance(visible)
-    fused_luminance = blend(coefficients.split(1, 1), luminance, infrared)
-    fused = replace_luminance(visible, fused_luminance, current=luminance)
+    fused, _ = compose(coefficients.split(1, 1), visible, luminance, infrared)
     return (fused[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
 
 
