@@ -12,6 +12,7 @@ from metafusion_yolo.schedule import Schedule
 
 METHODS = ("learned", "visible", "infrared", "average", "maximum", "false-colour")
 LEVELS = (16, 32)
+SIZES = ("channels", "meta_channels", "heads", "attention")
 DISTANCES = ("cosine", "l1", "l2")
 
 T = TypeVar("T")
@@ -42,6 +43,7 @@ class Gains:
         detection: The host's detection loss (class, box, distribution focal loss).
         meta: Distance of the predicted meta-features to the detector's backbone features.
         look_ahead: What the fusion network would lose after a step towards the meta-features, see `meta: interval`.
+        trust: The other camera where one is blind, see :func:`~metafusion_yolo.losses.trust_loss`.
     """
 
     ssim: float = 1.0
@@ -50,6 +52,7 @@ class Gains:
     detection: float = 1.0
     meta: float = 0.0
     look_ahead: float = 1.0
+    trust: float = 1.0
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -102,6 +105,8 @@ class Augment:
         infrared_noise: Largest standard deviation of additive Gaussian noise, as a share of the range.
         infrared_shift: Largest shift of the infrared plane each way, as a share of the longer side of the image.
         modality_dropout: Probability that one camera, drawn evenly, is blanked.
+        degradation: Probability that a pair is spoilt in training, one camera or either, in a region or whole; see
+            :func:`~metafusion_yolo.nn.degradation.degrade`.
         share_jitter: Largest change of the log-odds between the weights of the cameras, drawn for each pair.
     """
 
@@ -110,7 +115,8 @@ class Augment:
     infrared_noise: float = 0.02
     infrared_shift: float = 0.0
     modality_dropout: float = 0.2
-    share_jitter: float = 3.0
+    degradation: float = 0.5
+    share_jitter: float = 1.0
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -129,7 +135,8 @@ class FusionConfig:
         meta_channels: Width of the meta-features.
         heads: Attention heads; divides `channels`.
         attention: Whether meta-features are predicted and embedded by cross-attention.
-        start: Share of the infrared camera in the weight maps before training, in (0, 1).
+        pretrained: Whether the front-end starts with the parameters that ship; those of other sizes start at random.
+        start: Share of the infrared camera in the weight maps where they start at random, in (0.02, 0.98).
         gains: See :class:`Gains`.
         meta: See :class:`Meta`.
         schedule: See :class:`Schedule`.
@@ -141,6 +148,7 @@ class FusionConfig:
     meta_channels: int = 48
     heads: int = 2
     attention: bool = True
+    pretrained: bool = True
     start: float = 0.7
     gains: Gains = field(default_factory=Gains)
     meta: Meta = field(default_factory=Meta)
@@ -155,10 +163,15 @@ class FusionConfig:
             raise ValueError(f"fusion: channels must be even (half of them at stride 4), not {self.channels}")
         if self.channels % self.heads:
             raise ValueError(f"fusion: channels ({self.channels}) must be a multiple of heads ({self.heads})")
-        if not 0 < self.start < 1:
-            raise ValueError(f"fusion: start must lie in (0, 1), not {self.start}")
+        if not 0.02 < self.start < 0.98:
+            raise ValueError(f"fusion: start must lie in (0.02, 0.98), not {self.start}")
         if self.method not in METHODS:
             raise ValueError(f"fusion: method: '{self.method}' is unknown, {nearest(self.method, METHODS)}")
+
+    @property
+    def starts_trained(self) -> bool:
+        """Whether the parameters that ship are those of a front-end of these sizes, and are wanted."""
+        return self.pretrained and all(getattr(self, name) == getattr(FusionConfig, name) for name in SIZES)
 
     @property
     def teaches(self) -> bool:

@@ -26,7 +26,7 @@ LAYERS = [
     ["nn.tasks"],
     ["data"],
     ["evaluation", "runtime"],
-    ["engine"],
+    ["engine", "pretrain"],
     ["benchmark", "scoring"],
     ["model"],
     ["demo", "compare"],
@@ -36,7 +36,7 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 TORCH_ONLY = {"color", "ssim", "losses"} | {
-    f"nn.{name}" for name in ("attention", "blocks", "fusion", "meta", "rules", "teaching")
+    f"nn.{name}" for name in ("attention", "blocks", "degradation", "evidence", "fusion", "meta", "rules", "teaching")
 }
 WITHOUT_HOST = TORCH_ONLY | {"config", "schedule", "resources", "host", "criterion", "__init__"}
 

@@ -62,7 +62,7 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
     @property
     def augmentation(self) -> Augment:
         """Augmentation without the drop-out of cameras, which has nothing to put together again."""
-        return replace(super().augmentation, modality_dropout=0.0)
+        return replace(super().augmentation, modality_dropout=0.0, degradation=0.0)
 
     def phase(self, epoch: int) -> Phase:
         """Return the one phase of this training: the front-end learns, the detector is frozen."""
