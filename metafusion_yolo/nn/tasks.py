@@ -22,6 +22,7 @@ from metafusion_yolo.losses import meta_loss
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
 from metafusion_yolo.nn.rules import PixelRule
+from metafusion_yolo.nn.start import load_start
 from metafusion_yolo.nn.teaching import MetaTeacher, frozen_copy, look_ahead_loss, rows
 from metafusion_yolo.resources import find_model_yaml, read_yaml, split_scale
 
@@ -251,6 +252,8 @@ def build_fusion(config: FusionConfig) -> FusionNet | PixelRule:
         start=config.start,
         share_jitter=config.augment.share_jitter,
     )
+    if config.starts_trained:
+        fusion.load_state_dict(load_start())
     return fusion.to(memory_format=torch.channels_last)  # training on a CPU takes 0.78 x the time
 
 
