@@ -12,7 +12,7 @@ from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, RANK
 
 from metafusion_yolo.data.rig import rig_of
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
-from metafusion_yolo.data.sources.sync import Sync, SyncReport
+from metafusion_yolo.data.sources.sync import SyncReport
 from metafusion_yolo.engine._host import check_export, check_tracker, no_update_check
 from metafusion_yolo.engine.arguments import check_arguments
 from metafusion_yolo.engine.checkpoints import check_start, check_unfinished, load_fusion_checkpoint
@@ -29,7 +29,7 @@ from metafusion_yolo.engine.validate.measure import FusionMetrics
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import FusionDetectionModel
-from metafusion_yolo.options import Export, Fuse, OutputOptions, SlicingOptions, Source, Train, Val
+from metafusion_yolo.options import Export, Fuse, OutputOptions, SlicingOptions, Source, Sync, Train, Val
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 

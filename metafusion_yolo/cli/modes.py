@@ -11,6 +11,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from metafusion_yolo.options import (
@@ -49,7 +50,7 @@ class Mode:
     shown: str  # what the help shows of the host's; with any, the mode has a model and accepts all of them
     examples: tuple[str, ...]  # what one types behind the name
 
-    @property
+    @cached_property
     def options(self) -> dict[str, Option]:
         """Our arguments by name."""
         return options_of(*self.concerns)

@@ -33,7 +33,7 @@ from metafusion_yolo.compare.verdict import Table, Verdict, recommend, tabulate
 from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.reading import image_size
 from metafusion_yolo.engine.arguments import check_device
-from metafusion_yolo.engine.checkpoints import check_start, load_checkpoint
+from metafusion_yolo.engine.checkpoints import find_checkpoint, load_checkpoint
 from metafusion_yolo.evaluation.classes import class_order
 from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.nn.model_yaml import load_model_yaml
@@ -94,7 +94,8 @@ def run_compare(
     chosen = BUDGETS[budget]
     if folds == 1:
         raise UserValueError("folds=1 leaves nothing to train with; give 2 or more, or 0 for the data set's own split")
-    start = check_start(str(pretrained)) if pretrained else ""
+    start = find_checkpoint(str(pretrained)) if pretrained else ""
+    known: Any = load_checkpoint(start)[0].names if start else None
     load_model_yaml(model)
     check_device(device or "")
     description = _describe(data)
@@ -113,7 +114,7 @@ def run_compare(
         pairs_of(setting, fold)  # report bad pairs now rather than in the logs of the runs
     out = Path(project).absolute() / name
     remember(setting, out)
-    rows = [row for row in COMPARED if COMPARED[row].trained or (start and _knows(start, description["names"]))]
+    rows = [row for row in COMPARED if COMPARED[row].trained or (start and _knows(known, description["names"]))]
     runs = [
         Run(row, fold, seed, str(out))
         for seed in range(seeds or chosen.seeds)
@@ -171,10 +172,10 @@ def _describe(data: str | Path) -> dict[str, Any]:
     return description
 
 
-def _knows(checkpoint: str, names: Mapping[int, str]) -> bool:
-    """Return whether a checkpoint has classes of the data set, so that it can be judged as it is."""
+def _knows(known: Mapping[int, str], names: Mapping[int, str]) -> bool:
+    """Return whether a detector of known classes has any of the data set's, so that it can be judged as it is."""
     try:
-        class_order(load_checkpoint(checkpoint)[0].names, names)  # type: ignore[arg-type]
+        class_order(known, names)
     except UserValueError as error:
         LOGGER.info(f"No row 'untrained': {error}")
         return False

@@ -23,9 +23,8 @@ from metafusion_yolo.data.pairs import (
     find_partners,
 )
 from metafusion_yolo.data.sources.memory import as_infrared, as_visible, describe, split_stack
-from metafusion_yolo.data.sources.sync import Sync
 from metafusion_yolo.nn import NUM_CHANNELS
-from metafusion_yolo.options import Source
+from metafusion_yolo.options import Source, Sync
 from metafusion_yolo.support.errors import MissingFileError, UserTypeError
 
 

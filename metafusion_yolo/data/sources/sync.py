@@ -11,8 +11,6 @@ import numpy as np
 
 from metafusion_yolo.options import Sync
 
-__all__ = ["CameraReport", "Frame", "Frames", "Matcher", "Sync", "SyncReport"]
-
 CAMERAS = ("visible", "infrared")
 CLEARLY = 2.0  # a later frame replaces an earlier one if it is so many times as near, see `Matcher`
 
@@ -91,10 +89,7 @@ class SyncReport:
             self.count(frames, "single")
         else:
             self.count(frames, "matched")
-            time, difference = (
-                frames["visible"].time,
-                frames["infrared"].time - frames["visible"].time,
-            )
+            time, difference = frames["visible"].time, frames["infrared"].time - frames["visible"].time
             self.largest = max(self.largest, 1e3 * float(abs(difference)))
             self._sums += (1, time, difference, time * time, time * difference)
 

@@ -20,14 +20,13 @@ from ultralytics.utils.torch_utils import select_device
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import BY_RULE, PairedSource, tensor_pairs
 from metafusion_yolo.data.sources.loaders import load_pairs
-from metafusion_yolo.data.sources.sync import Sync
 from metafusion_yolo.engine.arguments import check_arguments
 from metafusion_yolo.engine.predict.classical import RULES, fuse_pair
 from metafusion_yolo.engine.predict.journal import Journal
 from metafusion_yolo.engine.predict.results import compose_fused
 from metafusion_yolo.engine.predict.writers import Names, PictureFolder, written_rate
 from metafusion_yolo.nn.fusion import STRIDE
-from metafusion_yolo.options import Fuse, Resume, Source
+from metafusion_yolo.options import Fuse, Resume, Source, Sync
 from metafusion_yolo.support.drawing import to_uint8
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.resources import find_data_yaml

@@ -18,7 +18,8 @@ from metafusion_yolo.data.sources import BY_RULE, PairedSource
 from metafusion_yolo.data.sources import camera as camera_module
 from metafusion_yolo.data.sources.loaders import load_pairs
 from metafusion_yolo.data.sources.streams import LoadStreamPair, is_live
-from metafusion_yolo.data.sources.sync import Sync, SyncReport
+from metafusion_yolo.data.sources.sync import SyncReport
+from metafusion_yolo.options import Sync
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 from mjpeg import MjpegCamera

@@ -17,8 +17,7 @@ from metafusion_yolo import PairError
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
 from metafusion_yolo.data.sources.loaders import load_pairs
-from metafusion_yolo.data.sources.sync import Sync
-from metafusion_yolo.options import LAYOUTS
+from metafusion_yolo.options import LAYOUTS, Sync
 
 
 def load(visible, infrared=BY_RULE, rig=None, layout=None, batch=1, vid_stride=1, **rules):
