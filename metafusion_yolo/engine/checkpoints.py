@@ -133,7 +133,7 @@ def check_unfinished(run: str | Path, checkpoint: dict[str, Any] | None = None) 
 
 
 def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str, Any]]:
-    """Load the checkpoint of a fused detector, or put an untrained front-end ahead of a stock one.
+    """Load the checkpoint of a fused detector, or of a stock one and put an untrained front-end ahead of it.
 
     Raises:
         FileNotFoundError: If there is no such file, and none to be had.

@@ -85,7 +85,8 @@ class FusionDetectionModel(DetectionModel):
         head = type(getattr(detector, "model", [None])[-1]).__name__
         if type(detector) is not DetectionModel:
             raise UserTypeError(
-                f"a {type(detector).__name__} with the head {head} has no fused form; give a detector, yolov8n.pt say"
+                f"a {type(detector).__name__} with the head {head} has no fused form; "
+                f"give a detector such as yolov8n.pt"
             )
         if detector.yaml.get("channels", 3) != 3:
             raise UserTypeError(f"the detector reads {detector.yaml['channels']} channels; give one of colour images")

@@ -102,7 +102,7 @@ class SlicingOptions(Checked):
 
 @dataclass(frozen=True)
 class Resume(Checked):
-    """Going on."""
+    """Continuing an interrupted run."""
 
     resume: bool = option(False, "go on with a run that was cut off, in the same project and name; what is done stays")
 

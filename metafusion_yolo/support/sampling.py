@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def evenly(items: Sequence[T], most: int) -> Sequence[T]:
-    """Return at most so many items, evenly spread from the first to the last.
+    """Return at most `most` items, evenly spread from the first to the last.
 
     Args:
         items: Any number of them.

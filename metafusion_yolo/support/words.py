@@ -40,7 +40,7 @@ def refuse_unknown(keys: Iterable[object], known: Iterable[str], where: str) -> 
 
 
 def without_signs(text: str) -> str:
-    r"""Take emoji and other signs and colour codes out of a text of the host, but no letters of any language.
+    r"""Strip emoji, other signs and colour codes from a text of the host; letters of all languages stay.
 
     Example:
         >>> without_signs("\x1b[31mWARNING ⚠️ no labels\x1b[0m ✅")

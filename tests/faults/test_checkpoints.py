@@ -100,7 +100,8 @@ AREA = Area(
         Fault(
             "stock checkpoint of another task",
             PREDICT,
-            "'other.pt': a SegmentationModel with the head Segment has no fused form; give a detector, yolov8n.pt say",
+            "'other.pt': a SegmentationModel with the head Segment has no fused form; "
+            "give a detector such as yolov8n.pt",
             lambda root: YOLO("yolov8n-seg.yaml").save(root / "other.pt"),
         ),
         Fault(
