@@ -62,8 +62,9 @@ def _candidates(box: np.ndarray, width: int, height: int, shape: tuple[int, ...]
         aside = row * (height + 2)
         beside = columns[: 5 if row else 3]  # the corners count from the second row on, with a line to the box
         spots += [(x, y, row) for y in (top - height - aside, bottom + aside) for x in beside]
-    inner = product((right, left - width), (top, bottom - height)), product((left,), (top, bottom - height))
-    spots += [(x, y, 0.5 + i) for i, some in enumerate(inner) for x, y in some]
+    spots += [(x, y, 0.5) for x, y in product((right, left - width), (top, bottom - height))]  # at its sides
+    within = max(top, 0), min(bottom, shape[0]) - height
+    spots += [(left, y, 1.5) for y in within]
     x, y, rows = np.array(spots).T
     x = x.clip(0, shape[1] - width)
     inside = (y >= 0) & (y + height <= shape[0]) & (width <= shape[1])

@@ -102,7 +102,8 @@ class Shown(NamedTuple):
         grey = self.pair[0, 3:].expand(3, -1, -1)
         views = {"visible": self.pair[0, :3], "infrared": grey, "fused": output["fused"][0]}
         images = {name: to_uint8(view)[..., ::-1][self.inside] for name, view in views.items()}
-        images["weights"] = to_uint8(output["weights"][0, 1:2])[..., 0][self.inside]
+        weights = to_uint8(output["weights"][0, 1:2])[..., 0]  # at a quarter of the size
+        images["weights"] = cv2.resize(weights, self.pair.shape[:1:-1])[self.inside]
         height = max(1, round(images["fused"].shape[0] * width / images["fused"].shape[1]))
         return {
             name: cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=cv2.INTER_AREA)
@@ -171,7 +172,7 @@ def write_columns(
     columns: Sequence[tuple[str, list[np.ndarray]]], limits: tuple[float, float], words: str, file: Path
 ) -> None:
     """Write columns of tiles under their titles, and below them the scale of the weights and what it says."""
-    tall = [titled(title, grid([[tile] for tile in tiles])) for title, tiles in columns]
+    tall = [grid([[titled(title, first)], *([tile] for tile in rest)]) for title, (first, *rest) in columns]
     picture = grid([tall])
     scale = with_legend(np.full((1, picture.shape[1], 3), 255, np.uint8), limits)
     cv2.imwrite(str(file), np.vstack((picture, scale, titled(words, scale)[: -len(scale)])))
