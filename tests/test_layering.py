@@ -53,7 +53,7 @@ LAYERS = [
     ["evaluation.report"],
     ["evaluation"],
     ["runtime"],
-    ["engine.export.backends", "engine.arguments", "engine.checkpoint_format"],
+    ["engine.backends", "engine.arguments", "engine.checkpoint_format"],
     ["engine._host"],
     ["engine.checkpoints"],
     ["engine.predict", "engine.validate"],
