@@ -61,7 +61,8 @@ class Source(Checked):
     infrared: Any = option(
         None,
         "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
-        also=(str, list, tuple, object),
+        also=(str, list, object),
+        never=(bool, float, dict),
     )
     layout: str | None = option(
         None,
