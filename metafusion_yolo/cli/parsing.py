@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from metafusion_yolo.cli.modes import Mode
+from metafusion_yolo.config import FusionConfig, dotted, section_of
 from metafusion_yolo.options import REQUIRED
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
@@ -82,6 +83,11 @@ def check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
     if mode.name == "train" and args.get("resume"):  # the checkpoint knows the rest
         required = ["model"]
         args["model"] = args.get("model") or (None if args["resume"] is True else args["resume"])
+    if "fusion" in known:
+        args = _with_section(args)
+        known |= {key for key in args if key.startswith("fusion.")}
+    if mode.name in ("train", "tune"):
+        known.add("save_dir")  # which the host's processes give each other
     for key, value in args.items():
         if key not in known and not (mode.host and key in FORMER):
             hint = nearest(key, known)
@@ -110,13 +116,22 @@ def _with_file(args: dict[str, Any]) -> dict[str, Any]:
     return {**{key: value for key, value in content.items() if key not in ("cfg", "mode", "task")}, **args}
 
 
+def _with_section(args: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments with those under `fusion:` by their full names, checked."""
+    if not isinstance(args.get("fusion"), dict):
+        FusionConfig.from_dict(section_of(args))
+        return args
+    rest = {key: value for key, value in args.items() if key != "fusion"}
+    return _with_section({**rest, **dotted(args["fusion"])})
+
+
 def _check_host_values(mode: Mode, args: dict[str, Any]) -> None:
     """Let the host rename its former arguments in place, and check the values of its own."""
     from ultralytics.cfg import DEFAULT_CFG_DICT, check_dict_alignment, get_cfg
     from ultralytics.utils import checks
 
     check_dict_alignment(DEFAULT_CFG_DICT, args, allowed_custom_keys={*args})
-    get_cfg(overrides={key: value for key, value in args.items() if key not in mode.options})
+    get_cfg(overrides={key: value for key, value in args.items() if key not in mode.options and "." not in key})
     checks.check_imgsz(args.get("imgsz", 640), stride=1)
 
 
