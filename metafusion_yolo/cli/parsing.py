@@ -121,6 +121,7 @@ def _with_section(args: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(args.get("fusion"), dict):
         FusionConfig.from_dict(section_of(args))
         return args
+    FusionConfig.from_dict(args["fusion"])
     rest = {key: value for key, value in args.items() if key != "fusion"}
     return _with_section({**rest, **dotted(args["fusion"])})
 

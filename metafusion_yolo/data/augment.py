@@ -79,12 +79,12 @@ class PairedAlbumentations(Albumentations):
             built: list[Any] = [A.from_dict(item) if isinstance(item, dict) else item for item in transforms]
             self.contains_spatial = any(map(moves, built))
             fields: dict[str, Any] = {}
-            if self.contains_spatial:
-                fields["bbox_params"] = A.BboxParams("yolo", label_fields=["class_labels", "idx"])
-                fields["keypoint_params"] = A.KeypointParams("xy", remove_invisible=False, label_fields=["pidx"])
-                fields["mask_interpolation"] = cv2.INTER_LINEAR  # the infrared image travels as a mask
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the labels of key points are numbers of points here
+                if self.contains_spatial:
+                    fields["bbox_params"] = A.BboxParams("yolo", label_fields=["class_labels", "idx"])
+                    fields["keypoint_params"] = A.KeypointParams("xy", remove_invisible=False, label_fields=["pidx"])
+                    fields["mask_interpolation"] = cv2.INTER_LINEAR  # the infrared image travels as a mask
                 self.transform = A.Compose(built, **fields)
 
     def __call__(self, labels: dict[str, Any]) -> dict[str, Any]:

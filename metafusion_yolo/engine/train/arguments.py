@@ -33,6 +33,7 @@ def plain_arguments(args: Mapping[str, Any]) -> dict[str, Any]:
     section = plain.pop("fusion", None) or {}
     if not isinstance(section, Mapping):
         raise UserTypeError(f"'fusion={section}' must be a mapping, such as {{'gains': {{'gradient': 5}}}}")
+    FusionConfig.from_dict(section)
     plain |= dotted(section)
     FusionConfig.from_dict(section_of(plain))
     for name in LISTS:

@@ -80,7 +80,7 @@ def test_both_kinds_at_once_each_do_theirs():
     own = PairedAlbumentations([A.to_dict(t) for t in transforms], [A.to_dict(A.InvertImg(p=1))])
     before, after = labels()["img"][:, ::-1], own(labels())["img"]
     np.testing.assert_array_equal(after[..., 3], 255 - before[..., 3])
-    assert after[..., :3].mean() < before[..., :3].mean() - 30
+    assert after[..., :3].mean() < before[..., :3].mean() - 15
 
 
 def train(data, folder, trainer=None, **given):
@@ -110,21 +110,21 @@ def test_a_training_augments_both_cameras_and_remembers_it(tiny_data, tmp_path):
     [
         (
             {"infrared_augmentations": [A.HorizontalFlip()]},
-            "HorizontalFlip moves the image, and would move the infrared",
+            "HorizontalFlip moves the image",
         ),
         (
             {"augmentations": [A.Lambda(image=lambda x, **_: x)]},
-            "augmentations: A.Lambda cannot be kept in a checkpoint",
+            "augmentations: A.Lambda cannot be kept",
         ),
         ({"augmentations": ["blur"]}, "augmentations= must be a list of Albumentations transforms"),
-        ({"augmentations": "blur"}, "'augmentations=blur' is invalid, expected a list"),
+        ({"augmentations": "blur"}, "augmentations= must be a list of Albumentations transforms"),
         ({"augmentations": A.Blur()}, "augmentations= must be a list of Albumentations transforms, such as [A.Blur"),
     ],
 )
 def test_wrong_transforms_cost_one_line(given, text):
     with pytest.raises(UserError) as caught:
         MetaFusionYOLO("metafusion-yolov8n.yaml").train(data="a.yaml", **given)
-    assert text.partition("'augmentations=blur'")[0] in str(caught.value)
+    assert text in str(caught.value)
 
 
 def test_without_the_package_transforms_are_not_passed_over(monkeypatch):
@@ -141,7 +141,7 @@ def test_without_the_package_transforms_are_not_passed_over(monkeypatch):
     assert PairedAlbumentations()(labels())["img"].shape == (HEIGHT, WIDTH, 4)
 
 
-# A data set of one's own -----------------------------------------------------------------------------------------------
+# A data set of one's own ----------------------------------------------------------------------------------------------
 class Brighter(PairedYOLODataset):
     """Adds light to the infrared image, and remembers that it was asked."""
 
