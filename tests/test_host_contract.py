@@ -27,6 +27,7 @@ HOOKS = {
     "BaselineTrainer": "get_model",
     "EarlyFusionModel": "__init__ load",
     "EarlyFusionTrainer": "",
+    "ExactOpenVINOBackend": "forward load_model",
     "FusedOutputModel": "__init__",
     "FusionDetectionExporter": (
         "__call__ __init__ _transform_fn export_coreml export_onnx get_int8_calibration_dataloader run_callbacks"
@@ -38,7 +39,7 @@ HOOKS = {
     ),
     "FusionDetectionTrainer": (
         "__init__ _model_train build_dataset build_optimizer get_dataset get_model get_validator plot_metrics "
-        "plot_training_samples validate"
+        "plot_training_samples preprocess_batch validate"
     ),
     "FusionDetectionValidator": (
         "__call__ __init__ build_dataset finalize_metrics gather_stats get_stats init_metrics plot_predictions "
@@ -54,9 +55,9 @@ HOOKS = {
     "MetaFusionYOLO": "__init__ _load _new _val_data benchmark export load predict task_map track val",
     "PairedAlbumentations": "__call__ __init__",
     "TwoInputModel": "",
-    "PairONNXBackend": "forward load_model",
-    "PairOpenVINOBackend": "forward load_model",
-    "PairTorchScriptBackend": "forward load_model",
+    "PairONNXBackend": "forward",
+    "PairOpenVINOBackend": "",
+    "PairTorchScriptBackend": "forward",
     "PairTritonBackend": "forward",
     "PairedYOLODataset": (
         "__init__ build_transforms cache_images cache_images_to_disk cache_labels get_cache_hash get_img_files "

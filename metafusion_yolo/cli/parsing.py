@@ -88,9 +88,10 @@ def check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
         args["model"] = args.get("model") or (None if args["resume"] is True else args["resume"])
     if "fusion" in known:
         args = _with_section(args)
-        known |= {key for key in args if key.startswith("fusion.")}
-    if mode.name in ("train", "tune"):
-        known.add("save_dir")  # which the host's processes give each other
+        known |= {
+            "save_dir",
+            *(key for key in args if key.startswith("fusion.")),
+        }  # the host's processes give the first
     for key, value in args.items():
         if key not in known and not (mode.host and key in FORMER):
             hint = nearest(key, known)
@@ -100,9 +101,8 @@ def check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
             mode.options[key].check(value)
         elif key in host:
             host[key].check_text(key, value)
-    for key in required:
-        if args.get(key) is None:
-            raise UserValueError(f"missing argument '{key}' for '{mode.name}', expected {key}=...")
+    if missing := [key for key in required if args.get(key) is None]:
+        raise UserValueError(f"missing argument '{missing[0]}' for '{mode.name}', expected {missing[0]}=...")
     if mode.host:
         for key, only in (("mode", mode.name), ("task", "detect")):
             if args.pop(key, only) != only:

@@ -55,8 +55,8 @@ class Tune(Checked):
     use_ray: bool = option(False, "search with Ray Tune, trainings side by side; needs ray[tune]")
     space: dict[str, Any] | None = option(
         None,
-        "(lowest, highest) by name: \"{'lr0': (1e-5, 1e-2), 'fusion.gains.gradient': (1, 20)}\"",
-        shown="host's + ours",
+        "what to search: (lowest, highest) by name, fusion.gains.gradient among the names",
+        shown="host's and ours",
     )
 
 

@@ -52,13 +52,14 @@ class LearningModel(Model):
             TypeError: If it names no checkpoint, as :class:`UnsafeCheckpointError` if it could run code.
             ModuleNotFoundError: If transforms are given and Albumentations is not installed.
         """
-        ours = {"augmentations": augmentations, "infrared_augmentations": infrared_augmentations, "fusion": fusion}
-        kwargs = self._checked({**kwargs, **{name: value for name, value in ours.items() if value}})
+        kwargs = self._checked(kwargs, fusion, augmentations, infrared_augmentations)
         with no_update_check(), our_command():
             return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
 
-    def _checked(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _checked(self, kwargs: dict[str, Any], fusion: Any, visible: Any, infrared: Any) -> dict[str, Any]:
         """Return the arguments of a training as the host takes them, once they have been looked at."""
+        ours = {"augmentations": visible, "infrared_augmentations": infrared, "fusion": fusion}
+        kwargs = {**kwargs, **{name: value for name, value in ours.items() if value}}
         resume = kwargs.get("resume")
         if resume:
             check_unfinished(*(self.model_name, self.ckpt) if resume is True else (resume, None))
@@ -76,6 +77,9 @@ class LearningModel(Model):
         iterations: int = Tune.iterations,
         *args: Any,
         space: dict[str, Any] | None = Tune.space,
+        fusion: dict[str, Any] | None = Learning.fusion,
+        augmentations: list[Any] | None = Learning.augmentations,
+        infrared_augmentations: list[Any] | None = Learning.infrared_augmentations,
         **kwargs: Any,
     ) -> Any:
         """Search for hyper-parameters of the training, the front-end's among them.
@@ -89,6 +93,7 @@ class LearningModel(Model):
             *args: With `use_ray`, the further arguments of the host's `run_ray_tune`.
             space: What to search, (lowest, highest) by name, `"fusion.gains.gradient"` among the names; with
                 `use_ray`, distributions of Ray Tune too.
+            fusion, augmentations, infrared_augmentations: As for :meth:`train`.
             **kwargs: Arguments of the trainings, `data=` and `epochs=` first of all.
 
         Returns:
@@ -103,7 +108,7 @@ class LearningModel(Model):
         Tune(iterations, use_ray)
         if args and use_ray:
             space, *args = args  # type: ignore[assignment]
-        kwargs = self._checked(kwargs)
+        kwargs = self._checked(kwargs, fusion, augmentations, infrared_augmentations)
         if isinstance(kwargs.get("data"), (str, Path)):
             kwargs["data"] = check_description(kwargs["data"])
         if "optimizer" not in (space or {}):
