@@ -40,7 +40,7 @@ class Learning(Checked):
         None, "values over those of the model's fusion: section; a word for each here: fusion.gains.gradient=5"
     )
     augmentations: list[Any] | None = option(
-        None, "Albumentations: what moves pixels moves both cameras and the boxes, the rest changes the visible image"
+        None, "Albumentations, of both cameras and the boxes where they move pixels, else of the visible image"
     )
     infrared_augmentations: list[Any] | None = option(
         None, "Albumentations that change the infrared image, and move nothing"

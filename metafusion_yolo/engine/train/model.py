@@ -71,7 +71,7 @@ class LearningModel(Model):
             kwargs["pretrained"] = check_start(start)
         return kwargs
 
-    def tune(
+    def tune(  # noqa: D417 - described with `train`
         self,
         use_ray: bool = Tune.use_ray,
         iterations: int = Tune.iterations,

@@ -53,10 +53,8 @@ def test_the_best_of_a_search_is_a_fused_detector_and_a_yaml_to_train_with(tiny_
 
     args = check(MODES["train"], parse(MODES["train"], [f"cfg={best}", f"data={tiny_data}"]))
     assert args == {"data": str(tiny_data), "lr0": 0.01, "fusion.gains.gradient": 4.0, "optimizer": "AdamW"}
-    trainer = FusionDetectionTrainer(
-        cfg=str(best),
-        overrides={**TRAIN_ARGS, "model": "metafusion-yolov8n.yaml", "data": str(tiny_data), "project": str(tmp_path)},
-    )
+    overrides = {**TRAIN_ARGS, **args, "model": "metafusion-yolov8n.yaml", "project": str(tmp_path)}
+    trainer = FusionDetectionTrainer(overrides=overrides)
     assert trainer.get_model("metafusion-yolov8n.yaml", verbose=False).config.gains.gradient == 4.0
 
 
