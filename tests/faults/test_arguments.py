@@ -205,6 +205,11 @@ AREA = Area(
             "curves switch each camera off themselves; leave out modalities=visible",
         ),
         Fault(
+            "corruptions with a camera switched off",
+            f"{VAL} corruptions=True modalities=infrared",
+            "corruptions switch each camera off themselves; leave out modalities=infrared",
+        ),
+        Fault(
             "night below 999",
             f"{VAL} night_below=999",
             "'night_below=999' is invalid, expected at least 0 and at most 255: mean grey of a visible image, 0 to "
