@@ -242,7 +242,7 @@ def test_data_synth(tmp_path, capsys) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.tex").touch()
     assert run(f"data synth dst={tmp_path}/taken") == 2
-    assert error_line(capsys).startswith(f"{tmp_path}/taken holds something else than a synthetic data set")
+    assert error_line(capsys).startswith(f"{tmp_path}/taken holds other files than a synthetic data set")
 
 
 def test_data_convert(tmp_path, capsys) -> None:

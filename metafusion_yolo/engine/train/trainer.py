@@ -20,7 +20,7 @@ from metafusion_yolo.engine._host import log_pictures, warn_of_replaced_dataset
 from metafusion_yolo.engine.arguments import check_classes
 from metafusion_yolo.engine.checkpoints import find_checkpoint, load_checkpoint
 from metafusion_yolo.engine.train.arguments import for_the_host, is_own, plain_arguments
-from metafusion_yolo.engine.train.pictures import PAIRS, FilmStrip, plot_losses, plot_weights
+from metafusion_yolo.engine.train.pictures import PAIRS, FilmStrip, Shown, plot_losses, plot_weights
 from metafusion_yolo.engine.train.resumable import ResumableTrainer
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.nn import NUM_CHANNELS
@@ -189,7 +189,7 @@ class FusionDetectionTrainer(ResumableTrainer):
         if not self.args.plots:
             return
         dataset = self.test_loader.dataset
-        self._shown = [dataset[i]["img"][None].float() / 255 for i in evenly(range(len(dataset)), PAIRS)]
+        self._shown = [Shown.of(dataset[i]) for i in evenly(range(len(dataset)), PAIRS)]
         self._film = FilmStrip(self.save_dir / "film", self._shown, self.epochs)
 
     def _add_to_film(self) -> None:
