@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from untrained import show, summarise
 
 
 def image(hits: int) -> dict[str, list]:
@@ -16,6 +15,8 @@ def image(hits: int) -> dict[str, list]:
 
 
 def test_the_fused_image_is_compared_with_every_other_one_on_the_same_pairs(capsys) -> None:
+    from untrained import show, summarise
+
     found = {
         row: {
             "as is": {f"{500 * i}.jpg": image(hits) for i in range(6)},
