@@ -84,8 +84,8 @@ def do_missing(
     if kept:
         say(f"{kept} finished runs are kept, {total} to go")
     failed = []
-    for batch in todo:
-        with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=end_with_parent) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=end_with_parent) as pool:
+        for batch in todo:
             futures = {pool.submit(do_logged, setting, run, jobs, work): run for run in batch}
             try:
                 for future in as_completed(futures):

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from metafusion_yolo import MetaFusionYOLO, cli
+from tests.conftest import TINY
 from tests.engine.conftest import IMGSZ
 
 # Memory --------------------------------------------------------------------------------------------------------------
@@ -28,7 +29,16 @@ sys.exit(cli.main(sys.argv[1:]))
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the limit is set from what Linux tells")
 def test_too_little_memory_ends_in_a_hint(tiny_data, tmp_path):
-    words = ["train", f"data={tiny_data}", "epochs=1", "imgsz=1024", "batch=8", "pretrained=False", "plots=False"]
+    words = [
+        "train",
+        f"model={TINY}",
+        f"data={tiny_data}",
+        "epochs=1",
+        "imgsz=1024",
+        "batch=8",
+        "pretrained=False",
+        "plots=False",
+    ]
     words += [f"project={tmp_path}", "workers=0"]
     run = subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY, *words], capture_output=True, text=True, check=False)
     assert run.returncode == 2, run.stderr[-2000:]
@@ -66,7 +76,15 @@ def test_every_lack_of_memory_is_told_alike(error, monkeypatch, capsys):
 @pytest.mark.slow
 def test_signals_leave_a_checkpoint_and_say_how_to_go_on(tiny_data, tmp_path):
     weights = tmp_path / "t" / "weights" / "last.pt"
-    fresh = [f"data={tiny_data}", "epochs=500", f"imgsz={IMGSZ}", "batch=4", "pretrained=False", "plots=False"]
+    fresh = [
+        f"model={TINY}",
+        f"data={tiny_data}",
+        "epochs=500",
+        f"imgsz={IMGSZ}",
+        "batch=4",
+        "pretrained=False",
+        "plots=False",
+    ]
     fresh += [f"project={tmp_path}", "name=t", "patience=0"]
     again = ["resume=True", f"model={weights}"]
     written = 0.0

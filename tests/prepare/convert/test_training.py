@@ -6,6 +6,7 @@ import pytest
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.prepare.convert import convert
+from tests.conftest import TINY
 from tests.prepare.convert.miniatures import MINIATURES
 
 
@@ -15,7 +16,7 @@ def test_a_converted_data_set_trains_and_validates(tmp_path, name) -> None:
     MINIATURES[name].write(tmp_path / "src")
     data = str(convert(name, tmp_path / "src", tmp_path / "dst").yaml)
     run = {"project": str(tmp_path / "runs"), "batch": 2, "imgsz": 64, "plots": False, "workers": 0, "verbose": False}
-    model = MetaFusionYOLO("metafusion-yolov8n.yaml")
+    model = MetaFusionYOLO(TINY)
     model.train(data=data, epochs=1, pretrained=False, **run)
     assert model.trainer.best.is_file()
     assert len(model.trainer.train_loader.dataset) == len(
