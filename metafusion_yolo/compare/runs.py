@@ -84,8 +84,8 @@ def do_missing(
     if kept:
         say(f"{kept} finished runs are kept, {total} to go")
     failed = []
-    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=end_with_parent) as pool:
-        for batch in todo:
+    for batch in todo:
+        with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=end_with_parent) as pool:
             futures = {pool.submit(do_logged, setting, run, jobs, work): run for run in batch}
             try:
                 for future in as_completed(futures):
@@ -150,3 +150,11 @@ def read_results(out: Path, row: str) -> dict[str, dict[str, list[dict[str, Any]
             for name, image in images.items():
                 results.setdefault(view, {}).setdefault(name, []).append(image)
     return results
+
+
+def read_arrays(out: Path, row: str) -> dict[str, dict[str, list[Image]]]:
+    """Return the same as :func:`read_results`, as arrays."""
+    return {
+        view: {name: [as_arrays(image) for image in found] for name, found in images.items()}
+        for view, images in read_results(out, row).items()
+    }

@@ -19,10 +19,11 @@ from metafusion_yolo.data.rig import INPUT_KEY, Rig, input_description
 from metafusion_yolo.engine._host import log_pictures
 from metafusion_yolo.engine.arguments import check_classes
 from metafusion_yolo.engine.checkpoints import find_checkpoint, load_checkpoint
-from metafusion_yolo.engine.train.pictures import PAIRS, FilmStrip, plot_losses, plot_weights
+from metafusion_yolo.engine.train.pictures import PAIRS, FilmStrip, Shown, plot_losses, plot_weights
 from metafusion_yolo.engine.train.resumable import ResumableTrainer
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.nn.degradation import degrade
 from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.schedule import PARTS, Phase
@@ -103,6 +104,13 @@ class FusionDetectionTrainer(ResumableTrainer):
         """Augmentation of the training pairs."""
         return _unwrap(self.model).config.augment
 
+    def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Spoil some pairs, and add where they are spoilt and what their fusion should be made of."""
+        batch = super().preprocess_batch(batch)
+        if self.augmentation.degradation:
+            batch.update(degrade(batch["img"], self.augmentation.degradation)._asdict())
+        return batch
+
     def get_validator(self) -> FusionDetectionValidator:
         """Return a validator on pairs."""
         return FusionDetectionValidator(
@@ -172,7 +180,7 @@ class FusionDetectionTrainer(ResumableTrainer):
         if not self.args.plots:
             return
         dataset = self.test_loader.dataset
-        self._shown = [dataset[i]["img"][None].float() / 255 for i in evenly(range(len(dataset)), PAIRS)]
+        self._shown = [Shown.of(dataset[i]) for i in evenly(range(len(dataset)), PAIRS)]
         self._film = FilmStrip(self.save_dir / "film", self._shown, self.epochs)
 
     def _add_to_film(self) -> None:
