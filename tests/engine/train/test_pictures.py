@@ -11,13 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-<<<<<<< HEAD
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.engine.train.pictures import FilmStrip, plot_losses, plot_weights, stretches
-from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
-=======
 from metafusion_yolo.engine.train.pictures import FilmStrip, Shown, plot_losses, plot_weights, stretches
->>>>>>> main
+from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.nn.rules import PixelRule
 from tests.conftest import TINY
 from tests.engine.conftest import TRAIN_ARGS
@@ -41,10 +37,9 @@ def test_a_training_leaves_its_pictures(pictured) -> None:
         name: cv2.imread(str(pictured.save_dir / name)).shape
         for name in ("film_strip.jpg", "fusion_weights.jpg", "losses.png")
     }
-<<<<<<< HEAD
     columns = sorted(path.stem for path in (pictured.save_dir / "film").glob("*.png"))
     assert columns == [f"{epoch:05d}" for epoch in (1, 2)]
-    assert sizes["film_strip.jpg"][1] == 3 * 202
+    assert sizes["film_strip.jpg"][1] >= 3 * 200
     assert {"film_strip.jpg", "fusion_weights.jpg", "losses.png"} <= {path.name for path in pictured.plots}
     assert (pictured.save_dir / "results.png").stat().st_size > 0
 
@@ -52,12 +47,6 @@ def test_a_training_leaves_its_pictures(pictured) -> None:
 def test_the_picture_of_a_batch_shows_both_sources_and_the_fused_image(pictured) -> None:
     height, width = cv2.imread(str(pictured.save_dir / "train_batch0.jpg")).shape[:2]
     assert width == 3 * height  # a square grid of samples, three views each
-=======
-    columns = sorted(path.stem for path in (run.folder / "film").glob("*.png"))
-    assert columns == [f"{epoch:05d}" for epoch in range(1, 6)]
-    assert sizes["film_strip.jpg"][1] >= 6 * 200
-    assert {"film_strip.jpg", "fusion_weights.jpg", "losses.png"} <= {path.name for path in run.trainer.plots}
->>>>>>> main
 
 
 def test_a_strip_keeps_few_epochs_with_the_first_and_the_last_and_goes_on_after_a_pause(tmp_path) -> None:
