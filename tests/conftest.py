@@ -147,14 +147,19 @@ def linked(source: Path, target: Path) -> Path:
     return target
 
 
-@pytest.fixture
-def roadscene(tmp_path) -> Path:
-    """Folder of the labelled road pairs: `images`, `infrared`, `labels`, and `data.yaml`."""
-    root = linked(SHARED / "data" / "roadscene", tmp_path / "roadscene")
+def linked_roads(folder: Path) -> Path:
+    """Return a folder of the labelled road pairs: `images`, `infrared`, `labels`, and `data.yaml`."""
+    root = linked(SHARED / "data" / "roadscene", folder / "roadscene")
     names = {0: "person", 1: "bicycle", 2: "car"}
     description = {"path": str(root), "train": "images/train", "val": "images/val", "names": names}
     (root / "data.yaml").write_text(yaml.safe_dump(description))
     return root
+
+
+@pytest.fixture
+def roadscene(tmp_path) -> Path:
+    """The labelled road pairs, to change."""
+    return linked_roads(tmp_path)
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+import resource
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,37 +12,26 @@ import torch
 from metafusion_yolo import MetaFusionYOLO, cli
 from tests.conftest import TINY
 from tests.engine.conftest import IMGSZ
+from tests.processes import Command, needs_fork
+
 
 # Memory --------------------------------------------------------------------------------------------------------------
-SHORT_OF_MEMORY = """
-import resource, sys
-from metafusion_yolo import cli
-import metafusion_yolo.model
-used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + 400_000_000, used + 400_000_000))
-sys.exit(cli.main(sys.argv[1:]))
-"""
+def limit_memory() -> None:
+    """Leave this process 400 MB more than it has."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 400_000_000, used + 400_000_000))
 
 
-@pytest.mark.slow
+@needs_fork
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the limit is set from what Linux tells")
 def test_too_little_memory_ends_in_a_hint(tiny_data, tmp_path):
-    words = [
-        "train",
-        f"model={TINY}",
-        f"data={tiny_data}",
-        "epochs=1",
-        "imgsz=1024",
-        "batch=8",
-        "pretrained=False",
-        "plots=False",
-    ]
-    words += [f"project={tmp_path}", "workers=0"]
-    run = subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY, *words], capture_output=True, text=True, check=False)
-    assert run.returncode == 2, run.stderr[-2000:]
-    assert run.stderr.splitlines()[-1].startswith("metafusion: error: out of memory")
-    assert run.stderr.splitlines()[-1].endswith("; make batch= or imgsz= smaller")
-    assert "Traceback" not in run.stderr
+    words = ["train", f"model={TINY}", f"data={tiny_data}", "epochs=1", "imgsz=1024", "batch=8", "pretrained=False"]
+    words += ["plots=False", f"project={tmp_path}", "workers=0"]
+    run = Command(words, tmp_path / "said.txt", limit_memory)
+    assert run.wait() == 2, run.said()[-20:]
+    assert run.said()[-1].startswith("metafusion: error: out of memory")
+    assert run.said()[-1].endswith("; make batch= or imgsz= smaller")
+    assert not any("Traceback" in line for line in run.said())
 
 
 @pytest.mark.parametrize(
@@ -73,7 +60,7 @@ def test_every_lack_of_memory_is_told_alike(error, monkeypatch, capsys):
 
 
 # Signals -------------------------------------------------------------------------------------------------------------
-@pytest.mark.slow
+@needs_fork
 def test_signals_leave_a_checkpoint_and_say_how_to_go_on(tiny_data, tmp_path):
     weights = tmp_path / "t" / "weights" / "last.pt"
     fresh = [
@@ -92,16 +79,13 @@ def test_signals_leave_a_checkpoint_and_say_how_to_go_on(tiny_data, tmp_path):
         (fresh, signal.SIGTERM, 143, "terminated"),
         (again, signal.SIGINT, 130, "interrupted"),
     ):
-        command = [sys.executable, "-m", "metafusion_yolo", "train", *words]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and not (weights.exists() and weights.stat().st_mtime > written):
-            time.sleep(0.05)
-        process.send_signal(number)
-        told, _ = process.communicate(timeout=60)
-        assert process.returncode == code, told[-2000:]
-        assert told.splitlines()[-1] == f"metafusion: {word}" and "Traceback" not in told
-        assert f"go on with: metafusion train resume=True model={weights}" in told
+        process = Command(["train", *words], tmp_path / "said.txt")
+        process.wait(until=lambda: weights.exists() and weights.stat().st_mtime > written)
+        process.send(number)
+        assert process.wait() == code, process.said()[-20:]
+        told = process.said()
+        assert told[-1] == f"metafusion: {word}" and not any("Traceback" in line for line in told)
+        assert any(f"go on with: metafusion train resume=True model={weights}" in line for line in told)
         assert not list(tmp_path.rglob("*.part"))
         written = weights.stat().st_mtime
     assert MetaFusionYOLO(weights).ckpt["epoch"] >= 1
