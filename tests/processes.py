@@ -66,7 +66,7 @@ def _become(words: list[str], output: Path, before: Callable[[], object]) -> Non
         for stream in (1, 2):
             os.dup2(file, stream)
         sys.stdout, sys.stderr = (
-            open(stream, "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: PTH123
+            open(stream, "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: SIM115
             for stream in (1, 2)
         )
         for handler in LOGGER.handlers:  # the host's has kept the stream that there was
