@@ -80,7 +80,7 @@ def test_signals_leave_a_checkpoint_and_say_how_to_go_on(tiny_data, tmp_path):
         (again, signal.SIGINT, 130, "interrupted"),
     ):
         process = Command(["train", *words], tmp_path / "said.txt")
-        process.wait(until=lambda: weights.exists() and weights.stat().st_mtime > written)
+        process.wait(until=lambda last=written: weights.exists() and weights.stat().st_mtime > last)
         process.send(number)
         assert process.wait() == code, process.said()[-20:]
         told = process.said()
