@@ -44,7 +44,7 @@ class Command:
     def send(self, number: signal.Signals) -> None:
         os.kill(self.process, number)
 
-    def wait(self, seconds: float = 90, until: Callable[[], bool] = lambda: False) -> int | None:
+    def wait(self, seconds: float = 300, until: Callable[[], bool] = lambda: False) -> int | None:
         """Wait for its end, or until something is the case, and return the exit code; kill it after some seconds."""
         end = time.monotonic() + seconds
         while self.poll() is None and not until():

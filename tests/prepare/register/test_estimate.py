@@ -176,12 +176,9 @@ def road_pairs(roadscene) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("scale", "degrees", "shift"), [(0.9, 5, (43, -43)), (1.1, -5, (-43, 30))], ids=["smaller", "larger"]
-)
-def test_the_largest_warps_of_real_pairs_stay_within_one_percent(road_pairs, scale, degrees, shift):
+def test_the_largest_warps_of_real_pairs_stay_within_one_percent(road_pairs):
     size = 544, 320
-    warp = similarity(size, scale, np.deg2rad(degrees), shift)
+    warp = similarity(size, 1.1, np.deg2rad(-5), (-43, 30))
     found = estimate_registration([(v, warped(i, warp, size)) for v, i in road_pairs])
     assert found.problem() == ""
     assert corner_distance(found.matrix, warp, size, size) < 0.01
