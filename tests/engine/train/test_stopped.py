@@ -15,7 +15,6 @@ from tests.conftest import TINY
 from tests.engine.conftest import IMGSZ
 from tests.processes import Command, needs_fork
 
-
 # Memory --------------------------------------------------------------------------------------------------------------
 SHORT_OF_MEMORY = """
 import resource, sys
