@@ -29,6 +29,7 @@ class Gains:
         detection: The host's detection loss (class, box, distribution focal loss).
         meta: Distance of the predicted meta-features to the detector's backbone features.
         look_ahead: Loss of the fusion network after a step towards the meta-features, see `meta: interval`.
+        trust: Trust in the other camera where one is blind, see :func:`~metafusion_yolo.functional.losses.trust_loss`.
     """
 
     ssim: float = 1.0
@@ -37,6 +38,7 @@ class Gains:
     detection: float = 1.0
     meta: float = 0.0
     look_ahead: float = 1.0
+    trust: float = 1.0
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -117,7 +119,7 @@ class FusionConfig:
         meta_channels: Width of the meta-features.
         heads: Attention heads; divides `channels`.
         attention: Whether meta-features are predicted and embedded by cross-attention.
-        initial_infrared_weight: Share of the infrared camera in the weight maps before training, in (0, 1).
+        initial_infrared_weight: Share of the infrared camera in the weight maps before training, in (0.02, 0.98).
         gains: See :class:`Gains`.
         meta: See :class:`Meta`.
         schedule: See :class:`Schedule`.
@@ -143,9 +145,9 @@ class FusionConfig:
             raise UserValueError(f"fusion: channels must be even (half of them at stride 4), not {self.channels}")
         if self.channels % self.heads:
             raise UserValueError(f"fusion: channels ({self.channels}) must be a multiple of heads ({self.heads})")
-        if not 0 < self.initial_infrared_weight < 1:
+        if not 0.02 < self.initial_infrared_weight < 0.98:
             given = self.initial_infrared_weight
-            raise UserValueError(f"fusion: initial_infrared_weight must lie in (0, 1), not {given}")
+            raise UserValueError(f"fusion: initial_infrared_weight must lie in (0.02, 0.98), not {given}")
         if self.method not in METHODS:
             raise UserValueError(f"fusion: method: '{self.method}' is unknown, {nearest(self.method, METHODS)}")
 

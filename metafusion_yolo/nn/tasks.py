@@ -27,7 +27,7 @@ from metafusion_yolo.nn.rules import PixelRule
 from metafusion_yolo.nn.teaching import MetaTeacher, frozen_copy, look_ahead_loss, rows
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 
-FUSION_FORMAT = 2  # of a checkpoint; 1, without a number, pickled the configuration as dataclasses
+FUSION_FORMAT = 3  # of a checkpoint; 1 and 2, of which 1 has no number, hold another front-end
 
 
 class FusionDetectionModel(DetectionModel):
@@ -107,14 +107,19 @@ class FusionDetectionModel(DetectionModel):
         """Read a checkpoint; one of format 1, which has no number, brings a configuration object that is not used.
 
         Raises:
-            TypeError: If the checkpoint is of a later format.
+            TypeError: If the checkpoint is of a later format, or of a former one with a front-end that has learned.
         """
         if (written := state["yaml"].get("fusion_format", 1)) > FUSION_FORMAT:
             raise UserTypeError(
                 f"of format {written} of a later metafusion_yolo, expected at most {FUSION_FORMAT}; update it"
             )
+        config = FusionConfig.from_dict(state["yaml"].get("fusion"))
+        if written < 3 and config.method == "learned":
+            raise UserTypeError(
+                f"of format {written}, whose front-end this version no longer has, expected {FUSION_FORMAT}; train anew"
+            )
         super().__setstate__(state)
-        self.config = FusionConfig.from_dict(self.yaml.get("fusion"))
+        self.config = config
 
     def fuse_images(self, pair: Tensor) -> FusionOutput:
         """Fuse a batch of pairs (B, 4, H, W), R, G, B, IR in [0, 1]; `fuse` is the host's folding of batch norms."""
