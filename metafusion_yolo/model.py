@@ -215,6 +215,7 @@ class MetaFusionYOLO(Model):
         metrics: str | Sequence[str] | None = Val.metrics,
         curves: bool = Val.curves,
         night_below: float = Val.night_below,
+        corruptions: bool = Val.corruptions,
         **kwargs: Any,
     ) -> FusionMetrics:
         """Measure detection and fusion, and write val.json, val.csv and, with plots, val.html into the run's folder.
@@ -227,18 +228,19 @@ class MetaFusionYOLO(Model):
                 cost.
             night_below: Mean grey of a visible image, 0 to 255, below which it is night; a `conditions:` file in the
                 data-set YAML goes before it.
+            corruptions: Whether to measure mAP50 and weights with one camera spoilt too, at 76 times the cost.
             **kwargs: The host's validation arguments.
 
         Returns:
             The host's detection metrics, with ours in `.report` and in `.results_dict`.
 
         Raises:
-            ValueError: For unknown modalities or metrics, or curves with a camera switched off.
+            ValueError: For unknown modalities or metrics, or curves or corruptions with a camera switched off.
         """
         self._take_start(kwargs)
         check_arguments("val", kwargs, native=isinstance(self.model, FusionDetectionModel))
         build = partial(validator or FusionDetectionValidator, modalities=modalities, metrics=metrics)
-        return super().val(partial(build, curves=curves, night_below=night_below), **kwargs)
+        return super().val(partial(build, curves=curves, night_below=night_below, corruptions=corruptions), **kwargs)
 
     def export(
         self,

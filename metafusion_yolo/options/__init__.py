@@ -49,6 +49,9 @@ class Val(Checked):
         least=0,
         most=255,
     )
+    corruptions: bool = option(
+        False, "measure mAP50 and weights with one camera spoilt too: 8 kinds, 3 strengths; 76 times the cost"
+    )
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Source(Checked):
     infrared: Any = option(
         None,
         "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
-        also=(str, list, tuple, object),
+        also=(str, list, object),
+        never=(bool, float, dict),
     )
     layout: str | None = option(
         None,

@@ -19,7 +19,7 @@ from metafusion_yolo.data.rig import INPUT_KEY, Rig, input_description
 from metafusion_yolo.engine._host import log_pictures
 from metafusion_yolo.engine.arguments import check_classes
 from metafusion_yolo.engine.checkpoints import find_checkpoint, load_checkpoint
-from metafusion_yolo.engine.train.pictures import PAIRS, FilmStrip, plot_losses, plot_weights
+from metafusion_yolo.engine.train.pictures import PAIRS, FilmStrip, Shown, plot_losses, plot_weights
 from metafusion_yolo.engine.train.resumable import ResumableTrainer
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.nn import NUM_CHANNELS
@@ -180,7 +180,7 @@ class FusionDetectionTrainer(ResumableTrainer):
         if not self.args.plots:
             return
         dataset = self.test_loader.dataset
-        self._shown = [dataset[i]["img"][None].float() / 255 for i in evenly(range(len(dataset)), PAIRS)]
+        self._shown = [Shown.of(dataset[i]) for i in evenly(range(len(dataset)), PAIRS)]
         self._film = FilmStrip(self.save_dir / "film", self._shown, self.epochs)
 
     def _add_to_film(self) -> None:
