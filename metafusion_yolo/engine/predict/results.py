@@ -20,14 +20,9 @@ from ultralytics.engine.results import Results
 from ultralytics.utils.ops import scale_masks
 
 from metafusion_yolo.data.planes import cameras_on
-<<<<<<< HEAD
+from metafusion_yolo.engine.predict.pictures import draw, draw_on, show_inline, style_of, to_html, to_supervision
 from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.nn.fusion import compose
-=======
-from metafusion_yolo.engine.predict.pictures import draw, draw_on, show_inline, style_of, to_html, to_supervision
-from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance
-from metafusion_yolo.nn.fusion import blend
->>>>>>> main
 from metafusion_yolo.options import VIEWS
 from metafusion_yolo.support.drawing import to_uint8, weight_overlay
 from metafusion_yolo.support.errors import UserValueError
