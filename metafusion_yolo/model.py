@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ultralytics.engine.model import Model
 from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, RANK
 
 from metafusion_yolo.data.rig import rig_of
@@ -19,6 +18,7 @@ from metafusion_yolo.engine.checkpoints import check_start, check_unfinished, lo
 from metafusion_yolo.engine.export.benchmark import benchmark_formats
 from metafusion_yolo.engine.export.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.export.triton import check_servable, write_repository
+from metafusion_yolo.engine.predict.calls import ConcurrentModel
 from metafusion_yolo.engine.predict.fuser import fuse_images
 from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor, Request
 from metafusion_yolo.engine.predict.results import FusionResults
@@ -34,7 +34,7 @@ from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 
 
-class MetaFusionYOLO(Model):
+class MetaFusionYOLO(ConcurrentModel):
     """A fused detector, used as one uses `ultralytics.YOLO`.
 
     Example:
@@ -70,8 +70,7 @@ class MetaFusionYOLO(Model):
         """Load a checkpoint or an export, refusing models that do not read pairs."""
         if not weights.lower().endswith(".pt"):
             check_export(weights)
-            super()._load(weights, task)
-            return
+            return super()._load(weights, task)
         self.model, self.ckpt = load_fusion_checkpoint(weights)
         self.task = self.model.task = "detect"
         self.overrides = self.model.args = self._reset_ckpt_args(self.model.args)
@@ -190,11 +189,11 @@ class MetaFusionYOLO(Model):
         self._take_start(kwargs)
         check_arguments("predict", kwargs, native=isinstance(self.model, FusionDetectionModel))
         outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv)
-        kwargs.setdefault("mode", "predict")
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
         timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
         paired = PairedSource(source, infrared, layout, on_error, data, timing)
-        return super().predict(Request(paired, outputs, Slicing(slice, overlap), resume), stream, predictor, **kwargs)
+        request = Request(paired, outputs, Slicing(slice, overlap), resume, self._begin(kwargs, predictor))
+        return super().predict(request, stream, predictor, **kwargs)
 
     @property
     def sync_report(self) -> SyncReport | None:
@@ -204,9 +203,14 @@ class MetaFusionYOLO(Model):
     def track(
         self, source: Any = None, stream: bool = False, persist: bool = False, **kwargs: Any
     ) -> Iterator[FusionResults] | list[FusionResults]:
-        """Track on pairs of a sequence; sources as for :meth:`predict`, arguments as for the host's `track`."""
+        """Track on pairs of a sequence, with the sources of :meth:`predict` and the arguments of the host's `track`.
+
+        `persist` continues the trackers of the last call in this thread that tracked; else each call has its own.
+        """
         check_tracker(kwargs.get("tracker"))
-        return super().track(source=source, stream=stream, persist=persist, **kwargs)
+        kwargs.update(mode="track", persist=persist, batch=kwargs.get("batch") or 1)
+        kwargs["conf"] = 0.1 if kwargs.get("conf") is None else kwargs["conf"]  # trackers use uncertain boxes too
+        return self.predict(source, stream, **kwargs)
 
     def val(
         self,
