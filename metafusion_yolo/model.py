@@ -60,17 +60,17 @@ class MetaFusionYOLO(ConcurrentModel):
     def _new(self, cfg: str, task: str | None = None, verbose: bool = False) -> None:
         """Build a new model from one of our YAMLs; the host looks in its own folders only."""
         self.cfg = self.model_name = cfg
-        self.task = task
         self.model = FusionDetectionModel(load_model_yaml(cfg), verbose=verbose and RANK == -1)
         self.overrides.update(model=cfg, task=task)
         self.model.args = {**DEFAULT_CFG_DICT, **self.overrides}
-        self.model.task = task
+        self.task = self.model.task = task
 
     def _load(self, weights: str, task: str | None = None) -> None:
         """Load a checkpoint or an export, refusing models that do not read pairs."""
         if not weights.lower().endswith(".pt"):
             check_export(weights)
-            return super()._load(weights, task)
+            super()._load(weights, task)
+            return
         self.model, self.ckpt = load_fusion_checkpoint(weights)
         self.task = self.model.task = "detect"
         self.overrides = self.model.args = self._reset_ckpt_args(self.model.args)
