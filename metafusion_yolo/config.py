@@ -87,6 +87,8 @@ class Augment:
         infrared_noise: Largest standard deviation of additive Gaussian noise, as a share of the range.
         infrared_shift: Largest shift of the infrared plane each way, as a share of the longer side of the image.
         modality_dropout: Probability that one camera is blanked, either with the same chance.
+        degradation: Probability that a pair is spoilt, in a region or whole: one camera, or each in another region; see
+            :func:`~metafusion_yolo.nn.degradation.degrade`.
         share_jitter: Largest change of the log-odds between the weights of the cameras, drawn for each pair.
     """
 
@@ -95,6 +97,7 @@ class Augment:
     infrared_noise: float = 0.02
     infrared_shift: float = 0.0
     modality_dropout: float = 0.2
+    degradation: float = 0.0
     share_jitter: float = 3.0
 
     def __post_init__(self) -> None:
@@ -175,6 +178,40 @@ class FusionConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the section as plain values, complete, so that later defaults do not change it."""
         return _plain(self)
+
+
+def merged(section: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a section with changes merged in, key by key at every depth."""
+    result = dict(section)
+    for key, value in changes.items():
+        result[key] = merged(result.get(key) or {}, value) if isinstance(value, Mapping) else value
+    return result
+
+
+def dotted(section: Mapping[str, Any], prefix: str = "fusion") -> dict[str, Any]:
+    """Return the values of a section by their full names.
+
+    Example:
+        >>> dotted({"gains": {"ssim": 2.0}})
+        {'fusion.gains.ssim': 2.0}
+    """
+    values: dict[str, Any] = {}
+    for key, value in section.items():
+        name = f"{prefix}.{key}"
+        values |= dotted(value, name) if isinstance(value, Mapping) else {name: value}
+    return values
+
+
+def section_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section that :func:`dotted` was given; names without the prefix are left out."""
+    section: dict[str, Any] = {}
+    for name, value in values.items():
+        first, *keys = name.split(".")
+        if first == "fusion" and keys:
+            for key in reversed(keys):
+                value = {key: value}
+            section = merged(section, value)
+    return section
 
 
 def _plain(config: Any) -> dict[str, Any]:

@@ -22,8 +22,10 @@ LAYERS = [
         "support.files",
         "support.moved",
         "support.pages",
-        "support.drawing",
+        "support.placement",
     ],
+    ["support.annotate"],
+    ["support.drawing"],
     ["support"],
     ["options.fields"],
     ["options"],
@@ -48,12 +50,13 @@ LAYERS = [
     ["data.sources"],
     ["prepare.similarity", "prepare.synthetic"],
     ["prepare"],
-    ["evaluation.miss_rate", "evaluation.precision", "evaluation.weights"],
+    ["evaluation.miss_rate", "evaluation.precision", "evaluation.weights", "evaluation.corruptions"],
     ["evaluation.robustness"],
+    ["evaluation.trust"],
     ["evaluation.report"],
     ["evaluation"],
     ["runtime"],
-    ["engine.export.backends", "engine.arguments", "engine.checkpoint_format"],
+    ["engine.backends", "engine.arguments", "engine.checkpoint_format"],
     ["engine._host"],
     ["engine.checkpoints"],
     ["engine.predict", "engine.validate"],
@@ -65,6 +68,7 @@ LAYERS = [
     ["compare.budget", "compare.verdict"],
     ["compare"],
     ["cli.demo"],
+    ["cli.runs"],
     ["cli.modes"],
     ["cli.parsing", "cli.reference"],
     ["cli.help"],
@@ -74,7 +78,7 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 TORCH_ONLY = {"functional.color", "functional.ssim", "functional.losses"} | {
-    f"nn.{name}" for name in ("attention", "blocks", "fusion", "meta", "rules", "teaching")
+    f"nn.{name}" for name in ("attention", "blocks", "degradation", "fusion", "meta", "rules", "teaching")
 }
 WITHOUT_HOST = TORCH_ONLY | {"config", "schedule", "support.resources", "support.versions", "nn.criterion", "__init__"}
 

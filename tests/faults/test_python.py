@@ -182,12 +182,6 @@ AREA = Area(
             "or track the other sequence in a thread of its own",
             raises=ValueError,
         ),
-        predict(
-            "'images/train', persist=True",
-            "persist= keeps the trackers of track(), and predict() has none; leave it out",
-            ValueError,
-            "prediction that keeps trackers",
-        ),
         Fault(
             "validation of an unknown camera",
             f"{BEST}.val(data='data.yaml', modalities='x')",

@@ -50,15 +50,9 @@ class Networks:
 
 
 class Call:
-    """A call of a model. Its predictor is free again when the call is left, or dropped before it began.
+    """A call of a model. Its predictor is free again when the call is left, or dropped before it began."""
 
-    Attributes:
-        persist: Whether it continues the trackers of the last call of its thread that tracked.
-    """
-
-    def __init__(self, persist: bool = False) -> None:
-        self.persist = persist
-        self.done = False
+    done = False
 
     def __enter__(self) -> None:
         """Begin."""
@@ -121,7 +115,7 @@ class Calls:
         Raises:
             ValueError: If a stream that has not ended is using these trackers.
         """
-        here, call = self._here, Call(persist)
+        here, call = self._here, Call()
         followed = here.tracking
         follows = tracks and (followed is None or followed.free)
         if persist and not follows:
@@ -148,6 +142,7 @@ class Calls:
 class ConcurrentModel(Model):
     """The host's model, with calls that do not share their state, and copies that leave it behind."""
 
+    overrides: dict[str, Any]
     _calls: Calls
 
     @property
@@ -162,16 +157,9 @@ class ConcurrentModel(Model):
         else:
             self._calls.predictor = predictor
 
-    def _begin(self, arguments: dict[str, Any], predictor: type | None) -> Call:
-        """Begin a call of the host's `predict` with these arguments, of which `persist` is taken out.
-
-        Raises:
-            ValueError: If it cannot continue the trackers of another call.
-        """
+    def _begin(self, arguments: dict[str, Any], predictor: type | None, persist: bool) -> Call:
+        """Begin a call of the host's `predict`, see :meth:`Calls.begin`."""
         tracks = arguments.setdefault("mode", "predict") == "track"
-        persist = arguments.pop("persist", False)
-        if persist and not tracks:
-            raise UserValueError("persist= keeps the trackers of track(), and predict() has none; leave it out")
         return self._calls.begin(partial(usable_again, {**self.overrides, **arguments}, predictor), tracks, persist)
 
     def val(self, *args: Any, **kwargs: Any) -> Any:

@@ -18,7 +18,7 @@ from ultralytics.utils.ops import scale_boxes
 
 from metafusion_yolo.data.planes import PLANES, cameras_on
 from metafusion_yolo.data.rig import Rig, rig_of
-from metafusion_yolo.data.sources import Origin, PairedSource
+from metafusion_yolo.data.sources import Origin, PairedSource, is_path
 from metafusion_yolo.data.sources.loaders import LoadPairs, load_pairs
 from metafusion_yolo.engine._host import (
     TRACKING,
@@ -34,12 +34,14 @@ from metafusion_yolo.engine.predict.calls import Call, Networks
 from metafusion_yolo.engine.predict.journal import Journal
 from metafusion_yolo.engine.predict.outputs import Outputs, run_folder
 from metafusion_yolo.engine.predict.results import FusionResults, pack_fusion, showing_fused
+from metafusion_yolo.engine.predict.sequences import ImageSequences, in_name_order
 from metafusion_yolo.engine.predict.slicing import Slicing, cut, merge, place
 from metafusion_yolo.engine.predict.writers import BackgroundWriter, write_picture, written_rate
-from metafusion_yolo.options import OutputOptions
+from metafusion_yolo.options import OutputOptions, Track
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.logs import warnings_once
 
+LISTS = (".txt", ".csv")  # whose order is that of the list
 SETTINGS = (  # host arguments that the files of a run depend on
     *("model", "imgsz", "conf", "iou", "classes", "max_det", "agnostic_nms", "augment"),
     *("save", "save_txt", "save_conf"),
@@ -54,6 +56,7 @@ class Request:
     outputs: OutputOptions
     slicing: Slicing
     resume: bool = False
+    track: Track = field(default_factory=Track)
     call: Call = field(default_factory=Call)
 
 
@@ -75,6 +78,7 @@ class FusionDetectionPredictor(DetectionPredictor):
     _journal: Journal | None = None
     _turn: AbstractContextManager[Any] = nullcontext()
     _persist = False
+    _sequences: ImageSequences | None = None
 
     def setup_model(self, model: Any, verbose: bool = True) -> None:
         """Keep the output of the front-end by a hook, as the model does not return it."""
@@ -104,13 +108,20 @@ class FusionDetectionPredictor(DetectionPredictor):
         """Load pairs; the host sets up the rest."""
         request = source if isinstance(source, Request) else Request(PairedSource(source), OutputOptions(), Slicing())
         source, self.options, self.slicing = request.source, request.outputs, request.slicing
-        self._persist = request.call.persist
+        self._persist = request.track.persist
         rig = self._trained_with or Rig()
         if source.data:
             rig = Rig.of_file(source.data)
             warn_of_other_cameras(self._trained_with, rig, source.data)
         args = self.args
         loader = load_pairs(source, rig, args.batch, args.vid_stride, in_order=args.stream_buffer)
+        self._sequences = None
+        if isinstance(loader, LoadPairs) and args.mode == "track":
+            self._sequences = ImageSequences(request.track.rate, request.track.persist)
+            if is_path(source.visible) and Path(source.visible).suffix.lower() not in LISTS:
+                loader.sort(in_name_order)
+        elif request.track.rate is not None:
+            raise UserValueError(f"'rate={request.track.rate}' is for images that are tracked; videos have their own")
         if isinstance(loader, LoadPairs):  # the host only shrinks the border where a batch has one size
             loader.alike = args.rect and (self.model.format == "pt" or getattr(self.model, "dynamic", False))
         super().setup_source(loader, stride)
@@ -202,9 +213,13 @@ class FusionDetectionPredictor(DetectionPredictor):
         if event == "on_predict_start" and self._journal:
             self._bases |= self._journal.names.taken
         if self.args.mode == "track" and event in TRACKING:
-            shown = event == "on_predict_postprocess_end" and trackers_look(self)
-            with showing_fused(self.results) if shown else nullcontext():
+            found = event == "on_predict_postprocess_end"
+            fused = showing_fused(self.results) if found and trackers_look(self) else nullcontext()
+            named = self._sequences.named(self.results) if found and self._sequences else nullcontext()
+            with fused, named:
                 TRACKING[event](self, self._persist)
+            if not found and self._sequences:
+                self._sequences.set_rate(self.trackers)
         super().run_callbacks(event)
 
     def inference(self, im: torch.Tensor, *args: Any, **kwargs: Any) -> Any:

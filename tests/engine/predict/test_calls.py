@@ -244,8 +244,6 @@ def test_two_sequences_of_a_thread_do_not_share_trackers(model, pairs):
         model.track(pairs, persist=True, **TRACK)
     assert identities(model.track(pairs, **TRACK)) == wanted, "without persist it has its own"
     assert found + identities(stream) == wanted
-    with pytest.raises(UserValueError, match="leave it out"):
-        model.predict(pairs, persist=True, **LOW)
 
 
 # Copies --------------------------------------------------------------------------------------------------------------
