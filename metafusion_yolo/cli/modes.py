@@ -3,8 +3,6 @@
 What runs is imported where it is used, so that the help needs no PyTorch.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import sys
@@ -14,28 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from metafusion_yolo.options import (
-    REQUIRED,
-    Benchmark,
-    Check,
-    Compare,
-    Convert,
-    Demo,
-    Export,
-    Fuse,
-    Metrics,
-    Option,
-    OutputOptions,
-    Register,
-    Resume,
-    SlicingOptions,
-    Source,
-    Sync,
-    Synth,
-    Train,
-    Val,
-    options_of,
-)
+from metafusion_yolo import options
+from metafusion_yolo.options import REQUIRED, Option, options_of
 from metafusion_yolo.support.errors import UserValueError
 
 
@@ -150,7 +128,7 @@ _ALL = (
         "train",
         "train the fusion front-end and the detector together",
         None,
-        (Train,),
+        (options.Train,),
         "model=metafusion-yolov8n.yaml data=required epochs imgsz batch device pretrained resume project name exist_ok",
         (
             "data=pairs.yaml pretrained=yolov8n.pt epochs=100",
@@ -162,7 +140,7 @@ _ALL = (
         "val",
         "measure detection and fusion, by class and by day and night, and show the hardest misses",
         None,
-        (Val,),
+        (options.Val,),
         "model=required data=model's split imgsz=model's batch device conf iou plots project name exist_ok",
         (
             "model=best.pt data=pairs.yaml modalities=visible",
@@ -173,7 +151,7 @@ _ALL = (
         "predict",
         "detect on pairs, and draw what was found",
         _stream,
-        (Source, OutputOptions, SlicingOptions, Resume, Sync),
+        (options.Source, options.OutputOptions, options.SlicingOptions, options.Resume, options.Sync),
         "model=required source=required data=model's conf iou imgsz=model's device classes save show project name",
         (
             "model=best.pt source=my-pairs/images/val",
@@ -184,7 +162,7 @@ _ALL = (
         "track",
         "follow objects through a pair of videos or live cameras",
         _stream,
-        (Source, OutputOptions, SlicingOptions, Sync),
+        (options.Source, options.OutputOptions, options.SlicingOptions, options.Sync),
         "model=required source=required tracker conf=0.1 iou imgsz=model's device vid_stride save show project name",
         (
             "model=best.pt source=visible.mp4 infrared=infrared.mp4",
@@ -195,7 +173,7 @@ _ALL = (
         "export",
         "write front-end and detector as one ONNX, TorchScript, ... model",
         _export,
-        (Export,),
+        (options.Export,),
         "model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify nms data=model's",
         (
             "model=best.pt format=onnx",
@@ -207,7 +185,7 @@ _ALL = (
         "fuse",
         "write fused images, without boxes, at the size of the visible ones",
         _fuse,
-        (Source, Fuse, Resume, Sync),
+        (options.Source, options.Fuse, options.Resume, options.Sync),
         "model=- source=required imgsz=model's device vid_stride project name=fuse exist_ok",
         (
             "model=best.pt source=my-pairs/images/val project=runs/fused",
@@ -218,7 +196,7 @@ _ALL = (
         "metrics",
         "score fused images of any method against their sources, by sixteen metrics of fusion quality",
         _metrics,
-        (Metrics,),
+        (options.Metrics,),
         "",
         (
             "fused=runs/detect/fuse visible=my-pairs/images/val infrared=my-pairs/infrared/val",
@@ -229,7 +207,7 @@ _ALL = (
         "benchmark",
         "compare size, accuracy and speed of the exports",
         None,
-        (Benchmark,),
+        (options.Benchmark,),
         "model=required data=model's imgsz=model's device project=runs name=benchmark exist_ok",
         ("model=best.pt data=pairs.yaml format=pt,onnx,onnx:16,openvino,openvino:8",),
     ),
@@ -237,7 +215,7 @@ _ALL = (
         "compare",
         "train one camera, both by simple rules, and learned fusion alike; say what to use, and write report.html",
         _compare,
-        (Compare,),
+        (options.Compare,),
         "",
         (
             "data=pairs.yaml pretrained=yolov8n.pt",
@@ -248,7 +226,7 @@ _ALL = (
         "demo",
         "train, validate, predict and export on synthetic pairs, in minutes on a CPU",
         _demo,
-        (Demo,),
+        (options.Demo,),
         "",
         ("",),
     ),
@@ -256,7 +234,7 @@ _ALL = (
         "data synth",
         "write a synthetic data set of complementary pairs",
         _synth,
-        (Synth,),
+        (options.Synth,),
         "",
         ("dst=datasets/synthetic train=400 val=100",),
     ),
@@ -264,7 +242,7 @@ _ALL = (
         "data convert",
         "bring a published data set, or your own pairs, to the layout of this tool",
         _convert,
-        (Convert,),
+        (options.Convert,),
         "",
         (
             "format=llvip src=downloads/LLVIP dst=datasets/llvip",
@@ -275,7 +253,7 @@ _ALL = (
         "data check",
         "find what is wrong with a data set of pairs, and write report.html; exit code 1 if it must be repaired",
         _check_data,
-        (Check,),
+        (options.Check,),
         "",
         ("data=pairs.yaml",),
     ),
@@ -283,7 +261,7 @@ _ALL = (
         "data register",
         "find where the infrared camera looks in the visible image, and write it into the data-set YAML",
         _register,
-        (Register,),
+        (options.Register,),
         "",
         (
             "data=my-pairs.yaml",

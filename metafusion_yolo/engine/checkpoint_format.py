@@ -4,8 +4,6 @@ Format 2 (`fusion_format` in the model's YAML) holds the configuration as plain 
 dataclasses of `config` and `schedule`, which therefore stay where they are.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 
