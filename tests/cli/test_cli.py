@@ -25,7 +25,7 @@ from tests.prepare.convert.miniatures import MINIATURES
 
 MODES = (
     "benchmark, checks, compare, completion, data check, data convert, data register, data synth, demo, export, fuse, "
-    "help, metrics, predict, track, train, val, version"
+    "help, metrics, predict, track, train, tune, val, version"
 )
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
 
@@ -592,7 +592,7 @@ FUNCTIONS = {
     "data register": "metafusion_yolo.prepare.register.register_dataset",
     **{
         name: f"metafusion_yolo.model.MetaFusionYOLO.{name}"
-        for name in ("train", "val", "predict", "export", "benchmark")
+        for name in ("train", "tune", "val", "predict", "export", "benchmark")
     },
 }
 

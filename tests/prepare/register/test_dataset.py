@@ -90,7 +90,7 @@ def test_a_rig_is_registered_and_read_aligned(rig_folder, tmp_path, said):
     overlays = sorted((tmp_path / "runs" / "register").iterdir())
     assert len(overlays) == register.SHOWN
     assert cv2.imread(str(overlays[0])).shape == (SIZE[1], 2 * SIZE[0], 3)
-    assert any("px apart" in line for line in said)
+    assert any("two halves of the pairs differ by" in line for line in said)
 
     reader = PairReader(Rig.from_yaml(yaml.safe_load(rig_folder.read_text())))
     seen = cv2.warpPerspective(np.full(SIZE[::-1], 255, np.uint8), WARP, SIZE) == 255
