@@ -185,7 +185,9 @@ def _correlate(level: Level, start: np.ndarray) -> Iterator[Peaks]:
                 warped = _warp(field, matrix, (width, height))
                 one, other = (energies[i], _energy(warped)) if k == 0 else (spectra[i], warped)
                 sums[2 * i // len(infrared)] += cv2.mulSpectrums(one, _spectrum(other), 0, conjB=True)
-            turn = np.float32([np.cos(2 * rotation), np.sin(2 * rotation)])  # edges turn twice as far as the image
+            turn = np.array(
+                [np.cos(2 * rotation), np.sin(2 * rotation)], np.float32
+            )  # edges turn twice as far as the image
             first, second = (cv2.idft(plane, flags=cv2.DFT_SCALE) @ turn for plane in sums)
             planes = np.stack([first, second, first + second])
             if k == 0:  # the energies hardly depend on the rotation
