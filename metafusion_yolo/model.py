@@ -13,13 +13,15 @@ from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, RANK
 from metafusion_yolo.data.rig import rig_of
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
 from metafusion_yolo.data.sources.sync import SyncReport
-from metafusion_yolo.engine._host import check_export, check_tracker, no_update_check
+from metafusion_yolo.engine._host import check_export, check_tracker, quiet_start
 from metafusion_yolo.engine.arguments import check_arguments
 from metafusion_yolo.engine.checkpoints import check_start, check_unfinished, load_fusion_checkpoint
 from metafusion_yolo.engine.export.benchmark import benchmark_formats
 from metafusion_yolo.engine.export.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.export.triton import check_servable, write_repository
+from metafusion_yolo.engine.overview import describe_model
 from metafusion_yolo.engine.predict.fuser import fuse_images
+from metafusion_yolo.engine.predict.pictures import in_notebook
 from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor, Request
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.engine.predict.slicing import Slicing
@@ -30,6 +32,7 @@ from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.options import Export, Fuse, OutputOptions, SlicingOptions, Source, Sync, Train, Val
+from metafusion_yolo.support.console import in_our_words
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 
@@ -89,6 +92,10 @@ class MetaFusionYOLO(Model):
                 f"pretrained=yolov8n.pt, or a checkpoint as model="
             )
 
+    def __repr__(self) -> str:
+        """Return front-end, detector, classes, cameras and origin in ten lines; the layers are those of `.model`."""
+        return describe_model(self.model_name, self.model, self.ckpt, self.ckpt_path)
+
     @property
     def task_map(self) -> dict[str, dict[str, type]]:
         """Our classes for the host's one task that has a fused form."""
@@ -121,7 +128,7 @@ class MetaFusionYOLO(Model):
         check_arguments("train", kwargs)
         if isinstance(start := kwargs.get("pretrained"), (str, Path)):
             kwargs["pretrained"] = check_start(start)
-        with no_update_check():
+        with in_our_words(), quiet_start():
             return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
 
     def load(self, weights: Any = "yolov8n.pt") -> MetaFusionYOLO:
@@ -194,7 +201,10 @@ class MetaFusionYOLO(Model):
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
         timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
         paired = PairedSource(source, infrared, layout, on_error, data, timing)
-        return super().predict(Request(paired, outputs, Slicing(slice, overlap), resume), stream, predictor, **kwargs)
+        if inline := bool(kwargs.get("show")) and in_notebook():
+            kwargs["show"] = False  # the host would look for a window
+        request = Request(paired, outputs, Slicing(slice, overlap), resume, inline)
+        return super().predict(request, stream, predictor, **kwargs)
 
     @property
     def sync_report(self) -> SyncReport | None:
@@ -271,7 +281,8 @@ class MetaFusionYOLO(Model):
         exporter = FusionDetectionExporter(
             overrides=overrides, _callbacks=self.callbacks, inputs=inputs, fused=fused, fusion_weights=fusion_weights
         )
-        file = exporter(model=self.model)
+        with in_our_words():
+            file = exporter(model=self.model)
         if triton is not None:
             write_repository(file, triton)
         return file

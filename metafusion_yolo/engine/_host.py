@@ -11,11 +11,12 @@ from typing import Any
 import cv2
 import torch
 import torch.distributed as dist
+from ultralytics.engine import trainer
 from ultralytics.engine.exporter import export_formats
 from ultralytics.nn import tasks as host_tasks
 from ultralytics.nn.autobackend import AutoBackend
 from ultralytics.trackers.track import TRACKER_MAP
-from ultralytics.utils import LOGGER, RANK, SETTINGS, checks, env_bool
+from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, RANK, SETTINGS, checks, env_bool
 from ultralytics.utils.events import events
 
 from metafusion_yolo.data.rig import Rig, pair_input
@@ -111,15 +112,22 @@ PACKAGES = {  # by module, where more than an underscore tells them apart: a gue
 events.enabled = False  # no statistics of use are sent, by the host's own models in this process neither
 
 
+def say_settings(args: dict[str, Any]) -> None:
+    """Log the arguments of a training that differ from the host's defaults; the host logs all hundred of them."""
+    changed = {key: value for key, value in args.items() if key not in ("mode", "save_dir", "task")}
+    told = [f"{key}={value}" for key, value in sorted(changed.items()) if value != DEFAULT_CFG_DICT.get(key)]
+    LOGGER.info(f"Settings: {', '.join(told)}; all are in {Path(args['save_dir']) / 'args.yaml'}")
+
+
 @contextmanager
-def no_update_check() -> Iterator[None]:
-    """Keep the host from asking, before a training, whether there is a newer version of it."""
-    check = checks.check_pip_update_available
-    checks.check_pip_update_available = bool
+def quiet_start() -> Iterator[None]:
+    """Keep the host from asking for a newer version of itself before a training, and from logging every setting."""
+    before = checks.check_pip_update_available, trainer.print_args
+    checks.check_pip_update_available, trainer.print_args = bool, say_settings
     try:
         yield
     finally:
-        checks.check_pip_update_available = check
+        checks.check_pip_update_available, trainer.print_args = before
 
 
 @contextmanager

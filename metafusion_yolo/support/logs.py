@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 
 from ultralytics.utils import LOGGER
 
@@ -65,6 +66,12 @@ def warnings_once() -> Iterator[None]:
     for text, count in once.counts.items():
         if count > 1:
             LOGGER.warning(f"{count} times: {text.removeprefix('WARNING ⚠️ ')}")
+
+
+@cache
+def info_once(text: str) -> None:
+    """Log a text the first time that this process has it to say, such as the legend of a table."""
+    LOGGER.info(text)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo import MetaFusionYOLO, PairError, cli
-from metafusion_yolo.support.logs import faults_in_a_line, warnings_once
+from metafusion_yolo.support.logs import faults_in_a_line, info_once, warnings_once
 from tests.data.test_dataset import build
 
 MODEL = "metafusion-yolov8n.yaml"
@@ -148,3 +148,9 @@ def test_different_faults_and_few_lines_stay(said):
         "one",
         "two",
     ]
+
+
+def test_a_legend_is_given_once_a_process(said) -> None:
+    for _ in range(2):
+        info_once("a legend of this test")
+    assert said("a legend of this test") == ["a legend of this test"]

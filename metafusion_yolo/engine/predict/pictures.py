@@ -86,10 +86,15 @@ def style_of(*args: Any, **kwargs: Any) -> dict[str, Any]:
     return {key: value for key, value in bound.arguments.items() if key != "self"}
 
 
+def in_notebook() -> bool:
+    """Return whether this runs in the kernel of a notebook, which has no windows of its own."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
 def show_inline(picture: np.ndarray) -> bool:
     """Show a picture (H, W, 3) uint8, B, G, R, in the notebook that this runs in; return whether there is one."""
-    ipython = sys.modules.get("IPython")
-    if ipython is None or not hasattr(ipython.get_ipython(), "kernel"):
+    if not in_notebook():
         return False
     from IPython.display import Image, display
 

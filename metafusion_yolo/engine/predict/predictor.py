@@ -34,6 +34,7 @@ from metafusion_yolo.engine.predict.results import FusionResults, pack_fusion, s
 from metafusion_yolo.engine.predict.slicing import Slicing, cut, merge, place
 from metafusion_yolo.engine.predict.writers import BackgroundWriter, write_picture, written_rate
 from metafusion_yolo.options import OutputOptions
+from metafusion_yolo.support.console import in_our_words
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.logs import warnings_once
 
@@ -51,6 +52,7 @@ class Request:
     outputs: OutputOptions
     slicing: Slicing
     resume: bool = False
+    inline: bool = False  # whether to show results in the notebook that this runs in
 
 
 class FusionDetectionPredictor(DetectionPredictor):
@@ -87,6 +89,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         """Load pairs; the host sets up the rest."""
         request = source if isinstance(source, Request) else Request(PairedSource(source), OutputOptions(), Slicing())
         source, self.options, self.slicing = request.source, request.outputs, request.slicing
+        self._inline = request.inline
         rig = self._trained_with or Rig()
         if source.data:
             rig = Rig.of_file(source.data)
@@ -130,13 +133,15 @@ class FusionDetectionPredictor(DetectionPredictor):
         self._outputs = self._journal = None
         self._annotated = BackgroundWriter() if self.overlap else None
         finished = False
-        with warnings_once(), closing(super().stream_inference(*args, **kwargs)) as results:
+        with in_our_words(), warnings_once(), closing(super().stream_inference(*args, **kwargs)) as results:
             try:
                 for result in results:
                     if self._outputs and isinstance(result, FusionResults):  # not an embedding
                         self._outputs.write(result, written_rate(self.dataset, self.args.vid_stride))
                     if self._journal:
                         self._write(self._journal.add, result.path)
+                    if self._inline and isinstance(result, FusionResults):
+                        result.show()
                     yield result
                 finished = True
             finally:
