@@ -114,7 +114,7 @@ events.enabled = False  # no statistics of use are sent, by the host's own model
 
 def say_settings(args: dict[str, Any]) -> None:
     """Log the arguments of a training that differ from the host's defaults; the host logs all hundred of them."""
-    changed = {key: value for key, value in args.items() if key not in ("mode", "save_dir", "task")}
+    changed = {key: value for key, value in args.items() if value != "" and key not in ("mode", "save_dir", "task")}
     told = [f"{key}={value}" for key, value in sorted(changed.items()) if value != DEFAULT_CFG_DICT.get(key)]
     LOGGER.info(f"Settings: {', '.join(told)}; all are in {Path(args['save_dir']) / 'args.yaml'}")
 

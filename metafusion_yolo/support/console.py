@@ -74,17 +74,16 @@ def in_our_words() -> Iterator[None]:
     """Let the host say less, and nothing that misleads."""
     plain = not is_terminal()
     words = _OurWords(plain)
-    start = tqdm.TQDM.__init__
+    before = tqdm.TQDM.__init__, tqdm.is_noninteractive_console
 
-    def start_plainly(bar: Any, *args: Any, **kwargs: Any) -> None:
-        start(bar, *args, **kwargs)
-        bar.noninteractive, bar.file = True, _Plain(bar.file)
+    def start_plainly(bar: Any, *args: Any, file: Any = None, **kwargs: Any) -> None:
+        before[0](bar, *args, file=_Plain(file or sys.stdout), **kwargs)
 
     if plain:
-        tqdm.TQDM.__init__ = start_plainly
+        tqdm.TQDM.__init__, tqdm.is_noninteractive_console = start_plainly, lambda: True
     LOGGER.addFilter(words)
     try:
         yield
     finally:
         LOGGER.removeFilter(words)
-        tqdm.TQDM.__init__ = start
+        tqdm.TQDM.__init__, tqdm.is_noninteractive_console = before
