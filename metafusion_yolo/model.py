@@ -7,15 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ultralytics.engine.model import Model
 from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, RANK
 
 from metafusion_yolo.data.rig import rig_of
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
 from metafusion_yolo.data.sources.sync import SyncReport
-from metafusion_yolo.engine._host import check_export, check_tracker, quiet_start
+from metafusion_yolo.engine._host import check_export, check_tracker
 from metafusion_yolo.engine.arguments import check_arguments
-from metafusion_yolo.engine.checkpoints import check_start, check_unfinished, load_fusion_checkpoint
+from metafusion_yolo.engine.checkpoints import check_start, load_fusion_checkpoint
 from metafusion_yolo.engine.export.benchmark import benchmark_formats
 from metafusion_yolo.engine.export.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.export.triton import check_servable, write_repository
@@ -25,19 +24,19 @@ from metafusion_yolo.engine.predict.pictures import in_notebook
 from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor, Request
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.engine.predict.slicing import Slicing
+from metafusion_yolo.engine.train.model import LearningModel
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
-from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.validate.measure import FusionMetrics
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import FusionDetectionModel
-from metafusion_yolo.options import Export, Fuse, OutputOptions, SlicingOptions, Source, Sync, Train, Val
+from metafusion_yolo.options import Export, Fuse, OutputOptions, SlicingOptions, Source, Sync, Track, Val
 from metafusion_yolo.support.console import in_our_words
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 
 
-class MetaFusionYOLO(Model):
+class MetaFusionYOLO(LearningModel):
     """A fused detector, used as one uses `ultralytics.YOLO`.
 
     Example:
@@ -102,35 +101,6 @@ class MetaFusionYOLO(Model):
         classes = FusionDetectionModel, FusionDetectionTrainer, FusionDetectionValidator, FusionDetectionPredictor
         return {"detect": dict(zip(("model", "trainer", "validator", "predictor"), classes, strict=True))}
 
-    def train(self, trainer: Any = None, fusion_only: bool = Train.fusion_only, **kwargs: Any) -> Any:
-        """Train on a paired data set.
-
-        Args:
-            trainer: Another trainer class.
-            fusion_only: Whether to train the front-end alone, without labels, on the pairs of a data set or on a folder
-                of plain images (`data=`). Its checkpoint is a start for the joint training.
-            **kwargs: The host's training arguments, `data=` and `epochs=` first of all.
-
-        Returns:
-            The host's detection metrics.
-
-        Raises:
-            ValueError: If there is no data set, or nothing to resume; the host would train on COCO instead.
-            PairError: If the data set does not pair up.
-            FileNotFoundError: If `pretrained`, `resume` or `distill_model` names no file, and none can be downloaded.
-            TypeError: If it names no checkpoint, as :class:`UnsafeCheckpointError` if it could run code.
-        """
-        resume = kwargs.get("resume")
-        if resume:
-            check_unfinished(*(self.model_name, self.ckpt) if resume is True else (resume, None))
-        elif not (kwargs.get("data") or kwargs.get("cfg")):
-            raise UserValueError("'data' is missing; give the YAML of a paired data set")
-        check_arguments("train", kwargs)
-        if isinstance(start := kwargs.get("pretrained"), (str, Path)):
-            kwargs["pretrained"] = check_start(start)
-        with in_our_words(), quiet_start():
-            return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
-
     def load(self, weights: Any = "yolov8n.pt") -> MetaFusionYOLO:
         """Take the weights of a stock or a fused checkpoint; what is none, or could run code, is refused."""
         return super().load(check_start(weights) if isinstance(weights, (str, Path)) else weights)
@@ -163,6 +133,7 @@ class MetaFusionYOLO(Model):
         slice: int = SlicingOptions.size,
         overlap: float = SlicingOptions.overlap,
         resume: bool = False,
+        tracking: Track | None = None,
         **kwargs: Any,
     ) -> Iterator[FusionResults] | list[FusionResults]:
         """Detect on pairs.
@@ -181,6 +152,7 @@ class MetaFusionYOLO(Model):
             sync, sync_tolerance, sync_offset, on_missing, reconnect: See :class:`~metafusion_yolo.options.Sync`.
             slice, overlap: See :class:`~metafusion_yolo.options.SlicingOptions`.
             resume: Whether to continue an interrupted run of this `project` and `name`; returns results of the rest.
+            tracking: What :meth:`track` adds.
             **kwargs: The host's prediction arguments. `data=`, a data-set YAML, says how other cameras than those of
                 the training go together.
 
@@ -203,7 +175,7 @@ class MetaFusionYOLO(Model):
         paired = PairedSource(source, infrared, layout, on_error, data, timing)
         if inline := bool(kwargs.get("show")) and in_notebook():
             kwargs["show"] = False  # the host would look for a window
-        request = Request(paired, outputs, Slicing(slice, overlap), resume, inline)
+        request = Request(paired, outputs, Slicing(slice, overlap), resume, tracking or Track(), inline)
         return super().predict(request, stream, predictor, **kwargs)
 
     @property
@@ -212,10 +184,23 @@ class MetaFusionYOLO(Model):
         return getattr(getattr(self.predictor, "dataset", None), "report", None)
 
     def track(
-        self, source: Any = None, stream: bool = False, persist: bool = False, **kwargs: Any
+        self,
+        source: Any = None,
+        stream: bool = False,
+        persist: bool = Track.persist,
+        rate: float | None = Track.rate,
+        **kwargs: Any,
     ) -> Iterator[FusionResults] | list[FusionResults]:
-        """Track on pairs of a sequence; sources as for :meth:`predict`, arguments as for the host's `track`."""
+        """Track on pairs of a sequence; sources as for :meth:`predict`, arguments as for the host's `track`.
+
+        The images of a folder, list or generator are a sequence, those of a folder in the order of their names; where
+        the folder changes, a new one begins. `rate` and `persist`: see :class:`~metafusion_yolo.options.Track`.
+
+        Raises:
+            ValueError: Also if the images go back to a folder, or a rate is given for videos.
+        """
         check_tracker(kwargs.get("tracker"))
+        kwargs["tracking"] = Track(persist, rate)
         return super().track(source=source, stream=stream, persist=persist, **kwargs)
 
     def val(

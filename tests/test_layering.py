@@ -68,6 +68,7 @@ LAYERS = [
     ["compare.budget", "compare.verdict"],
     ["compare"],
     ["cli.demo"],
+    ["cli.runs"],
     ["cli.modes"],
     ["cli.parsing", "cli.reference"],
     ["cli.help"],
