@@ -19,7 +19,7 @@ from ultralytics.utils import LOGGER, remove_colorstr, tqdm
 NEXT = re.compile(r"\n(Predict|Validate): +yolo [^\n]*")  # after an export
 SAVED = re.compile(r"Results saved to (.+)")
 ONCE = ("albumentations: ",)  # said again for each epoch that changes the augmentation
-DROPPED = ("Freezing layer ",)  # the host freezes the same layer in every training
+DROPPED = ("Freezing layer ", "Setting batch=")  # the same layer in every training; a pair as if it had 3 channels
 
 
 class _Plain:
