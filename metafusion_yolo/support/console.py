@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,21 +70,30 @@ def is_terminal() -> bool:
     return sys.stdout.isatty() or "JPY_PARENT_PID" in os.environ
 
 
+_START, _ASKED = tqdm.TQDM.__init__, tqdm.is_noninteractive_console
+_LOCK = threading.Lock()
+_jobs: list[object] = []  # that run, in any thread; the last one gives the host its progress bars back
+
+
+def _start_plainly(bar: Any, *args: Any, file: Any = None, **kwargs: Any) -> None:
+    _START(bar, *args, file=_Plain(file or sys.stdout), **kwargs)
+
+
 @contextmanager
 def in_our_words() -> Iterator[None]:
     """Let the host say less, and nothing that misleads."""
     plain = not is_terminal()
     words = _OurWords(plain)
-    before = tqdm.TQDM.__init__, tqdm.is_noninteractive_console
-
-    def start_plainly(bar: Any, *args: Any, file: Any = None, **kwargs: Any) -> None:
-        before[0](bar, *args, file=_Plain(file or sys.stdout), **kwargs)
-
-    if plain:
-        tqdm.TQDM.__init__, tqdm.is_noninteractive_console = start_plainly, lambda: True
+    with _LOCK:
+        _jobs.append(words)
+        if plain:
+            tqdm.TQDM.__init__, tqdm.is_noninteractive_console = _start_plainly, lambda: True
     LOGGER.addFilter(words)
     try:
         yield
     finally:
         LOGGER.removeFilter(words)
-        tqdm.TQDM.__init__, tqdm.is_noninteractive_console = before
+        with _LOCK:
+            _jobs.remove(words)
+            if not _jobs:
+                tqdm.TQDM.__init__, tqdm.is_noninteractive_console = _START, _ASKED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import inspect
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,17 @@ def show_inline(picture: np.ndarray) -> bool:
 
     display(Image(cv2.imencode(".png", picture)[1].tobytes()))
     return True
+
+
+def show_each(results: Any) -> Any:
+    """Show each result of a list, or of an iterator as it comes, and return the same."""
+
+    def shown() -> Iterator[Any]:
+        for result in results:
+            result.show()
+            yield result
+
+    return [*shown()] if isinstance(results, list) else shown()
 
 
 def to_html(result: FusionResults) -> str:
