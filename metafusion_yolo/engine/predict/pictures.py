@@ -152,6 +152,6 @@ def to_supervision(result: FusionResults) -> Detections:
     found.metadata = {"visible": result.orig_img, "infrared": result.infrared}
     if result.has_fusion:
         found.metadata["fused"] = result.image("fused")
-    if result.box_weights is not None and len(found):
+    if result.box_weights is not None:
         found.data["infrared_weight"] = result.box_weights[:, 1]
     return found
