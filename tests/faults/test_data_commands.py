@@ -16,7 +16,7 @@ LAYOUTS = {  # what is said of a folder that is not in the layout
     "kaist": "no folder 'images/images'; expected images/setXX/VXXX/{visible,lwir} and "
     "annotations/setXX/VXXX, as KAIST is published, in the folder src=",
     "drone-vehicle": "no folder 'images/train/trainimg'; expected "
-    "train/{trainimg,trainimgr,trainlabel,trainlabelr}, and val and test likewise, as "
+    "train/{trainimg,trainimgr,trainlabel,trainlabelr}, likewise val and test, as "
     "DroneVehicle is published, in the folder src=",
     "vedai": "no folder 'images/Vehicules1024'; expected Vehicules1024 and Annotations1024 with "
     "fold01.txt and fold01test.txt, or the same with 512, in the folder src=",
@@ -64,7 +64,8 @@ AREA = Area(
         Fault(
             "registration by too few pairs",
             f"{REGISTER} pairs=3",
-            "pairs=3 are too few to register by; give at least 6",
+            "'pairs=3' is invalid, expected at least 6: pairs to estimate from, spread over the data set (or over "
+            "each sequence)",
         ),
         Fault(
             "registration by a matrix of two rows",
@@ -85,7 +86,7 @@ AREA = Area(
         Fault(
             "registration by hand of each sequence",
             f"{REGISTER} matrix=[[1,0,0],[0,1,0],[0,0,1]] per=sequence",
-            "matrix= holds for the whole data set; leave per=sequence out",
+            "matrix= is for the whole data set; leave out per=sequence",
         ),
         Fault(
             "registration of a data set of the package",
@@ -95,7 +96,7 @@ AREA = Area(
         Fault(
             "registration of a YAML in braces",
             f"{REGISTER} matrix=[[1,0,0],[0,1,0],[0,0,1]]",
-            "'data.yaml' is written in a way that cannot be added to; add to it by hand: "
+            "'data.yaml' cannot be extended automatically; add this by hand: "
             "registration: {infrared: [64, 48], matrix: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, "
             "0.0, 1.0]], visible: [64, 48]}",
             written("data.yaml", "{train: images/train, val: images/val, names: [a, b]}"),
