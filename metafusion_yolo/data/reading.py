@@ -11,6 +11,7 @@ import numpy as np
 from PIL import ExifTags, Image
 from ultralytics.utils import patches
 
+from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.planes import join
 from metafusion_yolo.data.registration import Size, warp_infrared
@@ -45,10 +46,25 @@ class PairReader:
         Raises:
             PairError: If a file cannot be decoded, or the two shapes differ.
         """
+        if self.rig.layout:
+            return self.stack(*self.read_both(visible), visible)
         image = read_visible(visible)
         if infrared is None:
             return self.stack(image, None)
         return self.stack(image, read_counts(infrared), visible, infrared, self.limits_of(infrared))
+
+    def read_both(self, image: str | Path | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the visible (H, W, 3) uint8 and the infrared part (H, W) of an image that holds both, by the layout.
+
+        Raises:
+            PairError: If it cannot be decoded, or does not have the two parts.
+        """
+        layout = str(self.rig.layout)
+        if not isinstance(image, np.ndarray):
+            image = read_stack(image) if layout == "stacked" else read_visible(image)
+        visible, infrared = split_layout(image, layout)
+        infrared = infrared if infrared.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(infrared), cv2.COLOR_RGB2GRAY)
+        return np.ascontiguousarray(visible), np.ascontiguousarray(infrared)
 
     def limits_of(self, infrared: str | Path) -> Limits | None:
         """Return the counts that become black and white in the folder of a file; None if each file has its own."""
@@ -110,6 +126,10 @@ class PairReader:
             A problem that makes the pair unusable, and a warning; empty where there is none.
         """
         try:
+            if self.rig.layout:
+                check_image(visible, read_visible)
+                self.read_both(visible)
+                return "", ""
             sizes = check_image(visible, read_visible), check_image(infrared, read_counts)
         except PairError as error:
             return str(error), ""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ultralytics.data.utils import img2label_paths
-
-from metafusion_yolo.data.description import describe
-from metafusion_yolo.data.listing import SPLITS, split_images
-from metafusion_yolo.data.pairs import expected_by_rule, find_partners
+from metafusion_yolo.data.description import describe_what_is_there
+from metafusion_yolo.data.listing import SPLITS
+from metafusion_yolo.data.pairs import PairProblem
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.splits import Split, split_pairs
 from metafusion_yolo.prepare.check.findings import Case
-from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 
 
@@ -47,16 +46,16 @@ class Source:
         path: Folder of the data set.
         names: Class names, by class.
         rig: How the two cameras go together.
-        images: Visible images, by split, as training lists them; each once.
-        folders: The splits that are folders alone, so that all that lies in them belongs to them.
+        splits: The pairs of each split, as training lists them.
+        missing: Why a split that the YAML names cannot be listed, by split.
     """
 
     yaml: str
     path: Path
     names: dict[int, str]
     rig: Rig
-    images: dict[str, list[str]]
-    folders: frozenset[str]
+    splits: dict[str, Split]
+    missing: dict[str, str]
 
 
 def read_source(data: str | Path) -> Source:
@@ -66,31 +65,37 @@ def read_source(data: str | Path) -> Source:
         data: The YAML, or the name of one that ships with the package.
 
     Raises:
-        FileNotFoundError: If the YAML or a folder of it does not exist, or holds no image.
+        FileNotFoundError: If the YAML does not exist, or none of its splits can be listed.
         ValueError: If it is incomplete or wrong.
     """
     file = find_data_yaml(data)
     if Path(file).is_dir():
         raise UserValueError(f"data={data} is a folder; name the data-set YAML, such as {Path(file) / 'data.yaml'}")
-    content = describe(file)
-    images, folders = {}, set()
-    for split in filter(content.get, SPLITS):
-        images[split] = [*dict.fromkeys(split_images(content, split, lost=True))]
-        entries = content[split] if isinstance(content[split], list) else [content[split]]
-        folders |= {split} if all(Path(entry).is_dir() for entry in entries) else set()
+    content = describe_what_is_there(file)
     rig = Rig.from_yaml(content, file)
-    return Source(file, Path(content["path"]).resolve(), content["names"], rig, images, frozenset(folders))
+    splits, missing = {}, {}
+    for split in filter(content.get, SPLITS):
+        try:
+            splits[split] = split_pairs(content, split, rig, lost=True)
+        except MissingFileError as error:
+            missing[split] = str(error)
+    if not splits:
+        raise MissingFileError(next(iter(missing.values())))
+    return Source(file, Path(content["path"]).resolve(), content["names"], rig, splits, missing)
 
 
 def list_pairs(source: Source) -> tuple[list[PairFiles], list[Case]]:
     """List the pairs of all splits, each file once, and what is wrong with the listing."""
     pairs: dict[str, PairFiles] = {}
     images_of_labels: dict[Path, set[Path]] = {}  # folders of labels, and of the images that they belong to
-    cases: list[Case] = []
-    for split, files in source.images.items():
-        partners, problems = find_partners(files, expected_by_rule(source.rig.pairing), split in source.folders)
-        cases += [Case(problem.kind, problem.file, pair=_shown(problem.kind, problem.file)) for problem in problems]
-        labels = dict(zip(partners, img2label_paths([*partners]), strict=True))
+    cases = [
+        Case("missing-test" if split == "test" else "missing-split", split, error)
+        for split, error in source.missing.items()
+    ]
+    for split, found in source.splits.items():
+        partners = found.partners
+        cases += [_problem(problem) for problem in found.problems]
+        labels = {file: str(found.label_of(file)) for file in partners}
         labelled = {file for file in partners if Path(labels[file]).is_file()}
         if labelled:
             unlabelled = [file for file in partners if file not in labelled]
@@ -119,5 +124,8 @@ def _orphans(images_of_labels: dict[Path, set[Path]]) -> list[Case]:
     return cases
 
 
-def _shown(kind: str, file: str) -> tuple[str, str]:
-    return ("", file) if kind == "extra-partner" else (file, "")
+def _problem(problem: PairProblem) -> Case:
+    """Return the case of a problem; that of many files says how many."""
+    detail = str(problem) if problem.kind == "missing-partner" and " for example " in problem else ""
+    pair = ("", problem.file) if problem.kind == "extra-partner" else (problem.file, "")
+    return Case(problem.kind, problem.file, detail, pair)

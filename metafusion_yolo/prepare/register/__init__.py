@@ -13,12 +13,12 @@ import numpy as np
 from ultralytics.utils import LOGGER, TQDM
 from ultralytics.utils.files import increment_path
 
-from metafusion_yolo.data.description import describe
-from metafusion_yolo.data.listing import SPLITS, split_images
-from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
+from metafusion_yolo.data.description import describe_what_is_there
+from metafusion_yolo.data.listing import SPLITS
 from metafusion_yolo.data.reading import PairReader, compare_sizes, read_counts, read_visible
 from metafusion_yolo.data.registration import Matrix, Registration, scaling
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.splits import split_pairs
 from metafusion_yolo.options import Register
 from metafusion_yolo.prepare.register.alignment import corner_distance
 from metafusion_yolo.prepare.register.estimate import (
@@ -79,7 +79,7 @@ def register_dataset(
     by_hand = Registration.from_yaml(matrix, "the arguments")
     if by_hand and per != "dataset":
         raise UserValueError(f"matrix= holds for the whole data set; leave per={per} out")
-    description = describe(file)
+    description = describe_what_is_there(file)
     rig = Rig.from_yaml(description, str(file))
     reader = PairReader(replace(rig, registration=None))
     sequences = {key: [*evenly(files, pairs)] for key, files in _sequences(description, rig, per).items()}
@@ -121,10 +121,14 @@ def _find_yaml(data: str | Path, dry_run: bool) -> Path:
 def _sequences(description: Mapping[str, Any], rig: Rig, per: str) -> dict[str, Pairs]:
     """Return all pairs of a data set by the folder of the visible image below its root; by "" for one sequence."""
     splits = [split for split in SPLITS if description.get(split)]
-    files = list(dict.fromkeys(file for split in splits for file in split_images(description, split)))
-    partners, problems = find_partners(files, expected_by_rule(rig.pairing))
-    if problems:
-        raise PairError.of(problems, str(description["yaml_file"]))
+    partners: dict[str, str] = {}
+    for split in splits:
+        try:
+            listed = split_pairs(description, split, rig)
+        except MissingFileError as error:
+            LOGGER.warning(f"registering without '{split}:' ({error})")
+            continue
+        partners |= listed.complete(str(description["yaml_file"])).partners
     root, found = Path(description["path"]).resolve(), defaultdict(list)
     for visible, infrared in partners.items():
         folder = Path(visible).parent
