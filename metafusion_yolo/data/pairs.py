@@ -205,14 +205,19 @@ def find_partners(
         found[file] = [f for f in listing(target.parent).get(target.stem, []) if f != Path(file)]
         claims.update((f, file) for f in found[file])
     partners: dict[str, str] = {}
-    problems = [problem for file, problem in strays.items() if Path(file) not in claims]
+    problems: list[PairProblem] = []
     for file, candidates in found.items():
         if Path(file) in claims:
             continue
         partners[file] = str(candidates[0]) if candidates else ""
         problem = _problem(file, targets[file], candidates, claims) if candidates else None
         problems += [problem] if problem else []
-    problems += _missing({file: targets[file] for file, partner in partners.items() if not partner}, partners, listing)
+    problems = _missing(
+        {file: targets[file] for file, partner in partners.items() if not partner}, partners, listing
+    ) + [
+        *problems,
+        *(problem for file, problem in strays.items() if Path(file) not in claims),
+    ]
     if found and not partners:
         text = "each of these images is the infrared partner of another; give the folder of the visible ones"
         problems.append(PairProblem(text, "ambiguous-partner", next(iter(found))))

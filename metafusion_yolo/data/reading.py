@@ -48,10 +48,19 @@ class PairReader:
         """
         if self.rig.layout:
             return self.stack(*self.read_both(visible), visible)
-        image = read_visible(visible)
         if infrared is None:
-            return self.stack(image, None)
-        return self.stack(image, read_counts(infrared), visible, infrared, self.limits_of(infrared))
+            return self.stack(read_visible(visible), None)
+        return self.stack(*self.parts(visible, infrared), visible, infrared, self.limits_of(infrared))
+
+    def parts(self, visible: str | Path, infrared: str | Path) -> tuple[np.ndarray, np.ndarray]:
+        """Return the visible (H, W, 3) uint8 and the infrared image (h, w) of a pair as they are, by the layout.
+
+        Raises:
+            PairError: If a file cannot be decoded.
+        """
+        if self.rig.layout:
+            return self.read_both(visible)
+        return read_visible(visible), read_counts(infrared)
 
     def read_both(self, image: str | Path | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the visible (H, W, 3) uint8 and the infrared part (H, W) of an image that holds both, by the layout.

@@ -1,13 +1,10 @@
-"""Which files a data set consists of: pairs and label files by split, and what is missing or left over."""
-
-from __future__ import annotations
+"""The files of a data set: pairs and label files by split, and what is missing or left over."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from metafusion_yolo.data.description import describe_what_is_there
 from metafusion_yolo.data.listing import SPLITS
-from metafusion_yolo.data.pairs import PairProblem
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.splits import Split, split_pairs
 from metafusion_yolo.prepare.check.findings import Case
@@ -22,8 +19,8 @@ class PairFiles:
     Attributes:
         split: "train", "val" or "test".
         visible: Path of the visible image.
-        infrared: Path of the infrared image, empty if there is none.
-        label: Path of the label file, which need not exist.
+        infrared: Path of the infrared image; empty if there is none.
+        label: Path of the label file; it may not exist.
     """
 
     split: str
@@ -44,8 +41,8 @@ class Source:
     Attributes:
         yaml: The YAML.
         path: Folder of the data set.
-        names: Class names, by class.
-        rig: How the two cameras go together.
+        names: Class names by index.
+        rig: Pairing, thermal range and registration of the two cameras.
         splits: The pairs of each split, as training lists them.
         missing: Why a split that the YAML names cannot be listed, by split.
     """
@@ -59,15 +56,7 @@ class Source:
 
 
 def read_source(data: str | Path) -> Source:
-    """Read a data-set YAML as training would.
-
-    Args:
-        data: The YAML, or the name of one that ships with the package.
-
-    Raises:
-        FileNotFoundError: If the YAML does not exist, or none of its splits can be listed.
-        ValueError: If it is incomplete or wrong.
-    """
+    """Read a data-set YAML as training does; see :func:`~metafusion_yolo.prepare.check.check_dataset` for errors."""
     file = find_data_yaml(data)
     if Path(file).is_dir():
         raise UserValueError(f"data={data} is a folder; name the data-set YAML, such as {Path(file) / 'data.yaml'}")
@@ -85,16 +74,19 @@ def read_source(data: str | Path) -> Source:
 
 
 def list_pairs(source: Source) -> tuple[list[PairFiles], list[Case]]:
-    """List the pairs of all splits, each file once, and what is wrong with the listing."""
+    """List the pairs of all splits, each file once, and the faults of the listing."""
     pairs: dict[str, PairFiles] = {}
-    images_of_labels: dict[Path, set[Path]] = {}  # folders of labels, and of the images that they belong to
+    images_of_labels: dict[Path, set[Path]] = {}  # folders of images by folder of labels
     cases = [
         Case("missing-test" if split == "test" else "missing-split", split, error)
         for split, error in source.missing.items()
     ]
     for split, found in source.splits.items():
         partners = found.partners
-        cases += [_problem(problem) for problem in found.problems]
+        for problem in found.problems:
+            shown = ("", problem.file) if problem.kind == "extra-partner" else (problem.file, "")
+            detail = str(problem) if " for example " in problem else ""
+            cases.append(Case(problem.kind, problem.file, detail, shown))
         labels = {file: str(found.label_of(file)) for file in partners}
         labelled = {file for file in partners if Path(labels[file]).is_file()}
         if labelled:
@@ -113,19 +105,12 @@ def list_pairs(source: Source) -> tuple[list[PairFiles], list[Case]]:
 
 
 def _orphans(images_of_labels: dict[Path, set[Path]]) -> list[Case]:
-    """Return a case for each label file without an image, listed or not."""
+    """Return a case for each label file without an image, whether the image would be listed or not."""
     cases = []
     for labels, folders in images_of_labels.items():
-        if labels in folders or not labels.is_dir():  # texts beside the images may be anything
+        if labels in folders or not labels.is_dir():  # text files beside images can be anything
             continue
         stems = {file.stem for folder in folders for file in folder.iterdir()}
         files = sorted(file for file in labels.glob("*.txt") if file.stem not in stems and file.stem != "classes")
         cases += [Case("label-orphan", str(file)) for file in files]
     return cases
-
-
-def _problem(problem: PairProblem) -> Case:
-    """Return the case of a problem; that of many files says how many."""
-    detail = str(problem) if problem.kind == "missing-partner" and " for example " in problem else ""
-    pair = ("", problem.file) if problem.kind == "extra-partner" else (problem.file, "")
-    return Case(problem.kind, problem.file, detail, pair)
