@@ -23,6 +23,7 @@ from metafusion_yolo.options import (
     Demo,
     Export,
     Fuse,
+    Init,
     Metrics,
     Option,
     OutputOptions,
@@ -113,6 +114,14 @@ def _convert(**args: Any) -> None:
     report = convert(**args)
     say(f"{report}\n\nData set:  {report.yaml}")
     say(f"Train:     metafusion train data={shlex.quote(str(report.yaml))} epochs=50")
+
+
+def _init(**args: Any) -> None:
+    from metafusion_yolo.prepare.init import init_dataset
+
+    draft, page = init_dataset(**args)
+    say(f"Data set:  {draft.yaml}\nReport:    {page}")
+    say(f"Train:     metafusion train data={shlex.quote(str(draft.yaml))} pretrained=yolov8n.pt epochs=50")
 
 
 def _check_data(**args: Any) -> int:
@@ -272,12 +281,24 @@ _ALL = (
         ),
     ),
     Mode(
+        "data init",
+        "find the pairs of two folders of images, and write the YAML to train with; register cameras if they need it",
+        _init,
+        (Init,),
+        "",
+        (
+            "visible=photos/rgb infrared=photos/thermal labels=photos/labels",
+            "visible='DCIM/*_W.JPG' infrared='DCIM/*_T.JPG' by=times",
+            "visible=both layout=horizontal",
+        ),
+    ),
+    Mode(
         "data check",
         "find what is wrong with a data set of pairs, and write report.html; exit code 1 if it must be repaired",
         _check_data,
         (Check,),
         "",
-        ("data=pairs.yaml",),
+        ("data=pairs.yaml", "visible=photos/rgb infrared=photos/thermal"),
     ),
     Mode(
         "data register",

@@ -93,11 +93,18 @@ def read_pair_list(listing: Path) -> list[tuple[str, str]]:
         FileNotFoundError: As :func:`read_pair_rows`.
         ValueError: As :func:`read_pair_rows`.
     """
-    return [(visible, infrared) for visible, infrared, _ in read_pair_rows(listing)]
+    rows = read_pair_rows(listing)
+    if lone := [f"'{visible or infrared}'" for visible, infrared, _ in rows if not (visible and infrared)]:
+        raise UserValueError(
+            f"{len(lone)} rows of '{listing}' hold one image, such as {lone[0]}; give both, or layout="
+        )
+    return [(visible, infrared) for visible, infrared, _ in rows]
 
 
 def read_pair_rows(listing: Path, lost: bool = False) -> list[tuple[str, str, str]]:
-    """Return the `(visible, infrared, label file)` rows of a CSV list of pairs, the last empty where none is named.
+    """Return the `(visible, infrared, label file)` rows of a CSV list of pairs, empty where none is named.
+
+    Images that hold both cameras have no infrared file.
 
     Args:
         listing: As for :func:`read_table`; a first row `visible,infrared` or `visible,infrared,labels` is its header.
@@ -110,9 +117,10 @@ def read_pair_rows(listing: Path, lost: bool = False) -> list[tuple[str, str, st
     rows = read_table(listing, ("visible", "infrared"), "labels")
     if not rows:
         raise MissingFileError(f"no pairs in '{listing}'; give a row for each, visible,infrared")
-    files = [str(file) for file in _existing(listing, [cell for row in rows for cell in row[:2]], lost)]
-    labels = [next(iter(_existing(listing, row[2:], True)), "") if any(row[2:]) else "" for row in rows]
-    return list(zip(files[::2], files[1::2], map(str, labels), strict=True))
+    files = iter(_existing(listing, [cell for row in rows for cell in row[:2] if cell], lost))
+    pairs = [[str(next(files)) if cell else "" for cell in row[:2]] for row in rows]
+    labels = [str(next(iter(_existing(listing, row[2:], True)), "")) if any(row[2:]) else "" for row in rows]
+    return [(visible, infrared, label) for (visible, infrared), label in zip(pairs, labels, strict=True)]
 
 
 def is_pair_list(source: Any) -> bool:

@@ -212,12 +212,9 @@ def find_partners(
         partners[file] = str(candidates[0]) if candidates else ""
         problem = _problem(file, targets[file], candidates, claims) if candidates else None
         problems += [problem] if problem else []
-    problems = _missing(
-        {file: targets[file] for file, partner in partners.items() if not partner}, partners, listing
-    ) + [
-        *problems,
-        *(problem for file, problem in strays.items() if Path(file) not in claims),
-    ]
+    lost = {file: targets[file] for file, partner in partners.items() if not partner}
+    alone = [problem for file, problem in strays.items() if Path(file) not in claims]
+    problems = [*_missing(lost, partners, listing), *problems, *alone]
     if found and not partners:
         text = "each of these images is the infrared partner of another; give the folder of the visible ones"
         problems.append(PairProblem(text, "ambiguous-partner", next(iter(found))))

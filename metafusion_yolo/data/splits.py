@@ -77,6 +77,10 @@ def find_pairs(source: str | list[str], rig: Rig, lost: bool = False) -> Split:
     labels: dict[str, str] = {}
     problems: list[PairProblem] = []
     for visible, infrared, label in rows:
+        if not (infrared or rig.layout):
+            text = f"'{visible}' is listed without an infrared image; name it, or set 'layout:' if it holds both"
+            problems.append(PairProblem(text, "missing-partner", visible))
+        infrared = "" if rig.layout else infrared
         if partners.setdefault(visible, infrared) != infrared:
             text = f"'{visible}' is listed with '{partners[visible]}' and with '{infrared}'; keep one of the rows"
             problems.append(PairProblem(text, "ambiguous-partner", visible))

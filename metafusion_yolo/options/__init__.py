@@ -240,24 +240,47 @@ class Convert(Checked):
     copy: bool = option(False, "copy the images instead of linking them")
 
 
+BY = ("auto", "names", "numbers", "times", "exif", "looks")
+
+
+@dataclass(frozen=True)
+class Init(Checked):
+    """Data sets of images as they lie on the disk."""
+
+    visible: str = option(REQUIRED, "folder or glob of the visible images; CSV of pairs; images of both, with layout=")
+    infrared: str | None = option(None, "folder or glob of the infrared images")
+    labels: str | None = option(None, "folder of YOLO label files; left out: those beside the images")
+    names: str | list[str] | None = option(
+        None, "class names with commas; left out: those of a classes.txt or YAML near the labels", also=(tuple,)
+    )
+    by: str = option(
+        "auto", "what to pair by: auto (names, else EXIF times), names, numbers, times, exif, looks", choices=BY
+    )
+    layout: str | None = option(None, f"for images that hold both cameras: {', '.join(LAYOUTS)}", choices=LAYOUTS)
+    dst: str = option("pairs", "folder of the YAML and the lists of pairs")
+    exist_ok: bool = option(False, "write over the YAML of an earlier run")
+
+
 @dataclass(frozen=True)
 class Check(Checked):
     """Checks of data sets."""
 
-    data: str = option(REQUIRED, "data-set YAML: path, train, val, names, infrared, ...")
+    data: str | None = option(None, "data-set YAML: path, train, val, names, infrared, ...")
     project: str = option("runs/data", "project name for results root")
     name: str = option("check", "name of this run")
     exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
     report: str | None = option(
         None, "HTML file to write instead of one in project/name", shown="project/name/report.html"
     )
+    visible: str | None = option(None, "instead of data=: folder of the visible images ...")
+    infrared: str | None = option(None, "... and of the infrared images; as for data init")
 
 
 @dataclass(frozen=True)
 class Register(Checked):
     """Registrations."""
 
-    data: str = option(REQUIRED, "data-set YAML: path, train, val, names, infrared, ...")
+    data: str | None = option(None, "data-set YAML: path, train, val, names, infrared, ...")
     pairs: int = option(20, "pairs to estimate from, spread over the data set (or over each sequence)")
     per: str = option(
         "dataset",
@@ -271,3 +294,5 @@ class Register(Checked):
     name: str = option("register", "name of this run")
     exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
     dry_run: bool = option(False, "leave the YAML as it is")
+    visible: str | None = option(None, "instead of data=: folder of the visible images ...")
+    infrared: str | None = option(None, "... and of the infrared images; the YAML is written to project/name")

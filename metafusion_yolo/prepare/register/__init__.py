@@ -20,6 +20,7 @@ from metafusion_yolo.data.registration import Matrix, Registration, scaling
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.splits import split_pairs
 from metafusion_yolo.options import Register
+from metafusion_yolo.prepare.draft import draft, one_way
 from metafusion_yolo.prepare.register.alignment import corner_distance
 from metafusion_yolo.prepare.register.estimate import (
     MINIMUM,
@@ -41,7 +42,7 @@ Pairs = list[tuple[str, str]]  # visible and infrared files
 
 
 def register_dataset(
-    data: str | Path,
+    data: str | Path | None = Register.data,
     pairs: int = Register.pairs,
     per: str = Register.per,
     matrix: list[Any] | tuple[Any, ...] | None = Register.matrix,
@@ -49,6 +50,8 @@ def register_dataset(
     name: str = Register.name,
     exist_ok: bool = Register.exist_ok,
     dry_run: bool = Register.dry_run,
+    visible: str | None = Register.visible,
+    infrared: str | None = Register.infrared,
 ) -> Registration | None:
     """Estimate where the infrared camera looks, draw it, and write it into the data-set YAML.
 
@@ -63,6 +66,8 @@ def register_dataset(
         name: Folder of this run, for its overlays.
         exist_ok: Whether to write into an existing run's folder.
         dry_run: Whether to leave the YAML as it is.
+        visible: Folder of the visible images, instead of a YAML, which is drafted in `project/name`.
+        infrared: Folder of the infrared images.
 
     Returns:
         What the YAML says now, or would say; None if the cameras are registered already.
@@ -72,10 +77,16 @@ def register_dataset(
         ValueError: If an argument, the YAML or a pair is wrong.
         FileNotFoundError: If the YAML or its images do not exist.
     """
-    file = _find_yaml(data, dry_run)
+    one_way(data, visible, infrared)
     if pairs < MINIMUM:
         raise UserValueError(f"pairs={pairs} are too few to register by; give at least {MINIMUM}")
-    Register(str(data), pairs, per, matrix)
+    Register(data and str(data), pairs, per, matrix)
+    if data is None:
+        folder = increment_path(Path(project).absolute() / name, exist_ok=exist_ok)
+        drafted = draft(folder, str(visible), infrared)
+        LOGGER.info(f"{drafted.pairing.summary()}\nDrafted:   {drafted.yaml}")
+        data, project, name, exist_ok = drafted.yaml, folder.parent, folder.name, True
+    file = _find_yaml(data, dry_run)
     by_hand = Registration.from_yaml(matrix, "the arguments")
     if by_hand and per != "dataset":
         raise UserValueError(f"matrix= holds for the whole data set; leave per={per} out")
