@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -192,7 +191,7 @@ def _checked_rule(pairs: dict[str, str]) -> str:
     if not (rule := rule_of(pairs)):
         return ""
     partners, problems = find_partners([*pairs], expected_by_rule(parse_rule(rule)))
-    same = all(os.path.samefile(partners.get(file, ""), pairs[file]) for file in pairs if partners.get(file))
+    same = all(Path(partner).samefile(pairs[file]) for file, partner in partners.items() if partner and file in pairs)
     return rule if same and not problems and len(partners) == len(pairs) else ""
 
 

@@ -68,7 +68,7 @@ def init_dataset(
         FileNotFoundError: If there are no images, or no labels where they should be.
         ValueError: If an argument is wrong, or `dst` holds such a YAML already.
     """
-    names_given = list(names) if isinstance(names, tuple) else names
+    names_given = names if names is None or isinstance(names, str) else list(names)
     infrared = None if infrared is None else str(infrared)
     Init(str(visible), infrared, None if labels is None else str(labels), names_given, by, layout, str(dst), exist_ok)
     if (Path(dst) / "pairs.yaml").exists() and not exist_ok:

@@ -80,7 +80,7 @@ def register_dataset(
     one_way(data, visible, infrared)
     if pairs < MINIMUM:
         raise UserValueError(f"pairs={pairs} are too few to register by; give at least {MINIMUM}")
-    Register(data and str(data), pairs, per, matrix)
+    Register(None if data is None else str(data), pairs, per, matrix)
     if data is None:
         folder = increment_path(Path(project).absolute() / name, exist_ok=exist_ok)
         drafted = draft(folder, str(visible), infrared)
@@ -95,8 +95,8 @@ def register_dataset(
     reader = PairReader(replace(rig, registration=None))
     sequences = {key: [*evenly(files, pairs)] for key, files in _sequences(description, rig, per).items()}
     if by_hand:
-        visible, infrared = zip(*(_read(reader, *pair) for pair in sequences[""]), strict=True)
-        registration = replace(by_hand, visible=usual_size(visible), infrared=usual_size(infrared))
+        sides = [*zip(*(_read(reader, *pair) for pair in sequences[""]), strict=True)]
+        registration = replace(by_hand, visible=usual_size(sides[0]), infrared=usual_size(sides[1]))
     else:
         registration = _estimate(sequences, reader)
         distance = _distance(rig.registration, registration, sequences)

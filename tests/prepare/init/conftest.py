@@ -22,7 +22,7 @@ def scene(seed: int, size: tuple[int, int] = SIZE) -> tuple[np.ndarray, np.ndarr
     layout = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
     visible = np.dstack([layout, layout // 2 + 20, layout // 3 + 40]).astype(np.uint8)
     infrared = 200 - layout
-    x, y, w, h = rng.uniform(0.3, 0.7, 2).tolist() + [0.3, 0.4]
+    x, y, w, h = (*rng.uniform(0.3, 0.7, 2).tolist(), 0.3, 0.4)
     low = round((x - w / 2) * width), round((y - h / 2) * height)
     high = round((x + w / 2) * width), round((y + h / 2) * height)
     cv2.rectangle(visible, low, high, (230, 60, 30), -1)
