@@ -40,7 +40,7 @@ LAYERS = [
     ["nn.tasks"],
     ["data.thermal", "data.registration", "data.planes", "data.naming", "data.labels"],
     ["data.pairs"],
-    ["data.layout", "data.listing"],
+    ["data.layout", "data.listing", "data.decoding"],
     ["data.description", "data.rig"],
     ["data.splits", "data.reading", "data.augment"],
     ["data.dataset"],

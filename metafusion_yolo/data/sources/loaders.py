@@ -15,6 +15,7 @@ import torch
 from ultralytics.data.loaders import LoadImagesAndVideos, SourceTypes
 from ultralytics.utils import LOGGER
 
+from metafusion_yolo.data.decoding import TIFF, Page, pages_of
 from metafusion_yolo.data.listing import is_pair_list
 from metafusion_yolo.data.pairs import PairError, listed
 from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_visible
@@ -73,7 +74,7 @@ def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int =
         return images(lazy_pairs(visible, infrared, rig.pairing), from_img=True)
     of_files = infrared is None or infrared is BY_RULE or is_path(infrared) or isinstance(infrared, Mapping)
     if of_files and (is_path(visible) or (isinstance(visible, list) and visible and all(map(is_path, visible)))):
-        return images(file_pairs(visible, infrared, rig.pairing))
+        return images([pair for files in file_pairs(visible, infrared, rig.pairing) for pair in _pages(*files)])
     return images(memory_pairs(visible, infrared, rig.pairing), from_img=True)
 
 
@@ -216,6 +217,21 @@ class LoadPairs(LoadImagesAndVideos):
         super().close()
         if self.skipped and len(self.skipped) < self.count + self.done:
             LOGGER.warning(f"{len(self.skipped)} of {self.count} pairs skipped:{listed(self.skipped.values())}")
+
+
+def _pages(visible: str, infrared: str | None) -> list[tuple[str, str | None]]:
+    """Return a pair of files, or the pairs of their pages if they have several."""
+    pages = pages_of(visible), pages_of(infrared) if infrared else None
+    counts = len(pages[0]), len(pages[0] if pages[1] is None else pages[1])
+    if counts == (1, 1):
+        return [(visible, infrared)]
+    if counts[0] != counts[1]:
+        raise PairError(f"'{visible}' has {counts[0]} pages and '{infrared}' has {counts[1]}; give as many of each")
+    moving = [file for file in (visible, infrared) if file and not file.lower().endswith(TIFF)]
+    if moving:
+        raise PairError(f"'{moving[0]}' has {counts[0]} frames; save them as files or as a video")
+    heat = [None] * counts[0] if infrared is None else [Page(infrared, number) for number in pages[1] or ()]
+    return [(Page(visible, number), page) for number, page in zip(pages[0], heat, strict=True)]
 
 
 def _checked(file: str, read: Callable[[str], np.ndarray]) -> np.ndarray:

@@ -44,6 +44,7 @@ KINDS = {
             ("repeated-infrared", "one infrared image for several visible ones", "look for a frozen camera"),
             ("blank-image", "image that shows nothing", "remove the pair unless the camera failed on purpose"),
             ("mixed-depth", "infrared images of different depth", "save all with the depth of the sensor"),
+            ("several-pages", "file of several pages, of which the first is read", "split it into files"),
             ("few-levels", "image that uses few of its levels", "export again in the depth of the sensor"),
             ("coloured-infrared", "infrared image in false colours", "export it in grey: colours hide the order"),
             ("label-missing", "image without a label file", "label it, or write an empty file if it shows nothing"),

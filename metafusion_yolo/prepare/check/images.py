@@ -9,10 +9,18 @@ import cv2
 import numpy as np
 from ultralytics.utils import patches
 
+from metafusion_yolo.data.decoding import pages_of
 from metafusion_yolo.data.labels import NO_LABELS, Labels
 from metafusion_yolo.data.layout import part_shape
 from metafusion_yolo.data.pairs import PairError
-from metafusion_yolo.data.reading import PairReader, check_image, compare_sizes, read_counts, read_visible
+from metafusion_yolo.data.reading import (
+    PairReader,
+    check_image,
+    compare_sizes,
+    count_levels,
+    read_counts,
+    read_visible,
+)
 from metafusion_yolo.data.registration import Size, warp_infrared
 from metafusion_yolo.prepare.check.files import PairFiles
 from metafusion_yolo.prepare.check.findings import Case
@@ -103,6 +111,9 @@ def inspect_pair(files: PairFiles, reader: PairReader, class_count: int) -> tupl
     if sizes and Path(files.label).is_file():
         labels, found = inspect_labels(files.label, class_count, sizes[0], files.both)
         cases += found
+    for file in filter(None, files.both):
+        if (count := len(pages_of(file))) > 1:
+            cases.append(Case("several-pages", file, f"{count} pages", files.both))
     if len(sizes) < 2:
         return None, cases
     homography = reader.rig.homography(files.visible, sizes[0], sizes[1])
@@ -130,7 +141,7 @@ def _measure(files: PairFiles, reader: PairReader, labels: Labels, homography: n
         plane = warp_infrared(visible, grey, homography)
     levels, step = _levels(counts)
     views = (
-        _view(files.visible, luminance, str(visible.dtype), _colour(visible)),
+        _view(files.visible, luminance, str(visible.dtype), _colour(visible), count_levels(visible)),
         _view(files.infrared or files.visible, grey, str(counts.dtype), _file_colour(files.infrared), levels, step),
     )
     return Measurements(

@@ -140,18 +140,15 @@ def test_trained_epoch(made, tmp_path, monkeypatch, tiny_model) -> None:
     given, rule = made(tmp_path)
     assert cli.main(["data", "init", *shlex.split(given)]) == 0
     description = yaml.safe_load(Path("pairs/pairs.yaml").read_text())
-    rows = [
-        row for split in ("train", "val") for row in csv.DictReader(Path(f"pairs/{split}.csv").read_text().splitlines())
-    ]
+    rows = [row for split in ("train", "val") for row in table(Path(f"pairs/{split}.csv"))]
     assert len(rows) == COUNT
     assert description.get("infrared", "") == rule
     run = f"train data=pairs/pairs.yaml model={tiny_model} pretrained=False epochs=1 imgsz=64 batch=4 device=cpu"
-    assert (
-        cli.main(
-            [*shlex.split(run), f"project={tmp_path / 'runs'}", "plots=False", "val=False", "workers=0", "amp=False"]
-        )
-        == 0
-    )
-    results = tmp_path / "runs/train/results.csv"
-    losses = next(csv.DictReader(results.read_text().splitlines(), skipinitialspace=True))
+    run = f"{run} project={tmp_path / 'runs'} plots=False val=False workers=0 amp=False"
+    assert cli.main(shlex.split(run)) == 0
+    losses = table(tmp_path / "runs/train/results.csv")[0]
     assert float(losses["train/box_loss"]) > 0  # labels were found
+
+
+def table(file: Path) -> list[dict[str, str]]:
+    return [*csv.DictReader(file.read_text().splitlines(), skipinitialspace=True)]
