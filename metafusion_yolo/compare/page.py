@@ -16,6 +16,7 @@ from metafusion_yolo.compare.training import all_pairs
 from metafusion_yolo.compare.verdict import Table, Verdict
 from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.evaluation.corruptions import KINDS
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.pages import write_html
 from metafusion_yolo.support.pages.plots import intervals
@@ -65,6 +66,7 @@ def write_report(
         verdict=verdict,
         gaps=gaps,
         minutes=minutes,
+        kinds=[f"{camera} {kind}" for kind, (camera, _) in KINDS.items()],
         setting=setting,
         budget=budget,
         names=names,

@@ -33,6 +33,42 @@ class Train(Checked):
 
 
 @dataclass(frozen=True)
+class Learning(Checked):
+    """What a training learns from, and by which values of the front-end."""
+
+    fusion: dict[str, Any] | None = option(
+        None, "values over those of the model's fusion: section; a word for each here: fusion.gains.gradient=5"
+    )
+    augmentations: list[Any] | None = option(
+        None, "Albumentations, of both cameras and the boxes where they move pixels, else of the visible image"
+    )
+    infrared_augmentations: list[Any] | None = option(
+        None, "Albumentations that change the infrared image, and move nothing"
+    )
+
+
+@dataclass(frozen=True)
+class Tune(Checked):
+    """The search for hyper-parameters."""
+
+    iterations: int = option(300, "trainings of the search", least=1)
+    use_ray: bool = option(False, "search with Ray Tune, trainings side by side; needs ray[tune]")
+    space: dict[str, Any] | None = option(
+        None,
+        "what to search: (lowest, highest) by name, fusion.gains.gradient among the names",
+        shown="host's and ours",
+    )
+
+
+@dataclass(frozen=True)
+class Track(Checked):
+    """Tracking."""
+
+    persist: bool = option(False, "go on with the same identities in the next video, folder or call")
+    rate: float | None = option(None, "images a second of a tracked folder, list or generator", shown="30", least=0.001)
+
+
+@dataclass(frozen=True)
 class Val(Checked):
     """Validation."""
 
@@ -49,6 +85,9 @@ class Val(Checked):
         least=0,
         most=255,
     )
+    corruptions: bool = option(
+        False, "measure mAP50 and weights with one camera spoilt too: 8 kinds, 3 strengths; 76 times the cost"
+    )
 
 
 @dataclass(frozen=True)
@@ -58,7 +97,8 @@ class Source(Checked):
     infrared: Any = option(
         None,
         "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
-        also=(str, list, tuple, object),
+        also=(str, list, object),
+        never=(bool, float, dict),
     )
     layout: str | None = option(
         None,
