@@ -88,6 +88,7 @@ def propose(visible: Sequence[str], infrared: Sequence[str], by: str = "auto") -
         PairError: If nothing pairs, or several pairings are as likely; the message lists the candidates.
     """
     found = [match for match in match_names(visible, infrared) if by in ("auto", _kind(match))]
+    found = found or [Match(by, {}, {})]
     smaller = min(len(visible), len(infrared))
     if by == "exif" or (by == "auto" and max(len(match.pairs) for match in found) < ENOUGH * smaller):
         times = [[*_mapped(taken_at, files, "Reading EXIF")] for files in (visible, infrared)]
@@ -163,9 +164,11 @@ def _refuse_doubt(
             f"camera, such as visible='{_glob(files[0])}'; {remedy}"
         )
     if not best.pairs or (by == "auto" and len(best.pairs) < ENOUGH * smaller):
-        only = f"only {len(best.pairs)} of {smaller}" if best.pairs else f"no partner for {smaller} of {smaller}"
+        only = (
+            f"partners for {len(best.pairs)} of {smaller}" if best.pairs else f"no partner for {smaller} of {smaller}"
+        )
         raise AmbiguousPairingError(
-            f"{only} images pair up, by {best.by}: visible ones are named like {_named(visible)}, infrared ones like "
+            f"{only} images by {best.by}: visible ones are named like {_named(visible)}, infrared ones like "
             f"{_named(infrared)}; {remedy}"
         )
     if by != "auto" or best.by == "same names":
