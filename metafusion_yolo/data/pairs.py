@@ -214,7 +214,7 @@ def find_partners(
         problems += [problem] if problem else []
     lost = {file: targets[file] for file, partner in partners.items() if not partner}
     alone = [problem for file, problem in strays.items() if Path(file) not in claims]
-    problems = [*_missing(lost, partners, listing), *problems, *alone]
+    problems = [*_missing(lost, partners, [p.file for p in alone], listing), *problems, *alone]
     if found and not partners:
         text = "each of these images is the infrared partner of another; give the folder of the visible ones"
         problems.append(PairProblem(text, "ambiguous-partner", next(iter(found))))
@@ -224,12 +224,15 @@ def find_partners(
 
 
 def _missing(
-    targets: Mapping[str, Path], partners: Mapping[str, str], listing: Callable[[Path], dict[str, list[Path]]]
+    targets: Mapping[str, Path],
+    partners: Mapping[str, str],
+    alone: list[str],
+    listing: Callable[[Path], dict[str, list[Path]]],
 ) -> list[PairProblem]:
     """Return a problem for each image without a partner, or one for all if none has any."""
     if not targets:
         return []
-    near = _nearby([*targets], targets.values(), {*partners, *partners.values()}, listing)
+    near = alone or _nearby([*targets], targets.values(), {*partners, *partners.values()}, listing)
     rule = likely_rule([*targets][:NEARBY], near) if near else ""
     advice = (
         f"did you mean '{rule}' ('infrared:' in the data-set YAML, infrared= at predict)? A CSV of pairs works too"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import repeat, starmap
@@ -160,7 +160,7 @@ def file_pairs(visible: Any, infrared: Any, rule: PairingRule) -> list[tuple[str
     files = list_images(visible)
     if infrared is None:
         return [(file, None) for file in files]
-    if isinstance(infrared, Mapping) or (isinstance(infrared, str) and ARROW in infrared):
+    if isinstance(infrared, str) and ARROW in infrared:
         rule, infrared = parse_rule(infrared, "infrared="), BY_RULE
     if is_path(infrared) and "*" in str(infrared):
         return _by_names(visible, files, infrared)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -72,7 +72,7 @@ def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int =
         infrared = None
     if is_lazy(visible):
         return images(lazy_pairs(visible, infrared, rig.pairing), from_img=True)
-    of_files = infrared is None or infrared is BY_RULE or is_path(infrared) or isinstance(infrared, Mapping)
+    of_files = infrared is None or infrared is BY_RULE or is_path(infrared)
     if of_files and (is_path(visible) or (isinstance(visible, list) and visible and all(map(is_path, visible)))):
         return images([pair for files in file_pairs(visible, infrared, rig.pairing) for pair in _pages(*files)])
     return images(memory_pairs(visible, infrared, rig.pairing), from_img=True)
