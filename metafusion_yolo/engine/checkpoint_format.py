@@ -5,8 +5,6 @@ before it, whose front-end was another one, fixed rules alone load. Since format
 values. Format 1 pickled it as the dataclasses of `config` and `schedule`, which therefore stay where they are.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 
