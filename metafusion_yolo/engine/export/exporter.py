@@ -79,6 +79,8 @@ class FusionDetectionExporter(Exporter):
         form = self.args.format.lower()
         if self.args.opset is not None and not MIN_OPSET <= self.args.opset <= MAX_OPSET:
             raise UserValueError(f"'opset={self.args.opset}' is unknown; give one from {MIN_OPSET} to {MAX_OPSET}")
+        if form == "engine" and not torch.cuda.is_available():
+            raise UserValueError("format=engine is made on a GPU of NVIDIA, and PyTorch sees none; export onnx here")
         if self.inputs == "two" and form not in TWO_INPUT_FORMATS:
             raise UserValueError(f"inputs=two is for {', '.join(TWO_INPUT_FORMATS)}; export '{form}' with inputs=one")
         if self.fused and form == "coreml" and self.args.nms:
