@@ -100,11 +100,13 @@ EXPORTER = [
     ),
     Row("export_coreml", "engine/export/test_exports.py::test_core_ml_takes_the_pair_as_a_tensor"),
     Row(
-        "export_engine export_saved_model export_pb export_edgetpu export_imx export_rknn export_axelera export_hailo "
-        "export_ascend export_xilinx export_qnn export_deepx export_coreai",
+        "export_engine export_saved_model export_pb export_edgetpu export_rknn export_axelera export_ascend "
+        " export_xilinx export_qnn export_deepx export_coreai",
         DOORS + "test_other_formats_get_a_model_of_pairs",
         note="hand the host a model of four channels; [export.md](export.md) says which were tried",
     ),
+    Row("export_imx", refused="format=imx is made of stock detectors only, layer by layer; export onnx"),
+    Row("export_hailo", refused="format=hailo is made of stock detectors only, layer by layer; export onnx"),
 ]
 RESULTS = [
     Row("cpu cuda numpy to new update __getitem__", DOORS + "test_results_keep_the_pair"),

@@ -14,6 +14,7 @@ from ultralytics.utils import DEFAULT_CFG_DICT
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.engine.arguments import OTHER_TASKS
+from metafusion_yolo.engine.export.exporter import STOCK_ONLY
 from metafusion_yolo.support.errors import UserValueError
 from tests.contract.document import FILE, document
 from tests.contract.rows import ARGUMENTS, DOORS, TABLES, Row, names_of_host
@@ -92,6 +93,19 @@ def test_a_calibration_of_depth_is_refused(model):
     with pytest.raises(ValueError) as caught:
         model.calibrate("a.yaml")
     assert str(caught.value).startswith(row.refused) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", STOCK_ONLY)
+def test_a_format_of_stock_detectors_is_refused(model, form):
+    [row] = [row for row in TABLES["Exporter"][1] if row.names == f"export_{form}"]
+    with pytest.raises(UserValueError) as caught:
+        model.export(format=form)
+    assert str(caught.value) == row.refused
+
+
+def test_every_refusal_is_played():
+    refused = {name for _, row in ROWS if row.refused for name in row.each()}
+    assert refused == {*OTHER_TASKS, "bgr", "calibrate", *(f"export_{form}" for form in STOCK_ONLY)}
 
 
 def test_the_page_is_fresh_and_short():
