@@ -14,8 +14,8 @@ INTRODUCTION = """\
 `MetaFusionYOLO` inherits the host's `Model`, and its trainer, validator, predictor, exporter and results those of the
 host. Each public name and argument of them works with pairs, or is refused in one line; none leaves the infrared camera
 out in silence. {works} work, as a test shows, {refused} are refused. `tests/contract` checks that the tests exist and
-plays the refusals; a new name of a newer Ultralytics fails there until it has its row. Other names, such as `state_dict`, are
-PyTorch's.
+plays the refusals; a new name of a newer Ultralytics fails there until it has its row. Other names, such as
+`state_dict`, are PyTorch's.
 
 The page is written by `python -m tests.contract`.
 """
