@@ -4,8 +4,6 @@ The command's help, its checks and its completion, the checks of the Python API 
 fields. The default of a field is a class attribute, so that a signature says `view: str = OutputOptions.view`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import NoneType
@@ -298,7 +296,7 @@ class Register(Checked):
     """Registrations."""
 
     data: str = option(REQUIRED, "data-set YAML: path, train, val, names, infrared, ...")
-    pairs: int = option(20, "pairs to estimate from, spread over the data set (or over each sequence)")
+    pairs: int = option(20, "pairs to estimate from, spread over the data set (or over each sequence)", least=6)
     per: str = option(
         "dataset",
         "dataset: one matrix; sequence: one for each folder of visible images",
