@@ -197,9 +197,6 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
 
         The images of a folder, list or generator are a sequence, those of a folder in the order of their names; where
         the folder changes, a new one begins. `rate` and `persist`: see :class:`~metafusion_yolo.options.Track`.
-
-        Raises:
-            ValueError: Also if the images go back to a folder, or a rate is given for videos.
         """
         check_tracker(kwargs.get("tracker"))
         kwargs.update(mode="track", tracking=Track(persist, rate), batch=kwargs.get("batch") or 1)
