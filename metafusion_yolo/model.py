@@ -18,7 +18,10 @@ from metafusion_yolo.engine.checkpoints import check_start, load_fusion_checkpoi
 from metafusion_yolo.engine.export.benchmark import benchmark_formats
 from metafusion_yolo.engine.export.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.export.triton import check_servable, write_repository
+from metafusion_yolo.engine.overview import describe_model
+from metafusion_yolo.engine.predict.calls import ConcurrentModel
 from metafusion_yolo.engine.predict.fuser import fuse_images
+from metafusion_yolo.engine.predict.pictures import in_notebook, show_each
 from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor, Request
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.engine.predict.slicing import Slicing
@@ -29,11 +32,12 @@ from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.options import Export, Fuse, OutputOptions, SlicingOptions, Source, Sync, Track, Val
+from metafusion_yolo.support.console import in_our_words
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 
 
-class MetaFusionYOLO(LearningModel):
+class MetaFusionYOLO(ConcurrentModel, LearningModel):
     """A fused detector, used as one uses `ultralytics.YOLO`.
 
     Example:
@@ -59,11 +63,10 @@ class MetaFusionYOLO(LearningModel):
     def _new(self, cfg: str, task: str | None = None, verbose: bool = False) -> None:
         """Build a new model from one of our YAMLs; the host looks in its own folders only."""
         self.cfg = self.model_name = cfg
-        self.task = task
         self.model = FusionDetectionModel(load_model_yaml(cfg), verbose=verbose and RANK == -1)
         self.overrides.update(model=cfg, task=task)
         self.model.args = {**DEFAULT_CFG_DICT, **self.overrides}
-        self.model.task = task
+        self.task = self.model.task = task
 
     def _load(self, weights: str, task: str | None = None) -> None:
         """Load a checkpoint or an export, refusing models that do not read pairs."""
@@ -87,6 +90,10 @@ class MetaFusionYOLO(LearningModel):
                 f"the detector of '{self.model_name}' has random weights and will find nothing; give "
                 f"pretrained=yolov8n.pt, or a checkpoint as model="
             )
+
+    def __repr__(self) -> str:
+        """Return front-end, detector, classes, cameras and origin in ten lines; the layers are those of `.model`."""
+        return describe_model(self.model_name, self.model, self.ckpt, self.ckpt_path)
 
     @property
     def task_map(self) -> dict[str, dict[str, type]]:
@@ -162,13 +169,16 @@ class MetaFusionYOLO(LearningModel):
         self._take_start(kwargs)
         check_arguments("predict", kwargs, native=isinstance(self.model, FusionDetectionModel))
         outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv)
-        kwargs.setdefault("mode", "predict")
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
         timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
         paired = PairedSource(source, infrared, layout, on_error, data, timing)
-        return super().predict(
-            Request(paired, outputs, Slicing(slice, overlap), resume, tracking or Track()), stream, predictor, **kwargs
-        )
+        if inline := bool(kwargs.get("show")) and in_notebook():
+            kwargs["show"] = False  # the host would look for a window
+        tracking = tracking or Track()
+        call = self._begin(kwargs, predictor, tracking.persist)
+        request = Request(paired, outputs, Slicing(slice, overlap), resume, tracking, call)
+        results = super().predict(request, stream, predictor, **kwargs)
+        return show_each(results) if inline else results
 
     @property
     def sync_report(self) -> SyncReport | None:
@@ -187,13 +197,11 @@ class MetaFusionYOLO(LearningModel):
 
         The images of a folder, list or generator are a sequence, those of a folder in the order of their names; where
         the folder changes, a new one begins. `rate` and `persist`: see :class:`~metafusion_yolo.options.Track`.
-
-        Raises:
-            ValueError: Also if the images go back to a folder, or a rate is given for videos.
         """
         check_tracker(kwargs.get("tracker"))
-        kwargs["tracking"] = Track(persist, rate)
-        return super().track(source=source, stream=stream, persist=persist, **kwargs)
+        kwargs.update(mode="track", tracking=Track(persist, rate), batch=kwargs.get("batch") or 1)
+        kwargs["conf"] = 0.1 if kwargs.get("conf") is None else kwargs["conf"]  # trackers use uncertain boxes too
+        return self.predict(source, stream, **kwargs)
 
     def val(
         self,
@@ -258,7 +266,8 @@ class MetaFusionYOLO(LearningModel):
         exporter = FusionDetectionExporter(
             overrides=overrides, _callbacks=self.callbacks, inputs=inputs, fused=fused, fusion_weights=fusion_weights
         )
-        file = exporter(model=self.model)
+        with in_our_words():
+            file = exporter(model=self.model)
         if triton is not None:
             write_repository(file, triton)
         return file
@@ -272,13 +281,17 @@ class MetaFusionYOLO(LearningModel):
             data: Paired data set; None for the one of the checkpoint.
             format: Formats, as a list or a comma-separated string, "onnx:16" in FP16 and "onnx:8" in INT8; None for
                 those whose packages are installed.
-            verbose: The host's, of no effect.
+            verbose: The host's; only False, as a format that fails is a row of the table.
             **kwargs: The host's arguments: `imgsz`, `device`, `project`, `name`, `exist_ok`.
 
         Returns:
             A row a format, see :func:`metafusion_yolo.engine.export.benchmark.benchmark_formats`.
         """
         self._check_is_pytorch_model()
+        if verbose is not False:
+            raise UserValueError(
+                f"'verbose={verbose}' stops the host's benchmark; here what fails is a row: leave it out"
+            )
         formats = [name.strip() for name in format.split(",")] if isinstance(format, str) else format
         return benchmark_formats(self, data or self._val_data(), formats, **kwargs)
 

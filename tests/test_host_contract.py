@@ -25,6 +25,7 @@ HOST = f"ultralytics {ultralytics.__version__}"
 # Hooks by class. A name that the host gives up would otherwise turn into a method that nobody calls.
 HOOKS = {
     "BaselineTrainer": "get_model",
+    "ConcurrentModel": "val",
     "EarlyFusionModel": "__init__ load",
     "EarlyFusionTrainer": "",
     "ExactOpenVINOBackend": "forward load_model",
@@ -46,12 +47,12 @@ HOOKS = {
         "plot_val_samples postprocess print_results update_metrics"
     ),
     "FusionMetrics": "results_dict",
-    "FusionResults": "__init__ new plot save_crop summary",
+    "FusionResults": "__init__ __repr__ new plot save_crop summary",
     "LoadPairs": "__init__ __iter__ __len__ __next__ close",
     "LoadStreamPair": "__init__ __iter__ __next__ close",
     "LoadVideoPair": "__init__ __iter__ __next__ close",
     "FusionTuner": "__call__ __init__",
-    "LearningModel": "train tune",
+    "LearningModel": "reset_weights train tune",
     "MetaFusionYOLO": "__init__ _load _new _val_data benchmark export load predict task_map track val",
     "PairedAlbumentations": "__call__ __init__",
     "TwoInputModel": "",

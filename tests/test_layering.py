@@ -34,22 +34,30 @@ LAYERS = [
     ["functional.color", "functional.ssim"],
     ["functional.losses"],
     ["functional"],
-    ["nn.attention", "nn.blocks"],
+    ["nn.attention", "nn.blocks", "nn.evidence"],
     ["nn.meta"],
     ["nn.fusion"],
+    ["nn.start"],
     ["nn"],
     ["nn.model_yaml"],
     ["nn.tasks"],
-    ["data.thermal", "data.registration", "data.planes", "data.pairs", "data.labels"],
-    ["data.listing"],
+    ["data.thermal", "data.registration", "data.planes", "data.naming", "data.labels"],
+    ["data.pairs"],
+    ["data.layout", "data.listing", "data.decoding"],
     ["data.description", "data.rig"],
-    ["data.reading", "data.augment"],
+    ["data.splits", "data.reading", "data.augment"],
     ["data.dataset"],
     ["data.unlabelled"],
     ["data"],
     ["data.sources"],
     ["prepare.similarity", "prepare.synthetic"],
+    ["prepare.convert"],
+    ["prepare.pairing"],
+    ["prepare.draft"],
+    ["prepare.check", "prepare.register"],
+    ["prepare.init"],
     ["prepare"],
+    ["pretrain"],
     ["evaluation.miss_rate", "evaluation.precision", "evaluation.weights", "evaluation.corruptions"],
     ["evaluation.robustness"],
     ["evaluation.trust"],
@@ -78,7 +86,7 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 TORCH_ONLY = {"functional.color", "functional.ssim", "functional.losses"} | {
-    f"nn.{name}" for name in ("attention", "blocks", "degradation", "fusion", "meta", "rules", "teaching")
+    f"nn.{name}" for name in ("attention", "blocks", "degradation", "evidence", "fusion", "meta", "rules", "teaching")
 }
 WITHOUT_HOST = TORCH_ONLY | {"config", "schedule", "support.resources", "support.versions", "nn.criterion", "__init__"}
 

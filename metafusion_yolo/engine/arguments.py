@@ -1,33 +1,40 @@
-"""Values of the host's arguments that it takes as they come, and then trips over or passes over in silence."""
-
-from __future__ import annotations
+"""Checks of the host's arguments whose wrong values it does not notice, or reports unclearly."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
+from ultralytics.utils import DEFAULT_CFG_DICT
 from ultralytics.utils.torch_utils import select_device
 
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 
 LEAST = {"workers": 0, "time": 0, "warmup_epochs": 0, "close_mosaic": 0}
 CACHES = (True, False, "ram", "disk")
-ELSEWHERE = ("tpu", "intel", "vulkan")  # where exports run, but nothing of PyTorch
+OTHER_TASKS = {  # arguments of which detection takes no notice, by the task that does
+    **dict.fromkeys(("overlap_mask", "mask_ratio", "retina_masks"), "segment"),
+    **dict.fromkeys(("dropout", "auto_augment", "erasing"), "classify"),
+    **dict.fromkeys(("pose", "kobj", "rle"), "pose"),
+    **dict.fromkeys(("dlog", "dgrad", "dlam"), "depth"),
+    "angle": "obb",
+}
+ELSEWHERE = ("tpu", "intel", "vulkan")  # devices for exports only
 
 
 def check_arguments(mode: str, args: Mapping[str, Any], native: bool = True) -> None:
-    """Refuse wrong values before any work.
+    """Reject wrong values before any work.
 
     Args:
         mode: "train", "val", "predict", "track", "export", ...
-        args: The host's arguments that were given.
-        native: Whether it is PyTorch that will run, not an export.
+        args: The given arguments of the host.
+        native: Whether PyTorch runs the model; False for exports.
 
     Raises:
-        ValueError: For a value out of its range, or a device that is not here.
-        TypeError: For a value of a wrong type.
+        ValueError: If a value is out of range, or the device is not available.
+        TypeError: If a value has the wrong type.
     """
     given = {key: value for key, value in args.items() if value is not None}
+    _check_effect(given)
     for key, least in LEAST.items():
         if given.get(key, least) < least:
             raise UserValueError(f"'{key}={given[key]}' must be {least} or more")
@@ -52,26 +59,31 @@ def check_arguments(mode: str, args: Mapping[str, Any], native: bool = True) -> 
     check_device(given.get("device", ""), native)
 
 
-def check_classes(classes: Any, names: Mapping[int, str]) -> None:
-    """Refuse the number of a class that there is not, of which nothing would ever be found.
+def _check_effect(given: Mapping[str, Any]) -> None:
+    """Refuse what would do nothing to the detection on pairs, unless it is the host's default."""
+    for key, task in OTHER_TASKS.items():
+        if given.get(key, DEFAULT_CFG_DICT[key]) != DEFAULT_CFG_DICT[key]:
+            raise UserValueError(f"'{key}={given[key]}' is of the task '{task}' and does nothing here; leave it out")
+    if given.get("bgr"):
+        raise UserValueError(f"'bgr={given['bgr']}' swaps the colours of single images, not of pairs; leave it out")
 
-    Raises:
-        ValueError: If there is one.
-    """
+
+def check_classes(classes: Any, names: Mapping[int, str]) -> None:
+    """Reject class indices that the model does not have; UserValueError names the first."""
     for number in _several([] if classes is None else classes):
         if number not in names:
             raise UserValueError(f"'classes={classes}': there is no class {number}, only 0 to {len(names) - 1}")
 
 
 def check_device(device: Any, native: bool = True) -> None:
-    """Refuse a device that is not here, in fewer words than the host.
+    """Reject a device that is not available.
 
     Args:
         device: As for the host.
-        native: Whether it is PyTorch that will run on it, not an export.
+        native: Whether PyTorch runs the model; False for exports.
 
     Raises:
-        ValueError: If it is not here.
+        ValueError: If the device is not available, or for exports only.
     """
     try:
         found = select_device(device, verbose=False)
@@ -84,5 +96,5 @@ def check_device(device: Any, native: bool = True) -> None:
 
 
 def _several(value: Any) -> Iterable[Any]:
-    """Return a value as what can be gone through."""
+    """Return a list or tuple as it is, another value as the only item of a list."""
     return value if isinstance(value, (list, tuple)) else [value]

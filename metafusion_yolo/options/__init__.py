@@ -4,20 +4,18 @@ The command's help, its checks and its completion, the checks of the Python API 
 fields. The default of a field is a class attribute, so that a signature says `view: str = OutputOptions.view`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
 from metafusion_yolo.options.fields import REQUIRED, Checked, Option, option, options_of
+from metafusion_yolo.options.init import LAYOUTS, Init
 
-__all__ = ["REQUIRED", "Checked", "Option", "option", "options_of"]
+__all__ = ["LAYOUTS", "REQUIRED", "Checked", "Init", "Option", "option", "options_of"]
 
 VIEWS = ("fused", "visible", "infrared", "weights", "panel")
 MODALITIES = ("both", "visible", "infrared")
-LAYOUTS = ("horizontal", "horizontal-infrared-first", "vertical", "vertical-infrared-first", "stacked")
 METHODS = ("learned", "average", "maximum", "laplacian", "max")  # the last is short for maximum
 LABELS = ("visible", "infrared", "union")
 QUICK = ("EN", "SD", "SF", "AG", "SCD", "Qabf")  # a tenth of the time of all
@@ -284,21 +282,23 @@ class Convert(Checked):
 class Check(Checked):
     """Checks of data sets."""
 
-    data: str = option(REQUIRED, "data-set YAML: path, train, val, names, infrared, ...")
+    data: str | None = option(None, "data-set YAML: path, train, val, names, infrared, ...")
     project: str = option("runs/data", "project name for results root")
     name: str = option("check", "name of this run")
     exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
     report: str | None = option(
         None, "HTML file to write instead of one in project/name", shown="project/name/report.html"
     )
+    visible: str | None = option(None, "instead of data=: folder of the visible images ...")
+    infrared: str | None = option(None, "... and of the infrared images; as for data init")
 
 
 @dataclass(frozen=True)
 class Register(Checked):
     """Registrations."""
 
-    data: str = option(REQUIRED, "data-set YAML: path, train, val, names, infrared, ...")
-    pairs: int = option(20, "pairs to estimate from, spread over the data set (or over each sequence)")
+    data: str | None = option(None, "data-set YAML: path, train, val, names, infrared, ...")
+    pairs: int = option(20, "pairs to estimate from, spread over the data set (or over each sequence)", least=6)
     per: str = option(
         "dataset",
         "dataset: one matrix; sequence: one for each folder of visible images",
@@ -311,3 +311,5 @@ class Register(Checked):
     name: str = option("register", "name of this run")
     exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
     dry_run: bool = option(False, "leave the YAML as it is")
+    visible: str | None = option(None, "instead of data=: folder of the visible images ...")
+    infrared: str | None = option(None, "... and of the infrared images; the YAML is written to project/name")

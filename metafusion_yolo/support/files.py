@@ -1,7 +1,5 @@
 """Atomic file writes: after a killed process or a full disk, the previous file is still there."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -49,7 +50,7 @@ def test_same_boxes_as_pytorch_on_real_pairs(coco, export, roadscene, arguments)
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.uint8])
 @pytest.mark.parametrize("cameras", [{}, CAMERAS, {"thermal": {"normalize": "clahe"}}])
-def test_pairs_are_stacked_as_in_training(export, tmp_path, cameras, dtype):
+def test_pairs_are_stacked_as_in_training(export, untrained, tmp_path, cameras, dtype):
     if cameras is CAMERAS and dtype is np.uint8:
         pytest.skip("counts of the fixed range need 16 bits")
     rng = np.random.default_rng(0)
@@ -57,7 +58,7 @@ def test_pairs_are_stacked_as_in_training(export, tmp_path, cameras, dtype):
     cv2.imwrite(str(visible), rng.integers(0, 255, (48, 64, 3), np.uint8))
     counts = rng.integers(7000, 7250, (36, 48)) if dtype is np.uint16 else rng.integers(0, 255, (36, 48))
     cv2.imwrite(str(infrared), counts.astype(dtype))
-    detector = Detector(export(cameras, imgsz=64))
+    detector = Detector(export(cameras, of=untrained, imgsz=64))
     pair = detector.stack(read_bgr(visible), read_counts(infrared), visible)
     reader = PairReader(Rig.from_yaml(cameras))
     assert np.array_equal(pair, reader.read(visible, infrared))
@@ -163,3 +164,12 @@ def test_exports_are_read_by_the_package_too(onnx, roadscene):
     visible, infrared = pairs(roadscene, 1)[0]
     result = MetaFusionYOLO(onnx).predict(visible, infrared=infrared, imgsz=IMGSZ, verbose=False)[0]
     same(Detector(onnx)(read_bgr(visible), read_counts(infrared)), result)
+
+
+def test_threads_share_a_detector(export):
+    detector, rng = Detector(export(imgsz=64), conf=0.001, threads=1), np.random.default_rng(0)
+    images = [(rng.integers(0, 255, (60, 80, 3), np.uint8), rng.integers(0, 255, (60, 80), np.uint8)) for _ in range(8)]
+    wanted = [detector(*pair).boxes_xyxy.tolist() for pair in images]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda pair: detector(*pair).boxes_xyxy.tolist(), images * 5))
+    assert any(wanted) and found == wanted * 5
