@@ -23,6 +23,7 @@ from metafusion_yolo.options import (
     Demo,
     Export,
     Fuse,
+    Label,
     Metrics,
     Option,
     OutputOptions,
@@ -134,6 +135,12 @@ def _register(**args: Any) -> None:
     from metafusion_yolo.prepare.register import register_dataset
 
     register_dataset(**args)
+
+
+def _label(**args: Any) -> None:
+    from metafusion_yolo.labelling import label_pairs
+
+    say(str(label_pairs(**args)))
 
 
 def _metrics(metrics: str | None = None, **args: Any) -> None:
@@ -278,6 +285,17 @@ _ALL = (
         (Check,),
         "",
         ("data=pairs.yaml",),
+    ),
+    Mode(
+        "data label",
+        "label pairs by a detector, write tasks for people to correct it, and read back what they did",
+        _label,
+        (Label,),
+        "",
+        (
+            "data=pairs.yaml model=yolov8n.pt tasks=cvat",
+            "data=pairs.yaml corrected=annotations.xml",
+        ),
     ),
     Mode(
         "data register",

@@ -254,6 +254,34 @@ class Check(Checked):
 
 
 @dataclass(frozen=True)
+class Label(Checked):
+    """Labels by a detector, and their correction by people."""
+
+    data: str | None = option(None, "data-set YAML: path, train, val, names, infrared, ...")
+    visible: str | None = option(None, "folder of visible images, in place of data=")
+    infrared: str | None = option(None, "folder of the infrared images, same names")
+    model: str | None = option(None, "checkpoint of the detector that labels, stock or fused")
+    corrected: str | None = option(
+        None, "export of CVAT, Label Studio, FiftyOne or COCO to read back, in place of model="
+    )
+    split: str | None = option(
+        None,
+        "train, val, test or unlabelled; left out: all of them",
+        choices=("train", "val", "test", "unlabelled"),
+    )
+    classes: str | None = option(None, "names of the classes to label, with commas", shown="all")
+    conf: float = option(0.3, "least score of a box", least=0, most=1)
+    imgsz: int = option(640, "image size in pixels", least=32)
+    batch: int = option(4, "pairs at a time, of six views each", least=1)
+    device: str | int | None = option(None, "as for the host: 0, cpu, mps")
+    tasks: str | None = option("coco", "files for people: coco, cvat, label-studio, fiftyone, with commas, or none")
+    overwrite: bool = option(False, "replace labels by people too")
+    project: str = option("runs/label", "project name for results root")
+    name: str = option("label", "name of this run")
+    exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
+
+
+@dataclass(frozen=True)
 class Register(Checked):
     """Registrations."""
 
