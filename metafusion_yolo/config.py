@@ -87,6 +87,8 @@ class Augment:
         infrared_noise: Largest standard deviation of additive Gaussian noise, as a share of the range.
         infrared_shift: Largest shift of the infrared plane each way, as a share of the longer side of the image.
         modality_dropout: Probability that one camera is blanked, either with the same chance.
+        degradation: Probability that a pair is spoilt, in a region or whole: one camera, or each in another region; see
+            :func:`~metafusion_yolo.nn.degradation.degrade`.
         share_jitter: Largest change of the log-odds between the weights of the cameras, drawn for each pair.
     """
 
@@ -95,6 +97,7 @@ class Augment:
     infrared_noise: float = 0.02
     infrared_shift: float = 0.0
     modality_dropout: float = 0.2
+    degradation: float = 0.0
     share_jitter: float = 3.0
 
     def __post_init__(self) -> None:

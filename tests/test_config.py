@@ -122,7 +122,7 @@ def test_gains_are_finite_and_not_negative(name, value) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["infrared_gain", "infrared_offset", "infrared_noise", "infrared_shift", "modality_dropout"]
+    "name", ["infrared_gain", "infrared_offset", "infrared_noise", "infrared_shift", "modality_dropout", "degradation"]
 )
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
 def test_augmentation_is_a_share(name, value) -> None:

@@ -1,7 +1,5 @@
 """Example pairs of a comparison: the image that each row saw, and what it found."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +15,7 @@ from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.support.drawing import to_uint8
-from metafusion_yolo.support.pages import data_uri
+from metafusion_yolo.support.pages import data_uri, draw_box
 
 WIDTH = 320  # pixels
 TRUTH, HIT, FALSE = (255, 255, 255), (80, 220, 100), (255, 80, 70)
@@ -86,16 +84,11 @@ def picture_pair(
         right = [hits[0] for hits in found[row]["tp"][: len(predicted)]]  # the surest come first in both
         zoom = WIDTH / width
         for box in boxes:
-            _rectangle(shown, box * zoom, TRUTH, 1)
+            draw_box(shown, box * zoom, TRUTH, 1)
         for box, hit in zip(predicted, right, strict=True):
-            _rectangle(shown, box[:4] * zoom, HIT if hit else FALSE, 2)
+            draw_box(shown, box[:4] * zoom, HIT if hit else FALSE)
         wrong = len(right) - sum(right)
         tiles.append(
             Tile(row, data_uri(shown), f"{sum(right)} of {len(boxes)} found" + (f", {wrong} wrong" if wrong else ""))
         )
     return tiles
-
-
-def _rectangle(image: np.ndarray, box: np.ndarray, colour: tuple[int, int, int], width: int) -> None:
-    x0, y0, x1, y1 = (round(float(v)) for v in box)
-    cv2.rectangle(image, (x0, y0), (x1, y1), colour, width)

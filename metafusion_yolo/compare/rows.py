@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 FLAT = {"warmup": {"fraction": 0.0}, "joint": {"fraction": 1.0}, "finetune": {"fraction": 0.0}}
-UNDROPPED = {"augment": {"modality_dropout": 0.0}}
+UNDROPPED = {"augment": {"modality_dropout": 0.0, "degradation": 0.0}}
 BOTH = "both"
 
 
@@ -45,7 +45,7 @@ def rule(method: str) -> dict[str, Any]:
 
 FROZEN = {
     "schedule": {**FLAT, "joint": {"fraction": 1.0, "lr": {"fusion": 0.0}, "joint": False}},
-    "augment": {"modality_dropout": 0.0, "share_jitter": 0.0},
+    "augment": {"modality_dropout": 0.0, "degradation": 0.0, "share_jitter": 0.0},
 }
 VISIBLE, INFRARED, AVERAGE, FALSE_COLOUR, EARLY, UNIVERSAL, GUIDED, UNTRAINED = (
     "visible",

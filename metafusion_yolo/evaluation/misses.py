@@ -1,7 +1,5 @@
 """The hardest misses: crops of labelled objects that were not found, from both cameras."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,7 +7,7 @@ import cv2
 import numpy as np
 
 from metafusion_yolo.evaluation.report import SURE, PairRecord
-from metafusion_yolo.support.pages import data_uri
+from metafusion_yolo.support.pages import data_uri, draw_box
 
 SHOWN = 24
 A_PAIR = 3  # most misses shown of one pair
@@ -74,17 +72,12 @@ def picture_miss(miss: Miss, views: dict[str, np.ndarray]) -> list[tuple[str, st
         section = np.ascontiguousarray(image[top : top + side, left : left + side])
         section = cv2.resize(section, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
         for box in miss.record.detections:
-            _draw(section, (box[:4] - (left, top, left, top)) * scale, FOUND, 1)
+            draw_box(section, (box[:4] - (left, top, left, top)) * scale, FOUND, 1)
         for k in np.flatnonzero(miss.record.missed):
             box = (miss.record.boxes_xyxy[k] - (left, top, left, top)) * scale
-            _draw(section, box, MISSED, 2 if k == miss.k else 1)
+            draw_box(section, box, MISSED, 2 if k == miss.k else 1)
         pictures.append((name, data_uri(section)))
     return pictures
-
-
-def _draw(image: np.ndarray, box_xyxy: np.ndarray, colour: tuple[int, int, int], thickness: int) -> None:
-    x0, y0, x1, y1 = (round(float(v)) for v in box_xyxy)
-    cv2.rectangle(image, (x0 - thickness, y0 - thickness), (x1 + thickness, y1 + thickness), colour, thickness)
 
 
 def describe_miss(miss: Miss, name: str) -> str:

@@ -100,14 +100,15 @@ class FusionDetectionLoss:
 
         Args:
             preds: Detector outputs.
-            batch: The host's batch with `fusion` (a :class:`FusionOutput`) beside `img` (the pair), and with a teacher
-                `taught` (predicted and actual backbone features by stride). Without `fusion`, the images are fused
-                already and the loss is the host's.
+            batch: The host's batch with `fusion` (a :class:`FusionOutput`) beside `img` (the pair); with a teacher
+                `taught` (predicted and actual backbone features by stride); where cameras were spoilt, `sources` of
+                :func:`~metafusion_yolo.nn.degradation.degrade`. Without `fusion`, the images are fused already and the
+                loss is the host's.
         """
         detection, items = self.detection(preds, batch)
         if "fusion" not in batch:
             return detection, items
-        fusion, terms = fusion_loss(batch["fusion"], batch["img"], self.gains)
+        fusion, terms = fusion_loss(batch["fusion"], batch.get("sources", batch["img"]), self.gains)
         losses = [fusion]
         if "taught" in batch:
             predicted, target = batch["taught"]

@@ -130,4 +130,5 @@ def rows(batch: Mapping[str, Any], start: int, stop: int) -> dict[str, Any]:
     """Return images `start` to `stop` of the host's batch, with their boxes."""
     inside = (batch["batch_idx"] >= start) & (batch["batch_idx"] < stop)
     boxes = {key: batch[key][inside] for key in ("cls", "bboxes")}
-    return {"img": batch["img"][start:stop], "batch_idx": batch["batch_idx"][inside] - start, **boxes}
+    images = {key: batch[key][start:stop] for key in ("img", "hidden", "sources") if key in batch}
+    return {**images, "batch_idx": batch["batch_idx"][inside] - start, **boxes}

@@ -305,11 +305,13 @@ def test_rows_are_images_with_their_boxes() -> None:
         "cls": torch.tensor([[0.0], [1.0], [2.0], [3.0], [4.0]]),
         "bboxes": torch.rand(5, 4),
         "batch_idx": torch.tensor([1.0, 0.0, 3.0, 1.0, 2.0]),  # in no order, as a data set may give them
+        "hidden": torch.rand(4, 2, 8, 8),
+        "sources": torch.rand(4, 4, 8, 8),
         "im_file": ("a", "b", "c", "d"),
     }
     part = rows(batch, 1, 3)
-    assert part.keys() == {"img", "cls", "bboxes", "batch_idx"}
-    assert torch.equal(part["img"], batch["img"][1:3])
+    assert part.keys() == {"img", "hidden", "sources", "cls", "bboxes", "batch_idx"}
+    assert all(torch.equal(part[name], batch[name][1:3]) for name in ("img", "hidden", "sources"))
     assert part["cls"].tolist() == [[0.0], [3.0], [4.0]]
     assert torch.equal(part["bboxes"], batch["bboxes"][[0, 3, 4]])
     assert part["batch_idx"].tolist() == [0.0, 0.0, 1.0]

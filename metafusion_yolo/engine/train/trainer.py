@@ -23,6 +23,7 @@ from metafusion_yolo.engine.train.pictures import PAIRS, FilmStrip, plot_losses,
 from metafusion_yolo.engine.train.resumable import ResumableTrainer
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.nn.degradation import degrade
 from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.schedule import PARTS, Phase
@@ -102,6 +103,13 @@ class FusionDetectionTrainer(ResumableTrainer):
     def augmentation(self) -> Augment:
         """Augmentation of the training pairs."""
         return _unwrap(self.model).config.augment
+
+    def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Spoil some pairs, and add where they are spoilt and what their fusion should be made of."""
+        batch = super().preprocess_batch(batch)
+        if self.augmentation.degradation:
+            batch.update(degrade(batch["img"], self.augmentation.degradation)._asdict())
+        return batch
 
     def get_validator(self) -> FusionDetectionValidator:
         """Return a validator on pairs."""

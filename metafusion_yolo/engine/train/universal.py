@@ -66,8 +66,8 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
 
     @property
     def augmentation(self) -> Augment:
-        """Augmentation without dropping cameras, as a blank image cannot be restored."""
-        return replace(super().augmentation, modality_dropout=0.0)
+        """Augmentation without cameras that fail: the two views are spoilt anyway, and no blank one can be restored."""
+        return replace(super().augmentation, modality_dropout=0.0, degradation=0.0)
 
     def phase(self, epoch: int) -> Phase:
         """Return the one phase of this training: the front-end learns, the detector is frozen."""

@@ -1,7 +1,5 @@
 """What is wrong with a data set of pairs, before an epoch is spent on it: `metafusion data check`."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections import Counter
@@ -14,18 +12,13 @@ from ultralytics.utils.files import increment_path
 
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.options import Check
+from metafusion_yolo.prepare.check import sequences
 from metafusion_yolo.prepare.check.duplicates import find_copies, find_near_duplicates
 from metafusion_yolo.prepare.check.files import PairFiles, Source, list_pairs, read_source
 from metafusion_yolo.prepare.check.findings import Case, group_cases
 from metafusion_yolo.prepare.check.images import Measurements, inspect_pair
 from metafusion_yolo.prepare.check.page import write_page
 from metafusion_yolo.prepare.check.report import CheckReport
-from metafusion_yolo.prepare.check.sequences import (
-    find_black_hot,
-    find_misregistration,
-    find_polarity_flips,
-    split_sequences,
-)
 from metafusion_yolo.support.errors import UserValueError
 
 __all__ = ["CheckReport", "check_dataset", "run_check", "write_page"]
@@ -56,21 +49,21 @@ def run_check(
     """
     if report and Path(report).is_dir():
         raise UserValueError(f"report={report} is a folder; name a file in it, such as {Path(report) / 'report.html'}")
-    read_source(data)  # what is wrong with it leaves no folder behind
+    read_source(data)  # a wrong YAML leaves no folder behind
     if not report:
         report = increment_path(Path(project).absolute() / name, exist_ok=exist_ok) / "report.html"
-    Path(report).parent.mkdir(parents=True, exist_ok=True)  # fails before the work if it must
+    Path(report).parent.mkdir(parents=True, exist_ok=True)  # if this fails, it fails before the work
     return (result := check_dataset(data)), write_page(result, report)
 
 
 def check_dataset(data: str | Path) -> CheckReport:
-    """Look at all pairs and labels of a data set once.
+    """Read all pairs and labels of a data set once.
 
     Args:
         data: The data-set YAML, or the name of one that ships with the package.
 
     Returns:
-        What was found and measured; `report.errors` tells whether something must be repaired.
+        What was found and measured; `report.errors` is the number of faults that must be repaired.
 
     Raises:
         FileNotFoundError: If the YAML or a folder of it does not exist, or holds no image.
@@ -80,22 +73,22 @@ def check_dataset(data: str | Path) -> CheckReport:
     source = read_source(data)
     pairs, cases = list_pairs(source)
     measured, found = _inspect(pairs, source)
-    cases += found
-    sequences = split_sequences(measured)
+    recordings = sequences.split_sequences(measured)
     cases += [
+        *found,
         *find_copies(measured),
         *find_near_duplicates(measured),
-        *find_misregistration(sequences),
-        *find_polarity_flips(sequences),
-        *find_black_hot(sequences, source.names),
+        *sequences.find_misregistration(recordings),
+        *sequences.find_polarity_flips(recordings),
+        *sequences.find_black_hot(recordings, source.names),
         *_mixed_depth(measured),
         *_unused_classes(measured, source),
     ]
-    return CheckReport(source, pairs, measured, sequences, group_cases(cases), time.monotonic() - started)
+    return CheckReport(source, pairs, measured, recordings, group_cases(cases), time.monotonic() - started)
 
 
 def _inspect(pairs: Sequence[PairFiles], source: Source) -> tuple[list[Measurements], list[Case]]:
-    """Decode and measure all pairs; decoders let go of the interpreter, so that threads use all cores."""
+    """Decode and measure all pairs, in threads: decoding releases the interpreter lock."""
     reader = PairReader(source.rig)
     measured: list[Measurements] = []
     cases: list[Case] = []
@@ -108,7 +101,7 @@ def _inspect(pairs: Sequence[PairFiles], source: Source) -> tuple[list[Measureme
 
 
 def _mixed_depth(measured: Sequence[Measurements]) -> list[Case]:
-    """Return a case for each infrared image that has not the depth of most."""
+    """Return a case for each infrared image whose depth differs from that of most."""
     depths = Counter(pair.infrared.depth for pair in measured)
     usual = depths.most_common(1)[0][0] if depths else ""
     return [
@@ -119,6 +112,6 @@ def _mixed_depth(measured: Sequence[Measurements]) -> list[Case]:
 
 
 def _unused_classes(measured: Sequence[Measurements], source: Source) -> list[Case]:
-    """Return a case for each class without a box in a data set that has boxes."""
+    """Return a case for each class without a box, if the data set has boxes at all."""
     used = {int(cls) for pair in measured for cls in pair.labels.classes}
     return [Case("unused-class", f"{cls}: {name}") for cls, name in source.names.items() if used and cls not in used]

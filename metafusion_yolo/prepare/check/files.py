@@ -1,6 +1,4 @@
-"""Which files a data set consists of: pairs and label files by split, and what is missing or left over."""
-
-from __future__ import annotations
+"""The files of a data set: pairs and label files by split, and what is missing or left over."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +21,8 @@ class PairFiles:
     Attributes:
         split: "train", "val" or "test".
         visible: Path of the visible image.
-        infrared: Path of the infrared image, empty if there is none.
-        label: Path of the label file, which need not exist.
+        infrared: Path of the infrared image; empty if there is none.
+        label: Path of the label file; it may not exist.
     """
 
     split: str
@@ -45,10 +43,10 @@ class Source:
     Attributes:
         yaml: The YAML.
         path: Folder of the data set.
-        names: Class names, by class.
-        rig: How the two cameras go together.
-        images: Visible images, by split, as training lists them; each once.
-        folders: The splits that are folders alone, so that all that lies in them belongs to them.
+        names: Class names by index.
+        rig: Pairing, thermal range and registration of the two cameras.
+        images: Visible images by split, as training lists them, each once.
+        folders: Splits that are given as folders only, so that every file in them belongs to the split.
     """
 
     yaml: str
@@ -60,15 +58,7 @@ class Source:
 
 
 def read_source(data: str | Path) -> Source:
-    """Read a data-set YAML as training would.
-
-    Args:
-        data: The YAML, or the name of one that ships with the package.
-
-    Raises:
-        FileNotFoundError: If the YAML or a folder of it does not exist, or holds no image.
-        ValueError: If it is incomplete or wrong.
-    """
+    """Read a data-set YAML as training does; see :func:`~metafusion_yolo.prepare.check.check_dataset` for errors."""
     file = find_data_yaml(data)
     if Path(file).is_dir():
         raise UserValueError(f"data={data} is a folder; name the data-set YAML, such as {Path(file) / 'data.yaml'}")
@@ -83,13 +73,15 @@ def read_source(data: str | Path) -> Source:
 
 
 def list_pairs(source: Source) -> tuple[list[PairFiles], list[Case]]:
-    """List the pairs of all splits, each file once, and what is wrong with the listing."""
+    """List the pairs of all splits, each file once, and the faults of the listing."""
     pairs: dict[str, PairFiles] = {}
-    images_of_labels: dict[Path, set[Path]] = {}  # folders of labels, and of the images that they belong to
+    images_of_labels: dict[Path, set[Path]] = {}  # folders of images by folder of labels
     cases: list[Case] = []
     for split, files in source.images.items():
         partners, problems = find_partners(files, expected_by_rule(source.rig.pairing), split in source.folders)
-        cases += [Case(problem.kind, problem.file, pair=_shown(problem.kind, problem.file)) for problem in problems]
+        for problem in problems:
+            shown = ("", problem.file) if problem.kind == "extra-partner" else (problem.file, "")
+            cases.append(Case(problem.kind, problem.file, pair=shown))
         labels = dict(zip(partners, img2label_paths([*partners]), strict=True))
         labelled = {file for file in partners if Path(labels[file]).is_file()}
         if labelled:
@@ -108,16 +100,12 @@ def list_pairs(source: Source) -> tuple[list[PairFiles], list[Case]]:
 
 
 def _orphans(images_of_labels: dict[Path, set[Path]]) -> list[Case]:
-    """Return a case for each label file without an image, listed or not."""
+    """Return a case for each label file without an image, whether the image would be listed or not."""
     cases = []
     for labels, folders in images_of_labels.items():
-        if labels in folders or not labels.is_dir():  # texts beside the images may be anything
+        if labels in folders or not labels.is_dir():  # text files beside images can be anything
             continue
         stems = {file.stem for folder in folders for file in folder.iterdir()}
         files = sorted(file for file in labels.glob("*.txt") if file.stem not in stems and file.stem != "classes")
         cases += [Case("label-orphan", str(file)) for file in files]
     return cases
-
-
-def _shown(kind: str, file: str) -> tuple[str, str]:
-    return ("", file) if kind == "extra-partner" else (file, "")

@@ -1,23 +1,14 @@
-"""What the check can find, how grave it is, and what to do about it."""
-
-from __future__ import annotations
+"""The faults that the check can find, their severity, and what to do about them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-SEVERITIES = ("error", "warning", "note")  # must be repaired; look at it; good to know
+SEVERITIES = ("error", "warning", "note")  # repair it; look at it; good to know
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of fault.
-
-    Attributes:
-        name: Its short name, as in the report and in :data:`KINDS`.
-        severity: One of :data:`SEVERITIES`.
-        title: What is wrong.
-        remedy: What to do.
-    """
+    """A kind of fault: its key in :data:`KINDS`, severity (of :data:`SEVERITIES`), what is wrong, and what to do."""
 
     name: str
     severity: str
@@ -33,11 +24,7 @@ KINDS = {
             ("extra-partner", "infrared image without a visible one", "add the visible image or remove this one"),
             ("ambiguous-partner", "several images claim to be partners", "keep one of them"),
             ("unreadable", "file missing, empty, truncated or no image", "restore the file or remove the pair"),
-            (
-                "shape-mismatch",
-                "the two images have different shapes",
-                "register the cameras (metafusion data register), or crop both to the same view",
-            ),
+            ("shape-mismatch", "the two images differ in shape", "register: metafusion data register, or crop both"),
             ("same-image-twice", "both cameras hold the same picture", "restore the image of the other camera"),
             ("swapped-cameras", "colour in the infrared folder, grey in the visible one", "exchange the two folders"),
             ("label-malformed", "label file that cannot be read", "write a line 'class x y width height' for each box"),
@@ -49,18 +36,14 @@ KINDS = {
         ),
         "warning": (
             ("misregistered", "the cameras do not line up", "register them: metafusion data register"),
-            ("polarity-flip", "hot is bright in some sequences and dark in others", "invert the images of one side"),
+            ("polarity-flip", "hot is bright in some sequences and dark in others", "invert the images of one group"),
             ("near-duplicate", "nearly the same pair in two splits", "split by scene, not at random"),
             ("exact-duplicate", "the same visible image several times in a split", "remove the copies"),
             ("repeated-infrared", "one infrared image for several visible ones", "look for a frozen camera"),
             ("blank-image", "image that shows nothing", "remove the pair unless the camera failed on purpose"),
             ("mixed-depth", "infrared images of different depth", "save all with the depth of the sensor"),
             ("few-levels", "infrared image that uses few of its levels", "export again in the depth of the sensor"),
-            (
-                "coloured-infrared",
-                "infrared image in false colours",
-                "export it in grey: colours do not keep the order",
-            ),
+            ("coloured-infrared", "infrared image in false colours", "export it in grey: colours hide the order"),
             ("label-missing", "image without a label file", "label it, or write an empty file if it shows nothing"),
             ("label-orphan", "label file without an image", "restore the image or remove the label file"),
             ("label-duplicate", "two boxes of a class in one place", "remove one of them"),
@@ -68,11 +51,7 @@ KINDS = {
         ),
         "note": (
             ("size-difference", "the two images differ in size", "nothing: the infrared image is resized"),
-            (
-                "unusual-depth",
-                "infrared samples other than 8 or 16 bits",
-                "nothing, if they are counts or temperatures",
-            ),
+            ("unusual-depth", "infrared samples not of 8 or 16 bits", "nothing, if they are counts or temperatures"),
             ("grey-visible", "visible image without colour", "nothing, if the camera switches to grey at night"),
             ("black-hot", "most persons are darker than what is around them", "set 'thermal: {invert: true}'"),
             ("label-tiny", "box below 2 pixels", "nothing, if it is meant"),
@@ -89,12 +68,12 @@ class Case:
 
     Attributes:
         kind: Key of :data:`KINDS`.
-        file: The file, split or sequence it is about.
+        file: The file, split or sequence concerned.
         detail: What is wrong with it; may be empty.
         pair: Visible and infrared image to show; either may be empty.
         twin: A second pair to show beside the first.
         boxes_xywhn: Boxes to draw, normalised.
-        weight: How bad it is among its kind; the worst come first.
+        weight: How bad the case is among its kind; the worst come first.
     """
 
     kind: str
@@ -108,19 +87,19 @@ class Case:
 
 @dataclass(frozen=True)
 class Finding:
-    """All occurrences of a kind of fault, the worst first."""
+    """All cases of one kind, the worst first."""
 
     kind: Kind
     cases: Sequence[Case] = field(repr=False)
 
     @property
     def count(self) -> int:
-        """Number of occurrences."""
+        """Number of cases."""
         return len(self.cases)
 
 
 def group_cases(cases: Iterable[Case]) -> list[Finding]:
-    """Return a finding for each kind that occurs, the gravest first, in the order of :data:`KINDS`.
+    """Return a finding for each kind that occurs, in the order of :data:`KINDS`, which is that of severity.
 
     Example:
         >>> [f.kind.name for f in group_cases([Case("label-tiny", "7.txt"), Case("unreadable", "3.jpg")])]

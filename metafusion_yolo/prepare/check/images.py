@@ -1,6 +1,4 @@
-"""What one pass over a pair measures: each camera by itself, the two together, and the boxes in the infrared image."""
-
-from __future__ import annotations
+"""Measure a pair in one pass: each camera alone, the two together, and the boxes in the infrared image."""
 
 import hashlib
 from collections.abc import Iterator
@@ -21,29 +19,28 @@ from metafusion_yolo.prepare.check.labels import inspect_labels
 from metafusion_yolo.prepare.check.shift import SIDE, Shift, estimate_shift
 from metafusion_yolo.prepare.similarity import pair_thumbnail
 
-THUMBNAIL = 32  # pixels of the square that the layout of an image is judged by
+THUMBNAIL = 32  # side in pixels of the thumbnail that stands for the layout of an image
 BLANK = 1.0  # grey levels of standard deviation below which an image shows nothing
-GREY, COLOURED = 1.0, 2.0  # mean difference of the largest and smallest of R, G, B: below, above
-SAME = 0.99  # correlation of brightness above which both cameras hold one picture
+GREY, COLOURED = 1.0, 2.0  # an image is grey below, coloured above this mean range of R, G, B
+SAME = 0.99  # correlation of brightness above which both cameras hold the same picture
 FEW_LEVELS = 24  # distinct counts
-COARSE = 16  # least common step of the counts of a deep image that has been 8-bit before
-USUAL = ("uint8", "uint16")
+COARSE = 16  # step between the counts of a 16-bit image from which it was 8-bit before
 SMALLEST = (3, 5)  # (width, height) in pixels of a box whose contrast is measured
 
 
 @dataclass(frozen=True)
 class View:
-    """What the image of one camera is like.
+    """Measurements of the image of one camera.
 
     Attributes:
         size: (width, height) in pixels.
-        depth: Type of its samples, such as "uint16".
-        levels: Number of distinct counts of an infrared image; 0 if not counted.
-        step: Largest number that divides all differences of its counts; 0 if not looked for.
+        depth: Type of the samples, such as "uint16".
+        levels: Number of distinct counts of an infrared image; 0 for a visible one.
+        step: Greatest common divisor of the differences between the counts; 0 for a visible image.
         brightness: Mean grey, 0 to 255.
         contrast: Standard deviation of the grey, 0 to 255.
-        colour: Mean difference of the largest and smallest of R, G, B, 0 to 255.
-        digest: Of the bytes of the file; equal for copies only.
+        colour: Largest minus smallest of R, G, B, mean over the image, 0 to 255.
+        digest: Hash of the bytes of the file.
         thumbnail: (32, 32) uint8.
     """
 
@@ -59,24 +56,24 @@ class View:
 
     @property
     def blank(self) -> bool:
-        """Whether it shows nothing."""
+        """Whether the image shows nothing."""
         return self.contrast < BLANK
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """What a pair is like.
+    """Measurements of a pair.
 
     Attributes:
-        files: Where it lies.
-        labels: Its usable boxes.
+        files: Paths.
+        labels: Usable boxes.
         visible: The visible image.
         infrared: The infrared image, in grey as training sees it.
-        correlation: Of the brightness of the two, -1 to 1.
-        shift: Of the infrared image against the visible one, None if one of them is blank.
-        look: (512,) float32, of :func:`~metafusion_yolo.prepare.similarity.pair_thumbnail`.
-        box_contrasts: (K,) mean grey of each box less that around it, in standard deviations of the infrared image;
-            NaN for boxes too small to tell.
+        correlation: Correlation of the brightness of the two images, -1 to 1.
+        shift: Shift of the infrared image against the visible one; None if one of them is blank.
+        look: (512,) float32, see :func:`~metafusion_yolo.prepare.similarity.pair_thumbnail`.
+        box_contrasts: (K,) mean grey of each box minus that around it, in standard deviations of the infrared image;
+            NaN for boxes that are too small.
     """
 
     files: PairFiles
@@ -90,11 +87,7 @@ class Measurements:
 
 
 def inspect_pair(files: PairFiles, reader: PairReader, class_count: int) -> tuple[Measurements | None, list[Case]]:
-    """Decode, measure and judge a pair and its labels.
-
-    Returns:
-        The measurements, None if there is no readable pair to measure, and what is wrong with it.
-    """
+    """Decode and measure a pair and its labels; return the measurements, None if unreadable, and the faults."""
     cases: list[Case] = []
     sizes: list[Size] = []
     for file, read in ((files.visible, read_visible), (files.infrared, read_counts)):
@@ -116,7 +109,7 @@ def inspect_pair(files: PairFiles, reader: PairReader, class_count: int) -> tupl
             cases.append(Case("shape-mismatch" if problem else "size-difference", files.visible, detail, files.both))
     try:
         measured = _measure(files, reader, labels, homography)
-    except (PairError, cv2.error) as error:  # what Pillow can read, and OpenCV cannot
+    except (PairError, cv2.error) as error:  # Pillow can read it, OpenCV cannot
         return None, [*cases, Case("unreadable", files.visible, " ".join(str(error).split()), files.both)]
     return measured, cases + [Case(kind, file, detail, files.both) for kind, file, detail in _judge(measured)]
 
@@ -127,7 +120,7 @@ def _measure(files: PairFiles, reader: PairReader, labels: Labels, homography: n
     grey = reader.rig.thermal.to_uint8(counts, reader.limits_of(files.infrared))
     if homography is None:
         seen, plane = luminance, grey
-    else:  # the visible image as the infrared camera would see it, and the plane that training would see
+    else:  # the visible image in the view of the infrared camera, and the infrared plane as in training
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         seen = cv2.warpPerspective(luminance, homography, grey.shape[::-1], flags=flags)
         plane = warp_infrared(visible, grey, homography)
@@ -155,40 +148,33 @@ def _view(file: str, grey: np.ndarray, depth: str, colour: float, levels: int = 
 
 
 def _colour(image: np.ndarray) -> float:
-    """Return how far apart the channels of an (H, W, 3) uint8 image are on average."""
-    small = cv2.split(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
-    return float(
-        (cv2.max(cv2.max(small[0], small[1]), small[2]) - cv2.min(cv2.min(small[0], small[1]), small[2])).mean()
-    )
+    """Return the largest minus the smallest channel of an (H, W, 3) uint8 image, mean over the image."""
+    return float(np.ptp(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA), axis=2).mean())
 
 
 def _file_colour(file: str) -> float:
-    """Return the colour of an infrared file, which is read as grey; 0 if it holds one plane."""
+    """Return the colour of an infrared file, which is otherwise read as grey; 0 for one plane."""
     image = None if file.endswith(".npy") else patches.imread(file, cv2.IMREAD_REDUCED_COLOR_4)
     return 0.0 if image is None or image.dtype != np.uint8 else _colour(image)
 
 
 def _levels(counts: np.ndarray) -> tuple[int, int]:
-    """Return the number of distinct counts and the step between them; zeros for fractions."""
+    """Return the number of distinct counts and the step between them; zeros for floats."""
     if counts.dtype.kind == "f":
         return 0, 0
-    if counts.dtype in (np.uint8, np.uint16):  # several times faster than sorting
-        present = np.flatnonzero(np.bincount(counts.ravel()))
-    else:
-        present = np.unique(counts)
+    few = counts.dtype in (np.uint8, np.uint16)  # counting is then several times faster than sorting
+    present = np.flatnonzero(np.bincount(counts.ravel())) if few else np.unique(counts)
     return len(present), int(np.gcd.reduce(np.diff(present))) if len(present) > 1 else 0
 
 
 def _correlation(visible: np.ndarray, infrared: np.ndarray) -> float:
     """Return the correlation of brightness at low resolution; 0 if either image is constant."""
     a, b = (cv2.resize(i, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) for i in (visible, infrared))
-    a, b = a - a.mean(), b - b.mean()
-    norm = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    return float((a * b).sum() / norm) if norm else 0.0
+    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1]) if a.std() and b.std() else 0.0
 
 
 def _box_contrasts(grey: np.ndarray, boxes_xywhn: np.ndarray) -> np.ndarray:
-    """Return how much brighter each box is than its surroundings, half as wide and a quarter as high on each side."""
+    """Return how much brighter each box is than a margin of half its width and a quarter of its height around it."""
     contrasts = np.full(len(boxes_xywhn), np.nan)
     height, width = grey.shape
     scale = max(float(grey.std()), 1.0) if len(boxes_xywhn) else 1.0
@@ -205,7 +191,7 @@ def _box_contrasts(grey: np.ndarray, boxes_xywhn: np.ndarray) -> np.ndarray:
 
 
 def _judge(pair: Measurements) -> Iterator[tuple[str, str, str]]:
-    """Yield kind, file and detail of what can be said of a pair by itself."""
+    """Yield kind, file and detail of the faults that a pair shows by itself."""
     visible, infrared, files = pair.visible, pair.infrared, pair.files
     for view, file in ((visible, files.visible), (infrared, files.infrared)):
         if view.blank:
@@ -214,18 +200,14 @@ def _judge(pair: Measurements) -> Iterator[tuple[str, str, str]]:
     if not (visible.blank or infrared.blank) and (copied or abs(pair.correlation) > SAME):
         yield "same-image-twice", files.visible, "the same file" if copied else f"correlation {pair.correlation:.3f}"
     elif infrared.colour > COLOURED and visible.colour < GREY:
-        yield (
-            "swapped-cameras",
-            files.visible,
-            f"colour {visible.colour:.1f} and, infrared, {infrared.colour:.1f} of 255",
-        )
+        detail = f"colour {visible.colour:.1f} and, infrared, {infrared.colour:.1f} of 255"
+        yield "swapped-cameras", files.visible, detail
     elif infrared.colour > COLOURED:
         yield "coloured-infrared", files.infrared, f"channels differ by {infrared.colour:.1f} of 255 on average"
     elif visible.colour < GREY and not visible.blank:
         yield "grey-visible", files.visible, ""
-    if infrared.depth not in USUAL:
+    was_8_bit = infrared.depth == "uint16" and infrared.step >= COARSE
+    if infrared.depth not in ("uint8", "uint16"):
         yield "unusual-depth", files.infrared, infrared.depth
-    elif not infrared.blank and (
-        infrared.levels < FEW_LEVELS or (infrared.depth == "uint16" and infrared.step >= COARSE)
-    ):
+    elif not infrared.blank and (infrared.levels < FEW_LEVELS or was_8_bit):
         yield "few-levels", files.infrared, f"{infrared.levels} levels, {infrared.step} apart, in {infrared.depth}"

@@ -1,6 +1,4 @@
-"""What is wrong with a label file: a reason for each row that the host would refuse, and for what is hardly meant."""
-
-from __future__ import annotations
+"""Faults of a label file: rows that the host rejects, and rows that are probably a mistake."""
 
 from collections.abc import Iterator
 
@@ -12,24 +10,24 @@ from metafusion_yolo.data.labels import NO_LABELS, LabelError, Labels, read_labe
 from metafusion_yolo.data.registration import Size
 from metafusion_yolo.prepare.check.findings import Case
 
-TOLERANCE = 0.01  # by which the host lets coordinates leave 0 to 1
-DUPLICATE = 0.95  # IoU above which two boxes of a class are one
+TOLERANCE = 0.01  # by which coordinates may leave [0, 1], as for the host
+DUPLICATE = 0.95  # IoU above which two boxes of a class are duplicates
 TINY = 2.0  # pixels
 
 Pair = tuple[str, str]
 
 
 def inspect_labels(file: str, class_count: int, size: Size, pair: Pair) -> tuple[Labels, list[Case]]:
-    """Find what is wrong with a label file.
+    """Find the faults of a label file.
 
     Args:
-        file: The label file, which exists.
-        class_count: Number of classes; they count from 0.
+        file: An existing label file.
+        class_count: Number of classes.
         size: (width, height) of the visible image in pixels.
-        pair: Visible and infrared image, to show with what is found.
+        pair: Visible and infrared image, shown with each fault.
 
     Returns:
-        Labels without the rows that are refused, and what was found.
+        Labels without the rejected rows, and the faults.
     """
     try:
         found = read_labels(file)
@@ -37,7 +35,7 @@ def inspect_labels(file: str, class_count: int, size: Size, pair: Pair) -> tuple
         return NO_LABELS, [Case("label-malformed", file, str(error), pair)]
     classes, boxes = found.classes, found.boxes_xywhn
     cases, usable = [], np.ones(len(classes), bool)
-    for i, kind, text in _refused(classes, boxes, class_count):
+    for i, kind, text in _rejected(classes, boxes, class_count):
         usable[i] = False
         cases.append(Case(kind, file, f"line {i + 1}: {text}", pair, boxes_xywhn=_drawable(boxes[i])))
     lines = np.flatnonzero(usable)
@@ -47,8 +45,8 @@ def inspect_labels(file: str, class_count: int, size: Size, pair: Pair) -> tuple
     return labels, cases
 
 
-def _refused(classes: np.ndarray, boxes: np.ndarray, class_count: int) -> Iterator[tuple[int, str, str]]:
-    """Yield row, kind and text of what training cannot use."""
+def _rejected(classes: np.ndarray, boxes: np.ndarray, class_count: int) -> Iterator[tuple[int, str, str]]:
+    """Yield row, kind and text of each box that training rejects."""
     for i, (cls, box) in enumerate(zip(classes, boxes, strict=True)):
         if not 0 <= cls < class_count:
             yield i, "label-unknown-class", f"class {cls:g}, expected 0 to {class_count - 1}"
@@ -59,7 +57,7 @@ def _refused(classes: np.ndarray, boxes: np.ndarray, class_count: int) -> Iterat
 
 
 def _doubtful(labels: Labels, size: Size) -> Iterator[tuple[int, str, str]]:
-    """Yield row, kind and text of what training uses, but hardly as it was meant."""
+    """Yield row, kind and text of each box that training uses, but that is probably a mistake."""
     boxes = labels.boxes_xywhn
     corners = labels.boxes_xyxyn
     low, high = corners[:, :2], corners[:, 2:]
@@ -71,9 +69,9 @@ def _doubtful(labels: Labels, size: Size) -> Iterator[tuple[int, str, str]]:
     overlap = box_iou(*[torch.from_numpy(corners)] * 2).numpy()
     twins = (overlap > DUPLICATE) & (labels.classes[:, None] == labels.classes)
     for i in np.flatnonzero(np.triu(twins, 1).any(0)):
-        yield int(i), "label-duplicate", f"class {labels.classes[i]} is there already"
+        yield int(i), "label-duplicate", f"class {labels.classes[i]} has this box already"
 
 
 def _drawable(box: np.ndarray) -> tuple[tuple[float, ...], ...]:
-    """Return a box to draw; none that no image could hold."""
+    """Return a box to draw, unless it lies far outside the image."""
     return (tuple(box.tolist()),) if np.abs(box).max() < 2 else ()

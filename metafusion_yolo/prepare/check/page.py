@@ -1,6 +1,4 @@
-"""The report as one HTML file that needs nothing else: findings with pictures, statistics as plots."""
-
-from __future__ import annotations
+"""The report as a self-contained HTML file: findings with pictures, statistics as plots."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -11,37 +9,24 @@ import numpy as np
 
 from metafusion_yolo import __version__
 from metafusion_yolo.data.reading import PairReader
-from metafusion_yolo.prepare.check.findings import SEVERITIES, Finding
+from metafusion_yolo.prepare.check.findings import SEVERITIES, Case, Finding
 from metafusion_yolo.prepare.check.report import CheckReport
-from metafusion_yolo.prepare.check.sequences import (
-    MISREGISTERED,
-    PairSequence,
-    describe_shift,
-    polarity_signs,
-)
+from metafusion_yolo.prepare.check.sequences import MISREGISTERED, PairSequence, describe_shift, polarity_signs
 from metafusion_yolo.prepare.check.thumbnails import can_be_shown, picture_case
 from metafusion_yolo.support.pages import write_html
 from metafusion_yolo.support.pages.plots import histogram, scatter
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
-PICTURED = 4  # cases of a finding that are shown with pictures
-LISTED = 30  # cases of a finding that are named
+PICTURED = 4  # cases of a finding shown with pictures
+LISTED = 30  # cases of a finding shown by name
 SEQUENCES = 100  # rows of the table
-BRIGHTNESS = tuple(range(0, 257, 16))
+BRIGHTNESS, CONTRAST = tuple(range(0, 257, 16)), tuple(range(0, 129, 8))
 SHIFTS = tuple(round(0.5 * i, 1) for i in range(21))  # % of the width
 BOX_SIZES = (0, 4, 8, 16, 32, 64, 128, 256, 512, 1024)  # pixels
 
 
 def write_page(report: CheckReport, file: str | Path) -> Path:
-    """Write the report of a check.
-
-    Args:
-        report: What was found and measured.
-        file: The HTML file; its folder is made.
-
-    Returns:
-        Its path.
-    """
+    """Write the report of a check to an HTML file, whose folder is created; return its path."""
     reader = PairReader(report.source.rig)
     return write_html(
         TEMPLATE,
@@ -60,56 +45,41 @@ def write_page(report: CheckReport, file: str | Path) -> Path:
 
 def _finding(report: CheckReport, finding: Finding, reader: PairReader) -> dict[str, Any]:
     pictured = [case for case in finding.cases if can_be_shown(case)][:PICTURED]
+    listed = [case for case in finding.cases if case not in pictured]
+
+    def said(case: Case) -> tuple[str, str]:
+        return report.short(case.file), report.short_text(case.detail)
+
     return {
         "kind": finding.kind,
         "count": finding.count,
-        "pictured": [
-            (report.short(case.file), report.short_text(case.detail), picture_case(case, reader)) for case in pictured
-        ],
-        "listed": [
-            (report.short(case.file), report.short_text(case.detail))
-            for case in [case for case in finding.cases if case not in pictured][:LISTED]
-        ],
-        "more": max(0, finding.count - len(pictured) - LISTED),
+        "pictured": [(*said(case), picture_case(case, reader)) for case in pictured],
+        "listed": [said(case) for case in listed[:LISTED]],
+        "more": len(listed[LISTED:]),
     }
 
 
 def _plots(report: CheckReport) -> list[tuple[str, str, tuple[str, ...]]]:
     """Return title, drawing and names of the series of each plot."""
-    pairs = report.measured
+    pairs, both = report.measured, ("visible", "infrared")
     shifts = [pair.shift for pair in pairs if pair.shift]
-    clear = [100 * np.hypot(s.x, s.y) for s in shifts if s.clear]
     points = [(100 * s.x, 100 * s.y) for s in shifts if s.clear]
+    lengths = {"shift": [float(np.hypot(*point)) for point in points]}
     sizes = [float(np.sqrt((box[2:] * pair.visible.size).prod())) for pair in pairs for box in pair.labels.boxes_xywhn]
-    brightness = {
-        "visible": [pair.visible.brightness for pair in pairs],
-        "infrared": [pair.infrared.brightness for pair in pairs],
-    }
-    contrast = {
-        "visible": [pair.visible.contrast for pair in pairs],
-        "infrared": [pair.infrared.contrast for pair in pairs],
-    }
-    both = ("visible", "infrared")
-    share = f"{len(clear)} of {len(shifts)} pairs are clear enough to tell"
+    brightness = {camera: [getattr(pair, camera).brightness for pair in pairs] for camera in both}
+    contrast = {camera: [getattr(pair, camera).contrast for pair in pairs] for camera in both}
+    clear, where = f"{len(points)} of {len(shifts)} pairs are clear", "infrared lies right and down by, % of the width"
     return [
         ("Brightness of the images", histogram(brightness, BRIGHTNESS, "mean grey of an image, 0 to 255"), both),
-        (
-            "Contrast of the images",
-            histogram(contrast, tuple(range(0, 129, 8)), "standard deviation of the grey"),
-            both,
-        ),
-        (f"Shift between the cameras: {share}", histogram({"shift": clear}, SHIFTS, "shift, % of the width"), ()),
-        (
-            "Direction of the shifts",
-            scatter({"shift": points}, 5, 100 * MISREGISTERED, "infrared lies right and down by, % of the width"),
-            (),
-        ),
+        ("Contrast of the images", histogram(contrast, CONTRAST, "standard deviation of the grey"), both),
+        (f"Shift between the cameras: {clear}", histogram(lengths, SHIFTS, "shift, % of the width"), ()),
+        ("Direction of the shifts", scatter({"shift": points}, 5, 100 * MISREGISTERED, where), ()),
         ("Size of the boxes", histogram({"box": sizes}, BOX_SIZES, "square root of the area, pixels"), ()),
     ]
 
 
 def _boxes_by_class(report: CheckReport) -> list[tuple[str, dict[str, int]]]:
-    """Return class and boxes by split, all classes."""
+    """Return the name of each class and its number of boxes by split."""
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     for pair in report.measured:
         for cls in pair.labels.classes:
@@ -118,26 +88,22 @@ def _boxes_by_class(report: CheckReport) -> list[tuple[str, dict[str, int]]]:
 
 
 def _bars(report: CheckReport) -> list[tuple[str, list[tuple[str, int]]]]:
-    """Return title and rows of the counts that are no numbers."""
+    """Return title and rows of each bar chart."""
     pairs = report.measured
     return [
-        ("Size of the visible images", _ranked([_size(pair.visible.size) for pair in pairs])),
-        ("Size of the infrared images", _ranked([_size(pair.infrared.size) for pair in pairs])),
+        ("Size of the visible images", _ranked(["{} x {}".format(*pair.visible.size) for pair in pairs])),
+        ("Size of the infrared images", _ranked(["{} x {}".format(*pair.infrared.size) for pair in pairs])),
         ("Depth of the infrared images", _ranked([_depth(p.infrared.depth, p.infrared.levels) for p in pairs])),
     ]
 
 
-def _size(size: tuple[int, int]) -> str:
-    return f"{size[0]} x {size[1]}"
-
-
 def _depth(depth: str, levels: int) -> str:
-    """Return the type of the samples, and how many bits the levels in use would need."""
+    """Return the type of the samples and the number of bits that the used levels need."""
     return f"{depth}, {int(np.ceil(np.log2(levels)))} bits used" if levels > 1 else depth
 
 
 def _ranked(values: Sequence[str], shown: int = 6) -> list[tuple[str, int]]:
-    """Return the most frequent values and their counts, the others as one."""
+    """Return the most frequent values with their counts, and the others as one row."""
     ranked = Counter(values).most_common()
     rest = sum(count for _, count in ranked[shown:])
     return ranked[:shown] + ([(f"{len(ranked) - shown} others", rest)] if rest else [])
@@ -153,10 +119,8 @@ def _sequences(report: CheckReport) -> list[tuple[str, int, str, str, str]]:
 
 
 def _median(sequence: PairSequence) -> str:
-    median = sequence.median_shift
-    if median is None:
-        return f"unclear ({len(sequence.clear_shifts)} clear)"
-    return f"{describe_shift(*median)} ({len(sequence.clear_shifts)} clear)"
+    shift = describe_shift(*sequence.median_shift) if sequence.median_shift else "unclear"
+    return f"{shift} ({len(sequence.clear_shifts)} clear)"
 
 
 def _share(signs: np.ndarray | None) -> str:

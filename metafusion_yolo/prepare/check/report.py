@@ -1,6 +1,4 @@
-"""What a check found and measured, as text for the terminal; `page.py` makes the HTML."""
-
-from __future__ import annotations
+"""The result of a check, as text for the terminal; `page.py` writes the HTML."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,11 +19,11 @@ class CheckReport:
 
     Attributes:
         source: The data set.
-        pairs: All pairs that are listed.
-        measured: Those of them that could be read.
+        pairs: All listed pairs.
+        measured: Measurements of the pairs that could be read.
         sequences: The measured pairs by recording.
-        findings: What was found, the gravest first.
-        seconds: How long it took.
+        findings: Faults by kind, errors first.
+        seconds: Duration of the check.
     """
 
     source: Source
@@ -37,15 +35,15 @@ class CheckReport:
 
     @property
     def errors(self) -> int:
-        """Number of occurrences that must be repaired before training."""
+        """Number of faults that must be repaired before training."""
         return self.count("error")
 
     def count(self, severity: str) -> int:
-        """Return the number of occurrences of a severity."""
+        """Return the number of faults of a severity."""
         return sum(finding.count for finding in self.findings if finding.kind.severity == severity)
 
     def verdict(self) -> str:
-        """Return the result in a line."""
+        """Return the result in one line."""
         counts = ", ".join(f"{n} {severity}{'s' * (n != 1)}" for severity in SEVERITIES if (n := self.count(severity)))
         if self.errors:
             return f"{counts}: repair the errors before training"
@@ -56,7 +54,7 @@ class CheckReport:
         return dict(Counter(pair.split for pair in self.pairs))
 
     def summary(self) -> str:
-        """Return the findings, one a line and aligned, with their first examples and what to do."""
+        """Return the findings, one per aligned line, with their first examples and what to do."""
         sizes = ", ".join(f"{split} {count}" for split, count in self.splits().items())
         boxes = sum(len(pair.labels.classes) for pair in self.measured)
         lines = [f"{self.source.yaml}: {len(self.pairs)} pairs ({sizes}), {boxes} boxes, {self.seconds:.1f} s"]
@@ -80,7 +78,7 @@ class CheckReport:
         return text.replace(f"{self.source.path.as_posix()}/", "")
 
     def _examples(self, finding: Finding) -> str:
-        """Return the first files of a finding, with the detail of the very first."""
+        """Return the first files of a finding, with the detail of the first."""
         first, *others = (self.short(case.file) for case in finding.cases[:EXAMPLES])
         detail = self.short_text(finding.cases[0].detail)
         named = [f"{first} ({detail})" if detail else first, *others]

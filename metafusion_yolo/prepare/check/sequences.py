@@ -1,9 +1,7 @@
-"""What only shows over a sequence: cameras that do not line up, and a polarity that flips.
+"""Faults that show over a sequence only: misregistered cameras and a changing polarity.
 
-A single shift or contrast may be wrong; the median over a sequence is not, as `docs/data-check.md` shows.
+A single shift or contrast may be wrong; the median over a sequence is reliable, see `docs/data-check.md`.
 """
-
-from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
@@ -12,30 +10,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse.linalg import eigsh
 
 from metafusion_yolo.prepare.check.findings import Case
 from metafusion_yolo.prepare.check.images import Measurements, View
 from metafusion_yolo.prepare.check.shift import Shift
 
 SHORTEST = 5  # pairs, clear shifts or boxes from which a sequence is judged
-MISREGISTERED = 0.02  # shift, of the width
-SCATTERED = 1 / 3  # share of clear shifts beyond it that is too much, whatever their median
-TELLING = 0.25  # contrast of a box, in standard deviations of its image, from which it counts as bright or dark
-BOXES = 0.7  # share of boxes of one sign that decides for a sequence
-LAYOUT = 0.75  # share of images of one sign that decides for a sequence
-LAYOUT_ALONE = 0.9  # the same, where boxes say nothing
+MISREGISTERED = 0.02  # shift, as a share of the width
+SCATTERED = 1 / 3  # share of clear shifts beyond it that is too much, whatever the median
+TELLING = 0.25  # contrast from which a box counts as bright or dark, in standard deviations of its image
+BOXES = 0.7  # share of boxes with one sign that decides for a sequence
+LAYOUT = 0.75  # share of images with one sign that decides for a sequence
+LAYOUT_ALONE = 0.9  # the same where the boxes do not decide
 PERSONS = {"person", "people", "pedestrian", "human"}
-BLACK_HOT = 20  # boxes of persons from which a whole data set is judged
+BLACK_HOT = 20  # boxes of persons from which a data set is judged
 RUNNING_NUMBER = re.compile(r"\d+\D*$")
 
 
 @dataclass(frozen=True)
 class PairSequence:
-    """Pairs of one recording, as far as folders and names tell.
+    """Pairs of one recording, judged by folder and file name.
 
     Attributes:
-        name: Folder of the visible images, and what their names begin with.
-        pairs: Its pairs.
+        name: Folder of the visible images and the common beginning of their names.
+        pairs: The pairs.
     """
 
     name: str
@@ -43,12 +42,12 @@ class PairSequence:
 
     @property
     def clear_shifts(self) -> list[Shift]:
-        """The shifts that can be trusted."""
+        """Shifts that can be trusted."""
         return [pair.shift for pair in self.pairs if pair.shift and pair.shift.clear]
 
     @property
     def median_shift(self) -> tuple[float, float] | None:
-        """Median x and y of the clear shifts, of the width; None if they are too few."""
+        """Median x and y of the clear shifts, as shares of the width; None if there are too few."""
         shifts = self.clear_shifts
         if len(shifts) < SHORTEST:
             return None
@@ -56,7 +55,7 @@ class PairSequence:
 
 
 def split_sequences(pairs: Sequence[Measurements]) -> list[PairSequence]:
-    """Group pairs by folder and by name without its last number; groups too short for a verdict by folder alone."""
+    """Group pairs by folder and name without its last number; small groups are merged with their folder."""
     names = [_name(pair) for pair in pairs]
     count = Counter(names)
     groups: dict[str, list[Measurements]] = defaultdict(list)
@@ -100,10 +99,10 @@ def describe_shift(x: float, y: float) -> str:
 
 
 def find_polarity_flips(sequences: Sequence[PairSequence]) -> Iterator[Case]:
-    """Yield a case for each sequence that shows hot the other way round than most pairs do.
+    """Yield a case for each sequence whose polarity, white-hot or black-hot, differs from that of most pairs.
 
-    Two witnesses: whether labelled objects are brighter or darker than what is around them, and whether the layout of
-    the images (a cold sky above a warm road) is that of the others or its negative. If they disagree, nothing is said.
+    Two signs are used: whether labelled objects are brighter or darker than their surroundings, and whether the layout
+    of the images (a cold sky above a warm road) or its negative is like the others. If they disagree, there is no case.
     """
     boxes, layout = polarity_signs(sequences)
     verdicts = {}
@@ -124,21 +123,17 @@ def find_polarity_flips(sequences: Sequence[PairSequence]) -> Iterator[Case]:
 
 
 def polarity_signs(sequences: Sequence[PairSequence]) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
-    """Return both witnesses, by index of a sequence, turned so that they agree as far as they can.
-
-    Returns:
-        See :func:`box_signs` and :func:`layout_signs`; the usual polarity is True.
-    """
-    boxes, layout = box_signs(sequences), layout_signs(sequences)
-    layout = _turned(layout, [1.0] * len(layout))
-    return _turned(boxes, [_balance(layout[i]) if i in layout else 1.0 for i in boxes]), layout
+    """Return :func:`box_signs` and :func:`layout_signs`, with True for the usual polarity."""
+    layout = layout_signs(sequences)
+    layout = _mostly_true(layout, [1.0] * len(layout))
+    boxes = box_signs(sequences)
+    return _mostly_true(boxes, [_balance(layout[i]) if i in layout else 1.0 for i in boxes]), layout
 
 
 def box_signs(sequences: Sequence[PairSequence]) -> dict[int, np.ndarray]:
-    """Return, by index of a sequence, for each box of the most telling class whether it is brighter than around it.
+    """Return whether each box is brighter than its surroundings, (K,) bool by index of a sequence.
 
-    Returns:
-        (K,) bool each, for sequences with enough boxes.
+    Only boxes of the class with the most consistent sign count, and only sequences with enough of them.
     """
     best: dict[int, np.ndarray] = {}
     most = 0.0
@@ -158,13 +153,10 @@ def _signs_of_class(sequence: PairSequence, cls: int) -> np.ndarray:
 
 
 def layout_signs(sequences: Sequence[PairSequence]) -> dict[int, np.ndarray]:
-    """Return, by index of a sequence, for each infrared image whether its layout is the usual one or its negative.
+    """Return whether each infrared image has the usual layout or its negative, (N,) bool by index of a sequence.
 
-    The usual layout is the first principal component of all images, from which their mean has not been taken: it is
-    the same, whether images are inverted or not.
-
-    Returns:
-        (N,) bool each, for sequences that are long enough.
+    The usual layout is the first principal component of all images without subtracting their mean, which does not
+    change if images are inverted. Sequences that are too short are left out.
     """
     views = {i: [p.infrared for p in s.pairs if not p.infrared.blank] for i, s in enumerate(sequences)}
     views = {i: v for i, v in views.items() if len(v) >= SHORTEST}
@@ -172,39 +164,37 @@ def layout_signs(sequences: Sequence[PairSequence]) -> dict[int, np.ndarray]:
         return {}
     vectors = {i: _unit_vectors(v) for i, v in views.items()}
     together = sum(v.T @ v for v in vectors.values())
-    direction = together[:, together.diagonal().argmax()]
-    for _ in range(200):  # power iteration: all of a thousand eigenvectors would take seconds, and one is needed
-        direction = together @ (direction / np.linalg.norm(direction))
+    direction = eigsh(together, k=1, v0=together[:, together.diagonal().argmax()])[1][:, 0]
     return {i: v @ direction > 0 for i, v in vectors.items()}
 
 
 def _unit_vectors(views: Sequence[View]) -> np.ndarray:
-    """Return thumbnails as (N, 1024) float32 of mean 0 and length 1, whose products are correlations."""
+    """Return thumbnails as (N, 1024) float32 with mean 0 and norm 1, so that dot products are correlations."""
     vectors = np.stack([view.thumbnail.ravel() for view in views]).astype(np.float32)
     vectors -= vectors.mean(1, keepdims=True)
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
 
 
-def _turned(signs: dict[int, np.ndarray], weights: Iterable[float]) -> dict[int, np.ndarray]:
-    """Return the signs, or else their contrary, so that most are True, by the weight of their sequences."""
+def _mostly_true(signs: dict[int, np.ndarray], weights: Iterable[float]) -> dict[int, np.ndarray]:
+    """Return the signs, all inverted if most are False by the weight of their sequences."""
     total = sum(len(s) * _balance(s) * weight for s, weight in zip(signs.values(), weights, strict=True))
     return signs if total >= 0 else {i: ~s for i, s in signs.items()}
 
 
 def _balance(signs: np.ndarray) -> float:
-    """Return the share of True less that of False."""
+    """Return the share of True minus the share of False."""
     return 2 * float(signs.mean()) - 1
 
 
 def _vote(signs: np.ndarray | None, share: float) -> int:
-    """Return 1 or -1 if at least a share of the signs agree, else 0."""
+    """Return 1 or -1 if at least this share of the signs is True or False, else 0."""
     if signs is None:
         return 0
     return 1 if signs.mean() >= share else -1 if signs.mean() <= 1 - share else 0
 
 
 def find_black_hot(sequences: Sequence[PairSequence], names: Mapping[int, str]) -> Iterator[Case]:
-    """Yield a case if persons are mostly darker than what is around them."""
+    """Yield a case if persons are mostly darker than their surroundings."""
     for cls, name in names.items():
         signs = np.concatenate([np.zeros(0, bool), *(_signs_of_class(sequence, cls) for sequence in sequences)])
         if name.lower() in PERSONS and len(signs) >= BLACK_HOT and signs.mean() <= 1 - BOXES:

@@ -1,24 +1,21 @@
-"""How far the two images of a pair are shifted against each other, from their edges.
+"""Shift between the two images of a pair, by phase correlation of their gradients.
 
-A thermal image shares edges with the visible one, but not brightness: a warm wall may be dark. So the gradients are
-compared, by phase correlation.
+A thermal image shares edges with the visible one, but not brightness: a warm wall may be dark.
 
-Source: Kuglin and Hines, The phase correlation image alignment method, 1975; its use on the square root of gradient
-magnitudes, smoothed, and the test of the peak: this project.
+Source: Kuglin and Hines, The phase correlation image alignment method, 1975; smoothed square roots of the gradient
+magnitudes as input, and the test of the peak: this project.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-SIDE = 128  # pixels of the square in which the images are compared
-REACH = 0.15  # largest shift that is looked for, of the side
-SMOOTHING = 1.5  # pixels; lets edges of slightly different shape meet
-CLEAR = 1.3  # height of the highest peak over the second, from which it is trusted
-NEIGHBOURS = 5  # pixels around a peak that belong to it
+SIDE = 128  # pixels; the images are compared as squares of this side
+REACH = 0.15  # largest shift, as a share of the side
+SMOOTHING = 1.5  # pixels; tolerance for edges of slightly different shape
+CLEAR = 1.3  # ratio of the highest peak to the second from which it is trusted
+NEIGHBOURS = 5  # pixels around a peak that count as part of it
 
 _WINDOW = cv2.createHanningWindow((SIDE, SIDE), cv2.CV_32F)
 _PASS = np.exp(-2 * (np.pi * SMOOTHING) ** 2 * (np.fft.rfftfreq(SIDE)[None] ** 2 + np.fft.fftfreq(SIDE)[:, None] ** 2))
@@ -26,13 +23,13 @@ _PASS = np.exp(-2 * (np.pi * SMOOTHING) ** 2 * (np.fft.rfftfreq(SIDE)[None] ** 2
 
 @dataclass(frozen=True)
 class Shift:
-    """Where the infrared image lies against the visible one.
+    """Position of the infrared image relative to the visible one.
 
     Attributes:
-        x: To the right, of the width.
-        y: Down, of the width.
-        clear: Whether the peak is clear enough to be trusted. About 1 in 20 such shifts is still wrong by more than
-            1 %, so judge a sequence by its median.
+        x: Shift to the right, as a share of the width.
+        y: Shift downward, as a share of the width.
+        clear: Whether the peak can be trusted. About 1 in 20 such shifts is still wrong by more than 1 %, so judge a
+            sequence by its median.
     """
 
     x: float
@@ -45,10 +42,10 @@ def estimate_shift(visible: np.ndarray, infrared: np.ndarray) -> Shift:
 
     Args:
         visible: (H, W) uint8.
-        infrared: (h, w) uint8, of the same view.
+        infrared: (h, w) uint8, the same view.
 
     Returns:
-        The shift, up to 15 % of the width and height; resolution about 0.3 %.
+        The shift, up to 15 % of width and height, with a resolution of about 0.3 %.
 
     Example:
         >>> scene = np.random.default_rng(0).integers(0, 256, (160, 200), np.uint8)
@@ -73,7 +70,7 @@ def estimate_shift(visible: np.ndarray, infrared: np.ndarray) -> Shift:
 
 
 def _edges(image: np.ndarray) -> np.ndarray:
-    """Return the square root of the gradient magnitude, so that weak edges count too; (SIDE, SIDE), fading outward."""
+    """Return the square root of the gradient magnitude, which keeps weak edges, windowed; (SIDE, SIDE)."""
     small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     small = cv2.GaussianBlur(small, (0, 0), 1.0)
     edges = np.sqrt(cv2.magnitude(cv2.Sobel(small, cv2.CV_32F, 1, 0), cv2.Sobel(small, cv2.CV_32F, 0, 1)))
@@ -81,7 +78,7 @@ def _edges(image: np.ndarray) -> np.ndarray:
 
 
 def _between(line: np.ndarray, i: int) -> float:
-    """Return the peak of a parabola through a value and its two neighbours, from the value."""
+    """Return the offset from index i of the peak of a parabola through the value there and its two neighbours."""
     if not 0 < i < len(line) - 1:
         return 0.0
     before, here, after = line[i - 1 : i + 2]

@@ -1,7 +1,5 @@
 """Small pictures of pairs for the report, as data URIs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,17 +10,17 @@ from ultralytics.utils import patches
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import PairReader, read_counts, read_visible
 from metafusion_yolo.prepare.check.findings import Case
-from metafusion_yolo.support.pages import data_uri
+from metafusion_yolo.support.pages import data_uri, draw_box
 
 WIDTH = 320  # pixels
 YELLOW, RED = (255, 214, 10), (255, 40, 40)
 CANNY = (60, 160)  # thresholds of the edges that are drawn over a visible image
 
-Picture = tuple[str, str]  # what it shows, and its data URI, empty if it cannot be shown
+Picture = tuple[str, str]  # title and data URI; the URI is empty if the file cannot be read
 
 
 def picture_case(case: Case, reader: PairReader) -> list[Picture]:
-    """Return pictures of a case: both cameras, its twin, and where they are out of line, their edges."""
+    """Return pictures of a case: both cameras, its twin, and the edges of both if the cameras are misregistered."""
     pictures = [*_pictures(case.pair, reader, case.boxes_xywhn)]
     if any(case.twin):
         pictures += [(f"{name} of the other", uri) for name, uri in _pictures(case.twin, reader)]
@@ -36,10 +34,8 @@ def _pictures(
 ) -> Iterator[Picture]:
     for name, file, read in (("visible", pair[0], _visible), ("infrared", pair[1], _infrared)):
         if file:
-            yield (
-                name,
-                data_uri(_with_boxes(_shrink(image), boxes)) if (image := read(file, reader)) is not None else "",
-            )
+            image = read(file, reader)
+            yield name, "" if image is None else data_uri(_with_boxes(_shrink(image), boxes))
 
 
 def _visible(file: str, reader: PairReader) -> np.ndarray | None:
@@ -51,7 +47,7 @@ def _visible(file: str, reader: PairReader) -> np.ndarray | None:
 
 
 def _infrared(file: str, reader: PairReader) -> np.ndarray | None:
-    """Return an (H, W, 3) image, None if it cannot be read; colours as they are in the file, for they are the fault."""
+    """Return an (H, W, 3) image, None if it cannot be read; false colours are kept, as they are the fault."""
     try:
         counts = read_counts(file)
         colours = patches.imread(file, cv2.IMREAD_UNCHANGED) if counts.dtype == np.uint8 else None
@@ -63,7 +59,7 @@ def _infrared(file: str, reader: PairReader) -> np.ndarray | None:
 
 
 def _overlay(pair: tuple[str, str], reader: PairReader) -> str:
-    """Return the visible image with the edges of the infrared one in red, as the pair is stacked for training."""
+    """Return the visible image with the infrared edges in red, as the pair is stacked for training."""
     try:
         stacked = _shrink(reader.read(*pair))
     except PairError:
@@ -81,12 +77,11 @@ def _shrink(image: np.ndarray) -> np.ndarray:
 def _with_boxes(image: np.ndarray, boxes_xywhn: tuple[tuple[float, ...], ...]) -> np.ndarray:
     height, width = image.shape[:2]
     for x, y, w, h in boxes_xywhn:
-        low = round((x - w / 2) * width) - 1, round((y - h / 2) * height) - 1
-        high = round((x + w / 2) * width) + 1, round((y + h / 2) * height) + 1
-        cv2.rectangle(image, low, high, YELLOW, 2)
+        corners = ((x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height)
+        draw_box(image, corners, YELLOW)
     return image
 
 
 def can_be_shown(case: Case) -> bool:
-    """Tell whether a case has a picture of a file that exists."""
+    """Return whether any file of a case exists."""
     return any(file and Path(file).is_file() for file in (*case.pair, *case.twin))

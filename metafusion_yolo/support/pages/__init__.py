@@ -1,8 +1,7 @@
 """Reports as self-contained HTML files: one style sheet, pictures as data URIs."""
 
-from __future__ import annotations
-
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,12 @@ def write_html(template: Path, file: str | Path, **values: Any) -> Path:
     html = environment.get_template(template.name).render(**values)
     path.write_text(html, encoding="utf-8", errors="backslashreplace")  # file names may have another encoding
     return path
+
+
+def draw_box(image: np.ndarray, box_xyxy: Sequence[float] | np.ndarray, colour: Sequence[int], width: int = 2) -> None:
+    """Draw a line of some pixels width around a box, in place."""
+    x0, y0, x1, y1 = (round(float(v)) for v in box_xyxy)
+    cv2.rectangle(image, (x0 - width, y0 - width), (x1 + width, y1 + width), colour, width)
 
 
 def data_uri(image: np.ndarray) -> str:

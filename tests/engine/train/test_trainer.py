@@ -11,6 +11,7 @@ import yaml
 from ultralytics import YOLO
 
 from metafusion_yolo import MetaFusionYOLO
+from metafusion_yolo.config import FusionConfig
 from metafusion_yolo.data.rig import INPUT_KEY, Rig
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.nn.tasks import FusionDetectionModel
@@ -119,6 +120,19 @@ def test_groups_keep_what_the_host_says_of_a_parameter(name, tiny_data, tmp_path
         ours = {"params", "part", "host_lr"}
         options.append({id(p): {k: v for k, v in g.items() if k not in ours} for g in groups for p in g["params"]})
     assert options[0] == options[1]
+
+
+def test_pairs_are_spoilt_in_training_and_their_sources_kept(tiny_data, tmp_path):
+    trainer = trainer_for(tiny_data, tmp_path, epochs=1, fusion={"augment": {"degradation": 1.0}})
+    trainer.model = FusionDetectionModel(trainer.args.model, nc=2, verbose=False)
+    pair = torch.randint(0, 256, (4, 4, 64, 64), dtype=torch.uint8)
+    batch = trainer.preprocess_batch({"img": pair})
+    blind = batch["hidden"] > 0
+    assert blind.amax((1, 2, 3)).all()
+    assert not torch.equal(batch["img"], pair / 255)
+    assert torch.equal(batch["sources"].movedim(1, 3)[~blind.any(1)], (pair / 255).movedim(1, 3)[~blind.any(1)])
+    trainer.model.config = FusionConfig()
+    assert torch.equal(trainer.preprocess_batch({"img": pair})["img"], pair / 255)
 
 
 def test_fixed_rules_leave_the_detector_to_be_grouped(tiny_data, tmp_path):
