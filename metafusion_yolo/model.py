@@ -27,6 +27,7 @@ from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.validate.measure import FusionMetrics
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
+from metafusion_yolo.labelling.unlabelled import label_more
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.options import Export, Fuse, OutputOptions, SlicingOptions, Source, Sync, Train, Val
@@ -95,13 +96,16 @@ class MetaFusionYOLO(Model):
         classes = FusionDetectionModel, FusionDetectionTrainer, FusionDetectionValidator, FusionDetectionPredictor
         return {"detect": dict(zip(("model", "trainer", "validator", "predictor"), classes, strict=True))}
 
-    def train(self, trainer: Any = None, fusion_only: bool = Train.fusion_only, **kwargs: Any) -> Any:
+    def train(
+        self, trainer: Any = None, fusion_only: bool = Train.fusion_only, unlabelled: str | None = None, **kwargs: Any
+    ) -> Any:
         """Train on a paired data set.
 
         Args:
             trainer: Another trainer class.
             fusion_only: Whether to train the front-end alone, without labels, on the pairs of a data set or on a folder
                 of plain images (`data=`). Its checkpoint is a start for the joint training.
+            unlabelled: See :class:`~metafusion_yolo.options.Train` and :mod:`metafusion_yolo.labelling.unlabelled`.
             **kwargs: The host's training arguments, `data=` and `epochs=` first of all.
 
         Returns:
@@ -121,6 +125,8 @@ class MetaFusionYOLO(Model):
         check_arguments("train", kwargs)
         if isinstance(start := kwargs.get("pretrained"), (str, Path)):
             kwargs["pretrained"] = check_start(start)
+        if unlabelled:
+            kwargs["data"] = label_more(self, unlabelled, {**kwargs, "fusion_only": fusion_only})
         with no_update_check():
             return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
 
@@ -208,7 +214,7 @@ class MetaFusionYOLO(Model):
         check_tracker(kwargs.get("tracker"))
         return super().track(source=source, stream=stream, persist=persist, **kwargs)
 
-    def val(
+    def val(  # noqa: D417 - described once, in the options
         self,
         validator: Any = None,
         modalities: str = Val.modalities,
@@ -221,12 +227,7 @@ class MetaFusionYOLO(Model):
 
         Args:
             validator: Another validator class.
-            modalities: Cameras that are on: "both", "visible" or "infrared".
-            metrics: Fusion metrics: names, as a list or with commas, "all" or "none".
-            curves: Whether to measure mAP50 with missing cameras and shifted infrared images too, at seven times the
-                cost.
-            night_below: Mean grey of a visible image, 0 to 255, below which it is night; a `conditions:` file in the
-                data-set YAML goes before it.
+            modalities, metrics, curves, night_below: See :class:`~metafusion_yolo.options.Val`.
             **kwargs: The host's validation arguments.
 
         Returns:

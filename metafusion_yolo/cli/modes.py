@@ -138,7 +138,7 @@ def _register(**args: Any) -> None:
 
 
 def _label(**args: Any) -> None:
-    from metafusion_yolo.labelling import label_pairs
+    from metafusion_yolo.labelling.dataset import label_pairs
 
     say(str(label_pairs(**args)))
 
@@ -292,10 +292,7 @@ _ALL = (
         _label,
         (Label,),
         "",
-        (
-            "data=pairs.yaml model=yolov8n.pt tasks=cvat",
-            "data=pairs.yaml corrected=annotations.xml",
-        ),
+        ("data=pairs.yaml model=yolov8n.pt tasks=cvat", "data=pairs.yaml corrected=annotations.xml"),
     ),
     Mode(
         "data register",

@@ -30,6 +30,10 @@ class Train(Checked):
     fusion_only: bool = option(
         False, "train the front-end alone, without labels; data= may be a folder of plain images"
     )
+    unlabelled: str | None = option(
+        None,
+        "checkpoint that labels the pairs of 'unlabelled:' in the data set, to train on them too; self: this model",
+    )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ of the views are joined by weighted boxes fusion, which averages what they agree
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,6 @@ from metafusion_yolo.data.planes import PLANES
 from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.support.errors import MissingPackageError
-
-try:
-    from ensemble_boxes import weighted_boxes_fusion
-except ImportError:
-    weighted_boxes_fusion = None
 
 SAME = 0.55  # IoU from which boxes of one class in two views are one object; the default of ensemble-boxes
 BOTH, VISIBLE, INFRARED = "both", "visible", "infrared"
@@ -74,7 +70,7 @@ class EnsemblePredictor(FusionDetectionPredictor):
         Raises:
             MissingPackageError: If it is not installed.
         """
-        if weighted_boxes_fusion is None:
+        if find_spec("ensemble_boxes") is None:
             raise MissingPackageError("labelling joins boxes by 'ensemble-boxes'; pip install ensemble-boxes")
         super().setup_model(model, verbose)
 
@@ -128,6 +124,8 @@ def join(views: list[Tensor], height: int, width: int, same: float = SAME) -> Te
         R. Solovyev et al., "Weighted boxes fusion: Ensembling boxes from different object detection models", Image and
         Vision Computing, 2021; computed by its authors' package.
     """
+    from ensemble_boxes import weighted_boxes_fusion  # compiles parts of itself: not before it is needed
+
     size = torch.tensor([width, height, width, height])
     arrays = [view.cpu().double() for view in views]
     boxes, scores, classes = weighted_boxes_fusion(
@@ -162,8 +160,9 @@ def shown_in(joined: Tensor, views: dict[View, Tensor], least: float) -> list[st
 
 def _best(joined: Tensor, views: dict[View, Tensor], camera: str) -> Tensor:
     """Return the highest score (K,) of a camera's own boxes that overlap each joined box, 0 where none does."""
-    found = torch.cat([boxes.cpu().float() for view, boxes in views.items() if view.camera == camera])
-    if not len(found) or not len(joined):
+    own = [boxes.cpu().float() for view, boxes in views.items() if view.camera == camera and len(boxes)]
+    if not own or not len(joined):
         return torch.zeros(len(joined))
+    found = torch.cat(own)
     fits = (box_iou(joined[:, :4], found[:, :4]) >= SAME) & (joined[:, None, 5] == found[None, :, 5])
     return (fits * found[:, 4]).amax(1)

@@ -13,7 +13,8 @@ from metafusion_yolo.labelling.found import BOTH, Found, Sheet
 def write(folder: Path, sheets: Sequence[Sheet], names: Mapping[int, str]) -> Path:
     """Write `coco.json`; category numbers are those of the classes plus 1, as COCO counts from 1."""
     categories = {name: number + 1 for number, name in names.items()}
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for sheet in sheets:
         width, height = sheet.size
         files = {camera: str(getattr(sheet, camera).relative_to(folder)) for camera in ("visible", "infrared")}

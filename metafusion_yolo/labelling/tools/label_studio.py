@@ -28,14 +28,15 @@ def write(folder: Path, sheets: Sequence[Sheet], names: Mapping[int, str]) -> Pa
     root = folder / "label-studio"
     root.mkdir(exist_ok=True)
     (root / "config.xml").write_text(_interface(names), encoding="utf-8")
-    tasks = []
+    tasks: list[dict[str, Any]] = []
     for sheet in sheets:
         paths = {camera: getattr(sheet, camera).relative_to(folder.parent) for camera in (VISIBLE, INFRARED)}
         urls = {camera: f"/data/local-files/?d={quote(path.as_posix())}" for camera, path in paths.items()}
         results = [_result(f"box{number}", sheet, one) for number, one in enumerate(sheet.found)]
         scores = [one.score for one in sheet.found if one.score is not None]
         prediction = {"model_version": "metafusion", "score": min(scores, default=0.0), "result": results}
-        tasks.append({"data": {"pair": sheet.key, **urls}, "predictions": [prediction]})
+        data: dict[str, str] = {"pair": sheet.key, **urls}
+        tasks.append({"data": data, "predictions": [prediction]})
     (root / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
     return root
 
