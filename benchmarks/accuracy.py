@@ -18,13 +18,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rows import BEST_OF, ROWS
 from training import train_and_evaluate
 from ultralytics.data.utils import check_det_dataset
 
 from metafusion_yolo.compare.budget import Setting
-from metafusion_yolo.compare.runs import Run, as_arrays, do_missing, read_results, remember
+from metafusion_yolo.compare.folds import blocks_of
+from metafusion_yolo.compare.runs import Run, do_missing, read_arrays, remember
+from metafusion_yolo.evaluation.corruptions import KINDS
 from metafusion_yolo.evaluation.precision import average_precision, interval, resampled, with_missing
+from metafusion_yolo.evaluation.trust import view
 from metafusion_yolo.support.resources import find_data_yaml
 
 
@@ -77,9 +81,8 @@ def summarise(setting: Setting, out: Path, resamples: int) -> dict[str, Any]:
     """Return for every row and view the pooled values with intervals, and the differences that matter."""
     results: dict[str, dict[str, dict[str, list[Any]]]] = {}
     for row in ROWS:
-        for view, images in read_results(out, row).items():
-            key = row if view == "both" else f"{row}, {view}"
-            results[key] = {name: [as_arrays(e) for e in found] for name, found in images.items()}
+        for seen, images in read_arrays(out, row).items():
+            results[row if seen == "both" else f"{row}, {seen}"] = images
     full = max((len(v) for v in results.values()), default=0)
     for share in (0.25, 0.5, 0.75, 1.0):
         views = [results.get(key) for key in ("default", "default, visible", "default, infrared")]
@@ -93,11 +96,17 @@ def summarise(setting: Setting, out: Path, resamples: int) -> dict[str, Any]:
     names = {c: known[c] for c in setting.classes}
     table, draws = {}, {}
     for key, by_name in results.items():
-        images = [by_name[name] for name in sorted(by_name)]
-        point = average_precision([e for image in images for e in image], names)
-        draws[key] = resampled(images, names, resamples)
+        blocks = [[e for image in block for e in by_name[str(image)]] for block in blocks_of([*map(Path, by_name)])]
+        point = average_precision([e for block in blocks for e in block], names)
+        draws[key] = resampled(blocks, names, resamples)
         table[key] = {m: {"value": v, "interval": interval(draws[key][m])} for m, v in point.items()}
-        table[key]["images"], table[key]["seeds"] = len(images), len(images[0])
+        table[key]["images"], table[key]["seeds"] = len(by_name), len(next(iter(by_name.values())))
+    for row in [row for row in ROWS if f"{row}, {view('night', 2)}" in table]:
+        kinds, key = [f"{row}, {view(kind, 2)}" for kind in KINDS], f"{row}, one camera spoilt"
+        draws[key] = {m: np.mean([draws[kind][m] for kind in kinds], 0) for m in draws[row]}
+        means = {m: float(np.mean([table[kind][m]["value"] for kind in kinds])) for m in draws[row]}
+        table[key] = {m: {"value": v, "interval": interval(draws[key][m])} for m, v in means.items()}
+        table[key] |= {name: table[row][name] for name in ("images", "seeds")}
     complete = [row for row in BEST_OF if row in table and table[row]["images"] == full]
     best = max(complete, key=lambda row: table[row]["mAP50"]["value"], default=None)
     for key, row in table.items():

@@ -48,7 +48,7 @@ def with_pseudo_labels(setting: Setting, data: Path, teacher: nn.Module, host: d
     (folder / "unlabelled.txt").write_text("".join(f"{link}\n" for link in links), encoding="utf-8")
     question = folder / "question.yaml"
     question.write_text(yaml.safe_dump({**fold, "val": "unlabelled.txt"}), encoding="utf-8")
-    found = evaluate(teacher, {**host, "data": str(question)}, "both")
+    found = evaluate(teacher, {**host, "data": str(question)}, "both").recorded
     sure = {link: [box for box in image["boxes"] if box[4] >= SURE] for link, image in found.items()}
     sure = {link: boxes for link, boxes in sure.items() if boxes}
     for link, boxes in sure.items():

@@ -59,15 +59,17 @@ def train_and_evaluate(setting: Setting, run: Run) -> dict[str, Any]:
             teacher["distill_model"] = str(needed[0])
         model = load_last(train_row(setting, row, run.seed, run.folder, data, trainer, **teacher))
     host = host_arguments(setting, run.folder, data)
-    views = {view: look(model, host, view) for view in row.views}
+    views = {view: look(model, host, view) for view in row.views if view != "both"}
+    found = evaluate(model, host, "both", corruptions=True)
+    views = {"both": found.recorded, **views, **found.spoilt}
     return {view: {original(files, link): found for link, found in images.items()} for view, images in views.items()}
 
 
 def look(model: nn.Module, host: dict[str, Any], view: str) -> dict[str, Any]:
     """Return what was found in one view: cameras that are on, or "shift-n"."""
     if view.startswith("shift-"):
-        return evaluate(model, host, "both", ShiftedRecorder, shift=int(view.removeprefix("shift-")))
-    return evaluate(model, host, view)
+        return evaluate(model, host, "both", ShiftedRecorder, shift=int(view.removeprefix("shift-"))).recorded
+    return evaluate(model, host, view).recorded
 
 
 def last(run: Run) -> Path:

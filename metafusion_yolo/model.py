@@ -221,25 +221,26 @@ class MetaFusionYOLO(Model):
         metrics: str | Sequence[str] | None = Val.metrics,
         curves: bool = Val.curves,
         night_below: float = Val.night_below,
+        corruptions: bool = Val.corruptions,
         **kwargs: Any,
     ) -> FusionMetrics:
         """Measure detection and fusion, and write val.json, val.csv and, with plots, val.html into the run's folder.
 
         Args:
             validator: Another validator class.
-            modalities, metrics, curves, night_below: See :class:`~metafusion_yolo.options.Val`.
+            modalities, metrics, curves, night_below, corruptions: See :class:`~metafusion_yolo.options.Val`.
             **kwargs: The host's validation arguments.
 
         Returns:
             The host's detection metrics, with ours in `.report` and in `.results_dict`.
 
         Raises:
-            ValueError: For unknown modalities or metrics, or curves with a camera switched off.
+            ValueError: For unknown modalities or metrics, or curves or corruptions with a camera switched off.
         """
         self._take_start(kwargs)
         check_arguments("val", kwargs, native=isinstance(self.model, FusionDetectionModel))
         build = partial(validator or FusionDetectionValidator, modalities=modalities, metrics=metrics)
-        return super().val(partial(build, curves=curves, night_below=night_below), **kwargs)
+        return super().val(partial(build, curves=curves, night_below=night_below, corruptions=corruptions), **kwargs)
 
     def export(
         self,

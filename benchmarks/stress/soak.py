@@ -76,12 +76,17 @@ def growth(memory: list[float]) -> tuple[float, float]:
     Neighbouring samples are much alike, so the line goes through the means of blocks.
 
     Args:
-        memory: Samples, MiB, evenly spread over the leg.
+        memory: Samples, MiB, evenly spread over the leg; with less than three after the warm-up there is no slope, NaN.
     """
-    blocks = np.array_split(memory[int(len(memory) * WARM) :], BLOCKS)
-    line = stats.linregress(np.arange(BLOCKS) * (1 - WARM) / BLOCKS, [block.mean() for block in blocks])
-    error = np.nan_to_num(line.stderr)  # of memory that is the same all the time it is no number
-    return line.slope, float(error * stats.t.ppf(0.975, BLOCKS - 2))
+    warm = memory[int(len(memory) * WARM) :]
+    count = min(BLOCKS, len(warm))
+    if count < 3:
+        return float("nan"), float("nan")
+    line = stats.linregress(
+        np.arange(count) * (1 - WARM) / count, [block.mean() for block in np.array_split(warm, count)]
+    )
+    error = np.nan_to_num(line.stderr)  # NaN if the memory is the same all the time
+    return line.slope, float(error * stats.t.ppf(0.975, count - 2))
 
 
 def scenes(imgsz: int) -> Frames:
@@ -175,11 +180,11 @@ def main() -> None:
     good = True
     for leg in legs:
         slope, half = (pairs / leg.pairs * value for value in growth(leg.memory))
-        flat = slope + half < args.most
-        good &= flat and leg.settled and leg.adds_up
+        verdict = "flat" if slope + half < args.most else "too short to tell" if np.isnan(slope) else "GROWS"
+        good &= verdict != "GROWS" and leg.settled and leg.adds_up
         print(
             f"{leg.name:>8} {leg.pairs:>6} pairs {leg.pairs / leg.seconds:>6.1f}/s  memory {leg.memory[-1]:.0f} MiB, "
-            f"{slope:+.1f} ± {half:.1f} MiB in {pairs} pairs ({'flat' if flat else 'GROWS'}), files {leg.files[0]} -> "
+            f"{slope:+.1f} ± {half:.1f} MiB in {pairs} pairs ({verdict}), files {leg.files[0]} -> "
             f"{leg.files[-1]}, threads {leg.threads[0]} -> {leg.threads[-1]}{'' if leg.settled else ' (GROW)'}\n"
             f"         {leg.account} ({'adds up' if leg.adds_up else 'DOES NOT ADD UP'})",
             flush=True,

@@ -1,7 +1,5 @@
 """Completion scripts for shells, made from the modes and their options: `metafusion completion bash`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from metafusion_yolo.cli.help import SPECIAL
@@ -10,60 +8,56 @@ from metafusion_yolo.cli.parsing import host_arguments
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 
+SHELLS = ("bash", "zsh", "fish")
 BASH = """_metafusion() {{
-  local line="${{COMP_WORDS[*]:1:COMP_CWORD-1}}" word="${{COMP_WORDS[COMP_CWORD]}}" known
-  line="${{line#detect }} "
-  case "$line" in
+  local line="" known i IFS=$'\\n'
+  for ((i = 1; i < COMP_CWORD; i++)); do line="$line${{COMP_WORDS[i]}} "; done
+  case "${{line#detect }}" in
 {cases}
   *) known="{first}" ;;
   esac
-  COMPREPLY=($(compgen -W "$known" -- "$word"))
-  [[ ${{COMPREPLY[0]}} == *= ]] && compopt -o nospace 2>/dev/null
+  COMPREPLY=($(IFS=" "; compgen -W "$known" -- "${{COMP_WORDS[COMP_CWORD]}}" | sed 's/[^=]$/& /'))
   return 0
 }}
-complete -o default -F _metafusion metafusion"""
+complete -o default -o nospace -F _metafusion metafusion"""
 
 
 def completion(words: Sequence[str]) -> str:
-    """Return the script of a shell.
-
-    Args:
-        words: The name of the shell alone.
+    """Return the completion script of the shell that is the only word.
 
     Raises:
-        UserValueError: For another shell.
+        UserValueError: If it is none of :data:`SHELLS`.
     """
-    shells = {"bash": _bash, "zsh": _zsh, "fish": _fish}
-    if len(words) != 1 or words[0] not in shells:
-        hint = nearest(words[0], shells) if words else "give bash, zsh or fish"
+    if len(words) != 1 or words[0] not in SHELLS:
+        hint = nearest(words[0], SHELLS) if words else "give bash, zsh or fish"
         raise UserValueError(f"no completion for '{' '.join(words)}', {hint}")
-    return shells[words[0]]()
+    if words[0] == "fish":
+        return _fish()
+    return _bash() if words[0] == "bash" else f"autoload -U +X bashcompinit && bashcompinit\n{_bash()}"
 
 
-def _arguments() -> dict[str, list[str]]:
-    """Return the arguments of every mode, `key=` each."""
+def _following() -> dict[str, list[str]]:
+    """Return the words that can follow a mode, `key=` each, or a group."""
     host = host_arguments()
-    return {name: [f"{k}=" for k in (*mode.options, *(host if mode.host else ()))] for name, mode in MODES.items()}
+    words = {name: [f"{k}=" for k in (*mode.options, *(host if mode.host else ()))] for name, mode in MODES.items()}
+    return words | {"data": [name[5:] for name in MODES if name.startswith("data ")], "completion": [*SHELLS]}
 
 
-def _first() -> list[str]:
+def _first() -> str:
     """Return the words that can stand first."""
-    return sorted({name.partition(" ")[0] for name in MODES} | {"detect", *SPECIAL})
+    return " ".join(sorted({name.partition(" ")[0] for name in MODES} | {"detect", *SPECIAL}))
 
 
 def _bash() -> str:
-    cases = [f'  "{name} "*) known="{" ".join(keys)}" ;;' for name, keys in _arguments().items()]
-    cases += [f'  "data "*) known="{" ".join(name[5:] for name in MODES if name.startswith("data "))}" ;;']
-    return BASH.format(cases="\n".join(cases), first=" ".join(_first()))
-
-
-def _zsh() -> str:
-    return f"autoload -U +X bashcompinit && bashcompinit\n{_bash()}"
+    following = sorted(_following().items(), reverse=True)  # "data check" before "data"
+    cases = [f'  "{name} "*) known="{" ".join(words)}" ;;' for name, words in following]
+    return BASH.format(cases="\n".join(cases), first=_first())
 
 
 def _fish() -> str:
-    lines = [f"complete -c metafusion -n __fish_use_subcommand -a '{' '.join(_first())}'"]
-    for name, keys in _arguments().items():
-        seen = " ".join(f"; and __fish_seen_subcommand_from {word}" for word in name.split())[6:]
-        lines.append(f"complete -c metafusion -n '{seen}' -a '{' '.join(keys)}'")
+    lines = [f"complete -c metafusion -f -n __fish_use_subcommand -a '{_first()}'"]
+    for name, words in _following().items():
+        seen = "; and ".join(f"__fish_seen_subcommand_from {word}" for word in name.split())
+        seen += "" if name in MODES else f"; and not __fish_seen_subcommand_from {' '.join(words)}"
+        lines.append(f"complete -c metafusion{'' if name in MODES else ' -f'} -n '{seen}' -a '{' '.join(words)}'")
     return "\n".join(lines)

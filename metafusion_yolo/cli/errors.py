@@ -1,7 +1,5 @@
 """Exit codes and last words of the command: one line for mistakes of the user, a traceback for bugs."""
 
-from __future__ import annotations
-
 import errno
 import linecache
 import platform
@@ -12,11 +10,11 @@ from pathlib import Path
 
 from metafusion_yolo import __version__
 from metafusion_yolo.support.errors import UserError
+from metafusion_yolo.support.words import without_signs
 
 MEMORY = re.compile(
     "out of memory|can't allocate memory|insufficient memory|unable to allocate|bad_alloc", re.IGNORECASE
 )
-NOISE = re.compile("\x1b\\[[0-9;]*m|[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff]|^\\[Errno \\d+\\] ")
 REMEDIES = {  # for what the system refuses
     errno.ENOSPC: "the disk is full: free some space, or write to another place",
     errno.EROFS: "write to another place",
@@ -72,7 +70,11 @@ def message(error: BaseException) -> str:
         return f"out of memory{f' ({told[0][0].lower()}{told[0][1:]})' if told else ''}; make batch= or imgsz= smaller"
     if getattr(error, "summary", False):
         return str(error)
-    text = re.sub(r"'yolo (\w+) model=yolo26n\.", r"'metafusion \1 model=best.", NOISE.sub("", str(error)))
+    text = re.sub(
+        r"'yolo (\w+) model=yolo26n\.",
+        r"'metafusion \1 model=best.",
+        without_signs(re.sub(r"^\[Errno \d+\] ", "", str(error))),
+    )
     remedy = REMEDIES.get(getattr(error, "errno", None) or 0)
     return f"{' '.join(text.split()) or type(error).__name__}{f'; {remedy}' if remedy else ''}"
 

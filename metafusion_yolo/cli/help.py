@@ -1,7 +1,5 @@
 """What the command says of itself: its modes, and the arguments of each."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from metafusion_yolo import __version__
@@ -41,7 +39,11 @@ def explain(mode: Mode) -> str:
     stock = host_arguments()
     ours = [(one.name, one.shown, one.meaning) for one in mode.options.values()]
     host = [
-        (key, default or stock[key][0], HOST_MEANINGS.get(f"{mode.name} {key}", HOST_MEANINGS.get(key, stock[key][1])))
+        (
+            key,
+            default or stock[key].default,
+            HOST_MEANINGS.get(f"{mode.name} {key}", HOST_MEANINGS.get(key, stock[key].meaning)),
+        )
         for key, default in mode.host.items()
     ]
     for title, rows in (("Arguments", ours), ("Most used arguments of the host (all: yolo cfg)", host)):

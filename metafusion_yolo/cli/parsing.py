@@ -1,23 +1,24 @@
 """From the words of a command to checked arguments. Mistakes in names and in our own values need no PyTorch."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from metafusion_yolo.cli.modes import Mode
 from metafusion_yolo.options import REQUIRED
-from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.options.fields import WORDS
+from metafusion_yolo.support.errors import MissingFileError, UserTypeError, UserValueError
+from metafusion_yolo.support.resources import read_yaml
 from metafusion_yolo.support.words import nearest
 
 FORMER = {  # names that the host still accepts, and renames or drops
     *("boxes", "hide_labels", "hide_conf", "line_thickness", "label_smoothing", "save_hybrid", "crop_fraction"),
     *("keras", "end2end", "int8", "half"),
 }
+BY_US = {"resume", "classes", "freeze"}  # arguments of the host whose values we check, or accept as text
 
 
 def parse(mode: Mode, words: Sequence[str]) -> dict[str, Any]:
@@ -35,8 +36,9 @@ def parse(mode: Mode, words: Sequence[str]) -> dict[str, Any]:
         if key in args:
             raise UserValueError(f"argument '{key}' is given twice")
         value = text if key in ("name", "project") and text.lower() != "none" else literal(text)
-        kinds = mode.options[key].kinds if key in mode.options else ()
-        args[key] = text if str in kinds and value is not None and type(value) not in kinds else value
+        option = mode.options.get(key)
+        known = option.kinds + option.more.get("never", ()) if option else ()
+        args[key] = text if str in known and value is not None and type(value) not in known else value
     return args
 
 
@@ -78,7 +80,8 @@ def check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
     """
     if mode.host and "cfg" in args:
         args = _with_file(args)
-    known, required = {*mode.options, *(host_arguments() if mode.host else ())}, mode.required
+    host = host_arguments() if mode.host else {}
+    known, required = {*mode.options, *host}, mode.required
     if mode.name == "train" and args.get("resume"):  # the checkpoint knows the rest
         required = ["model"]
         args["model"] = args.get("model") or (None if args["resume"] is True else args["resume"])
@@ -89,6 +92,8 @@ def check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
             raise UserValueError(f"unknown argument '{key}' for '{mode.name}', {hint}")
         if key in mode.options and not (value is None and mode.options[key].default == REQUIRED):
             mode.options[key].check(value)
+        elif key in host:
+            host[key].check_text(key, value)
     for key in required:
         if args.get(key) is None:
             raise UserValueError(f"missing argument '{key}' for '{mode.name}', expected {key}=...")
@@ -101,17 +106,19 @@ def check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_file(args: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments with those of the file that `cfg=` names; what is given by hand goes first."""
-    from ultralytics.utils import YAML, checks
-
-    if (file := args.pop("cfg")) is None:
+    """Return the arguments with those of the file that `cfg=` names, or of one of the host's; given ones precede."""
+    if (name := args.pop("cfg")) is None:
         return args
-    content = YAML.load(checks.check_yaml(file))
+    files = [Path(str(name)), *sorted((_host_folder() / "cfg").rglob(Path(str(name)).name))]
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        raise MissingFileError(f"no file 'cfg={name}'; give a YAML of arguments, as 'yolo copy-cfg' writes one")
+    content = read_yaml(file)
     return {**{key: value for key, value in content.items() if key not in ("cfg", "mode", "task")}, **args}
 
 
 def _check_host_values(mode: Mode, args: dict[str, Any]) -> None:
-    """Let the host rename its former arguments in place, and check the values of its own."""
+    """Let the host rename its former arguments in place, and check the values of its arguments."""
     from ultralytics.cfg import DEFAULT_CFG_DICT, check_dict_alignment, get_cfg
     from ultralytics.utils import checks
 
@@ -120,9 +127,34 @@ def _check_host_values(mode: Mode, args: dict[str, Any]) -> None:
     checks.check_imgsz(args.get("imgsz", 640), stride=1)
 
 
-def host_arguments() -> dict[str, tuple[str, str]]:
-    """Return default and meaning of the host's arguments, read from its own description without importing it."""
+class HostArgument(NamedTuple):
+    """Default, types and meaning of an argument, as the host's `default.yaml` describes them."""
+
+    default: str
+    kinds: str
+    meaning: str
+
+    def check_text(self, key: str, value: Any) -> None:
+        """Reject text where the host expects none, without waiting for the host to be imported.
+
+        Raises:
+            UserTypeError: If `value` is text and the argument has no text among its types.
+        """
+        if isinstance(value, str) and "str" not in self.kinds and key not in BY_US:
+            words = [word for kind, word in WORDS.items() if kind.__name__ in self.kinds.split()]
+            raise UserTypeError(f"'{key}={value}' is invalid, expected {' or '.join(dict.fromkeys(words))}")
+
+
+def host_arguments() -> dict[str, HostArgument]:
+    """Return the host's arguments, read from its own description without importing it."""
+    text = (_host_folder() / "cfg" / "default.yaml").read_text(encoding="utf-8")
+    rows = re.findall(r"^(\w+): *([^#\n]*?) *# \(([^)]*)\) (.*)", text, re.MULTILINE)
+    return {
+        key: HostArgument(default or "None", re.sub(r"\W+", " ", kinds), meaning)
+        for key, default, kinds, meaning in rows
+    }
+
+
+def _host_folder() -> Path:
     spec = find_spec("ultralytics")
-    text = (Path(str(spec and spec.origin)).parent / "cfg" / "default.yaml").read_text(encoding="utf-8")
-    rows = re.findall(r"^(\w+): *([^#\n]*?) *# \([^)]*\) (.*)", text, re.MULTILINE)
-    return {key: (default or "None", meaning) for key, default, meaning in rows}
+    return Path(str(spec and spec.origin)).parent

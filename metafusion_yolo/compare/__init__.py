@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from ultralytics.utils import LOGGER
 from metafusion_yolo.compare.budget import BUDGETS, Setting, cores
 from metafusion_yolo.compare.page import write_report
 from metafusion_yolo.compare.rows import BOTH, COMPARED
-from metafusion_yolo.compare.runs import Run, as_arrays, do_missing, read_results, remember
+from metafusion_yolo.compare.runs import Run, do_missing, read_arrays, remember
 from metafusion_yolo.compare.training import (
     TRAINERS,
     evaluate,
@@ -131,7 +131,8 @@ def run_compare(
         raise UserValueError(
             f"{len(failed)} of {len(runs)} runs failed, {failed[0].file.stem} first; see {failed[0].log}"
         )
-    table = tabulate(_arrays(out, rows), description["names"], chosen.resamples)
+    views = {row: read_arrays(out, row) for row in rows}
+    table = tabulate(views, description["names"], chosen.resamples)
     verdict = recommend(table, started=bool(start))
     content = {
         "recommendation": asdict(verdict),
@@ -140,6 +141,7 @@ def run_compare(
         "seeds": table.seeds,
         "best single camera": table.single,
         "rows": {row: {m: asdict(e) for m, e in table.measures[row].items()} for row in table.ranked},
+        "mAP50, one camera spoilt": {row: asdict(table.spoilt[row]) for row in table.ranked},
         "mAP50 differences": {f"{a} - {b}": asdict(e) for (a, b), e in table.between.items()},
     }
     (out / "compare.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
@@ -157,7 +159,8 @@ def train_and_test(setting: Setting, run: Run) -> dict[str, Any]:
     else:
         checkpoint = keep_untrained(setting, run.folder)
     model, host = load_last(checkpoint), host_arguments(setting, run.folder, data)
-    views = {view: evaluate(model, host, view) for view in row.views}
+    found = evaluate(model, host, BOTH, corruptions=True)
+    views = {BOTH: found.recorded, **found.spoilt}
     return {view: {original(files, link): image for link, image in images.items()} for view, images in views.items()}
 
 
@@ -186,11 +189,3 @@ def _image_size(description: dict[str, Any], largest: int) -> int:
     """Return the size of the first image, rounded up to the stride, at most `largest` pixels."""
     longest = max(image_size(images_in(description, "val")[0]))
     return min(largest, -(-longest // STRIDE) * STRIDE)
-
-
-def _arrays(out: Path, rows: Sequence[str]) -> Mapping[str, Mapping[str, Sequence[Any]]]:
-    """Return the results of rows with both cameras, as the precision is computed from them."""
-    return {
-        row: {image: [as_arrays(e) for e in found] for image, found in read_results(out, row)[BOTH].items()}
-        for row in rows
-    }

@@ -15,6 +15,7 @@ from metafusion_yolo.compare.runs import Run, read_results
 from metafusion_yolo.compare.verdict import Table, Verdict
 from metafusion_yolo.data.pairs import expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.evaluation.corruptions import KINDS
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.pages import write_html
 from metafusion_yolo.support.pages.plots import intervals
@@ -64,6 +65,7 @@ def write_report(
         verdict=verdict,
         gaps=gaps,
         minutes=minutes,
+        kinds=[f"{camera} {kind}" for kind, (camera, _) in KINDS.items()],
         setting=setting,
         budget=budget,
         names=names,

@@ -150,3 +150,11 @@ def read_results(out: Path, row: str) -> dict[str, dict[str, list[dict[str, Any]
             for name, image in images.items():
                 results.setdefault(view, {}).setdefault(name, []).append(image)
     return results
+
+
+def read_arrays(out: Path, row: str) -> dict[str, dict[str, list[Image]]]:
+    """Return the same as :func:`read_results`, as arrays."""
+    return {
+        view: {name: [as_arrays(image) for image in found] for name, found in images.items()}
+        for view, images in read_results(out, row).items()
+    }

@@ -27,6 +27,8 @@ from metafusion_yolo.engine.checkpoints import load_fusion_checkpoint
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
+from metafusion_yolo.evaluation.precision import Image
+from metafusion_yolo.evaluation.robustness import AS_IS
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.files import below, link_below
 from metafusion_yolo.support.resources import find_model_yaml, read_yaml, split_scale
@@ -38,11 +40,20 @@ EVALUATED = "tp", "conf", "pred_cls", "target_cls"
 
 
 class Recorder(FusionDetectionValidator):
-    """Keep the matches of every image by its path, and the boxes with a score of at least `SHOWN`."""
+    """Keep the matches of every image by its path, and the boxes with a score of at least `SHOWN`.
+
+    Attributes:
+        recorded: What was found, by image.
+        spoilt: What was found with one camera spoilt, by corruption and image, if `corruptions` are asked for.
+    """
+
+    strengths = (2,)
+    beside = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.recorded: dict[str, dict[str, Any]] = {}
+        self.spoilt: dict[str, dict[str, dict[str, Any]]] = {}
         self._boxes: list[list[list[float]]] = []
 
     def update_metrics(self, preds: list[dict[str, torch.Tensor]], batch: dict[str, Any]) -> None:
@@ -56,15 +67,23 @@ class Recorder(FusionDetectionValidator):
     def get_stats(self) -> dict[str, Any]:
         """Keep the matches before the host pools and clears them."""
         for i, file in enumerate(self.dataloader.dataset.im_files):
-            tp, conf, pred_cls, target_cls = (self.metrics.stats[key][i] for key in EVALUATED)
-            self.recorded[file] = {
-                "tp": tp.astype(int).tolist(),
-                "conf": [round(float(c), 5) for c in conf],
-                "pred_cls": [int(c) for c in pred_cls],
-                "target_cls": [int(c) for c in target_cls],
-                "boxes": self._boxes[i],
-            }
+            found = {key: self.metrics.stats[key][i] for key in EVALUATED}
+            self.recorded[file] = {**as_lists(found), "boxes": self._boxes[i]}
+        for record in self._records:
+            for view, found in record.found.items():
+                if view != AS_IS:
+                    self.spoilt.setdefault(view, {})[record.file] = as_lists(found)
         return super().get_stats()
+
+
+def as_lists(image: Image) -> dict[str, Any]:
+    """Return the evaluation of an image ready for JSON."""
+    return {
+        "tp": image["tp"].astype(int).tolist(),
+        "conf": [round(float(c), 5) for c in image["conf"]],
+        "pred_cls": [int(c) for c in image["pred_cls"]],
+        "target_cls": [int(c) for c in image["target_cls"]],
+    }
 
 
 def train_row(
@@ -145,12 +164,12 @@ def in_bfloat16(trainer: Any) -> None:
 
 def evaluate(
     model: nn.Module, host: dict[str, Any], modalities: str, recorder: type[Recorder] = Recorder, **kwargs: Any
-) -> dict[str, Any]:
-    """Return what was found in every image, by its path: see :class:`Recorder`."""
+) -> Recorder:
+    """Validate, and return the validator with what was found in every image."""
     args = {**host, "name": "val", "rect": True, "mode": "val", "task": "detect"}
     validator = recorder(args=args, modalities=modalities, metrics="none", **kwargs)
     validator(model=model)
-    return validator.recorded
+    return validator
 
 
 def load_last(checkpoint: Path) -> nn.Module:

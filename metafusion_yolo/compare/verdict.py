@@ -9,6 +9,7 @@ import numpy as np
 
 from metafusion_yolo.compare.rows import (
     AVERAGE,
+    BOTH,
     COMPARED,
     EARLY,
     FALSE_COLOUR,
@@ -54,6 +55,7 @@ class Table:
         measures: Measures in percent by row: AP50 by class name, mAP50 and mAP50-95.
         between: By two rows, mAP50 of the first minus that of the second, in points, over the same resampled images.
         single: The row of the better single camera.
+        spoilt: By row, mean mAP50 over the corruptions of one camera, in percent.
         images: Number of images.
         seeds: Trainings of each row.
     """
@@ -61,6 +63,7 @@ class Table:
     measures: Mapping[str, Mapping[str, Estimate]]
     between: Mapping[tuple[str, str], Estimate]
     single: str
+    spoilt: Mapping[str, Estimate]
     images: int
     seeds: int
 
@@ -89,17 +92,21 @@ class Verdict:
     rule: str
 
 
-def tabulate(results: Mapping[str, Mapping[str, Sequence[Image]]], names: Mapping[int, str], resamples: int) -> Table:
+def tabulate(
+    views: Mapping[str, Mapping[str, Mapping[str, Sequence[Image]]]], names: Mapping[int, str], resamples: int
+) -> Table:
     """Measure every row, and its difference to every other, by resampling the images.
 
     Args:
-        results: What was found by row and image, one entry per seed; every row has the same images.
+        views: What was found by row, view and image, one entry per seed: with both cameras, and with one of them
+            spoilt. Every row has the same views and images.
         names: Class names; classes without a box in these images do not count.
         resamples: Resamples of the bootstrap.
 
     Raises:
         ValueError: If no image has a box, or the rows have different images.
     """
+    results = {row: own[BOTH] for row, own in views.items()}
     images = sorted(next(iter(results.values())))
     if any(sorted(row) != images for row in results.values()):
         raise UserValueError("the rows were tested on different images; remove the folder and compare again")
@@ -108,12 +115,19 @@ def tabulate(results: Mapping[str, Mapping[str, Sequence[Image]]], names: Mappin
     counted = {c: name for c, name in names.items() if c in present}
     if not counted:
         raise UserValueError("no image that was tested on has a box; a comparison needs labels")
-    measures, draws = {}, {}
-    for row, by_image in results.items():
-        ordered = [by_image[image] for image in images]
-        point = average_precision([e for image in ordered for e in image], counted)
-        draws[row] = resampled(ordered, counted, resamples)
-        measures[row] = {m: Estimate(float(v), *interval(draws[row][m])) for m, v in point.items()}
+    measures, draws, spoilt = {}, {}, {}
+    for row, by_view in views.items():
+        points, drawn = {}, {}
+        for view, by_image in by_view.items():
+            ordered = [by_image[image] for image in images]
+            points[view] = average_precision([e for image in ordered for e in image], counted)
+            drawn[view] = resampled(ordered, counted, resamples)
+        draws[row] = drawn[BOTH]
+        measures[row] = {m: Estimate(float(v), *interval(draws[row][m])) for m, v in points[BOTH].items()}
+        kinds = [view for view in by_view if view != BOTH]
+        if kinds:
+            mean = np.mean([drawn[kind]["mAP50"] for kind in kinds], 0)
+            spoilt[row] = Estimate(float(np.mean([points[kind]["mAP50"] for kind in kinds])), *interval(mean))
     between = {
         (a, b): Estimate(
             measures[a]["mAP50"].value - measures[b]["mAP50"].value, *interval(draws[a]["mAP50"] - draws[b]["mAP50"])
@@ -124,7 +138,7 @@ def tabulate(results: Mapping[str, Mapping[str, Sequence[Image]]], names: Mappin
     }
     single = max((VISIBLE, INFRARED), key=lambda row: measures[row]["mAP50"].value)
     seeds = len(next(iter(next(iter(results.values())).values())))
-    return Table(measures, between, single, len(images), seeds)
+    return Table(measures, between, single, spoilt, len(images), seeds)
 
 
 def recommend(table: Table, started: bool = False) -> Verdict:

@@ -19,8 +19,8 @@ from ultralytics.utils import LOGGER, RANK, SETTINGS, checks, env_bool
 from ultralytics.utils.events import events
 
 from metafusion_yolo.data.rig import Rig, pair_input
+from metafusion_yolo.engine.backends import BACKENDS
 from metafusion_yolo.engine.checkpoint_format import format_classes
-from metafusion_yolo.engine.export.backends import BACKENDS
 from metafusion_yolo.nn.fusion import FusionNet
 from metafusion_yolo.nn.tasks import native_model
 from metafusion_yolo.support.errors import MissingFileError, MissingPackageError, UserTypeError, UserValueError

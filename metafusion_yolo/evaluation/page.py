@@ -9,6 +9,7 @@ from typing import Any
 
 from metafusion_yolo import __version__
 from metafusion_yolo.evaluation.report import SURE, ValidationReport
+from metafusion_yolo.evaluation.trust import response
 from metafusion_yolo.support.pages import write_html
 
 TEMPLATE = Path(__file__).with_name("val.html.j2")
@@ -44,6 +45,7 @@ def write_page(
         file,
         version=__version__,
         report=report,
+        response=response(report.trust) if report.trust else "",
         misses=misses,
         missed=missed,
         sure=SURE,

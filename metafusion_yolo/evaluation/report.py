@@ -13,7 +13,16 @@ import numpy as np
 
 from metafusion_yolo.evaluation.miss_rate import log_average_miss_rate
 from metafusion_yolo.evaluation.precision import Image, average_precision
-from metafusion_yolo.evaluation.robustness import AS_IS, Curve, robustness_curves
+from metafusion_yolo.evaluation.robustness import AS_IS, SHIFTS, Curve, robustness_curves
+from metafusion_yolo.evaluation.trust import (
+    FUSED,
+    MEASURED,
+    Trust,
+    WeightChange,
+    clean_figures,
+    judge_trust,
+    trust_lines,
+)
 from metafusion_yolo.evaluation.weights import EDGES, PairWeights
 
 ALL, CLASS, CONDITION = "all", "class", "condition"
@@ -37,6 +46,7 @@ class PairRecord:
         detections: Detections with a score of at least `SURE` (D, 6): x, y, x, y, score, class.
         quality: Fusion metrics.
         weights: Weights of the infrared camera; None for exports, which do not output them.
+        changes: Weights of a camera that is spoilt, by corruption.
     """
 
     file: str
@@ -47,6 +57,7 @@ class PairRecord:
     detections: np.ndarray
     quality: dict[str, float] = field(default_factory=dict)
     weights: PairWeights | None = None
+    changes: dict[str, WeightChange] = field(default_factory=dict)
 
     @property
     def missed(self) -> np.ndarray:
@@ -87,12 +98,16 @@ class ValidationReport:
         histogram: Edges and counts of the infrared weight inside and outside boxes; empty without weights.
         curves: mAP50 under disturbance, see :func:`~metafusion_yolo.evaluation.robustness.robustness_curves`; empty
             unless requested.
+        trust: Figures with one camera spoilt, of every kind and strength; empty unless requested.
+        clean: mAP50 by view with both cameras well, [0, 1], to compare them with; empty likewise.
     """
 
     rows: list[Row]
     rule: str
     histogram: dict[str, list[float]] = field(default_factory=dict)
     curves: dict[str, dict[str, Curve]] = field(default_factory=dict)
+    trust: list[Trust] = field(default_factory=list)
+    clean: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, records: Sequence[PairRecord], names: dict[int, str], rule: str) -> ValidationReport:
@@ -113,11 +128,13 @@ class ValidationReport:
         if weighed:
             counts = {where: np.sum([getattr(w, f"{where}_counts") for w in weighed], 0) for where in WEIGHTS}
             histogram = {"edges": EDGES.tolist(), **{where: values.tolist() for where, values in counts.items()}}
-        curves = {}
-        if len(present) and len(records[0].found) > 1:
-            found = {view: [record.found[view] for record in records] for view in records[0].found}
-            curves = robustness_curves(found, {c: names[c] for c in present.tolist()})
-        return cls(rows, rule, histogram, curves)
+        found = {view: [record.found[view] for record in records] for view in records[0].found}
+        changes = {view: [record.changes[view] for record in records] for view in records[0].changes}
+        classes = {c: names[c] for c in present.tolist()}
+        curves = robustness_curves(found, classes) if classes and f"shift-{SHIFTS[0]}" in found else {}
+        spoilt = bool(classes) and MEASURED in found
+        trust = judge_trust(found, changes, classes) if spoilt else []
+        return cls(rows, rule, histogram, curves, trust, clean_figures(found, classes) if spoilt else {})
 
     @property
     def results_dict(self) -> dict[str, float]:
@@ -170,7 +187,7 @@ class ValidationReport:
                 lines.append(f"{title:>33}" + "".join(f"{value:>11g}" for value in x))
             for name, curve in curves.items():
                 lines.append(f"{f'mAP50, {name}':>33}" + "".join(f"{y:>11.3g}" for _, y in curve))
-        return lines
+        return lines + (trust_lines(self.trust, self.clean[FUSED]) if self.trust else [])
 
 
 def summarise(kind: str, name: str, records: Sequence[PairRecord], names: dict[int, str]) -> Row:

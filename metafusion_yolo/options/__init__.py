@@ -53,6 +53,9 @@ class Val(Checked):
         least=0,
         most=255,
     )
+    corruptions: bool = option(
+        False, "measure mAP50 and weights with one camera spoilt too: 8 kinds, 3 strengths; 76 times the cost"
+    )
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,8 @@ class Source(Checked):
     infrared: Any = option(
         None,
         "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
-        also=(str, list, tuple, object),
+        also=(str, list, object),
+        never=(bool, float, dict),
     )
     layout: str | None = option(
         None,
@@ -274,7 +278,7 @@ class Label(Checked):
         choices=("train", "val", "test", "unlabelled"),
     )
     classes: str | None = option(None, "names of the classes to label, with commas", shown="all")
-    conf: float = option(0.3, "least score of a box", least=0, most=1)
+    conf: float = option(0.15, "least score of a box", least=0, most=1)
     imgsz: int = option(640, "image size in pixels", least=32)
     batch: int = option(4, "pairs at a time, of six views each", least=1)
     device: str | int | None = option(None, "as for the host: 0, cpu, mps")

@@ -20,6 +20,7 @@ WORDS = {
     str: "a name or path",
     list: "a list",
     tuple: "a list",
+    object: "an image",
 }
 
 
@@ -30,7 +31,8 @@ def option(default: Any, meaning: str, **more: Any) -> Any:
         default: Its default; `REQUIRED` if the command must be given it.
         meaning: What it is, in a line.
         **more: `choices`, the words it accepts; `least`, `most`, `below`, its range; `name`, if the command calls it
-            otherwise; `shown`, the default that the help shows; `also`, further types that the command accepts.
+            otherwise; `shown`, the default that the help shows; `also`, further types that it accepts; `never`, types
+            that it rejects although it accepts objects.
     """
     return field(default=default, metadata={"meaning": meaning, **more})
 
@@ -76,7 +78,8 @@ class Option(NamedTuple):
             if value not in self.choices:
                 raise UserValueError(f"{said}, {nearest(value, self.choices)}")
             return
-        if self.kinds and object not in self.kinds and not any(_is(value, kind) for kind in self.kinds):
+        never = isinstance(value, self.more.get("never", ()))
+        if never or (self.kinds and not any(_is(value, kind) for kind in self.kinds)):
             words = dict.fromkeys(WORDS[kind] for kind in self.kinds if kind in WORDS)
             raise UserTypeError(f"{said}, expected {' or '.join(words)}")
         if isinstance(value, Real) and not isinstance(value, bool):
@@ -98,7 +101,7 @@ def _is_union(hint: Any) -> bool:
 def _is(value: Any, kind: type) -> bool:
     """Return whether a value can stand for a type: a path for text, a whole number for a number, a bool for none."""
     if isinstance(value, bool):
-        return kind is bool
+        return kind in (bool, object)
     return isinstance(value, STANDS_FOR.get(kind, kind))
 
 

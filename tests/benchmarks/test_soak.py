@@ -34,6 +34,7 @@ def test_growth_is_told_from_noise():
     noise = 900 + np.cumsum(rng.normal(0, 0.01, 200)) + rng.normal(0, 1, 200)
     leak = noise + np.linspace(0, 30, 200)
     assert soak.growth([900.0] * 200) == (0, 0)
+    assert np.isnan(soak.growth([900.0, 901.0])).all() and soak.growth([900.0] * 8) == (0, 0)
     flat, wide = soak.growth(list(noise))
     assert abs(flat) < 2 * wide + 3 and wide < 5
     grown, wide = soak.growth(list(leak))

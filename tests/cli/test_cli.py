@@ -17,7 +17,6 @@ import yaml
 
 from metafusion_yolo import __version__, cli
 from metafusion_yolo.cli import reference
-from metafusion_yolo.cli.completion import completion
 from metafusion_yolo.cli.parsing import host_arguments
 from metafusion_yolo.functional.metrics.accumulator import Summary
 from metafusion_yolo.options import Checked, option
@@ -340,16 +339,18 @@ MISTAKES = {
     "data check data=nothing-here.yaml": (
         "data set 'nothing-here.yaml': the file does not exist; give the path of a data-set YAML"
     ),
-    "train data=a epochs=abc": "'epochs=abc' is of invalid type str. 'epochs' must be an int (i.e. 'epochs=8')",
+    "train data=a epochs=abc": "'epochs=abc' is invalid, expected a whole number",
     "train data=a epochs=0": "'epochs=0' is an invalid value. 'epochs' must be >= 1.",
-    "train data=a imgsz=abc": (
-        "'imgsz=abc' is not a valid image size. "
-        "Valid imgsz values are int i.e. 'imgsz=640' or list i.e. 'imgsz=[640,640]'"
+    "train data=a imgsz=abc": "'imgsz=abc' is invalid, expected a whole number or a list",
+    "val model=a plots=maybe": "'plots=maybe' is invalid, expected True or False",
+    "predict model=a source=b infrared=True": (
+        "'infrared=True' is invalid, expected a name or path or a list or an image"
     ),
     "train data=a mode=val": "argument 'mode' can only be 'train' here, or be left out",
     "train data=a task=segment": "argument 'task' can only be 'detect' here, or be left out",
-    "train data=a cfg=nothing-here.yaml": "'nothing-here.yaml' does not exist",
-    "train data=a cfg=a.txt": "a.txt acceptable suffix is ('.yaml', '.yml'), not .txt",
+    "train data=a cfg=nothing-here.yaml": (
+        "no file 'cfg=nothing-here.yaml'; give a YAML of arguments, as 'yolo copy-cfg' writes one"
+    ),
     "val model=a modalities=visble": "'modalities=visble' is invalid, did you mean 'visible'?",
     "predict model=a source=b view=both": "'view=both' is invalid, known: fused, infrared, panel, visible, weights",
     "predict model=a source=b save_fused=1": "'save_fused=1' is invalid, expected True or False",
@@ -561,21 +562,6 @@ def test_the_reference_page_is_fresh() -> None:
     assert page.read_text() == reference.page(), "python -m metafusion_yolo.cli.reference > docs/arguments.md"
 
 
-def test_bash_completes(tmp_path) -> None:
-    def complete(*words: str) -> set[str]:
-        script = completion(["bash"]) + (
-            f"\nCOMP_WORDS=({shlex.join(words)}); COMP_CWORD={len(words) - 1}; _metafusion\n"
-            "printf '%s\\n' ${COMPREPLY[@]}"
-        )
-        return {*subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split()}
-
-    assert complete("metafusion", "pre") == {"predict"}
-    assert complete("metafusion", "predict", "sou") == {"source="}
-    assert complete("metafusion", "data", "sy") == {"synth"}
-    assert complete("metafusion", "data", "synth", "se") == {"seed="}
-    assert complete("metafusion", "detect", "predict", "sou") == {"source="}
-
-
 def test_methods_of_the_model_exist() -> None:
     from metafusion_yolo.model import MetaFusionYOLO
 
@@ -590,8 +576,8 @@ def test_the_description_of_the_host_is_read_whole() -> None:
     from ultralytics.cfg import DEFAULT_CFG_DICT
 
     described = host_arguments()
-    assert {key: default for key, (default, _) in described.items()} == {k: str(v) for k, v in DEFAULT_CFG_DICT.items()}
-    assert all(meaning for _, meaning in described.values())
+    assert {key: one.default for key, one in described.items()} == {k: str(v) for k, v in DEFAULT_CFG_DICT.items()}
+    assert all(one.meaning and one.kinds for one in described.values())
     shown = {key for mode in cli.MODES.values() for key in mode.host}
     assert shown <= described.keys()
 

@@ -30,8 +30,12 @@ def results(images: int = 40, noise: float = 0.0, **shares: float) -> dict:
     }
 
 
+def table_of(found: dict, resamples: int):
+    return tabulate({row: {"both": images} for row, images in found.items()}, NAMES, resamples)
+
+
 def verdict(**kwargs):
-    return recommend(tabulate(results(**kwargs), NAMES, 200))
+    return recommend(table_of(results(**kwargs), 200))
 
 
 def test_complementary_cameras_ask_for_detection_guided_fusion() -> None:
@@ -101,7 +105,7 @@ def test_nothing_is_recommended_before_anything_is_learned() -> None:
 
 
 def test_classes_without_a_box_do_not_count() -> None:
-    table = tabulate(results(guided=1.0), NAMES, 50)
+    table = table_of(results(guided=1.0), 50)
     assert [*table.measures["guided"]] == ["person", "mAP50", "mAP50-95"]
     assert table.reached("guided") == pytest.approx(99.5, abs=0.1)
 
@@ -110,7 +114,7 @@ def test_the_interval_of_a_difference_is_that_of_the_same_images() -> None:
     rng = np.random.default_rng(1)
     shares = rng.integers(0, 4, 60)
     rows = {row: {f"{i}": [image(int(s) + (row == "guided"))] for i, s in enumerate(shares)} for row in COMPARED}
-    table = tabulate(rows, NAMES, 200)
+    table = table_of(rows, 200)
     gap = table.between["guided", "infrared"]
     own = table.measures["guided"]["mAP50"]
     assert gap.low > 0  # always one more
@@ -121,13 +125,13 @@ def test_rows_tested_on_different_images_are_refused() -> None:
     rows = results()
     rows["early"].popitem()
     with pytest.raises(ValueError, match="tested on different images"):
-        tabulate(rows, NAMES, 10)
+        table_of(rows, 10)
 
 
 def test_pairs_without_boxes_are_refused() -> None:
     rows = {row: {"a": [image(0, boxes=0)]} for row in COMPARED}
     with pytest.raises(ValueError, match="needs labels"):
-        tabulate(rows, NAMES, 10)
+        table_of(rows, 10)
 
 
 def test_nobody_trains_for_less_than_nothing() -> None:
@@ -144,12 +148,22 @@ def test_what_training_is_worth_is_said() -> None:
 
 
 def test_no_advice_that_was_followed() -> None:
-    table = tabulate(results(**dict.fromkeys(COMPARED, 0.0)), NAMES, 20)
+    table = table_of(results(**dict.fromkeys(COMPARED, 0.0)), 20)
     assert "pretrained" in recommend(table).sentence
     assert "pretrained" not in recommend(table, started=True).sentence
 
 
 def test_rows_are_ranked() -> None:
-    table = tabulate(results(**{row: k / 8 for k, row in enumerate(COMPARED)}), NAMES, 20)
+    table = table_of(results(**{row: k / 8 for k, row in enumerate(COMPARED)}), 20)
     reached = [table.reached(row) for row in table.ranked]
     assert reached == sorted(reached, reverse=True) and {*table.ranked} == {*COMPARED}
+
+
+def test_a_spoilt_camera_is_told_as_the_mean_over_the_corruptions() -> None:
+    views = {
+        row: {"both": images, "night 2 fused": results(**{row: 1.0})[row], "fog 2 fused": results(**{row: 0.0})[row]}
+        for row, images in results().items()
+    }
+    table = tabulate(views, NAMES, 50)
+    assert all(estimate.value == pytest.approx(99.5 / 2, abs=0.1) for estimate in table.spoilt.values())
+    assert table.reached("guided") == pytest.approx(50, abs=1)

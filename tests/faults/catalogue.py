@@ -23,8 +23,8 @@ import yaml
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo import MetaFusionYOLO, cli
-from metafusion_yolo.cli.errors import NOISE
 from metafusion_yolo.engine.arguments import check_arguments
+from metafusion_yolo.support.words import without_signs
 
 ROOT = Path(__file__).parents[2]
 ANY = "…"  # in what is said: the host's own words, what depends on versions of others, or on the machine
@@ -226,7 +226,7 @@ class _Lines(logging.Handler):
 
 def plain(text: str, root: Path) -> str:
     """Return output without colours and signs, with the paths of the folder as they are below it."""
-    text = NOISE.sub("", text).encode(errors="backslashreplace").decode()
+    text = without_signs(text).encode(errors="backslashreplace").decode()
     for path in (root.resolve(), root):
         text = text.replace(f"{path}{os.sep}", "").replace(str(path), ".")
     return text

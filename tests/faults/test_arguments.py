@@ -56,7 +56,7 @@ AREA = Area(
         checked(
             "image size that is a word",
             f"{TRAIN} imgsz=large",
-            "'imgsz=large'…",
+            "'imgsz=large' is invalid, expected a whole number or a list",
         ),
         Fault(
             "image size that is no multiple of 32",
@@ -98,7 +98,11 @@ AREA = Area(
         ),
         checked("hours below zero", f"{TRAIN} time=-1", "'time=-1' must be 0 or more"),
         checked("other task", f"{TRAIN} task=segment", "argument 'task' can only be 'detect' here, or be left out"),
-        checked("configuration that does not exist", f"{TRAIN} cfg=nowhere.yaml", "'nowhere.yaml' does not exist"),
+        checked(
+            "configuration that does not exist",
+            f"{TRAIN} cfg=nowhere.yaml",
+            "no file 'cfg=nowhere.yaml'; give a YAML of arguments, as 'yolo copy-cfg' writes one",
+        ),
         checked(
             "GPU that is not there, training",
             f"{TRAIN} device=7",
@@ -199,6 +203,11 @@ AREA = Area(
             "curves with a camera switched off",
             f"{VAL} curves=True modalities=visible",
             "curves switch each camera off themselves; leave out modalities=visible",
+        ),
+        Fault(
+            "corruptions with a camera switched off",
+            f"{VAL} corruptions=True modalities=infrared",
+            "corruptions switch each camera off themselves; leave out modalities=infrared",
         ),
         Fault(
             "night below 999",

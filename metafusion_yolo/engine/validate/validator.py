@@ -14,16 +14,19 @@ from ultralytics.utils.metrics import ConfusionMatrix
 
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
 from metafusion_yolo.data.description import check_description, data_error
+from metafusion_yolo.data.planes import PLANES
 from metafusion_yolo.data.rig import Rig, rig_of
 from metafusion_yolo.engine._host import front_end, gather_list, missing_packages_named, warn_of_other_cameras
 from metafusion_yolo.engine.arguments import check_classes
 from metafusion_yolo.engine.validate.measure import (
     FusionMetrics,
+    content_area,
     measure_fusion,
     parse_metrics,
     picture_misses,
     record_pair,
 )
+from metafusion_yolo.engine.validate.spoiling import find_spoilt
 from metafusion_yolo.evaluation.classes import (
     Order,
     class_order,
@@ -32,8 +35,9 @@ from metafusion_yolo.evaluation.classes import (
     select_classes,
 )
 from metafusion_yolo.evaluation.conditions import Conditions
+from metafusion_yolo.evaluation.corruptions import STRENGTHS
 from metafusion_yolo.evaluation.page import write_page
-from metafusion_yolo.evaluation.plots import plot_curves, plot_weights
+from metafusion_yolo.evaluation.plots import plot_curves, plot_spoilt_weights, plot_trust, plot_weights
 from metafusion_yolo.evaluation.precision import Image
 from metafusion_yolo.evaluation.report import PairRecord, ValidationReport
 from metafusion_yolo.evaluation.robustness import AS_IS, disturbances
@@ -53,13 +57,17 @@ class FusionDetectionValidator(DetectionValidator):
         metrics: Fusion metrics to report: names as a list or separated by commas, "all" or "none".
         curves: Whether to validate again with each camera off and with the infrared image shifted.
         night_below: Mean grey of a visible image, 0 to 255, below which it is night; not used with `conditions:`.
+        corruptions: Whether to validate again with one camera spoilt, in many ways.
         **kwargs: As for the host's validator.
 
     Raises:
-        ValueError: If modalities or metrics are unknown, curves come with a camera off, or night_below is out of range.
+        ValueError: If modalities or metrics are unknown, curves or corruptions come with a camera off, or night_below
+            is out of range.
     """
 
     metrics: FusionMetrics
+    strengths: Sequence[int] = STRENGTHS  # of the corruptions
+    beside = True  # whether corruptions are also looked at with the spoilt camera alone and as the average image
     _model: Any = None
     _front_end: Any = None
     _fusion: Any = None  # of the current batch
@@ -73,13 +81,16 @@ class FusionDetectionValidator(DetectionValidator):
         metrics: str | Sequence[str] | None = Val.metrics,
         curves: bool = Val.curves,
         night_below: float = Val.night_below,
+        corruptions: bool = Val.corruptions,
         **kwargs: Any,
     ) -> None:
-        Val(modalities, metrics, curves, night_below)
+        Val(modalities, metrics, curves, night_below, corruptions)
         self.off = {"visible": "infrared", "infrared": "visible"}.get(modalities, "")
-        if curves and self.off:
-            raise UserValueError(f"curves switch each camera off themselves; leave out modalities={modalities}")
-        self.quality, self.curves, self.night_below = parse_metrics(metrics), curves, night_below
+        if self.off and (curves or corruptions):
+            what = "curves" if curves else "corruptions"
+            raise UserValueError(f"{what} switch each camera off themselves; leave out modalities={modalities}")
+        self.quality, self.night_below = parse_metrics(metrics), night_below
+        self.curves, self.corruptions = curves, corruptions
         super().__init__(*args, **kwargs)
         self.metrics = FusionMetrics()
 
@@ -147,23 +158,31 @@ class FusionDetectionValidator(DetectionValidator):
         self._fusion = output
 
     def update_metrics(self, preds: list[dict[str, Tensor]], batch: dict[str, Any]) -> None:
-        """Record detections and fusion of each pair, and the detections under disturbances if curves are requested."""
+        """Record detections and fusion of each pair, and the detections under disturbances if they are requested."""
         super().update_metrics(preds, batch)
         if self.training:
             return
         fusion = None if self.off or self._front_end is None else self._fusion_of(batch["img"])
-        records = []
+        records, areas = [], []
         for i, pred in enumerate(preds):
             target = self._prepare_batch(i, batch)
+            areas.append(content_area(target))
             record = record_pair(pred, target, self._conditions.of(target["im_file"]))
             if fusion is not None:
                 measure_fusion(record, batch["img"][i], fusion, i, target, self.quality)
             records.append(record)
         self._find(AS_IS, preds, batch, records)
-        if self.curves:
-            for name, pair in disturbances(batch["img"]):
-                self._find(name, self.postprocess(self._model(pair)), batch, records)
-            self._fusion = fusion
+
+        def find(name: str, pairs: Tensor) -> None:
+            self._find(name, self.postprocess(self._model(pairs)), batch, records)
+
+        for name, pairs in disturbances(batch["img"]):
+            if self.curves or (self.corruptions and self.beside and name in PLANES):
+                find(name, pairs)
+        if self.corruptions:
+            given = batch["img"], records, areas, find, self._front_end, self._weigh
+            find_spoilt(*given, strengths=self.strengths, beside=self.beside)
+        self._fusion = fusion
         self._records += records
 
     def _find(
@@ -198,6 +217,9 @@ class FusionDetectionValidator(DetectionValidator):
         if self.args.plots:
             plots = [plot_weights(report, self.save_dir / "weights.png")] if report.histogram else []
             plots += [plot_curves(report, key, self.save_dir / f"{key}.png") for key in report.curves]
+            plots += [plot_trust(report, self.save_dir / "corruptions.png")] if report.trust else []
+            if report.trust and report.histogram:
+                plots += [plot_spoilt_weights(report, self.save_dir / "spoilt_weights.png")]
             for plot in plots:
                 self.on_plot(plot)
             misses = picture_misses(self._records, self._read, self._front_end, self.names)
@@ -232,6 +254,12 @@ class FusionDetectionValidator(DetectionValidator):
             weight = next(self._front_end.parameters(), pair)  # a fixed rule has no parameters
             self._fusion = self._front_end(pair.to(weight))
         return self._fusion
+
+    def _weigh(self, pairs: Tensor) -> Tensor:
+        """Return the weights of both cameras (B, 2, H / 4, W / 4) for pairs (B, 4, H, W)."""
+        weight = next(self._front_end.parameters(), pairs)
+        weights: Tensor = self._front_end(pairs.to(weight))["weights"]
+        return weights
 
     def _read(self, file: str) -> Tensor:
         """Return the pair (1, 4, H, W) of a visible image as the network's input, [0, 1]."""

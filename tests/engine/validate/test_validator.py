@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.engine.validate.measure import content_area, parse_metrics
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
+from metafusion_yolo.evaluation.corruptions import KINDS, STRENGTHS
 from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.functional.metrics import METRICS
 from metafusion_yolo.nn.fusion import FusionNet
@@ -232,3 +233,21 @@ def test_real_pairs_by_day_and_night(run, roadscene, tmp_path) -> None:
     page = (tmp_path / "v" / "val.html").read_text(encoding="utf-8")
     assert page.count("no overlapping detection of its class") == 24  # it has never seen a road
     assert page.count('alt="infrared"') == 24
+
+
+def test_corruptions_are_judged_by_kind_and_strength(run, tmp_path) -> None:
+    metrics = MetaFusionYOLO(run.best).val(
+        Oracle, data=str(run.data), project=str(tmp_path), name="v", corruptions=True, **QUIET
+    )
+    rows = metrics.report.trust
+    assert len(rows) == len(KINDS) * len(STRENGTHS)
+    for row in rows:
+        assert set(row.mAP50) == {"fused", "visible", "infrared", "average"}
+        assert 0 <= row.inside <= 1 and row.inside_before is not None
+    assert len({row.mAP50["infrared"] for row in rows if row.camera == "visible"}) == 1  # it is well
+    assert len({row.mAP50["infrared"] for row in rows if row.camera == "infrared"}) > 1
+    page = (tmp_path / "v" / "val.html").read_text()
+    assert "One camera spoilt" in page and {"corruptions.png", "spoilt_weights.png"} <= {
+        file.name for file in (tmp_path / "v").iterdir()
+    }
+    assert json.loads((tmp_path / "v" / "val.json").read_text())["trust"][0]["kind"] == "night"

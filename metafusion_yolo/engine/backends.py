@@ -1,7 +1,5 @@
 """The host's inference backends, extended for pairs: two inputs, and OpenVINO at the precision of its export."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +18,6 @@ def reads_two(backend: Any) -> bool:
     return len(pair_input(backend.metadata).get("inputs", [])) == 2
 
 
-def check_metadata(metadata: dict[str, Any]) -> None:
-    """Read classes and inputs from the metadata of an export, and let any error pass."""
-    check_class_names(metadata.get("names") or {0: ""})
-    pair_input(metadata)
-
-
 @contextmanager
 def damage_named(export: str | Path) -> Iterator[None]:
     """Turn any error while an export is loaded into one line.
@@ -42,35 +34,36 @@ def damage_named(export: str | Path) -> Iterator[None]:
         raise UserValueError(f"'{export}' cannot be loaded ({reason}); export it again") from error
 
 
-class PairONNXBackend(ONNXBackend):
-    """ONNX Runtime with one input or two."""
+class CheckedLoading:
+    """Check the metadata of an export when it is loaded, and say in one line what is wrong with a damaged one."""
+
+    metadata: dict[str, Any]
 
     def load_model(self, weight: str | Path) -> None:
-        """Load the export, and check its metadata."""
+        """Load the export as the host does, and check its metadata."""
         with damage_named(weight):
-            super().load_model(weight)
-            check_metadata(self.metadata)
+            super().load_model(weight)  # type: ignore[misc]
+            check_class_names(self.metadata.get("names") or {0: ""})
+            pair_input(self.metadata)
+
+
+class PairONNXBackend(CheckedLoading, ONNXBackend):
+    """ONNX Runtime with one input or two."""
 
     def forward(self, im: Any) -> Any:
         """Split the pair if the export has two inputs."""
         return super().forward({"visible": im[:, :3], "infrared": im[:, 3:]} if reads_two(self) else im)
 
 
-class PairTorchScriptBackend(TorchScriptBackend):
+class PairTorchScriptBackend(CheckedLoading, TorchScriptBackend):
     """TorchScript with one input or two."""
-
-    def load_model(self, weight: str | Path) -> None:
-        """Load the export, and check its metadata."""
-        with damage_named(weight):
-            super().load_model(weight)
-            check_metadata(self.metadata)
 
     def forward(self, im: torch.Tensor) -> Any:
         """Split the pair if the export has two inputs."""
         return self.model(im[:, :3], im[:, 3:]) if reads_two(self) else super().forward(im)
 
 
-class PairOpenVINOBackend(OpenVINOBackend):
+class ExactOpenVINOBackend(OpenVINOBackend):
     """OpenVINO with one input or two, which computes FP32 exports in FP32.
 
     By default OpenVINO uses bfloat16 on CPUs that support it, and scores change by 0.04.
@@ -79,12 +72,6 @@ class PairOpenVINOBackend(OpenVINOBackend):
     ov_compiled_model: Any
 
     def load_model(self, weight: str | Path) -> None:
-        """Load the export, and check its metadata."""
-        with damage_named(weight):
-            self._compile(weight)
-            check_metadata(self.metadata)
-
-    def _compile(self, weight: str | Path) -> None:
         """Compile for FP32 unless the export has lower precision; the host loads exports with one input first."""
         import openvino
 
@@ -109,6 +96,10 @@ class PairOpenVINOBackend(OpenVINOBackend):
             return super().forward(im)
         pair = im.cpu().float().numpy()
         return list(self.ov_compiled_model({"visible": pair[:, :3], "infrared": pair[:, 3:]}).values())
+
+
+class PairOpenVINOBackend(CheckedLoading, ExactOpenVINOBackend):
+    """See :class:`ExactOpenVINOBackend`."""
 
 
 class PairTritonBackend(TritonBackend):
