@@ -150,13 +150,13 @@ def train_and_evaluate(setting: Setting, run: Run, views: dict[str, Any], classe
                 views[original(files, image)]["size"],
             )
             label.unlink()  # the link to that of people
-            label.write_text(label_rows([classes[int(n)] for n in boxes[:, 5]], boxes[:, :4] / [width, height] * 2))
+            label.write_text(label_rows([classes[int(n)] for n in boxes[:, 5]], boxes[:, :4] / ([width, height] * 2)))
     if run.row == "untrained":
         checkpoint = keep_untrained(setting, run.folder)
     else:
         checkpoint = train_row(setting, COMPARED[GUIDED], run.seed, run.folder, data, FusionDetectionTrainer)
     found = evaluate(load_last(checkpoint), host_arguments(setting, run.folder, data), "both")
-    return {"both": {original(files, link): image for link, image in found.items()}}
+    return {"both": {original(files, link): image for link, image in found.recorded.items()}}
 
 
 def trainings(setting: Setting, out: Path, names: dict[int, str], resamples: int) -> None:

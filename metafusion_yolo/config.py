@@ -180,6 +180,40 @@ class FusionConfig:
         return _plain(self)
 
 
+def merged(section: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a section with changes merged in, key by key at every depth."""
+    result = dict(section)
+    for key, value in changes.items():
+        result[key] = merged(result.get(key) or {}, value) if isinstance(value, Mapping) else value
+    return result
+
+
+def dotted(section: Mapping[str, Any], prefix: str = "fusion") -> dict[str, Any]:
+    """Return the values of a section by their full names.
+
+    Example:
+        >>> dotted({"gains": {"ssim": 2.0}})
+        {'fusion.gains.ssim': 2.0}
+    """
+    values: dict[str, Any] = {}
+    for key, value in section.items():
+        name = f"{prefix}.{key}"
+        values |= dotted(value, name) if isinstance(value, Mapping) else {name: value}
+    return values
+
+
+def section_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section that :func:`dotted` was given; names without the prefix are left out."""
+    section: dict[str, Any] = {}
+    for name, value in values.items():
+        first, *keys = name.split(".")
+        if first == "fusion" and keys:
+            for key in reversed(keys):
+                value = {key: value}
+            section = merged(section, value)
+    return section
+
+
 def _plain(config: Any) -> dict[str, Any]:
     """Return a dataclass as a dictionary, recursively, without the fields that are no keys."""
     values = {f.name: getattr(config, f.name) for f in fields(config) if not f.metadata.get("fixed")}

@@ -7,15 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ultralytics.engine.model import Model
 from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, RANK
 
 from metafusion_yolo.data.rig import rig_of
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
 from metafusion_yolo.data.sources.sync import SyncReport
-from metafusion_yolo.engine._host import check_export, check_tracker, no_update_check
+from metafusion_yolo.engine._host import check_export, check_tracker
 from metafusion_yolo.engine.arguments import check_arguments
-from metafusion_yolo.engine.checkpoints import check_start, check_unfinished, load_fusion_checkpoint
+from metafusion_yolo.engine.checkpoints import check_start, load_fusion_checkpoint
 from metafusion_yolo.engine.export.benchmark import benchmark_formats
 from metafusion_yolo.engine.export.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.export.triton import check_servable, write_repository
@@ -23,19 +22,18 @@ from metafusion_yolo.engine.predict.fuser import fuse_images
 from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor, Request
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.engine.predict.slicing import Slicing
+from metafusion_yolo.engine.train.model import LearningModel
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
-from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.validate.measure import FusionMetrics
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
-from metafusion_yolo.labelling.unlabelled import label_more
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import FusionDetectionModel
-from metafusion_yolo.options import Export, Fuse, OutputOptions, SlicingOptions, Source, Sync, Train, Val
+from metafusion_yolo.options import Export, Fuse, OutputOptions, SlicingOptions, Source, Sync, Track, Val
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 
 
-class MetaFusionYOLO(Model):
+class MetaFusionYOLO(LearningModel):
     """A fused detector, used as one uses `ultralytics.YOLO`.
 
     Example:
@@ -96,40 +94,6 @@ class MetaFusionYOLO(Model):
         classes = FusionDetectionModel, FusionDetectionTrainer, FusionDetectionValidator, FusionDetectionPredictor
         return {"detect": dict(zip(("model", "trainer", "validator", "predictor"), classes, strict=True))}
 
-    def train(
-        self, trainer: Any = None, fusion_only: bool = Train.fusion_only, unlabelled: str | None = None, **kwargs: Any
-    ) -> Any:
-        """Train on a paired data set.
-
-        Args:
-            trainer: Another trainer class.
-            fusion_only: Whether to train the front-end alone, without labels, on the pairs of a data set or on a folder
-                of plain images (`data=`). Its checkpoint is a start for the joint training.
-            unlabelled: See :class:`~metafusion_yolo.options.Train` and :mod:`metafusion_yolo.labelling.unlabelled`.
-            **kwargs: The host's training arguments, `data=` and `epochs=` first of all.
-
-        Returns:
-            The host's detection metrics.
-
-        Raises:
-            ValueError: If there is no data set, or nothing to resume; the host would train on COCO instead.
-            PairError: If the data set does not pair up.
-            FileNotFoundError: If `pretrained`, `resume` or `distill_model` names no file, and none can be downloaded.
-            TypeError: If it names no checkpoint, as :class:`UnsafeCheckpointError` if it could run code.
-        """
-        resume = kwargs.get("resume")
-        if resume:
-            check_unfinished(*(self.model_name, self.ckpt) if resume is True else (resume, None))
-        elif not (kwargs.get("data") or kwargs.get("cfg")):
-            raise UserValueError("'data' is missing; give the YAML of a paired data set")
-        check_arguments("train", kwargs)
-        if isinstance(start := kwargs.get("pretrained"), (str, Path)):
-            kwargs["pretrained"] = check_start(start)
-        if unlabelled:
-            kwargs["data"] = label_more(self, unlabelled, {**kwargs, "fusion_only": fusion_only})
-        with no_update_check():
-            return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
-
     def load(self, weights: Any = "yolov8n.pt") -> MetaFusionYOLO:
         """Take the weights of a stock or a fused checkpoint; what is none, or could run code, is refused."""
         return super().load(check_start(weights) if isinstance(weights, (str, Path)) else weights)
@@ -162,6 +126,7 @@ class MetaFusionYOLO(Model):
         slice: int = SlicingOptions.size,
         overlap: float = SlicingOptions.overlap,
         resume: bool = False,
+        tracking: Track | None = None,
         **kwargs: Any,
     ) -> Iterator[FusionResults] | list[FusionResults]:
         """Detect on pairs.
@@ -180,6 +145,7 @@ class MetaFusionYOLO(Model):
             sync, sync_tolerance, sync_offset, on_missing, reconnect: See :class:`~metafusion_yolo.options.Sync`.
             slice, overlap: See :class:`~metafusion_yolo.options.SlicingOptions`.
             resume: Whether to continue an interrupted run of this `project` and `name`; returns results of the rest.
+            tracking: What :meth:`track` adds.
             **kwargs: The host's prediction arguments. `data=`, a data-set YAML, says how other cameras than those of
                 the training go together.
 
@@ -200,7 +166,9 @@ class MetaFusionYOLO(Model):
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
         timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
         paired = PairedSource(source, infrared, layout, on_error, data, timing)
-        return super().predict(Request(paired, outputs, Slicing(slice, overlap), resume), stream, predictor, **kwargs)
+        return super().predict(
+            Request(paired, outputs, Slicing(slice, overlap), resume, tracking or Track()), stream, predictor, **kwargs
+        )
 
     @property
     def sync_report(self) -> SyncReport | None:
@@ -208,13 +176,26 @@ class MetaFusionYOLO(Model):
         return getattr(getattr(self.predictor, "dataset", None), "report", None)
 
     def track(
-        self, source: Any = None, stream: bool = False, persist: bool = False, **kwargs: Any
+        self,
+        source: Any = None,
+        stream: bool = False,
+        persist: bool = Track.persist,
+        rate: float | None = Track.rate,
+        **kwargs: Any,
     ) -> Iterator[FusionResults] | list[FusionResults]:
-        """Track on pairs of a sequence; sources as for :meth:`predict`, arguments as for the host's `track`."""
+        """Track on pairs of a sequence; sources as for :meth:`predict`, arguments as for the host's `track`.
+
+        The images of a folder, list or generator are a sequence, those of a folder in the order of their names; where
+        the folder changes, a new one begins. `rate` and `persist`: see :class:`~metafusion_yolo.options.Track`.
+
+        Raises:
+            ValueError: Also if the images go back to a folder, or a rate is given for videos.
+        """
         check_tracker(kwargs.get("tracker"))
+        kwargs["tracking"] = Track(persist, rate)
         return super().track(source=source, stream=stream, persist=persist, **kwargs)
 
-    def val(  # noqa: D417 - described once, in the options
+    def val(
         self,
         validator: Any = None,
         modalities: str = Val.modalities,
@@ -228,7 +209,13 @@ class MetaFusionYOLO(Model):
 
         Args:
             validator: Another validator class.
-            modalities, metrics, curves, night_below, corruptions: See :class:`~metafusion_yolo.options.Val`.
+            modalities: Cameras that are on: "both", "visible" or "infrared".
+            metrics: Fusion metrics: names, as a list or with commas, "all" or "none".
+            curves: Whether to measure mAP50 with missing cameras and shifted infrared images too, at seven times the
+                cost.
+            night_below: Mean grey of a visible image, 0 to 255, below which it is night; a `conditions:` file in the
+                data-set YAML goes before it.
+            corruptions: Whether to measure mAP50 and weights with one camera spoilt too, at 76 times the cost.
             **kwargs: The host's validation arguments.
 
         Returns:

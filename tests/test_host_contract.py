@@ -27,6 +27,7 @@ HOOKS = {
     "BaselineTrainer": "get_model",
     "EarlyFusionModel": "__init__ load",
     "EarlyFusionTrainer": "",
+    "ExactOpenVINOBackend": "forward load_model",
     "FusedOutputModel": "__init__",
     "FusionDetectionExporter": (
         "__call__ __init__ _transform_fn export_coreml export_onnx get_int8_calibration_dataloader run_callbacks"
@@ -38,7 +39,7 @@ HOOKS = {
     ),
     "FusionDetectionTrainer": (
         "__init__ _model_train build_dataset build_optimizer get_dataset get_model get_validator plot_metrics "
-        "plot_training_samples validate"
+        "plot_training_samples preprocess_batch validate"
     ),
     "FusionDetectionValidator": (
         "__call__ __init__ build_dataset finalize_metrics gather_stats get_stats init_metrics plot_predictions "
@@ -49,11 +50,14 @@ HOOKS = {
     "LoadPairs": "__init__ __iter__ __len__ __next__ close",
     "LoadStreamPair": "__init__ __iter__ __next__ close",
     "LoadVideoPair": "__init__ __iter__ __next__ close",
-    "MetaFusionYOLO": "__init__ _load _new _val_data benchmark export load predict task_map track train val",
+    "FusionTuner": "__call__ __init__",
+    "LearningModel": "train tune",
+    "MetaFusionYOLO": "__init__ _load _new _val_data benchmark export load predict task_map track val",
+    "PairedAlbumentations": "__call__ __init__",
     "TwoInputModel": "",
-    "PairONNXBackend": "forward load_model",
-    "PairOpenVINOBackend": "forward load_model",
-    "PairTorchScriptBackend": "forward load_model",
+    "PairONNXBackend": "forward",
+    "PairOpenVINOBackend": "",
+    "PairTorchScriptBackend": "forward",
     "PairTritonBackend": "forward",
     "PairedYOLODataset": (
         "__init__ build_transforms cache_images cache_images_to_disk cache_labels get_cache_hash get_img_files "
@@ -76,6 +80,7 @@ OWN_CONSTRUCTORS = {  # which only we call, so they may differ from the host's
     "LoadPairs",
     "LoadStreamPair",
     "LoadVideoPair",
+    "PairedAlbumentations",
     "PairedYOLODataset",
     "UnlabelledDataset",
 }

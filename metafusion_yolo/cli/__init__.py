@@ -16,8 +16,9 @@ from metafusion_yolo.cli.completion import completion
 from metafusion_yolo.cli.errors import Terminated
 from metafusion_yolo.cli.errors import explain as explain_error
 from metafusion_yolo.cli.help import SPECIAL, children, explain, overview
-from metafusion_yolo.cli.modes import MODES, say
+from metafusion_yolo.cli.modes import MODES
 from metafusion_yolo.cli.parsing import check, parse
+from metafusion_yolo.cli.runs import say
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.versions import check_host
 from metafusion_yolo.support.words import nearest

@@ -8,15 +8,17 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from ultralytics.utils import LOGGER
 from ultralytics.utils.files import increment_path
 
 from metafusion_yolo.engine.checkpoints import find_checkpoint
+from metafusion_yolo.engine.predict.pictures import draw_on, style_of
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.model import MetaFusionYOLO
 from metafusion_yolo.options import Demo
 from metafusion_yolo.prepare.synthetic import write_dataset
-from metafusion_yolo.support.drawing import side_by_side
+from metafusion_yolo.support.drawing import grid, titled
 
 MODALITIES = {"both cameras": "both", "visible only": "visible", "infrared only": "infrared"}
 
@@ -144,23 +146,14 @@ def most_telling(results: list[FusionResults]) -> FusionResults:
 def panel(result: FusionResults, height: int = 384) -> np.ndarray:
     """Return visible, infrared, fused image with boxes, and weights side by side, (H, W, 3) uint8, B, G, R."""
     scale = height / result.orig_shape[0]
+    larger = result.new()
+    larger.update(boxes=torch.cat((result.boxes.data[:, :4] * scale, result.boxes.data[:, 4:]), 1))
+    columns = []
     titles = {"visible": "visible", "infrared": "infrared", "fused": "fused", "weights": "weights, bright: infrared"}
-    columns = {
-        title: cv2.resize(result.image(view), None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
-        for view, title in titles.items()
-    }
-    columns["fused"] = draw_boxes(columns["fused"], result, scale)
-    return side_by_side(columns)
-
-
-def draw_boxes(image: np.ndarray, result: FusionResults, scale: float) -> np.ndarray:
-    """Draw the detections on an enlarged image with the host's annotator."""
-    from ultralytics.utils.plotting import Annotator, colors
-
-    annotator = Annotator(image, line_width=2, font_size=12)
-    for box, score, label in zip(result.boxes.xyxy, result.boxes.conf, result.boxes.cls.int().tolist(), strict=True):
-        annotator.box_label(box * scale, f"{result.names[label]} {score:.2f}", color=colors(label, True))
-    return annotator.result()
+    for view, title in titles.items():
+        image = cv2.resize(result.image(view), None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
+        columns.append(titled(title, draw_on(larger, image, style_of()) if view == "fused" else image))
+    return grid([columns])
 
 
 def report(

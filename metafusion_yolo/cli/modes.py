@@ -1,19 +1,13 @@
-"""The modes of the `metafusion` command: what each does, its arguments, and what runs it. `cli` reads them.
-
-What runs is imported where it is used, so that the help needs no PyTorch.
-"""
+"""The modes of the `metafusion` command: what each does, its arguments, and what runs it. `cli` reads them."""
 
 from __future__ import annotations
 
 import re
-import shlex
-import sys
-from collections import Counter, deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from metafusion_yolo.cli import runs
 from metafusion_yolo.options import (
     REQUIRED,
     Benchmark,
@@ -24,6 +18,7 @@ from metafusion_yolo.options import (
     Export,
     Fuse,
     Label,
+    Learning,
     Metrics,
     Option,
     OutputOptions,
@@ -33,11 +28,12 @@ from metafusion_yolo.options import (
     Source,
     Sync,
     Synth,
+    Track,
     Train,
+    Tune,
     Val,
     options_of,
 )
-from metafusion_yolo.support.errors import UserValueError
 
 
 @dataclass(frozen=True)
@@ -68,101 +64,28 @@ class Mode:
         return [key for key, default in defaults.items() if default == REQUIRED]
 
 
-def say(text: str) -> int:
-    """Write a line to stdout; return the exit code of an answer, 0."""
-    sys.stdout.write(f"{text}\n")
-    return 0
-
-
-def _stream(method: Callable[..., Any], /, **args: Any) -> None:
-    deque(method(**{"save": True, **args, "stream": True}), maxlen=0)  # memory must not grow with the source
-
-
-def _export(method: Callable[..., Any], /, **args: Any) -> None:
-    path = method(**{"format": "onnx", **args})
-    if args.get("triton"):
-        say(f"\nServe it: tritonserver --model-repository={shlex.quote(args['triton'])}")
-    say(f"\nUse it:  metafusion predict model={shlex.quote(str(path))} source=...")
-
-
-def _fuse(fuse_images: Callable[..., Any], /, **args: Any) -> None:
-    files = Counter((path.parent, path.suffix) for path in fuse_images(**args))
-    if not files:
-        raise UserValueError(f"nothing to fuse in '{args['source']}'")
-    kinds = {".png": "image", ".mp4": "video"}
-    for (folder, suffix), count in files.items():
-        say(f"{count} fused {kinds[suffix]}{'s' * (count > 1)} in {folder}")
-
-
-def _demo(**args: Any) -> None:
-    from metafusion_yolo.cli.demo import run_demo
-
-    run_demo(**args)
-
-
-def _synth(dst: str, **args: Any) -> None:
-    from metafusion_yolo.prepare.synthetic import write_dataset
-
-    path = write_dataset(root=dst, **args)
-    say(f"Data set:  {path}")
-    say(f"Train:     metafusion train data={shlex.quote(str(path))} imgsz={args.get('imgsz', 640)} epochs=50")
-
-
-def _convert(**args: Any) -> None:
-    from metafusion_yolo.prepare.convert import convert
-
-    report = convert(**args)
-    say(f"{report}\n\nData set:  {report.yaml}")
-    say(f"Train:     metafusion train data={shlex.quote(str(report.yaml))} epochs=50")
-
-
-def _check_data(**args: Any) -> int:
-    from metafusion_yolo.prepare.check import run_check
-
-    report, path = run_check(**args)
-    say(f"{report.summary()}\nReport: {path}")
-    return 1 if report.errors else 0
-
-
-def _compare(**args: Any) -> None:
-    from metafusion_yolo.compare import run_compare
-
-    verdict, page = run_compare(**args)
-    say(f"\n{verdict.sentence}\n{verdict.rule}\nReport: {page}")
-
-
-def _register(**args: Any) -> None:
-    from metafusion_yolo.prepare.register import register_dataset
-
-    register_dataset(**args)
-
-
-def _label(**args: Any) -> None:
-    from metafusion_yolo.labelling.dataset import label_pairs
-
-    say(str(label_pairs(**args)))
-
-
-def _metrics(metrics: str | None = None, **args: Any) -> None:
-    from metafusion_yolo.evaluation.scoring import score_folders, table
-
-    names = None if metrics in (None, "all") else [name.strip() for name in metrics.split(",")]
-    figures, file = score_folders(**args, metrics=names)
-    count = next(iter(figures.values())).images
-    say(f"{table(figures)}\n\nMean ± standard deviation over {count} pairs; a row for each in {file}")
-
-
 _ALL = (
     Mode(
         "train",
         "train the fusion front-end and the detector together",
         None,
-        (Train,),
+        (Train, Learning),
         "model=metafusion-yolov8n.yaml data=required epochs imgsz batch device pretrained resume project name exist_ok",
         (
             "data=pairs.yaml pretrained=yolov8n.pt epochs=100",
             "data=photos/ pretrained=yolov8n.pt fusion_only=True",
             "resume=True model=runs/detect/train/weights/last.pt",
+        ),
+    ),
+    Mode(
+        "tune",
+        "search for the best hyper-parameters, the front-end's among them, and write them to best_hyperparameters.yaml",
+        runs.tune,
+        (Tune, Learning),
+        "model=metafusion-yolov8n.yaml data=required epochs imgsz batch device pretrained optimizer=AdamW name=tune",
+        (
+            "model=best.pt data=pairs.yaml epochs=30 iterations=100",
+            "model=best.pt data=pairs.yaml space=\"{'lr0': (1e-5, 1e-2), 'fusion.gains.gradient': (1, 20)}\"",
         ),
     ),
     Mode(
@@ -179,7 +102,7 @@ _ALL = (
     Mode(
         "predict",
         "detect on pairs, and draw what was found",
-        _stream,
+        runs.stream,
         (Source, OutputOptions, SlicingOptions, Resume, Sync),
         "model=required source=required data=model's conf iou imgsz=model's device classes save show project name",
         (
@@ -190,8 +113,8 @@ _ALL = (
     Mode(
         "track",
         "follow objects through a pair of videos or live cameras",
-        _stream,
-        (Source, OutputOptions, SlicingOptions, Sync),
+        runs.stream,
+        (Source, Track, OutputOptions, SlicingOptions, Sync),
         "model=required source=required tracker conf=0.1 iou imgsz=model's device vid_stride save show project name",
         (
             "model=best.pt source=visible.mp4 infrared=infrared.mp4",
@@ -201,7 +124,7 @@ _ALL = (
     Mode(
         "export",
         "write front-end and detector as one ONNX, TorchScript, ... model",
-        _export,
+        runs.export,
         (Export,),
         "model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify nms data=model's",
         (
@@ -213,7 +136,7 @@ _ALL = (
     Mode(
         "fuse",
         "write fused images, without boxes, at the size of the visible ones",
-        _fuse,
+        runs.fuse,
         (Source, Fuse, Resume, Sync),
         "model=- source=required imgsz=model's device vid_stride project name=fuse exist_ok",
         (
@@ -224,7 +147,7 @@ _ALL = (
     Mode(
         "metrics",
         "score fused images of any method against their sources, by sixteen metrics of fusion quality",
-        _metrics,
+        runs.metrics,
         (Metrics,),
         "",
         (
@@ -243,7 +166,7 @@ _ALL = (
     Mode(
         "compare",
         "train one camera, both by simple rules, and learned fusion alike; say what to use, and write report.html",
-        _compare,
+        runs.compare,
         (Compare,),
         "",
         (
@@ -254,7 +177,7 @@ _ALL = (
     Mode(
         "demo",
         "train, validate, predict and export on synthetic pairs, in minutes on a CPU",
-        _demo,
+        runs.demo,
         (Demo,),
         "",
         ("",),
@@ -262,7 +185,7 @@ _ALL = (
     Mode(
         "data synth",
         "write a synthetic data set of complementary pairs",
-        _synth,
+        runs.synth,
         (Synth,),
         "",
         ("dst=datasets/synthetic train=400 val=100",),
@@ -270,7 +193,7 @@ _ALL = (
     Mode(
         "data convert",
         "bring a published data set, or your own pairs, to the layout of this tool",
-        _convert,
+        runs.convert,
         (Convert,),
         "",
         (
@@ -281,7 +204,7 @@ _ALL = (
     Mode(
         "data check",
         "find what is wrong with a data set of pairs, and write report.html; exit code 1 if it must be repaired",
-        _check_data,
+        runs.check_data,
         (Check,),
         "",
         ("data=pairs.yaml",),
@@ -289,7 +212,7 @@ _ALL = (
     Mode(
         "data label",
         "label pairs by a detector, write tasks for people to correct it, and read back what they did",
-        _label,
+        runs.label,
         (Label,),
         "",
         ("data=pairs.yaml model=yolov8n.pt tasks=cvat", "data=pairs.yaml corrected=annotations.xml"),
@@ -297,7 +220,7 @@ _ALL = (
     Mode(
         "data register",
         "find where the infrared camera looks in the visible image, and write it into the data-set YAML",
-        _register,
+        runs.register,
         (Register,),
         "",
         (

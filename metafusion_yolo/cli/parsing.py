@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from metafusion_yolo.cli.modes import Mode
+from metafusion_yolo.config import FusionConfig, dotted, section_of
 from metafusion_yolo.options import REQUIRED
 from metafusion_yolo.options.fields import WORDS
 from metafusion_yolo.support.errors import MissingFileError, UserTypeError, UserValueError
@@ -85,6 +86,12 @@ def check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
     if mode.name == "train" and args.get("resume"):  # the checkpoint knows the rest
         required = ["model"]
         args["model"] = args.get("model") or (None if args["resume"] is True else args["resume"])
+    if "fusion" in known:
+        args = _with_section(args)
+        known |= {
+            "save_dir",
+            *(key for key in args if key.startswith("fusion.")),
+        }  # the host's processes give the first
     for key, value in args.items():
         if key not in known and not (mode.host and key in FORMER):
             hint = nearest(key, known)
@@ -94,9 +101,8 @@ def check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
             mode.options[key].check(value)
         elif key in host:
             host[key].check_text(key, value)
-    for key in required:
-        if args.get(key) is None:
-            raise UserValueError(f"missing argument '{key}' for '{mode.name}', expected {key}=...")
+    if missing := [key for key in required if args.get(key) is None]:
+        raise UserValueError(f"missing argument '{missing[0]}' for '{mode.name}', expected {missing[0]}=...")
     if mode.host:
         for key, only in (("mode", mode.name), ("task", "detect")):
             if args.pop(key, only) != only:
@@ -117,13 +123,23 @@ def _with_file(args: dict[str, Any]) -> dict[str, Any]:
     return {**{key: value for key, value in content.items() if key not in ("cfg", "mode", "task")}, **args}
 
 
+def _with_section(args: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments with those under `fusion:` by their full names, checked."""
+    if not isinstance(args.get("fusion"), dict):
+        FusionConfig.from_dict(section_of(args))
+        return args
+    FusionConfig.from_dict(args["fusion"])
+    rest = {key: value for key, value in args.items() if key != "fusion"}
+    return _with_section({**rest, **dotted(args["fusion"])})
+
+
 def _check_host_values(mode: Mode, args: dict[str, Any]) -> None:
     """Let the host rename its former arguments in place, and check the values of its arguments."""
     from ultralytics.cfg import DEFAULT_CFG_DICT, check_dict_alignment, get_cfg
     from ultralytics.utils import checks
 
     check_dict_alignment(DEFAULT_CFG_DICT, args, allowed_custom_keys={*args})
-    get_cfg(overrides={key: value for key, value in args.items() if key not in mode.options})
+    get_cfg(overrides={key: value for key, value in args.items() if key not in mode.options and "." not in key})
     checks.check_imgsz(args.get("imgsz", 640), stride=1)
 
 

@@ -18,6 +18,7 @@ from metafusion_yolo.compare.budget import Setting
 from metafusion_yolo.compare.early import EarlyFusionTrainer
 from metafusion_yolo.compare.folds import folds_of
 from metafusion_yolo.compare.rows import Row
+from metafusion_yolo.config import merged
 from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.labels import label_file
 from metafusion_yolo.data.listing import split_images
@@ -182,14 +183,6 @@ def model_yaml(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     shipped = read_yaml(find_model_yaml(name))
     scale = split_scale(Path(name).name)[1]
     return {**shipped, **({"scale": scale} if scale else {}), "fusion": merged(shipped.get("fusion") or {}, changes)}
-
-
-def merged(section: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a section with changes merged in, key by key at every depth."""
-    result = dict(section)
-    for key, value in changes.items():
-        result[key] = merged(result.get(key, {}), value) if isinstance(value, Mapping) else value
-    return result
 
 
 def pairs_of(setting: Setting, fold: int) -> tuple[dict[str, Any], Rig, dict[str, dict[str, str]]]:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import cv2
 import numpy as np
-from ultralytics.data.augment import RandomHSV
+from ultralytics.data.augment import Albumentations, RandomHSV
 
 from metafusion_yolo.config import Augment
 from metafusion_yolo.data.planes import blank, join, split
+from metafusion_yolo.support.errors import MissingPackageError
+from metafusion_yolo.support.logs import silent
+
+os.environ.setdefault("ALBUMENTATIONS_NO_TELEMETRY", "1")  # no statistics of use are sent
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 
 class PairedPhotometric:
@@ -43,6 +52,76 @@ class PairedPhotometric:
             cv2.setRNGSeed(random.getrandbits(31))
             cv2.randn(noise, 0, sigma)
         return cv2.add(cv2.LUT(infrared, table), noise, dtype=cv2.CV_8U)  # saturates
+
+
+class PairedAlbumentations(Albumentations):
+    """Albumentations on pairs: what moves pixels moves both cameras and the boxes, the rest changes one camera.
+
+    Args:
+        transforms: As dictionaries. They change the visible image, or both if they move pixels; None for the host's.
+        infrared: Transforms of the infrared image, which move nothing.
+
+    Raises:
+        ModuleNotFoundError: If transforms are given and Albumentations is not installed; the host would pass over them.
+    """
+
+    transform: Any
+
+    def __init__(self, transforms: list[Any] | None = None, infrared: list[Any] | None = None) -> None:
+        with silent():  # it says of its own composition that it has failed where ours has not
+            super().__init__(transforms=transforms)
+        self.infrared = Albumentations(transforms=infrared) if infrared else None
+        if not (transforms or infrared) and self.transform is None:
+            return
+        with missing_albumentations_named("augmentations"):
+            import albumentations as A
+        if transforms:
+            built: list[Any] = [A.from_dict(item) if isinstance(item, dict) else item for item in transforms]
+            self.contains_spatial = any(map(moves, built))
+            fields: dict[str, Any] = {}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the labels of key points are numbers of points here
+                if self.contains_spatial:
+                    fields["bbox_params"] = A.BboxParams("yolo", label_fields=["class_labels", "idx"])
+                    fields["keypoint_params"] = A.KeypointParams("xy", remove_invisible=False, label_fields=["pidx"])
+                    fields["mask_interpolation"] = cv2.INTER_LINEAR  # the infrared image travels as a mask
+                self.transform = A.Compose(built, **fields)
+
+    def __call__(self, labels: dict[str, Any]) -> dict[str, Any]:
+        """Change `labels["img"]` (H, W, 4) uint8, R, G, B, IR, and the boxes."""
+        if self.transform is None and self.infrared is None:
+            return labels
+        visible, infrared = split(labels["img"])
+        labels = super().__call__({**labels, "img": visible, "semantic_mask": infrared})
+        infrared = labels.pop("semantic_mask")
+        if self.infrared:
+            infrared = self.infrared({"img": infrared[..., None]})["img"].reshape(infrared.shape)
+        labels["img"] = join(labels["img"], infrared)
+        return labels
+
+
+def moves(transform: Any) -> bool:
+    """Return whether an Albumentations transform, or one inside it, moves pixels."""
+    import albumentations as A
+
+    return isinstance(transform, A.DualTransform) or any(map(moves, getattr(transform, "transforms", ())))
+
+
+@contextmanager
+def missing_albumentations_named(argument: str) -> Iterator[None]:
+    """Say how to get the package that an argument needs.
+
+    Raises:
+        ModuleNotFoundError: In one line.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"{argument}= needs the package 'albumentationsx', or its forerunner 'albumentations', which is not "
+            f"installed: pip install albumentationsx",
+            name=error.name,
+        ) from error
 
 
 class InfraredShift:

@@ -12,20 +12,26 @@ from typing import Any
 
 import cv2
 import numpy as np
-from ultralytics.data.augment import Compose, RandomHSV
+from ultralytics.data.augment import Albumentations, Compose, RandomHSV
 from ultralytics.data.dataset import YOLODataset
 from ultralytics.data.utils import get_hash, get_split_fraction
 from ultralytics.utils import LOGGER, NUM_THREADS, TQDM, colorstr
 
 from metafusion_yolo.config import Augment
-from metafusion_yolo.data.augment import CameraOff, InfraredShift, ModalityDropout, PairedPhotometric
+from metafusion_yolo.data.augment import (
+    CameraOff,
+    InfraredShift,
+    ModalityDropout,
+    PairedAlbumentations,
+    PairedPhotometric,
+)
 from metafusion_yolo.data.listing import as_written, list_images
 from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners, listed
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
-from metafusion_yolo.support.logs import faults_in_a_line
+from metafusion_yolo.support.logs import faults_in_a_line, silent
 
 
 class PairedYOLODataset(YOLODataset):
@@ -177,8 +183,13 @@ class PairedYOLODataset(YOLODataset):
     # Augmentation ----------------------------------------------------------------------------------------------------
     def build_transforms(self, hyp: Any) -> Compose:
         """Add our augmentation before the host's formatting."""
-        transforms = super().build_transforms(hyp)
+        with silent():  # of the host's Albumentations, which ours replaces
+            transforms = super().build_transforms(hyp)
         if self.augment:
+            own = PairedAlbumentations(
+                *(getattr(hyp, name, None) for name in ("augmentations", "infrared_augmentations"))
+            )
+            transforms.transforms = [own if isinstance(t, Albumentations) else t for t in transforms.transforms]
             hsv = RandomHSV(hyp.hsv_h, hyp.hsv_s, hyp.hsv_v)
             transforms.insert(-1, InfraredShift(self.photometric.infrared_shift))
             transforms.insert(-1, PairedPhotometric(hsv, self.photometric))

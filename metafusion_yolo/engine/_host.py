@@ -11,6 +11,10 @@ from typing import Any
 import cv2
 import torch
 import torch.distributed as dist
+from ultralytics.data import build as host_build
+from ultralytics.data import dataset as host_dataset
+from ultralytics.data.dataset import YOLODataset
+from ultralytics.engine import trainer as host_trainer
 from ultralytics.engine.exporter import export_formats
 from ultralytics.nn import tasks as host_tasks
 from ultralytics.nn.autobackend import AutoBackend
@@ -120,6 +124,28 @@ def no_update_check() -> Iterator[None]:
         yield
     finally:
         checks.check_pip_update_available = check
+
+
+@contextmanager
+def our_command() -> Iterator[None]:
+    """Let the host train in processes of our command; with its own, no infrared image would be read."""
+    command = host_trainer._YOLO_CLI_COMMAND
+    host_trainer._YOLO_CLI_COMMAND = [sys.executable, "-m", "metafusion_yolo"]
+    try:
+        yield
+    finally:
+        host_trainer._YOLO_CLI_COMMAND = command
+
+
+def warn_of_replaced_dataset() -> None:
+    """Say in one line if the host's data set was replaced in its modules, which does not reach pairs."""
+    for module in (host_build, host_dataset):
+        found = getattr(module, "YOLODataset", YOLODataset)
+        if found is not YOLODataset:
+            LOGGER.warning(
+                f"{module.__name__}.YOLODataset was replaced by {found.__name__}, which pairs do not use; derive it "
+                f"from PairedYOLODataset, and give train(trainer=) a FusionDetectionTrainer with it as dataset_class"
+            )
 
 
 @contextmanager

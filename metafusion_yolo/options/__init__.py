@@ -11,15 +11,27 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
+from metafusion_yolo.options.data import LABELS, Check, Convert, Label, Register, Synth
 from metafusion_yolo.options.fields import REQUIRED, Checked, Option, option, options_of
 
-__all__ = ["REQUIRED", "Checked", "Option", "option", "options_of"]
+__all__ = [
+    "LABELS",
+    "REQUIRED",
+    "Check",
+    "Checked",
+    "Convert",
+    "Label",
+    "Option",
+    "Register",
+    "Synth",
+    "option",
+    "options_of",
+]
 
 VIEWS = ("fused", "visible", "infrared", "weights", "panel")
 MODALITIES = ("both", "visible", "infrared")
 LAYOUTS = ("horizontal", "horizontal-infrared-first", "vertical", "vertical-infrared-first", "stacked")
 METHODS = ("learned", "average", "maximum", "laplacian", "max")  # the last is short for maximum
-LABELS = ("visible", "infrared", "union")
 QUICK = ("EN", "SD", "SF", "AG", "SCD", "Qabf")  # a tenth of the time of all
 
 
@@ -34,6 +46,42 @@ class Train(Checked):
         None,
         "checkpoint that labels the pairs of 'unlabelled:' in the data set, to train on them too; self: this model",
     )
+
+
+@dataclass(frozen=True)
+class Learning(Checked):
+    """What a training learns from, and by which values of the front-end."""
+
+    fusion: dict[str, Any] | None = option(
+        None, "values over those of the model's fusion: section; a word for each here: fusion.gains.gradient=5"
+    )
+    augmentations: list[Any] | None = option(
+        None, "Albumentations, of both cameras and the boxes where they move pixels, else of the visible image"
+    )
+    infrared_augmentations: list[Any] | None = option(
+        None, "Albumentations that change the infrared image, and move nothing"
+    )
+
+
+@dataclass(frozen=True)
+class Tune(Checked):
+    """The search for hyper-parameters."""
+
+    iterations: int = option(300, "trainings of the search", least=1)
+    use_ray: bool = option(False, "search with Ray Tune, trainings side by side; needs ray[tune]")
+    space: dict[str, Any] | None = option(
+        None,
+        "what to search: (lowest, highest) by name, fusion.gains.gradient among the names",
+        shown="host's and ours",
+    )
+
+
+@dataclass(frozen=True)
+class Track(Checked):
+    """Tracking."""
+
+    persist: bool = option(False, "go on with the same identities in the next video, folder or call")
+    rate: float | None = option(None, "images a second of a tracked folder, list or generator", shown="30", least=0.001)
 
 
 @dataclass(frozen=True)
@@ -205,19 +253,6 @@ class Compare(Checked):
 
 
 @dataclass(frozen=True)
-class Synth(Checked):
-    """Synthetic pairs."""
-
-    dst: str = option(REQUIRED, "new or empty folder, or an earlier data set to replace")
-    train: int = option(400, "pairs to train with", least=1)
-    val: int = option(100, "pairs to validate with", least=1)
-    imgsz: int = option(640, "image size in pixels", least=32)
-    seed: int = option(0, "random seed for reproducibility", least=0)
-    everything_visible: bool = option(False, "show every object to both cameras")
-    everything_infrared: bool = option(False, "show every object to the infrared camera, so that it is enough")
-
-
-@dataclass(frozen=True)
 class Demo(Checked):
     """The demo."""
 
@@ -231,79 +266,3 @@ class Demo(Checked):
     project: str = option("runs/demo", "project name for results root")
     name: str = option("demo", "name of this run")
     exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
-
-
-@dataclass(frozen=True)
-class Convert(Checked):
-    """Conversions of published data sets."""
-
-    format: str = option(REQUIRED, "llvip, m3fd, flir-aligned, kaist, drone-vehicle, vedai, msrs, voc, coco or yolo")
-    src: str = option(REQUIRED, "root folder of the data set as published")
-    dst: str = option(REQUIRED, "new or empty folder, or an earlier data set to replace")
-    labels: str | None = option(
-        None,
-        "visible, infrared or union, where the cameras are labelled separately; left out: as is usual",
-        choices=LABELS,
-    )
-    copy: bool = option(False, "copy the images instead of linking them")
-
-
-@dataclass(frozen=True)
-class Check(Checked):
-    """Checks of data sets."""
-
-    data: str = option(REQUIRED, "data-set YAML: path, train, val, names, infrared, ...")
-    project: str = option("runs/data", "project name for results root")
-    name: str = option("check", "name of this run")
-    exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
-    report: str | None = option(
-        None, "HTML file to write instead of one in project/name", shown="project/name/report.html"
-    )
-
-
-@dataclass(frozen=True)
-class Label(Checked):
-    """Labels by a detector, and their correction by people."""
-
-    data: str | None = option(None, "data-set YAML: path, train, val, names, infrared, ...")
-    visible: str | None = option(None, "folder of visible images, in place of data=")
-    infrared: str | None = option(None, "folder of the infrared images, same names")
-    model: str | None = option(None, "checkpoint of the detector that labels, stock or fused")
-    corrected: str | None = option(
-        None, "export of CVAT, Label Studio, FiftyOne or COCO to read back, in place of model="
-    )
-    split: str | None = option(
-        None,
-        "train, val, test or unlabelled; left out: all of them",
-        choices=("train", "val", "test", "unlabelled"),
-    )
-    classes: str | None = option(None, "names of the classes to label, with commas", shown="all")
-    conf: float = option(0.15, "least score of a box", least=0, most=1)
-    imgsz: int = option(640, "image size in pixels", least=32)
-    batch: int = option(4, "pairs at a time, of six views each", least=1)
-    device: str | int | None = option(None, "as for the host: 0, cpu, mps")
-    tasks: str | None = option("coco", "files for people: coco, cvat, label-studio, fiftyone, with commas, or none")
-    overwrite: bool = option(False, "replace labels by people too")
-    project: str = option("runs/label", "project name for results root")
-    name: str = option("label", "name of this run")
-    exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
-
-
-@dataclass(frozen=True)
-class Register(Checked):
-    """Registrations."""
-
-    data: str = option(REQUIRED, "data-set YAML: path, train, val, names, infrared, ...")
-    pairs: int = option(20, "pairs to estimate from, spread over the data set (or over each sequence)")
-    per: str = option(
-        "dataset",
-        "dataset: one matrix; sequence: one for each folder of visible images",
-        choices=("dataset", "sequence"),
-    )
-    matrix: list[Any] | tuple[Any, ...] | None = option(
-        None, "3 x 3 by hand, from infrared to visible pixels; left out: estimated"
-    )
-    project: str = option("runs/register", "project name for results root")
-    name: str = option("register", "name of this run")
-    exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
-    dry_run: bool = option(False, "leave the YAML as it is")

@@ -20,6 +20,7 @@ WORDS = {
     str: "a name or path",
     list: "a list",
     tuple: "a list",
+    dict: "a mapping",
     object: "an image",
 }
 

@@ -25,8 +25,10 @@ from metafusion_yolo.data.planes import PLANES, cameras_on, join
 from metafusion_yolo.data.registration import Registration, warp_infrared
 from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE, Limits, Thermal
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
+from metafusion_yolo.support.placement import place_labels
 from metafusion_yolo.support.sampling import evenly
 
+FONT = cv2.FONT_HERSHEY_SIMPLEX
 GREY = 114  # border of a letterboxed image, as in training
 
 
@@ -56,12 +58,19 @@ class Detections:
         """Return a copy of the image (H, W, 3) uint8, B, G, R, with boxes, names and scores."""
         image = self.image.copy()
         width = max(round(sum(image.shape[:2]) / 600), 1)
-        for box, score, cls in zip(self.boxes_xyxy.round().astype(int), self.scores, self.classes, strict=True):
+        labels = [f"{self.names[int(cls)]} {score:.2f}" for score, cls in zip(self.scores, self.classes, strict=True)]
+        fonts = [(0.35 * width * part + 0.1, max(round(width * part), 1)) for part in (1, 0.75)]  # scale, thickness
+        sizes = [[cv2.getTextSize(text, FONT, *font)[0] for font in fonts] for text in labels]
+        places = place_labels(self.boxes_xyxy, [[(w, h + 6) for w, h in some] for some in sizes], image.shape)
+        boxes = self.boxes_xyxy.round().astype(int).tolist()
+        for box, cls, text, place in zip(boxes, self.classes, labels, places, strict=True):
             hue = np.array([[[int(cls) * 37 % 180, 255, 255]]], np.uint8)
             colour = cv2.cvtColor(hue, cv2.COLOR_HSV2BGR)[0, 0].tolist()
-            cv2.rectangle(image, box[:2].tolist(), box[2:].tolist(), colour, width)
-            label, place = f"{self.names[int(cls)]} {score:.2f}", (int(box[0]), max(int(box[1]) - 3, 10))
-            cv2.putText(image, label, place, cv2.FONT_HERSHEY_SIMPLEX, 0.35 * width + 0.1, colour, width, cv2.LINE_AA)
+            cv2.rectangle(image, box[:2], box[2:], colour, width)
+            if place:
+                scale, thickness = fonts[place.choice]
+                foot = (place.left, place.bottom - 4)
+                cv2.putText(image, text, foot, FONT, scale, colour, thickness, cv2.LINE_AA)
         return image
 
     def __str__(self) -> str:

@@ -1,32 +1,43 @@
-"""Composed pictures: views side by side under captions, and the weight map over the image with its legend."""
+"""Composed pictures: views under titles, in rows, and the weights of the cameras in colours with their scale."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw
 from torch import Tensor
 
+from metafusion_yolo.support.annotate import LEAST_FONT, load_font
+
 COLORS = cv2.COLORMAP_VIRIDIS  # dark: visible camera, bright: infrared; readable without colour vision
-FONT = cv2.FONT_HERSHEY_SIMPLEX
 INK, PAPER = (32, 32, 32), 255
+CONSTANT = 0.02  # range of weights below which there is nothing to see
+ABSOLUTE = (0.0, 1.0)  # scale from all visible to all infrared
 
 
-def side_by_side(pictures: dict[str, np.ndarray]) -> np.ndarray:
-    """Put pictures (H, W, 3) uint8 of one size in a row, each under its title: (H + bar, n · (W + 4) - 4, 3)."""
-    gap = np.full((1, 4, 3), PAPER, np.uint8)
-    columns = []
-    for title, picture in pictures.items():
-        column = np.vstack((text_bar(title, picture.shape), picture))
-        columns += [np.broadcast_to(gap, (column.shape[0], 4, 3)), column]
-    return np.hstack(columns[1:])
+def grid(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+    """Put pictures (H, W, 3) uint8 in rows, with white gaps between them and white below the lower ones of a row."""
+    gap = bar_height(rows[0][0].shape) // 2
+    strips = []
+    for row in rows:
+        height = max(picture.shape[0] for picture in row)
+        strips.append(np.hstack([_padded(picture, height, picture.shape[1] + gap) for picture in row])[:, :-gap])
+    width = max(strip.shape[1] for strip in strips)
+    return np.vstack([_padded(strip, strip.shape[0] + gap, width) for strip in strips])[:-gap]
 
 
-def text_bar(text: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a white bar (h, W, 3) uint8 with a text sized for a picture of shape (H, W, ...)."""
-    height = bar_height(shape)
-    bar = np.full((height, shape[1], 3), PAPER, np.uint8)
-    write_text(bar, text, left=height // 4, width=shape[1] - height // 2)
-    return bar
+def _padded(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return a picture with white on its right and below it."""
+    below, right = height - picture.shape[0], width - picture.shape[1]
+    return np.pad(picture, ((0, below), (0, right), (0, 0)), constant_values=PAPER)
+
+
+def titled(title: str, picture: np.ndarray) -> np.ndarray:
+    """Put a picture (H, W, 3) uint8 under its title: (H + bar, W, 3)."""
+    bar = np.full((bar_height(picture.shape), picture.shape[1], 3), PAPER, np.uint8)
+    return np.vstack((write_text(bar, title, 0, picture.shape[1]), picture))
 
 
 def bar_height(shape: tuple[int, ...]) -> int:
@@ -34,15 +45,41 @@ def bar_height(shape: tuple[int, ...]) -> int:
     return max(16, round(0.05 * max(shape[:2])))
 
 
-def write_text(bar: np.ndarray, text: str, left: int, width: int, flush_right: bool = False) -> None:
-    """Write a text into a bar (h, W, 3), centred in height, between the columns `left` and `left + width`."""
-    height = bar.shape[0]
-    thickness = max(1, height // 24)
-    (natural_width, natural_height), _ = cv2.getTextSize(text, FONT, 1.0, thickness)
-    scale = min(0.5 * height / natural_height, max(width, 1) / natural_width)
-    baseline = (height + round(natural_height * scale)) // 2
-    left += flush_right * (width - round(natural_width * scale))
-    cv2.putText(bar, text, (left, baseline), FONT, scale, INK, thickness, cv2.LINE_AA)
+def write_text(bar: np.ndarray, text: str, left: int, width: int, flush_right: bool = False) -> np.ndarray:
+    """Return a bar (h, W, 3) with a text, centred in height, between the columns `left` and `left + width`."""
+    size = round(0.62 * bar.shape[0])
+    while size > LEAST_FONT and load_font(size, text).getlength(text) > width:
+        size -= 1
+    while len(text) > 1 and load_font(size, text).getlength(text) > width:
+        text = f"{text[:-2]}…"
+    picture = Image.fromarray(bar)
+    place = (left + width if flush_right else left, bar.shape[0] // 2)
+    ImageDraw.Draw(picture).text(place, text, INK, load_font(size, text), "rm" if flush_right else "lm")
+    return np.array(picture)
+
+
+def scale_of(weights: Sequence[np.ndarray]) -> tuple[tuple[float, float], str]:
+    """Return the limits of a scale that shows the differences between weights, [0, 1], and what to say of them.
+
+    Example:
+        >>> scale_of([np.full((2, 2), 0.7)])
+        ((0.0, 1.0), 'weights 0.70 everywhere: a constant mix')
+    """
+    low, high = min(float(one.min()) for one in weights), max(float(one.max()) for one in weights)
+    if high - low >= CONSTANT:
+        return (low, high), f"weights {low:.2f} to {high:.2f}"
+    return ABSOLUTE, f"weights {(low + high) / 2:.2f} everywhere: a constant mix"
+
+
+def color_weights(infrared_weight: np.ndarray, limits: tuple[float, float] = ABSOLUTE) -> np.ndarray:
+    """Return the shares of the infrared camera (H, W), [0, 1], as colours (H, W, 3) uint8, B, G, R.
+
+    Args:
+        infrared_weight: The shares.
+        limits: Shares of the darkest and the brightest colour.
+    """
+    relative = (infrared_weight - limits[0]) / (limits[1] - limits[0])
+    return np.asarray(cv2.applyColorMap((relative * 255).round().clip(0, 255).astype(np.uint8), COLORS))
 
 
 def weight_overlay(image: np.ndarray, infrared_weight: np.ndarray) -> np.ndarray:
@@ -56,20 +93,19 @@ def weight_overlay(image: np.ndarray, infrared_weight: np.ndarray) -> np.ndarray
         (H, W, 3) uint8, B, G, R.
     """
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    colors = cv2.applyColorMap((infrared_weight * 255).round().astype(np.uint8), COLORS)
-    return cv2.addWeighted(grey, 0.5, colors, 0.5, 0)
+    return cv2.addWeighted(grey, 0.5, color_weights(infrared_weight), 0.5, 0)
 
 
-def with_legend(overlay: np.ndarray) -> np.ndarray:
-    """Add a colour bar below a weight overlay (H, W, 3) uint8, to show which colour stands for which camera."""
+def with_legend(overlay: np.ndarray, limits: tuple[float, float] = ABSOLUTE) -> np.ndarray:
+    """Add a colour bar below weights in colours (H, W, 3) uint8: which share of the infrared camera a colour means."""
     height, width = bar_height(overlay.shape), overlay.shape[1]
     bar = np.full((height, width, 3), PAPER, np.uint8)
-    third = width // 3
+    third, margin = width // 3, height // 4
     ramp = cv2.applyColorMap(np.linspace(0, 255, third).round().astype(np.uint8)[None], COLORS)
-    bar[height // 4 : height - height // 4, third : 2 * third] = ramp
-    margin = height // 4
-    write_text(bar, "visible 100 %", left=margin, width=third - 2 * margin, flush_right=True)
-    write_text(bar, "infrared 100 %", left=2 * third + margin, width=third - 2 * margin)
+    bar[margin : height - margin, third : 2 * third] = ramp
+    ends = ("visible 0", "1 infrared") if limits == ABSOLUTE else (f"{limits[0]:.2f}", f"{limits[1]:.2f} of infrared")
+    bar = write_text(bar, ends[0], left=0, width=third - margin, flush_right=True)
+    bar = write_text(bar, ends[1], left=2 * third + margin, width=width - 2 * third - margin)
     return np.vstack((overlay, bar))
 
 

@@ -25,7 +25,7 @@ from tests.prepare.convert.miniatures import MINIATURES
 
 MODES = (
     "benchmark, checks, compare, completion, data check, data convert, data register, data synth, demo, export, fuse, "
-    "help, metrics, predict, track, train, val, version"
+    "help, metrics, predict, track, train, tune, val, version"
 )
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
 
@@ -242,7 +242,7 @@ def test_data_synth(tmp_path, capsys) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.tex").touch()
     assert run(f"data synth dst={tmp_path}/taken") == 2
-    assert error_line(capsys).startswith(f"{tmp_path}/taken holds something else than a synthetic data set")
+    assert error_line(capsys).startswith(f"{tmp_path}/taken holds other files than a synthetic data set")
 
 
 def test_data_convert(tmp_path, capsys) -> None:
@@ -592,7 +592,7 @@ FUNCTIONS = {
     "data register": "metafusion_yolo.prepare.register.register_dataset",
     **{
         name: f"metafusion_yolo.model.MetaFusionYOLO.{name}"
-        for name in ("train", "val", "predict", "export", "benchmark")
+        for name in ("train", "tune", "val", "predict", "export", "benchmark")
     },
 }
 

@@ -54,7 +54,7 @@ AREA = Area(
         Fault(
             "conversion into itself",
             "data convert format=llvip src=images dst=images/new",
-            "dst=images/new and src=images must not lie in one another; name a folder elsewhere",
+            "dst=images/new and src=images must not contain one another; name a folder elsewhere",
         ),
         Fault(
             "conversion with labels of neither camera",

@@ -153,7 +153,7 @@ AREA = Area(
             "two boxes of a class in one place, check",
             CHECK,
             "warning  label-duplicate  1  two boxes of a class in one place: labels/train/1.txt "
-            "(line 2: class 0 is there already); remove one of them",
+            "(line 2: class 0 has this box already); remove one of them",
             labelled("0 0.5 0.5 0.1 0.1\n" * 2),
             code=0,
         ),

@@ -104,17 +104,17 @@ AREA = Area(
         Fault(
             "file where the synthetic data goes",
             "data synth dst=data.yaml",
-            "data.yaml holds something else than a synthetic data set: name a new or an empty folder",
+            "data.yaml holds other files than a synthetic data set; name a new or an empty folder",
         ),
         Fault(
             "folder that holds something else, synthetic data",
             "data synth dst=images",
-            "images holds something else than a synthetic data set: name a new or an empty folder",
+            "images holds other files than a synthetic data set; name a new or an empty folder",
         ),
         Fault(
             "folder that holds something else, conversion",
             "data convert format=yolo src=images dst=runs",
-            "dst=runs holds something else than a conversion, 'benchmark'; name a new or an empty folder",
+            "dst=runs holds 'benchmark', which no conversion wrote; name a new or an empty folder",
         ),
         Fault(
             "results of another setting in the folder",

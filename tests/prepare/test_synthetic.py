@@ -285,6 +285,6 @@ def test_bad_arguments_of_a_dataset(tmp_path, arguments, message):
 @pytest.mark.parametrize("name", ["", "notes.txt"])
 def test_a_folder_with_something_else_is_left_alone(tmp_path, name):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match=r"holds something else than a synthetic data set: name a new or an empty"):
+    with pytest.raises(ValueError, match=r"holds other files than a synthetic data set; name a new or an empty"):
         write_dataset(tmp_path / name, 1, 1, 32)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

@@ -124,6 +124,10 @@ class LoadPairs(LoadImagesAndVideos):
         """Whether all visible images are files, so that their paths identify the pairs."""
         return isinstance(self.pairs, list) and all(isinstance(visible, str) for visible, _ in self.pairs)
 
+    def sort(self, key: Callable[[str], Any]) -> None:
+        """Sort pairs of files by their visible images."""
+        self.pairs = sorted(self.pairs, key=lambda pair: key(pair[0]))
+
     def leave_out(self, done: Sequence[str]) -> None:
         """Leave out finished pairs, given their visible images; a repeated image as often as it is given."""
         left, rest = Counter(done), []

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ultralytics.utils.ops import scale_boxes
 
 from metafusion_yolo.data.planes import PLANES, cameras_on
 from metafusion_yolo.data.rig import Rig, rig_of
-from metafusion_yolo.data.sources import Origin, PairedSource
+from metafusion_yolo.data.sources import Origin, PairedSource, is_path
 from metafusion_yolo.data.sources.loaders import LoadPairs, load_pairs
 from metafusion_yolo.engine._host import (
     extra_outputs,
@@ -31,12 +31,14 @@ from metafusion_yolo.engine.arguments import check_classes
 from metafusion_yolo.engine.predict.journal import Journal
 from metafusion_yolo.engine.predict.outputs import Outputs
 from metafusion_yolo.engine.predict.results import FusionResults, pack_fusion, showing_fused
+from metafusion_yolo.engine.predict.sequences import ImageSequences, in_name_order
 from metafusion_yolo.engine.predict.slicing import Slicing, cut, merge, place
 from metafusion_yolo.engine.predict.writers import BackgroundWriter, write_picture, written_rate
-from metafusion_yolo.options import OutputOptions
+from metafusion_yolo.options import OutputOptions, Track
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.logs import warnings_once
 
+LISTS = (".txt", ".csv")  # whose order is that of the list
 SETTINGS = (  # host arguments that the files of a run depend on
     *("model", "imgsz", "conf", "iou", "classes", "max_det", "agnostic_nms", "augment"),
     *("save", "save_txt", "save_conf"),
@@ -51,6 +53,7 @@ class Request:
     outputs: OutputOptions
     slicing: Slicing
     resume: bool = False
+    track: Track = field(default_factory=Track)
 
 
 class FusionDetectionPredictor(DetectionPredictor):
@@ -67,6 +70,7 @@ class FusionDetectionPredictor(DetectionPredictor):
     slicing = Slicing()
     _outputs: Outputs | None = None
     _journal: Journal | None = None
+    _sequences: ImageSequences | None = None
 
     def setup_model(self, model: Any, verbose: bool = True) -> None:
         """Keep the output of the front-end by a hook, as the model does not return it."""
@@ -93,6 +97,13 @@ class FusionDetectionPredictor(DetectionPredictor):
             warn_of_other_cameras(self._trained_with, rig, source.data)
         args = self.args
         loader = load_pairs(source, rig, args.batch, args.vid_stride, in_order=args.stream_buffer)
+        self._sequences = None
+        if isinstance(loader, LoadPairs) and args.mode == "track":
+            self._sequences = ImageSequences(request.track.rate, request.track.persist)
+            if is_path(source.visible) and Path(source.visible).suffix.lower() not in LISTS:
+                loader.sort(in_name_order)
+        elif request.track.rate is not None:
+            raise UserValueError(f"'rate={request.track.rate}' is for images that are tracked; videos have their own")
         if isinstance(loader, LoadPairs):  # the host only shrinks the border where a batch has one size
             loader.alike = args.rect and (self.model.format == "pt" or getattr(self.model, "dynamic", False))
         super().setup_source(loader, stride)
@@ -181,11 +192,15 @@ class FusionDetectionPredictor(DetectionPredictor):
         """
         if event == "on_predict_start" and self._journal:
             self._bases |= self._journal.names.taken
-        if event == "on_predict_postprocess_end" and trackers_look(self):
-            with showing_fused(self.results):
+        if event == "on_predict_postprocess_end":
+            fused = showing_fused(self.results) if trackers_look(self) else nullcontext()
+            named = self._sequences.named(self.results) if self._sequences else nullcontext()
+            with fused, named:
                 super().run_callbacks(event)
-        else:
-            super().run_callbacks(event)
+            return
+        super().run_callbacks(event)
+        if event == "on_predict_start" and self._sequences:
+            self._sequences.set_rate(self.trackers)
 
     def inference(self, im: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """Detect in the slices first, then in the whole pairs, whose fusion is kept."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
@@ -20,12 +20,16 @@ from ultralytics.engine.results import Results
 from ultralytics.utils.ops import scale_masks
 
 from metafusion_yolo.data.planes import cameras_on
+from metafusion_yolo.engine.predict.pictures import draw, draw_on, show_inline, style_of, to_html, to_supervision
 from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.nn.fusion import blend
 from metafusion_yolo.options import VIEWS
-from metafusion_yolo.support.drawing import side_by_side, to_uint8, weight_overlay, with_legend
+from metafusion_yolo.support.drawing import to_uint8, weight_overlay
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
+
+if TYPE_CHECKING:
+    from supervision import Detections
 
 CAMERAS = ("visible", "infrared", "fused")  # images in a panel and in crops
 MODALITIES = {
@@ -143,7 +147,7 @@ class FusionResults(Results):
         if view not in VIEWS:
             raise UserValueError(f"unknown view '{view}', {nearest(view, VIEWS)}")
         if view == "panel":
-            return side_by_side({name: self.image(name) for name in self._cameras()})
+            return draw(self.new(), view, style_of())
         if view == "infrared":
             return cv2.cvtColor(self.infrared, cv2.COLOR_GRAY2BGR)
         if view == "visible" or self.fused is None:
@@ -162,27 +166,45 @@ class FusionResults(Results):
 
         Args:
             view: "fused", "visible", "infrared"; "weights" for the fused image coloured by the share of each camera;
-                "panel" for visible, infrared and fused image side by side; None for the `view` of the result. The
-                visible image replaces a missing fused image.
+                "panel" for all of them together; None for the `view` of the result. The visible image replaces a
+                missing fused image.
             *args: As for the host's plot.
             **kwargs: As for the host's plot.
 
         Raises:
             ValueError: If the view is unknown.
         """
+        style = style_of(*args, **kwargs)
+        given, last = style["img"], {key: style.pop(key) for key in ("pil", "show", "save", "filename")}
         view = view or self.view
-        if kwargs.get("img") is None and view not in ("panel", "weights"):
-            kwargs["img"] = self.image(view)
-        if kwargs.get("img") is not None:
-            return super().plot(*args, **kwargs)
-        last = {key: kwargs.pop(key) for key in ("pil", "show", "save", "filename") if key in kwargs}
-        if view == "panel":
-            drawn = {name: self.plot(*args, view=name, **kwargs) for name in self._cameras()}
-            picture = side_by_side(drawn)
-        else:
-            picture = super().plot(*args, img=self.image(view), **kwargs)
-            picture = with_legend(picture) if self.has_weights else picture
+        picture = draw(self, view, style) if given is None else draw_on(self, given, style)
+        if last["show"] and show_inline(picture):
+            last["show"] = False
         return Results.plot(self.new(), img=picture, **last)
+
+    def _repr_png_(self) -> bytes:
+        """Return the picture that a notebook shows."""
+        return cv2.imencode(".png", self.plot())[1].tobytes()
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the picture, and a line and a table of what is on it."""
+        return to_html(self)
+
+    def __repr__(self) -> str:
+        """Return a line, as a list of results shows each; `str` gives the host's list of attributes."""
+        height, width = self.orig_shape
+        return f"<{type(self).__name__} {Path(self.path).name} {width}x{height}: {self.verbose().rstrip(', ')}>"
+
+    def to_supervision(self) -> Detections:
+        """Return the detections for `supervision`, with the images of the pair in `metadata`.
+
+        These are `visible`, `infrared` (H, W) and, if there is one, `fused`, colours in B, G, R as supervision has
+        them; `data["infrared_weight"]` is the share of the infrared camera in each box.
+
+        Raises:
+            ModuleNotFoundError: If supervision is not installed.
+        """
+        return to_supervision(self)
 
     def save_crop(self, save_dir: str | Path, file_name: str | Path = Path("im.jpg")) -> None:
         """Save crops of the boxes, as the host does, in `visible/`, `infrared/` and `fused/` of the folder.

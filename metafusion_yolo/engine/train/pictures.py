@@ -5,18 +5,19 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from metafusion_yolo.support.drawing import to_uint8
+from metafusion_yolo.engine.validate.measure import content_area
+from metafusion_yolo.support.drawing import color_weights, grid, scale_of, titled, to_uint8, with_legend
 from metafusion_yolo.support.sampling import evenly
 
 WIDTH = 200  # of a tile in the film strip, pixels
 WIDE = 320  # of a tile of the weight maps, pixels
-CAPTION = 22  # height of a heading, pixels
 FRAMES = 8  # most epochs in the film strip
 PAIRS = 3
 
@@ -74,6 +75,42 @@ def stretches(phases: Sequence[str]) -> list[tuple[str, int, int]]:
     return found
 
 
+class Shown(NamedTuple):
+    """A pair to show: (1, 4, H, W), R, G, B, IR in [0, 1], and its part without the letterbox."""
+
+    pair: Tensor
+    inside: tuple[slice, slice]
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> Shown:
+        """Take a pair of the host's validation data set."""
+        left, top, right, bottom = content_area({**item, "imgsz": item["img"].shape[1:]})
+        return cls(item["img"][None].float() / 255, (slice(top, bottom), slice(left, right)))
+
+    @torch.no_grad()
+    def views(self, fusion: nn.Module, width: int) -> dict[str, np.ndarray]:
+        """Return both sources and the fused image, (h, w, 3) uint8, B, G, R, and `weights` (h, w), uint8.
+
+        Args:
+            fusion: The front-end.
+            width: Of the views, pixels.
+        """
+        weight = next(fusion.parameters(), self.pair)
+        training = fusion.training
+        output = fusion.eval()(self.pair.to(weight))
+        fusion.train(training)
+        grey = self.pair[0, 3:].expand(3, -1, -1)
+        views = {"visible": self.pair[0, :3], "infrared": grey, "fused": output["fused"][0]}
+        images = {name: to_uint8(view)[..., ::-1][self.inside] for name, view in views.items()}
+        weights = to_uint8(output["weights"][0, 1:2])[..., 0]  # at a quarter of the size
+        images["weights"] = cv2.resize(weights, self.pair.shape[:1:-1])[self.inside]
+        height = max(1, round(images["fused"].shape[0] * width / images["fused"].shape[1]))
+        return {
+            name: cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=cv2.INTER_AREA)
+            for name, image in images.items()
+        }
+
+
 class FilmStrip:
     """The same pairs over a training: one column of fused images and weight maps for each of some epochs.
 
@@ -81,11 +118,11 @@ class FilmStrip:
 
     Args:
         folder: Folder of the columns.
-        pairs: Pairs (1, 4, H, W), R, G, B, IR in [0, 1].
+        pairs: The pairs.
         epochs: Epochs of the training; at most `FRAMES` of them are shown, including the first and the last.
     """
 
-    def __init__(self, folder: Path, pairs: Sequence[Tensor], epochs: int) -> None:
+    def __init__(self, folder: Path, pairs: Sequence[Shown], epochs: int) -> None:
         self.folder = folder
         self.pairs = pairs
         self.kept = {*evenly(range(1, epochs + 1), FRAMES)}
@@ -104,52 +141,38 @@ class FilmStrip:
         if epoch not in self.kept or not self.pairs:
             return None
         self.folder.mkdir(exist_ok=True)
-        shown = [view(fusion, pair) for pair in self.pairs]
-        column = [part for seen in shown for part in (tile(seen["fused"], WIDTH), tile(seen["weights"], WIDTH))]
-        cv2.imwrite(str(self.folder / f"{epoch:05d}.png"), headed(f"epoch {epoch}", column))
-        sources = [part for seen in shown for part in (tile(seen["visible"], WIDTH), tile(seen["infrared"], WIDTH))]
-        columns = [headed("visible, infrared", sources)]
-        columns += [np.asarray(cv2.imread(str(path))) for path in sorted(self.folder.glob("*.png"))]
-        cv2.imwrite(str(file), np.hstack(columns))
+        views = [shown.views(fusion, WIDTH) for shown in self.pairs]
+        column = np.vstack([part for seen in views for part in (seen["fused"], cv2.merge([seen["weights"]] * 3))])
+        cv2.imwrite(str(self.folder / f"{epoch:05d}.png"), column)
+        parts = np.cumsum([len(seen["fused"]) for seen in views for _ in range(2)])[:-1]
+        epochs = {
+            int(path.stem): np.split(np.asarray(cv2.imread(str(path))), parts)
+            for path in sorted(self.folder.glob("*.png"))
+        }
+        limits, words = scale_of([maps[..., 0] / 255 for column in epochs.values() for maps in column[1::2]])
+        columns = [("visible, infrared", [seen[name] for seen in views for name in ("visible", "infrared")])]
+        for number, tiles in epochs.items():
+            tiles[1::2] = [color_weights(maps[..., 0] / 255, limits) for maps in tiles[1::2]]
+            columns.append((f"epoch {number}", tiles))
+        write_columns(columns, limits, f"infrared {words}", file)
         return file
 
 
-def plot_weights(fusion: nn.Module, pairs: Sequence[Tensor], file: Path) -> Path:
-    """Write both sources, the fused image and the infrared weight (dark 0, bright 1) of some pairs; return the file."""
-    shown = [view(fusion, pair) for pair in pairs]
-    titles = {"visible": "visible", "infrared": "infrared", "fused": "fused", "weights": "weight of infrared"}
-    columns = [headed(title, [tile(seen[key], WIDE) for seen in shown]) for key, title in titles.items()]
-    cv2.imwrite(str(file), np.hstack(columns))
+def plot_weights(fusion: nn.Module, pairs: Sequence[Shown], file: Path) -> Path:
+    """Write both sources, the fused image and the weights of some pairs, in colours that span their range."""
+    views = [shown.views(fusion, WIDE) for shown in pairs]
+    limits, words = scale_of([seen["weights"] / 255 for seen in views])
+    columns = [(name, [seen[name] for seen in views]) for name in ("visible", "infrared", "fused")]
+    weights = [color_weights(seen["weights"] / 255, limits) for seen in views]
+    write_columns([*columns, ("weights", weights)], limits, f"infrared {words}", file)
     return file
 
 
-@torch.no_grad()
-def view(fusion: nn.Module, pair: Tensor) -> dict[str, np.ndarray]:
-    """Return both sources, the fused image and the infrared weights of a pair, each (H, W, 3) uint8, B, G, R.
-
-    Args:
-        fusion: The front-end.
-        pair: (1, 4, H, W), R, G, B, IR in [0, 1].
-    """
-    weight = next(fusion.parameters(), pair)
-    training = fusion.training
-    output = fusion.eval()(pair.to(weight))
-    fusion.train(training)
-    weights = cv2.applyColorMap(to_uint8(output["weights"][0, 1:2])[..., 0], cv2.COLORMAP_VIRIDIS)
-    grey = pair[0, 3:].expand(3, -1, -1)
-    images = {"visible": pair[0, :3], "infrared": grey, "fused": output["fused"][0]}
-    return {**{name: to_uint8(image)[..., ::-1] for name, image in images.items()}, "weights": weights}
-
-
-def tile(image: np.ndarray, width: int) -> np.ndarray:
-    """Return an image resized to a width, with a thin frame."""
-    height = max(1, round(image.shape[0] * width / image.shape[1]))
-    small = cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=cv2.INTER_AREA)
-    return cv2.copyMakeBorder(small, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(255, 255, 255))
-
-
-def headed(title: str, tiles: Sequence[np.ndarray]) -> np.ndarray:
-    """Stack tiles of equal width under a heading."""
-    heading = np.full((CAPTION, tiles[0].shape[1], 3), 255, np.uint8)
-    cv2.putText(heading, title, (4, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (32, 32, 32), 1, cv2.LINE_AA)
-    return np.vstack([heading, *tiles])
+def write_columns(
+    columns: Sequence[tuple[str, list[np.ndarray]]], limits: tuple[float, float], words: str, file: Path
+) -> None:
+    """Write columns of tiles under their titles, and below them the scale of the weights and what it says."""
+    tall = [grid([[titled(title, first)], *([tile] for tile in rest)]) for title, (first, *rest) in columns]
+    picture = grid([tall])
+    scale = with_legend(np.full((1, picture.shape[1], 3), 255, np.uint8), limits)
+    cv2.imwrite(str(file), np.vstack((picture, scale, titled(words, scale)[: -len(scale)])))

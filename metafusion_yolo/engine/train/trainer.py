@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from copy import copy
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import torch
 from torch import nn
-from ultralytics.utils import LOGGER, RANK, colorstr
+from ultralytics.cfg import cfg2dict
+from ultralytics.utils import DEFAULT_CFG, LOGGER, RANK, colorstr
 from ultralytics.utils.plotting import plot_images
 from ultralytics.utils.torch_utils import unwrap_model
 
-from metafusion_yolo.config import Augment
+from metafusion_yolo.config import Augment, FusionConfig, merged, section_of
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
 from metafusion_yolo.data.description import check_description, data_error
 from metafusion_yolo.data.rig import INPUT_KEY, Rig, input_description
-from metafusion_yolo.engine._host import log_pictures
+from metafusion_yolo.engine._host import log_pictures, warn_of_replaced_dataset
 from metafusion_yolo.engine.arguments import check_classes
 from metafusion_yolo.engine.checkpoints import find_checkpoint, load_checkpoint
-from metafusion_yolo.engine.train.pictures import PAIRS, FilmStrip, plot_losses, plot_weights
+from metafusion_yolo.engine.train.arguments import for_the_host, is_own, plain_arguments
+from metafusion_yolo.engine.train.pictures import PAIRS, FilmStrip, Shown, plot_losses, plot_weights
 from metafusion_yolo.engine.train.resumable import ResumableTrainer
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.degradation import degrade
 from metafusion_yolo.nn.fusion import STRIDE
+from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.schedule import PARTS, Phase
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.sampling import evenly
+
+SHAPES = ("method", "channels", "meta_channels", "heads", "attention", "initial_infrared_weight")  # of a front-end
 
 
 class FusionDetectionTrainer(ResumableTrainer):
@@ -41,8 +45,10 @@ class FusionDetectionTrainer(ResumableTrainer):
     _phase: Phase | None = None
     best_fitness: float | None
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, cfg: Any = DEFAULT_CFG, overrides: dict[str, Any] | None = None, _callbacks: Any = None) -> None:
+        given = plain_arguments(overrides or {})
+        own = {name: None for name in given if is_own(name)}  # the host refuses what its configuration lacks
+        super().__init__({**cfg2dict(cfg), **own}, given, _callbacks)
         pictures = {
             "on_train_start": FusionDetectionTrainer._start_film,
             "on_train_epoch_end": FusionDetectionTrainer._add_to_film,
@@ -77,6 +83,8 @@ class FusionDetectionTrainer(ResumableTrainer):
         """Build the fused detector, load a stock or a fused checkpoint, and store the description of its input."""
         if self.args.distill_model:
             check_teacher(self.args.distill_model)
+        if values := {name: value for name, value in vars(self.args).items() if name.startswith("fusion.")}:
+            cfg = with_values(cfg, values)
         model = FusionDetectionModel(cfg, nc=self.data["nc"], ch=NUM_CHANNELS, verbose=verbose and RANK == -1)
         model = self.set_model_names_for_load(model)
         if weights:
@@ -85,7 +93,8 @@ class FusionDetectionTrainer(ResumableTrainer):
         return model
 
     def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> PairedYOLODataset:
-        """Build a paired data set."""
+        """Build a paired data set, of the `dataset_class`."""
+        warn_of_replaced_dataset()
         model = _unwrap(self.model)
         return build_paired_dataset(
             self.args,
@@ -114,7 +123,7 @@ class FusionDetectionTrainer(ResumableTrainer):
     def get_validator(self) -> FusionDetectionValidator:
         """Return a validator on pairs."""
         return FusionDetectionValidator(
-            self.test_loader, save_dir=self.save_dir, args=copy(self.args), _callbacks=self.callbacks
+            self.test_loader, save_dir=self.save_dir, args=for_the_host(self.args), _callbacks=self.callbacks
         )
 
     # Phases ----------------------------------------------------------------------------------------------------------
@@ -180,7 +189,7 @@ class FusionDetectionTrainer(ResumableTrainer):
         if not self.args.plots:
             return
         dataset = self.test_loader.dataset
-        self._shown = [dataset[i]["img"][None].float() / 255 for i in evenly(range(len(dataset)), PAIRS)]
+        self._shown = [Shown.of(dataset[i]) for i in evenly(range(len(dataset)), PAIRS)]
         self._film = FilmStrip(self.save_dir / "film", self._shown, self.epochs)
 
     def _add_to_film(self) -> None:
@@ -218,6 +227,26 @@ class FusionDetectionTrainer(ResumableTrainer):
             on_plot=self.on_plot,
             max_subplots=9,
         )
+
+
+def with_values(cfg: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the dictionary of a model with `fusion.` values of the training in its `fusion:` section.
+
+    Raises:
+        ValueError: If a value shapes the front-end of a checkpoint, which has its shape already.
+    """
+    checkpoint = isinstance(cfg, dict)
+    model = cfg if checkpoint else load_model_yaml(cfg)
+    before = model.get("fusion") or {}
+    section = merged(before, section_of(values))
+    old, new = FusionConfig.from_dict(before), FusionConfig.from_dict(section)
+    shapes = [name for name in SHAPES if checkpoint and getattr(old, name) != getattr(new, name)]
+    if shapes:
+        raise UserValueError(
+            f"'fusion.{shapes[0]}={getattr(new, shapes[0])}' shapes the front-end, and the checkpoint has one already; "
+            f"start from a model YAML: model=metafusion-yolov8n.yaml"
+        )
+    return {**model, "fusion": section}
 
 
 def check_teacher(checkpoint: str) -> None:

@@ -1,6 +1,4 @@
-"""Published data sets to paired YOLO data sets: one module a family of formats, one writer for all."""
-
-from __future__ import annotations
+"""Published data sets to paired YOLO data sets: one module per family of formats, one writer for all."""
 
 import json
 import shutil
@@ -8,23 +6,15 @@ from pathlib import Path
 
 from metafusion_yolo import __version__
 from metafusion_yolo.options import Convert
+from metafusion_yolo.prepare.convert import writer
 from metafusion_yolo.prepare.convert.coco import COCO
-from metafusion_yolo.prepare.convert.drone_vehicle import DRONE_VEHICLE
 from metafusion_yolo.prepare.convert.formats import SHARED, Listing
 from metafusion_yolo.prepare.convert.kaist import KAIST
 from metafusion_yolo.prepare.convert.msrs import MSRS
 from metafusion_yolo.prepare.convert.report import ConversionReport
 from metafusion_yolo.prepare.convert.scenes import split_by_scene
 from metafusion_yolo.prepare.convert.vedai import VEDAI
-from metafusion_yolo.prepare.convert.voc import FLIR_ALIGNED, LLVIP, M3FD, VOC
-from metafusion_yolo.prepare.convert.writer import (
-    RECORD,
-    check_splits,
-    digest,
-    earlier_record,
-    replace_folder,
-    write_pairs,
-)
+from metafusion_yolo.prepare.convert.voc import DRONE_VEHICLE, FLIR_ALIGNED, LLVIP, M3FD, VOC
 from metafusion_yolo.prepare.convert.yolo import YOLO
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from metafusion_yolo.support.words import nearest
@@ -44,27 +34,27 @@ def convert(
     dst/infrared/{train,val,test}/...  infrared, linked
     dst/labels/{train,val,test}/...    class cx cy w h, normalised
     dst/FORMAT.yaml                    to train with
-    dst/conversion.json                the report, and what the files were made of
+    dst/conversion.json                the report, the arguments and a digest of the files
     ```
 
-    It is written beside dst and moved there at the end, so that an interrupted run leaves nothing. A second run with
-    the same arguments and unchanged files does nothing; a run over an earlier conversion replaces it, unless anything
-    in it was changed by hand.
+    The data set is written beside dst and moved there at the end, so that an interrupted run leaves nothing. A second
+    run with the same arguments and unchanged files does nothing; with others it replaces an earlier conversion, unless
+    that was changed by hand.
 
     Args:
         format: A key of :data:`FORMATS`.
         src: Root folder of the data set as published.
         dst: New or empty folder, or an earlier conversion.
-        labels: "visible", "infrared" or "union", where the two cameras are labelled separately; None for what is usual
-            with the data set. See :func:`~metafusion_yolo.prepare.convert.boxes.union`.
+        labels: "visible", "infrared" or "union", where the two cameras are labelled separately; None for the usual
+            choice of the data set. See :func:`~metafusion_yolo.prepare.convert.boxes.union`.
         copy: Copy the images instead of linking them.
 
     Returns:
         What was converted, and what was left out and why.
 
     Raises:
-        FileNotFoundError: If src is not there or not in the layout, naming the folder or file that was expected.
-        ValueError: For unknown format or labels, a dst that holds something else or was changed, or if nothing is left.
+        FileNotFoundError: If src does not exist or has another layout; the message names the missing folder or file.
+        ValueError: For an unknown format or labels, a dst that holds other files or was changed, or if no pair is left.
     """
     if format not in FORMATS:
         raise UserValueError(f"unknown format '{format}', {nearest(format, FORMATS)}")
@@ -73,10 +63,10 @@ def convert(
     if not src.is_dir():
         raise MissingFileError(f"no folder '{src}'; src= must name the root folder of the data set")
     if src == dst or src in dst.parents or dst in src.parents:
-        raise UserValueError(f"dst={dst} and src={src} must not lie in one another; name a folder elsewhere")
+        raise UserValueError(f"dst={dst} and src={src} must not contain one another; name a folder elsewhere")
     request = {"format": format, "src": str(src), "labels": labels, "copy": copy}
-    request |= {"digest": digest(src, follow=True), "version": __version__}
-    record = earlier_record(dst)
+    request |= {"digest": writer.digest(src, follow=True), "version": __version__}
+    record = writer.earlier_record(dst)
     if record and record["request"] == request:
         return ConversionReport.from_dict(record["report"], dst / record["yaml"])
     new = dst.with_name(f".{dst.name}.partial")
@@ -84,17 +74,22 @@ def convert(
     try:
         listing, chosen = _prepare(layout.read(src), labels, layout.labels, format)
         new.mkdir(parents=True)
-        report = write_pairs(new, layout, listing, chosen, copy, dst)
-        record = {"yaml": report.yaml.name, "request": request, "digest": digest(new), "report": report.to_dict()}
-        (new / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
-        replace_folder(new, dst)
+        report = writer.write_pairs(new, layout, listing, chosen, copy, dst)
+        record = {
+            "yaml": report.yaml.name,
+            "request": request,
+            "digest": writer.digest(new),
+            "report": report.to_dict(),
+        }
+        (new / writer.RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
+        writer.replace_folder(new, dst)
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return report
 
 
 def _prepare(listing: Listing, labels: str | None, usual: str, name: str) -> tuple[Listing, str]:
-    """Return a listing in which every pair has a split, and whose labels to take."""
+    """Return a listing in which every pair has a split, and the camera whose labels are taken."""
     if not listing.pairs:
         raise UserValueError(f"no pairs in the layout of '{name}'; is src= complete?")
     separate = all(SHARED not in pair.labels for pair in listing.pairs)
@@ -107,5 +102,5 @@ def _prepare(listing: Listing, labels: str | None, usual: str, name: str) -> tup
         rest = [pair for pair in listing.pairs if not (pair.visible.is_file() and pair.infrared.is_file())]
         pairs, note = split_by_scene(there)
         return Listing(pairs + rest, listing.classes, [*listing.notes, note, *notes]), chosen
-    check_splits(dict.fromkeys(pair.split for pair in listing.pairs))
+    writer.check_splits(dict.fromkeys(pair.split for pair in listing.pairs))
     return Listing(listing.pairs, listing.classes, [*listing.notes, *notes]), chosen

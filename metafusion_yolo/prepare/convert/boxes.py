@@ -1,6 +1,4 @@
-"""Boxes of a published data set to YOLO labels: cut to the image, normalised, the two cameras merged."""
-
-from __future__ import annotations
+"""Boxes of a published data set to YOLO labels: clipped to the image, normalised, merged over the cameras."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,9 +9,9 @@ from torchvision.ops import box_iou
 from metafusion_yolo.prepare.convert.formats import Box, spelling
 
 Remark = Callable[[str], None]
-SAME = 0.5  # IoU from which a visible and an infrared box of one class are one object
+SAME = 0.5  # IoU from which a visible and an infrared box of a class are the same object
 MIN_SIDE = 1.0  # pixels
-ROUNDING = 0.5  # pixels that a box may stick out by without a word
+ROUNDING = 0.5  # pixels by which a box may leave the image without a remark
 
 
 def to_labels(
@@ -22,11 +20,11 @@ def to_labels(
     """Return the labels of one camera.
 
     Args:
-        boxes: As published, K of them.
-        numbers: Class numbers by :func:`spelling` of their names.
-        size: (width, height) in pixels of the image as it will be.
-        border: Pixels that are cut off on each side of the published image.
-        remark: Told why a box is left out or changed.
+        boxes: K boxes as published.
+        numbers: Class indices by :func:`spelling` of their names.
+        size: (width, height) of the written image in pixels.
+        border: Pixels cut off on each side of the published image.
+        remark: Called with the reason for each box that is left out or changed.
 
     Returns:
         (at most K, 5) float64: class, left, top, right, bottom in [0, 1].
@@ -56,15 +54,15 @@ def to_labels(
 def union(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
     """Merge the labels of the two cameras.
 
-    A visible and an infrared box of the same class with an IoU of at least 0.5 are one object, and its box is their
-    mean; the pairs with the largest IoU are matched first. All others are kept as they are.
+    A visible and an infrared box of one class with an IoU of at least 0.5 are the same object, and its box is their
+    mean; boxes with the largest IoU are matched first. All other boxes are kept.
 
     Args:
         visible: (K, 5) float64: class, left, top, right, bottom.
         infrared: (M, 5) float64.
 
     Returns:
-        (at most K + M, 5): the visible boxes, merged or not, then what only the infrared camera has.
+        (at most K + M, 5): the visible boxes, merged or not, then those of the infrared camera alone.
 
     Example:
         >>> union(np.array([[0, 0, 0, 0.4, 0.4]]), np.array([[0, 0, 0, 0.4, 0.6], [1, 0, 0, 0.4, 0.4]])).tolist()

@@ -1,6 +1,4 @@
-"""COCO JSON: one's own pairs, a file a split."""
-
-from __future__ import annotations
+"""Your own pairs with COCO JSON labels, one file per split."""
 
 import json
 from functools import partial
@@ -9,21 +7,18 @@ from typing import Any
 
 from metafusion_yolo.data.labels import LabelError
 from metafusion_yolo.prepare.convert.folders import SPLITS, Part, parts
-from metafusion_yolo.prepare.convert.formats import TRAIN, Box, Format, Listing, Pair, side_by_side
+from metafusion_yolo.prepare.convert.formats import Box, Format, Listing, Pair, side_by_side
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
-LAYOUT = "annotations/*.json, a file a split with train, val or test in its name,"
+LAYOUT = "annotations/*.json, a file per split with train, val or test in its name,"
 Annotations = list[dict[str, Any]]
 
 
 def read_json(file: Path) -> tuple[dict[str, Annotations], list[str]]:
-    """Read a COCO file.
-
-    Returns:
-        Annotations by path and by name of their image, without suffix; class names in the order of their numbers.
+    """Return annotations by path and by name of their image, without suffix, and class names in order of their ids.
 
     Raises:
-        ValueError: If it is no COCO file.
+        ValueError: If the file is not in COCO format.
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
@@ -44,11 +39,7 @@ def read_json(file: Path) -> tuple[dict[str, Annotations], list[str]]:
 
 
 def to_boxes(annotations: Annotations | None) -> list[Box]:
-    """Return the boxes of an image.
-
-    Raises:
-        LabelError: If the image is not in the file.
-    """
+    """Return the boxes of an image; without annotations a LabelError says that the image is not in the file."""
     if annotations is None:
         raise LabelError("image is not in the label file")
     boxes = []
@@ -64,12 +55,7 @@ def to_boxes(annotations: Annotations | None) -> list[Box]:
 
 
 def read_coco(src: Path) -> Listing:
-    """List one's own pairs; the split is that of the folders of images, or else that of the files of labels.
-
-    Raises:
-        FileNotFoundError: If there is no file of labels.
-        ValueError: If one is no COCO file.
-    """
+    """List the pairs; the split is that of the image folders, otherwise that of the label files."""
     pairs: list[Pair] = []
     classes: dict[str, None] = {}
     for part in parts(src):
@@ -79,7 +65,7 @@ def read_coco(src: Path) -> Listing:
             classes |= dict.fromkeys(names)
         for name, visible, infrared in side_by_side(part.visible, part.infrared):
             found = {camera: _find(by_split, name) for camera, by_split in tables.items()}
-            split = part.split or next((split for split, rows in found.values() if rows is not None), TRAIN)
+            split = part.split or next((split for split, rows in found.values() if rows is not None), "train")
             labels = {camera: partial(to_boxes, rows) for camera, (_, rows) in found.items()}
             pairs.append(Pair(split, name, visible, infrared, labels))
     return Listing(pairs, tuple(classes))
@@ -103,7 +89,7 @@ def _tables(folder: Path, part: Part) -> tuple[dict[str, dict[str, Annotations]]
 
 
 def _find(by_split: dict[str, dict[str, Annotations]], name: str) -> tuple[str, Annotations | None]:
-    """Return the split and the annotations of an image, None if no file has it."""
+    """Return the split and the annotations of an image; None if no file contains it."""
     for split, table in by_split.items():
         for key in (name, Path(name).name):
             if key in table:

@@ -1,6 +1,4 @@
-"""What a published data set is made of, in the words that all converters share: boxes, pairs, listings, formats."""
-
-from __future__ import annotations
+"""The terms that all converters share: boxes, pairs, listings and formats of published data sets."""
 
 import os
 import re
@@ -14,20 +12,19 @@ from metafusion_yolo.data.listing import read_lines
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
 Corners = tuple[float, float, float, float]
-SHARED = "both"  # camera of labels that hold for both
+SHARED = "both"  # key of labels that hold for both cameras
 CAMERAS = ("visible", "infrared")
-TRAIN, VAL, TEST = "train", "val", "test"
 UNLISTED = "unlisted"
 
 
 @dataclass(frozen=True)
 class Box:
-    """A labelled object, as its data set has it.
+    """A labelled object as published.
 
     Attributes:
         name: Class, in the spelling of the data set.
-        xyxy: Left, top, right, bottom in pixels of the published image; None if the data set gives none.
-        skip: Why the object is not to be trained with, empty otherwise.
+        xyxy: Left, top, right, bottom in pixels of the published image; None if there is no box.
+        skip: Reason to leave the object out; empty to keep it.
     """
 
     name: str
@@ -40,14 +37,14 @@ Reader = Callable[[], list[Box]]
 
 @dataclass(frozen=True)
 class Pair:
-    """A pair as published; its files need not exist.
+    """A pair as published; its files may be missing.
 
     Attributes:
-        split: "train", "val" or "test"; "unlisted" if there are lists of others; empty if no split is published.
-        name: Path below the folder of its split, without suffix; the folders in it are the sequences.
+        split: "train", "val" or "test"; "unlisted" if it is on no list of a split; empty if no split is published.
+        name: Path below the folder of the split, without suffix; folders in it are sequences.
         visible: Visible image.
         infrared: Infrared image.
-        labels: What reads the boxes, by camera: "visible" and "infrared", or "both"; raises LabelError.
+        labels: Functions that read the boxes, by camera: "visible" and "infrared", or "both"; they raise LabelError.
     """
 
     split: str
@@ -59,12 +56,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Listing:
-    """All that a folder holds.
+    """The pairs of a published data set.
 
     Attributes:
-        pairs: In the order of their names within each split.
-        classes: Names, in the order of their numbers.
-        notes: What a user should know of it, a line each.
+        pairs: Pairs in the order of their names within each split.
+        classes: Class names by index.
+        notes: Lines for the user, such as where the split comes from.
     """
 
     pairs: list[Pair]
@@ -77,12 +74,12 @@ class Format:
     """A published layout.
 
     Attributes:
-        name: What `format=` calls it.
-        title: The data set or label format and where it is described.
-        read: Lists what a folder holds, None for another layout: FileNotFoundError names what is missing.
-        aliases: Spellings of classes that occur in the labels, and the names they stand for.
-        labels: Camera whose labels are taken, or "union", where the two are labelled separately.
-        border: (width, height) of the published images and pixels to cut off on each side; None to leave them alone.
+        name: Its name for `format=`.
+        title: The data set or label format, and where it is described.
+        read: Lists the pairs of a folder; raises FileNotFoundError if a folder or file of the layout is missing.
+        aliases: Other spellings of classes in the labels, and the names they stand for.
+        labels: Camera whose labels are taken by default, or "union", if the two are labelled separately.
+        border: (width, height) of the published images and pixels to cut off on each side; None to keep the images.
     """
 
     name: str
@@ -94,7 +91,7 @@ class Format:
 
 
 def spelling(name: str) -> str:
-    """Return a class name in the form that names are compared in.
+    """Return a class name in the form used to compare names.
 
     Example:
         >>> spelling(" Freight_Car")
@@ -104,22 +101,13 @@ def spelling(name: str) -> str:
 
 
 def find_folder(parent: Path, *names: str) -> Path | None:
-    """Return the first folder of these names, upper and lower case alike; None if there is none."""
+    """Return the first existing folder of these names, ignoring case; None if there is none."""
     there = {path.name.lower(): path for path in sorted(parent.iterdir()) if path.is_dir()} if parent.is_dir() else {}
     return next((there[name.lower()] for name in names if name.lower() in there), None)
 
 
 def require_folder(parent: Path, *names: str, layout: str) -> Path:
-    """Return the first folder of these names, upper and lower case alike.
-
-    Args:
-        parent: Where to look.
-        *names: Names of one folder, the usual one first.
-        layout: What the folders of the data set are, for the error.
-
-    Raises:
-        FileNotFoundError: If there is none, naming what was expected.
-    """
+    """Return the first existing folder of these names, ignoring case; without one, raise an error with the layout."""
     if (found := find_folder(parent, *names)) is None:
         others = f" (or {', '.join(names[1:])})" if names[1:] else ""
         raise MissingFileError(f"no folder '{parent / names[0]}'{others}; expected {layout} in the folder src=")
@@ -127,22 +115,18 @@ def require_folder(parent: Path, *names: str, layout: str) -> Path:
 
 
 def require_file(name: str, *folders: Path, layout: str) -> Path:
-    """Return the file of this name in the first folder that has it.
-
-    Raises:
-        FileNotFoundError: If none has, naming where it was expected.
-    """
+    """Return the file in the first folder that has it; without one, raise an error with the layout."""
     if (found := next((folder / name for folder in folders if (folder / name).is_file()), None)) is None:
         raise MissingFileError(f"no file '{folders[0] / name}'; expected {layout} in the folder src=")
     return found
 
 
 def images_by_name(folder: Path, arrays: bool = False) -> dict[str, Path]:
-    """Return the images below a folder by their path in it without suffix, in the order of the names.
+    """Return the images below a folder by relative path without suffix, in the order of the names.
 
     Args:
-        folder: Where to look; links to folders are followed.
-        arrays: Whether `.npy` files count, where there is no image of that name; caches of a data set never do.
+        folder: The folder; links to folders are followed.
+        arrays: Whether `.npy` files count if there is no image of that name; caches of a data set never count.
 
     Raises:
         ValueError: If two images differ in their suffix only.
@@ -162,14 +146,12 @@ def images_by_name(folder: Path, arrays: bool = False) -> dict[str, Path]:
 
 
 def side_by_side(visible: Path, infrared: Path) -> list[tuple[str, Path, Path]]:
-    """Return name, visible and infrared file of all images of two folders; one of the two may not exist."""
+    """Return name, visible and infrared file of all images of two folders; one file of a pair may be missing."""
     first, second = images_by_name(visible), images_by_name(infrared, arrays=True)
-    return [
-        (name, first.get(name, visible / name), second.get(name, infrared / name))
-        for name in sorted({**first, **second})
-    ]
+    names = sorted({*first, *second})
+    return [(name, first.get(name, visible / name), second.get(name, infrared / name)) for name in names]
 
 
 def read_list(file: Path) -> list[str]:
-    """Return the lines of a list of a published split that hold something."""
+    """Return the lines of a published list that are not empty."""
     return read_lines(file, errors="replace")

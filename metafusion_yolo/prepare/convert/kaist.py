@@ -1,35 +1,22 @@
-"""KAIST multispectral pedestrians: frames of videos, labels as text or XML, the original ones or improved ones."""
-
-from __future__ import annotations
+"""KAIST multispectral pedestrians: frames of videos with text or XML labels, original or improved."""
 
 from collections import Counter
 from functools import partial
 from pathlib import Path
 
 from metafusion_yolo.data.labels import LabelError
-from metafusion_yolo.prepare.convert.formats import (
-    SHARED,
-    TEST,
-    TRAIN,
-    Box,
-    Format,
-    Listing,
-    Pair,
-    Reader,
-    find_folder,
-    read_list,
-    require_folder,
-)
+from metafusion_yolo.prepare.convert import formats
+from metafusion_yolo.prepare.convert.formats import Box, Format, Listing, Pair, Reader
 from metafusion_yolo.prepare.convert.voc import read_xml
 
 LAYOUT = "images/setXX/VXXX/{visible,lwir} and annotations/setXX/VXXX, as KAIST is published,"
 CLASSES = ("person", "people", "cyclist")
 LISTS = {
-    TRAIN: ("train-all-02.txt", "train-all-04.txt", "train-all-20.txt"),
-    TEST: ("test-all-20.txt", "test-all-01.txt"),
+    "train": ("train-all-02.txt", "train-all-04.txt", "train-all-20.txt"),
+    "test": ("test-all-20.txt", "test-all-01.txt"),
 }
 TRAINED = 6  # sets 00 to 05 are for training, 06 to 11 for testing
-# Better labels first: a frame takes its own from the first folder that has them.
+# Folders of labels, the best first; each frame uses the first that has a file for it.
 FOLDERS = (
     "annotations-xml-new-sanitized",
     "sanitized_annotations",
@@ -41,12 +28,8 @@ FOLDERS = (
 
 
 def read_text(file: Path) -> list[Box]:
-    """Read a text file of Piotr's toolbox: `label x y w h occluded vx vy vw vh ignore angle` a row.
-
-    Raises:
-        LabelError: If the file is not in that format.
-    """
-    lines = read_list(file)
+    """Read a text file of Piotr's toolbox, with rows `label x y w h occluded vx vy vw vh ignore angle`."""
+    lines = formats.read_list(file)
     if not lines or not lines[0].startswith("% bbGt"):
         raise LabelError("text without the line '% bbGt version=3'")
     boxes = []
@@ -61,23 +44,19 @@ def read_text(file: Path) -> list[Box]:
 
 
 def read_nothing() -> list[Box]:
-    """Stand for labels that no folder has.
-
-    Raises:
-        LabelError: Always.
-    """
+    """Raise the LabelError of a frame whose labels no folder has."""
     raise LabelError("label file is missing")
 
 
 def read_kaist(src: Path) -> Listing:
-    """List the frames of the published lists; without lists, all frames of the sets."""
-    images = require_folder(src, "images", layout=LAYOUT)
-    folders = [folder for name in FOLDERS if (folder := find_folder(src, name))]
+    """List the frames of the published lists, or all frames if there are no lists."""
+    images = formats.require_folder(src, "images", layout=LAYOUT)
+    folders = [folder for name in FOLDERS if (folder := formats.find_folder(src, name))]
     if not folders:
-        require_folder(src, *reversed(FOLDERS), layout=LAYOUT)
+        formats.require_folder(src, *reversed(FOLDERS), layout=LAYOUT)
     pairs, sources = [], []
     used: Counter[str] = Counter()
-    for split in (TRAIN, TEST):
+    for split in LISTS:
         frames, source = frames_of(src, images, split)
         sources.append(source)
         for frame in frames:
@@ -85,26 +64,26 @@ def read_kaist(src: Path) -> Listing:
             used[place] += 1
             video, _, number = frame.rpartition("/")
             vis, ir = (_image(images / video / camera, number) for camera in ("visible", "lwir"))
-            pairs.append(Pair(split, frame, vis, ir, {SHARED: reader}))
+            pairs.append(Pair(split, frame, vis, ir, {formats.SHARED: reader}))
     split_note = f"split: as published, {' and '.join(sources)}; the test sets validate"
     labels_note = "labels: " + ", ".join(f"{place} ({count} frames)" for place, count in used.items())
     return Listing(pairs, CLASSES, [split_note, labels_note])
 
 
 def frames_of(src: Path, images: Path, split: str) -> tuple[list[str], str]:
-    """Return the frames of a split, as in "set00/V000/I00001", and where they come from."""
-    if lists := find_folder(src, "imageSets"):
+    """Return the frames of a split, such as "set00/V000/I00001", and the list or sets they come from."""
+    if lists := formats.find_folder(src, "imageSets"):
         for file in (lists / name for name in LISTS[split]):
             if file.is_file():
-                return sorted({line.removesuffix(".jpg") for line in read_list(file)}), file.name
-    sets = [path for path in images.glob("set[0-9][0-9]") if (int(path.name[3:]) < TRAINED) == (split == TRAIN)]
+                return sorted({line.removesuffix(".jpg") for line in formats.read_list(file)}), file.name
+    sets = [path for path in images.glob("set[0-9][0-9]") if (int(path.name[3:]) < TRAINED) == (split == "train")]
     files = (file for folder in sets for file in folder.glob("V*/*/I*"))
     frames = sorted({f"{file.parts[-4]}/{file.parts[-3]}/{file.stem}" for file in files})
-    return frames, f"all frames of sets {'00 to 05' if split == TRAIN else '06 to 11'}"
+    return frames, f"all frames of sets {'00 to 05' if split == 'train' else '06 to 11'}"
 
 
 def _labels(folders: list[Path], frame: str) -> tuple[Reader, str]:
-    """Return what reads the labels of a frame, and the name of their folder, some of which are flat."""
+    """Return the reader of the labels of a frame, and the name of their folder; some folders are flat."""
     for folder in folders:
         for file in (folder / f"{frame}.xml", folder / f"{frame}.txt", folder / f"{frame.replace('/', '_')}.txt"):
             if file.is_file():
@@ -113,7 +92,7 @@ def _labels(folders: list[Path], frame: str) -> tuple[Reader, str]:
 
 
 def _image(folder: Path, number: str) -> Path:
-    """Return an image, which some packages hold as PNG."""
+    """Return the path of an image, which is a PNG in some packages."""
     png = folder / f"{number}.png"
     return png if png.is_file() else folder / f"{number}.jpg"
 

@@ -1,6 +1,4 @@
-"""What a conversion did: pairs and boxes by class and split, and what was left out."""
-
-from __future__ import annotations
+"""The report of a conversion: pairs and boxes by class and split, and what was left out."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -10,18 +8,13 @@ from typing import Any
 
 @dataclass
 class Remarks:
-    """Counts what was left out or changed, by reason.
-
-    Attributes:
-        counts: How often, by reason.
-        examples: The first file of each reason.
-    """
+    """Number of objects or pairs that were left out or changed, and the first file, by reason."""
 
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
 
     def add(self, reason: str, example: str) -> None:
-        """Count a reason."""
+        """Count one more case of a reason."""
         self.counts[reason] = self.counts.get(reason, 0) + 1
         self.examples.setdefault(reason, example)
 
@@ -32,17 +25,17 @@ class Remarks:
 
 @dataclass
 class ConversionReport:
-    """A conversion.
+    """The result of a conversion.
 
     Attributes:
-        title: The data set and where it is described.
+        title: The data set, and where it is described.
         yaml: The data-set YAML to train with.
-        files: What became of the images: "linked", "copied" or "written".
-        notes: What a user should know: split, labels.
+        files: How the images were written: "linked", "copied" or "written, ...".
+        notes: Lines for the user, on split and labels.
         pairs: Number of pairs by split.
-        boxes: Number of boxes by class, then by split.
+        boxes: Number of boxes by class and split.
         remarks: What was left out or changed.
-        unchanged: Whether an earlier run had done it all.
+        unchanged: Whether an earlier run had done everything.
     """
 
     title: str
@@ -55,11 +48,11 @@ class ConversionReport:
     unchanged: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values that :meth:`from_dict` reads, without the path, which may change."""
+        """Return plain values for :meth:`from_dict`, without the path, which may change."""
         return {key: value for key, value in asdict(self).items() if key not in ("yaml", "unchanged")}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any], yaml: Path) -> ConversionReport:
+    def from_dict(cls, values: dict[str, Any], yaml: Path) -> "ConversionReport":
         """Return the report of an earlier run."""
         return cls(**{**values, "remarks": Remarks(**values["remarks"])}, yaml=yaml, unchanged=True)
 
@@ -77,7 +70,7 @@ class ConversionReport:
 
 
 def columns(rows: list[list[str]]) -> Iterable[str]:
-    """Yield rows as lines, the first column to the left, numbers to the right."""
+    """Yield rows as lines, the first column flush left, numbers flush right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *numbers in rows:
         cells = (number.rjust(max(7, width)) for number, width in zip(numbers, widths[1:], strict=True))

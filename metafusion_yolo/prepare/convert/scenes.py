@@ -1,6 +1,4 @@
-"""A split by scene for data sets that publish none."""
-
-from __future__ import annotations
+"""A split by scene for data sets without a published one."""
 
 from dataclasses import replace
 from multiprocessing.pool import ThreadPool
@@ -11,30 +9,29 @@ from ultralytics.utils.tqdm import TQDM
 
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import read_counts, read_visible
-from metafusion_yolo.prepare.convert.formats import TRAIN, VAL, Pair
+from metafusion_yolo.prepare.convert.formats import Pair
 from metafusion_yolo.prepare.similarity import SIDE, groups, pair_thumbnail
 from metafusion_yolo.support.errors import UserValueError
 
-SHARE = 0.2  # of the pairs, to validate with
-SLACK = 1.25  # how much more a scene may make of it
-LONG = 200  # pairs from which a progress bar shows
+SHARE = 0.2  # of the pairs for validation
+SLACK = 1.25  # factor by which a scene may exceed that share
+LONG = 200  # pairs from which a progress bar is shown
 
 
 def split_by_scene(pairs: list[Pair]) -> tuple[list[Pair], str]:
-    """Give each pair to "train" or "val", about 80 to 20, so that near duplicates are on one side.
+    """Assign each pair to "train" or "val", about 80 to 20, with near duplicates on one side.
 
-    A scene is what :func:`~metafusion_yolo.prepare.similarity.groups` finds in the order of the names, from both
-    cameras.
-    The same pairs are split the same way every time.
+    Scenes are the :func:`~metafusion_yolo.prepare.similarity.groups` of the pairs in the order of their names, so the
+    same pairs are always split the same way.
 
     Args:
         pairs: Pairs without a split, whose files exist.
 
     Returns:
-        The pairs, and a note that says how they were split.
+        The pairs with a split, and a note on how they were split.
 
     Raises:
-        ValueError: If they are one scene, or fewer than two.
+        ValueError: If there are fewer than two scenes.
     """
     pairs = sorted(pairs, key=lambda pair: pair.name)
     with ThreadPool(NUM_THREADS) as pool:
@@ -42,7 +39,7 @@ def split_by_scene(pairs: list[Pair]) -> tuple[list[Pair], str]:
         shown = TQDM(work, total=len(pairs), desc="Looking for scenes", disable=len(pairs) < LONG or None)
         scenes = groups(np.stack(list(shown))) if pairs else []
     splits = share_out([len(scene) for scene in scenes])
-    if VAL not in splits:
+    if "val" not in splits:
         raise UserValueError(
             f"no split is published, and the {len(pairs)} pairs are {len(scenes)} scene{'s' * (len(scenes) != 1)} by "
             "their looks, which cannot be split; sort them into folders train and val"
@@ -56,26 +53,26 @@ def split_by_scene(pairs: list[Pair]) -> tuple[list[Pair], str]:
 
 
 def share_out(sizes: list[int]) -> list[str]:
-    """Return "train" or "val" for scenes of these sizes: the largest first, each to the side that lacks more.
+    """Return "train" or "val" for scenes of these sizes; the largest come first, each goes to the emptier side.
 
     Example:
         >>> share_out([1, 5, 2, 2])
         ['train', 'train', 'val', 'train']
     """
     total = sum(sizes)
-    wanted = {TRAIN: (1 - SHARE) * total, VAL: SHARE * total}
-    have = {TRAIN: 0, VAL: 0}
+    wanted = {"train": (1 - SHARE) * total, "val": SHARE * total}
+    have = dict.fromkeys(wanted, 0)
     sides = [""] * len(sizes)
     for i in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
         lack = {side: 1 - have[side] / max(wanted[side], 1e-9) for side in have}
-        fits = have[VAL] + sizes[i] <= max(1, SLACK * wanted[VAL])
-        sides[i] = VAL if lack[VAL] > lack[TRAIN] and fits else TRAIN
+        fits = have["val"] + sizes[i] <= max(1, SLACK * wanted["val"])
+        sides[i] = "val" if lack["val"] > lack["train"] and fits else "train"
         have[sides[i]] += sizes[i]
     return sides
 
 
 def _thumbnail(pair: Pair) -> np.ndarray:
-    """Return that of a pair; zeros for what cannot be read, which is like nothing else."""
+    """Return the thumbnail of a pair; zeros, which resemble nothing, if it cannot be read."""
     try:
         return pair_thumbnail(read_visible(pair.visible), read_counts(pair.infrared))
     except PairError:

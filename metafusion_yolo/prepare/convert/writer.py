@@ -1,12 +1,10 @@
-"""Writes a paired YOLO data set: all of it, or nothing."""
-
-from __future__ import annotations
+"""Write a paired YOLO data set, all of it or nothing."""
 
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,33 +18,24 @@ from ultralytics.utils import NUM_THREADS, patches
 from ultralytics.utils.tqdm import TQDM
 
 from metafusion_yolo.data.labels import LabelError, label_rows
+from metafusion_yolo.data.listing import SPLITS
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import image_size
 from metafusion_yolo.prepare.convert.boxes import to_labels, union
-from metafusion_yolo.prepare.convert.formats import (
-    CAMERAS,
-    TEST,
-    TRAIN,
-    UNLISTED,
-    VAL,
-    Format,
-    Listing,
-    Pair,
-    spelling,
-)
+from metafusion_yolo.prepare.convert.formats import CAMERAS, UNLISTED, Format, Listing, Pair, spelling
 from metafusion_yolo.prepare.convert.report import ConversionReport
 from metafusion_yolo.support.errors import UserValueError
 
-RECORD = "conversion.json"  # tells a folder that a conversion made from any other, and what it was made of
+RECORD = "conversion.json"  # marks the folder of a conversion and says what it was made of
 FOLDERS = ("images", "infrared", "labels")
-CACHES = (".cache", ".pair.npy")  # of labels and of pairs, beside the files of a data set that was trained with
-QUALITY = 95  # of cut JPEG files
-LONG = 500  # pairs from which a progress bar shows
+CACHES = (".cache", ".pair.npy")  # suffixes of the files that a training adds to a data set
+QUALITY = 95  # of cropped JPEG files
+LONG = 500  # pairs from which a progress bar is shown
 
 
 @dataclass(frozen=True)
 class Written:
-    """What became of a pair: its labels, None if it was skipped, and the remarks on it."""
+    """A pair, its labels, None if it was skipped, and the remarks on it."""
 
     pair: Pair
     labels: np.ndarray | None
@@ -57,15 +46,15 @@ def write_pairs(root: Path, layout: Format, listing: Listing, labels: str, copy:
     """Write images, labels and YAML of a listing whose pairs all have a split.
 
     Args:
-        root: Empty folder to write in.
-        layout: Where the listing comes from.
+        root: Empty folder to write into.
+        layout: Format of the listing.
         listing: The pairs.
-        labels: Camera whose labels to take, "union", or "both" if they are shared.
-        copy: Whether to copy the images rather than to link them.
-        final: Where root will be moved, for the YAML.
+        labels: Camera whose labels are taken, "union", or "both" if they are shared.
+        copy: Whether to copy the images instead of linking them.
+        final: Folder to which root will be moved, for the YAML.
 
     Raises:
-        ValueError: If nothing is left to train or to validate with.
+        ValueError: If no pair is left for training or validation.
     """
     numbers = {spelling(name): i for i, name in enumerate(listing.classes)}
     numbers |= {spelling(alias): numbers[spelling(name)] for alias, name in layout.aliases.items()}
@@ -86,20 +75,16 @@ def write_pairs(root: Path, layout: Format, listing: Listing, labels: str, copy:
                     by_split = report.boxes[listing.classes[number]]
                     by_split[split] = by_split.get(split, 0) + 1
     finally:
-        pool.shutdown(cancel_futures=True)  # waits for the files that are being written
-    report.pairs = {split: report.pairs[split] for split in (TRAIN, VAL, TEST) if split in report.pairs}
+        pool.shutdown(cancel_futures=True)  # waits for files that are being written
+    report.pairs = {split: report.pairs[split] for split in SPLITS if split in report.pairs}
     check_splits(report.pairs)
     _write_yaml(root / report.yaml.name, report, final)
     return report
 
 
 def check_splits(splits: Collection[str]) -> None:
-    """Make sure that there is something to train and to validate with.
-
-    Raises:
-        ValueError: If there is not.
-    """
-    if TRAIN not in splits or not {VAL, TEST} & set(splits):
+    """Raise a UserValueError if there is no split to train or to validate with."""
+    if "train" not in splits or not {"val", "test"} & set(splits):
         found = ", ".join(splits) or "none"
         raise UserValueError(f"expected pairs to train and to validate with, found splits: {found}; is src= complete?")
 
@@ -110,7 +95,7 @@ def _write_pair(
     """Write the two images and the labels of a pair, or none of them."""
     files = dict(zip(CAMERAS, (pair.visible, pair.infrared), strict=True))
     remarks: list[str] = []
-    if reason := _hindrance(pair, files):
+    if reason := _reason_to_skip(pair, files):
         return Written(pair, None, [reason])
     try:
         sizes = {camera: image_size(file) for camera, file in files.items()}
@@ -138,9 +123,9 @@ def _write_pair(
     return Written(pair, merged, remarks)
 
 
-def _hindrance(pair: Pair, files: dict[str, Path]) -> str:
-    """Return why a pair cannot be written, by its names alone; empty if it can."""
-    if Path(pair.name).is_absolute() or ".." in Path(pair.name).parts:  # of a list, which anyone may have written
+def _reason_to_skip(pair: Pair, files: dict[str, Path]) -> str:
+    """Return why a pair cannot be written, judged by its paths; empty if it can."""
+    if Path(pair.name).is_absolute() or ".." in Path(pair.name).parts:  # from a list that anyone may have written
         return "pair whose name leads out of the data set"
     if pair.split == UNLISTED:
         return "pair that no list gives to a split"
@@ -149,18 +134,14 @@ def _hindrance(pair: Pair, files: dict[str, Path]) -> str:
 
 
 def _target(root: Path, folder: str, pair: Pair, suffix: str) -> Path:
-    """Return where a file of a pair goes, its folder made."""
+    """Return the path of a file to write, after creating its folder."""
     target = root / folder / pair.split / f"{pair.name}{suffix}"
     target.parent.mkdir(parents=True, exist_ok=True)
     return target
 
 
 def cut_image(file: Path, edge: int) -> np.ndarray:
-    """Read an image as it is, without its outermost pixels.
-
-    Raises:
-        PairError: If it cannot be read.
-    """
+    """Read an image in its own depth without its outermost pixels; a PairError says if it cannot be read."""
     image = patches.imread(str(file), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise PairError(f"'{file}' cannot be read as an image; restore the file")
@@ -168,7 +149,7 @@ def cut_image(file: Path, edge: int) -> np.ndarray:
 
 
 def place(file: Path, target: Path, copy: bool) -> None:
-    """Link a file by a symbolic link, by a hard link where the system refuses, or copy it."""
+    """Create a symbolic link to a file, a hard link if that is refused, or a copy."""
     if not copy:
         for link in (os.symlink, os.link):
             try:
@@ -180,10 +161,10 @@ def place(file: Path, target: Path, copy: bool) -> None:
 
 
 def _write_yaml(file: Path, report: ConversionReport, final: Path) -> None:
-    """Write the data-set YAML, with what a reader should know of it as a comment."""
+    """Write the data-set YAML, with title and notes as a comment."""
     data: dict[str, Any] = {"path": str(final), "train": "images/train"}
-    data["val"] = f"images/{VAL if VAL in report.pairs else TEST}"
-    data |= {"test": "images/test"} if TEST in report.pairs else {}
+    data["val"] = f"images/{'val' if 'val' in report.pairs else 'test'}"
+    data |= {"test": "images/test"} if "test" in report.pairs else {}
     data |= {"infrared": "infrared", "names": dict(enumerate(report.boxes))}
     comment = "".join(f"# {line}\n" for line in (report.title, *report.notes))
     file.write_text(comment + yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
@@ -191,11 +172,10 @@ def _write_yaml(file: Path, report: ConversionReport, final: Path) -> None:
 
 # The folder as a whole -----------------------------------------------------------------------------------------------
 def earlier_record(dst: Path) -> dict[str, Any] | None:
-    """Return what an earlier conversion recorded in a folder, None for a new or an empty one.
+    """Return the record of an earlier conversion in a folder; None for a new or an empty one.
 
     Raises:
-        ValueError: If the folder holds anything that is not of a conversion, or was changed since: a label corrected
-            by hand, a registration in the YAML.
+        ValueError: If the folder holds other files, or was changed since, such as by a corrected label.
     """
     if dst.is_file():
         raise UserValueError(f"dst={dst} is a file; name a new or an empty folder")
@@ -206,37 +186,24 @@ def earlier_record(dst: Path) -> dict[str, Any] | None:
     others = [name for name in entries if name not in (*FOLDERS, RECORD, record.get("yaml"))]
     if others or not record:
         first = (others or entries)[0]
-        raise UserValueError(
-            f"dst={dst} holds something else than a conversion, '{first}'; name a new or an empty folder"
-        )
+        raise UserValueError(f"dst={dst} holds '{first}', which no conversion wrote; name a new or an empty folder")
     if record.get("digest") != digest(dst):
-        raise UserValueError(
-            f"dst={dst} was changed since its conversion, which would be lost; delete it or name another one"
-        )
+        raise UserValueError(f"dst={dst} was changed since its conversion; delete it or name another folder")
     return record
 
 
 def digest(root: Path, follow: bool = False) -> str:
-    """Return a fingerprint of the names, sizes and times of all files below a folder, but for caches.
-
-    Args:
-        root: The folder.
-        follow: Whether links stand for what they point to.
-    """
+    """Return a hash of names, sizes and times of all files below a folder except caches; links may be followed."""
     rows = []
-    for path in _files(root, follow):
-        status = path.stat() if follow and path.exists() else path.lstat()
-        rows.append(f"{path.relative_to(root).as_posix()} {status.st_size} {status.st_mtime_ns}")
+    for folder, _, names in os.walk(root, followlinks=follow):
+        for path in (Path(folder, name) for name in names if not name.endswith(CACHES) and name != RECORD):
+            status = path.stat() if follow and path.exists() else path.lstat()
+            rows.append(f"{path.relative_to(root).as_posix()} {status.st_size} {status.st_mtime_ns}")
     return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
 
 
-def _files(root: Path, follow: bool) -> Iterator[Path]:
-    for folder, _, names in os.walk(root, followlinks=follow):
-        yield from (Path(folder, name) for name in names if not name.endswith(CACHES) and name != RECORD)
-
-
 def replace_folder(new: Path, dst: Path) -> None:
-    """Put a complete folder in the place of an empty or an earlier one."""
+    """Replace an empty or earlier folder by a complete one."""
     old = dst.with_name(f".{dst.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if dst.exists():

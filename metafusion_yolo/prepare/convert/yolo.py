@@ -1,6 +1,4 @@
-"""YOLO text labels: one's own pairs, in folders or lists, brought to the layout of this project."""
-
-from __future__ import annotations
+"""Your own pairs with YOLO text labels, in folders or lists."""
 
 from functools import partial
 from pathlib import Path
@@ -13,20 +11,20 @@ from metafusion_yolo.support.errors import MissingFileError
 
 
 def read_rows(file: Path, image: Path, classes: tuple[str, ...]) -> list[Box]:
-    """Read a label file: class and box, or class and polygon, normalised; a missing file is an image without objects.
+    """Read a label file of normalised boxes or polygons; a missing file means an image without objects.
 
     Args:
         file: The label file.
-        image: The image that it labels, for its size.
-        classes: Names by class number.
+        image: The labelled image, for its size.
+        classes: Names by class index.
 
     Raises:
-        LabelError: If a row is not in this form.
+        LabelError: If a row is neither a box nor a polygon.
         PairError: If the image cannot be read.
     """
     try:
         labels = read_labels(file, mixed=True)
-    except LabelError as error:  # whose line and words are those of one file, and reasons are counted
+    except LabelError as error:  # one text for all files, as reasons are counted
         raise LabelError("row that is neither 'class x y width height' nor a polygon") from error
     names = (classes[c] if 0 <= c < len(classes) else f"number {c}" for c in labels.classes.tolist())
     corners = labels.boxes_xyxyn * (image_size(image) * 2 if len(labels.classes) else 1)
@@ -34,16 +32,10 @@ def read_rows(file: Path, image: Path, classes: tuple[str, ...]) -> list[Box]:
 
 
 def read_yolo(src: Path) -> Listing:
-    """List one's own pairs; the class names are those of a classes.txt or of a YAML.
-
-    Raises:
-        FileNotFoundError: If there is neither.
-    """
+    """List your own pairs, with the class names of a classes.txt or a YAML, of which one must exist."""
     found = parts(src)
     if not (classes := tuple(read_classes(src))):
-        raise MissingFileError(
-            f"no class names in '{src}'; expected a YAML with 'names', or classes.txt, a name a line"
-        )
+        raise MissingFileError(f"no class names in '{src}'; expected a YAML with 'names', or classes.txt")
     pairs = []
     for part in found:
         for split, name, visible, infrared in pairs_of(src, part):

@@ -288,7 +288,7 @@ def clear(root: Path) -> None:
         ValueError: If root is a file, or holds anything but a data set of :func:`write_dataset`.
     """
     if root.is_file() or (root.is_dir() and any(root.iterdir()) and not (root / INDEX).is_file()):
-        raise UserValueError(f"{root} holds something else than a synthetic data set: name a new or an empty folder")
+        raise UserValueError(f"{root} holds other files than a synthetic data set; name a new or an empty folder")
     (root / "synthetic.yaml").unlink(missing_ok=True)  # written last: only a complete data set has it
     for folder in (root / kind / split for kind in ("images", "infrared", "labels") for split in SPLITS):
         folder.mkdir(parents=True, exist_ok=True)

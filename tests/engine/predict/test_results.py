@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import cv2
 import numpy as np
@@ -76,20 +77,21 @@ def test_plot_draws_on_the_view(pair, view):
     assert 0.1 < untouched.mean() < 1  # boxes are drawn, the rest is the view
 
 
-def test_a_panel_shows_every_camera_with_its_boxes_under_a_caption(pair):
+def test_a_panel_shows_every_view_with_its_boxes_under_a_title_apart_from_the_others(pair):
     result = make(pair)
     panel = result.plot(view="panel")
-    height, width = pair.shape[:2]
-    bar = panel.shape[0] - height
-    assert bar > 0 and panel.shape[1] == 3 * width + 8
-    for i, view in enumerate(("visible", "infrared", "fused")):
-        column = panel[:, i * (width + 4) : i * (width + 4) + width]
-        assert np.array_equal(column[bar:], result.plot(view=view))
+    (height, width), bar, gap = pair.shape[:2], 16, 8
+    assert panel.shape == (2 * (bar + height) + gap + 16, 2 * width + gap, 3)  # 16 is the scale of the weights
+    for i, view in enumerate(("visible", "infrared", "fused", "weights")):
+        top, left = (i // 2) * (bar + height + gap), (i % 2) * (width + gap)
+        column = panel[top : top + bar + height, left : left + width]
+        assert np.array_equal(column[bar:], result.plot(view=view)[:height])
         assert column[:bar].min() < 128 < column[:bar].mean()  # dark letters on white
+    assert (panel[:, width : width + gap] == 255).all()
 
 
 def test_a_panel_of_an_export_shows_what_there_is(pair):
-    assert make(pair, infrared_weight=None).plot(view="panel").shape[1] == 2 * 64 + 4
+    assert make(pair, infrared_weight=None).plot(view="panel").shape[1] == 2 * 64 + 8
 
 
 @pytest.mark.parametrize("view", ["panel", "weights"])
@@ -167,3 +169,44 @@ def test_saving(pair, tmp_path):
         assert sorted(p.parent.name for p in (tmp_path / "crops" / camera).rglob("a.jpg")) == ["car", "person"]
     crop = cv2.imread(str(tmp_path / "crops" / "infrared" / "car" / "a.jpg"))
     assert np.ptp(crop.astype(int), axis=-1).max() <= 2  # grey
+
+
+def test_in_a_notebook_a_result_is_a_picture(pair):
+    result = make(pair)
+    shown = cv2.imdecode(np.frombuffer(result._repr_png_(), np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(shown, result.plot())
+    text = result._repr_html_()
+    assert "data:image/jpeg;base64," in text and "1 person, 1 car" in text and "share of infrared 0.50" in text
+    assert "<td>car</td><td>0.90</td><td>0.50</td>" in text
+    assert repr([result]) == "[<FusionResults 7.jpg 64x48: 1 person, 1 car>]"
+
+
+def test_names_and_files_cannot_inject_html(pair):
+    result = make(pair)
+    result.names, result.path = {0: "<b>", 1: "car"}, "<i>.jpg"
+    assert "<b>" not in result._repr_html_() and "<i>" not in result._repr_html_()
+
+
+def test_a_result_without_detections_or_fusion_is_a_picture_too(pair):
+    text = make(pair, infrared_weight=None)[:0]._repr_html_()
+    assert "no detections" in text and "<table>" not in text
+
+
+def test_supervision_gets_boxes_weights_and_images(pair):
+    pytest.importorskip("supervision")
+    result = make(pair, infrared_weight=0.25)
+    found = result.to_supervision()
+    assert np.array_equal(found.xyxy, result.boxes.xyxy.numpy())
+    assert found.data["class_name"].tolist() == ["car", "person"]
+    assert found.data["infrared_weight"] == pytest.approx([0.25, 0.25], abs=1e-3)
+    assert np.array_equal(found.metadata["visible"], pair[..., 2::-1])
+    assert np.array_equal(found.metadata["infrared"], pair[..., 3])
+    assert np.array_equal(found.metadata["fused"], result.image("fused"))
+    assert found[found.confidence > 0.6].data["infrared_weight"].shape == (1,)
+    assert len(result[:0].to_supervision()) == 0
+
+
+def test_without_supervision_the_error_names_the_package(pair, monkeypatch):
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install supervision"):
+        make(pair).to_supervision()

@@ -1,0 +1,140 @@
+"""What does a stock detector find in pairs without any training, on fused images and on others?
+
+The same weights read the visible image, the infrared image, fixed rules, and the images of the front-end that stock
+checkpoints get. Intervals resample whole blocks of neighbouring frames.
+
+    python benchmarks/untrained.py --data roadscene.yaml --splits train val --classes person car
+    python benchmarks/untrained.py --data roadscene.yaml --spoilt  # and with one camera spoilt: nine times the cost
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from metafusion_yolo.compare.folds import blocks_of
+from metafusion_yolo.compare.runs import as_arrays
+from metafusion_yolo.compare.training import evaluate, images_in, link_below
+from metafusion_yolo.data.description import describe
+from metafusion_yolo.data.labels import label_file
+from metafusion_yolo.data.pairs import expected_by_rule, find_partners
+from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.engine.checkpoints import load_fusion_checkpoint
+from metafusion_yolo.evaluation.precision import average_precision, interval, resampled
+from metafusion_yolo.nn.rules import PixelRule
+
+FUSED = "fused"
+ROWS = ("visible", "infrared", "average", "maximum", "false-colour", FUSED)
+
+
+def main() -> None:
+    """Evaluate every row on the same pairs, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="roadscene.yaml", help="paired data set")
+    parser.add_argument(
+        "--splits", nargs="+", default=["train", "val"], help="nothing is trained, so all may be tested"
+    )
+    parser.add_argument("--model", default="yolov8n.pt", help="stock detector")
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=ROWS, metavar="ROW")
+    parser.add_argument("--classes", nargs="+", default=["person", "car"], help="names of the classes that count")
+    parser.add_argument("--imgsz", type=int, default=640)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--device", help="as for the host; default: a GPU if there is one")
+    parser.add_argument("--spoilt", action="store_true", help="also with one camera spoilt, in eight ways")
+    parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = {row: look(args, row, link_pairs(args.data, args.splits, Path(folder))) for row in args.rows}
+    names = {c: n for c, n in describe(args.data)["names"].items() if n in args.classes}
+    table = summarise(found, names, args.resamples)
+    if args.json:
+        args.json.write_text(json.dumps({"arguments": vars(args), "rows": table}, indent=1, default=str))
+    show(table)
+
+
+def link_pairs(data: str, splits: list[str], folder: Path) -> Path:
+    """Link the pairs of some splits where the host may write its caches, and return their data-set YAML."""
+    description = describe(data)
+    rig = Rig.from_yaml(description, data)
+    images = [str(Path(f).absolute()) for split in splits for f in images_in(description, split)]
+    partners, _ = find_partners(images, expected_by_rule(rig.pairing), False)
+    for image, partner in partners.items():
+        for file in (image, partner, label_file(image)):
+            link_below(folder, Path(file))
+    links = [folder.joinpath(*Path(image).parts[1:]) for image in partners]
+    (folder / "pairs.txt").write_text("".join(f"{link}\n" for link in links))
+    content = {"path": str(folder), "train": "pairs.txt", "val": "pairs.txt", "names": description["names"]}
+    (folder / "pairs.yaml").write_text(yaml.safe_dump({**content, **rig.to_yaml()}))
+    return folder / "pairs.yaml"
+
+
+def look(args: argparse.Namespace, row: str, data: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return what the detector finds in the images of a row, by view and image."""
+    model, _ = load_fusion_checkpoint(args.model)
+    if row != FUSED:
+        model.fusion = PixelRule(row)
+    host = {"data": str(data), "imgsz": args.imgsz, "batch": args.batch, "device": args.device, "workers": 0}
+    host |= {"plots": False, "project": str(data.parent), "exist_ok": True}
+    recorder = evaluate(model, host, "both", corruptions=args.spoilt)
+    return {"as is": recorder.recorded, **recorder.spoilt}
+
+
+def summarise(
+    found: dict[str, dict[str, dict[str, dict[str, Any]]]], names: dict[int, str], resamples: int
+) -> dict[str, dict[str, Any]]:
+    """Return for every row its values with intervals, and what it has over the other rows."""
+    draws: dict[str, dict[str, np.ndarray]] = {}
+    table: dict[str, dict[str, Any]] = {}
+    for row, views in found.items():
+        points, drawn = {}, {}
+        for view, images in views.items():
+            blocks = [[as_arrays(images[str(i)]) for i in block] for block in blocks_of([*map(Path, images)])]
+            points[view] = average_precision([image for block in blocks for image in block], names)
+            drawn[view] = resampled(blocks, names, resamples)
+        spoilt = [view for view in views if view != "as is"]
+        values = {m: (points["as is"][m], drawn["as is"][m]) for m in (*names.values(), "mAP50")}
+        if spoilt:
+            mean = np.mean([drawn[view]["mAP50"] for view in spoilt], 0)
+            values["one camera spoilt"] = float(np.mean([points[view]["mAP50"] for view in spoilt])), mean
+        draws[row] = {measure: draw for measure, (_, draw) in values.items()}
+        table[row] = {m: {"value": float(value), "interval": interval(draw)} for m, (value, draw) in values.items()}
+        table[row]["images"] = len(views["as is"])
+    for row in table:
+        for measure in draws[row]:
+            over = {other: draws[row][measure] - draws[other][measure] for other in table if other != row}
+            table[row][measure]["minus"] = {
+                other: {
+                    "value": table[row][measure]["value"] - table[other][measure]["value"],
+                    "interval": interval(gap),
+                }
+                for other, gap in over.items()
+            }
+    return table
+
+
+def show(table: dict[str, dict[str, Any]]) -> None:
+    """Print the values in percent, and what the fused image has over the others in points."""
+    measures = [key for key, value in next(iter(table.values())).items() if isinstance(value, dict)]
+    print("| image | " + " | ".join(measures) + " |\n|---|" + "---|" * len(measures))
+    for row, values in table.items():
+        print(f"| {row} | " + " | ".join(figure(values[m]) for m in measures) + " |")
+    for measure in [m for m in ("mAP50", "one camera spoilt") if m in measures and FUSED in table]:
+        for other, gap in table[FUSED][measure]["minus"].items():
+            print(f"{measure}, {FUSED} minus {other}: {figure(gap)}")
+
+
+def figure(estimate: dict[str, Any]) -> str:
+    """Return a value with its interval as text."""
+    low, high = estimate["interval"]
+    return f"{estimate['value']:.1f} ({low:.1f} to {high:.1f})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""What the modes of the command run: the model's methods and the jobs without a model, and what they say at the end.
+
+What is slow to import is imported where it is used, so that the help needs no PyTorch.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+from metafusion_yolo.support.errors import UserValueError
+
+
+def say(text: str) -> int:
+    """Write a line to stdout; return the exit code of an answer, 0."""
+    sys.stdout.write(f"{text}\n")
+    return 0
+
+
+def stream(method: Callable[..., Any], /, **args: Any) -> None:
+    """Go through the results one by one."""
+    deque(method(**{"save": True, **args, "stream": True}), maxlen=0)  # memory must not grow with the source
+
+
+def tune(method: Callable[..., Any], /, **args: Any) -> None:
+    """Search, and say what to do with what was found."""
+    found = method(**args)
+    if not args.get("use_ray"):  # which logs it
+        say(f"\nUse it:  metafusion train cfg={shlex.quote(str(found))} data={shlex.quote(str(args['data']))}")
+
+
+def export(method: Callable[..., Any], /, **args: Any) -> None:
+    """Export, and say how to use it."""
+    path = method(**{"format": "onnx", **args})
+    if args.get("triton"):
+        say(f"\nServe it: tritonserver --model-repository={shlex.quote(args['triton'])}")
+    say(f"\nUse it:  metafusion predict model={shlex.quote(str(path))} source=...")
+
+
+def fuse(fuse_images: Callable[..., Any], /, **args: Any) -> None:
+    """Write fused images, and say where they are."""
+    files = Counter((path.parent, path.suffix) for path in fuse_images(**args))
+    if not files:
+        raise UserValueError(f"nothing to fuse in '{args['source']}'")
+    kinds = {".png": "image", ".mp4": "video"}
+    for (folder, suffix), count in files.items():
+        say(f"{count} fused {kinds[suffix]}{'s' * (count > 1)} in {folder}")
+
+
+def demo(**args: Any) -> None:
+    """Run the demo."""
+    from metafusion_yolo.cli.demo import run_demo
+
+    run_demo(**args)
+
+
+def synth(dst: str, **args: Any) -> None:
+    """Write synthetic pairs, and say how to train on them."""
+    from metafusion_yolo.prepare.synthetic import write_dataset
+
+    path = write_dataset(root=dst, **args)
+    say(f"Data set:  {path}")
+    say(f"Train:     metafusion train data={shlex.quote(str(path))} imgsz={args.get('imgsz', 640)} epochs=50")
+
+
+def convert(**args: Any) -> None:
+    """Convert a data set, and say how to train on it."""
+    from metafusion_yolo.prepare.convert import convert
+
+    report = convert(**args)
+    say(f"{report}\n\nData set:  {report.yaml}")
+    say(f"Train:     metafusion train data={shlex.quote(str(report.yaml))} epochs=50")
+
+
+def check_data(**args: Any) -> int:
+    """Check a data set; return 1 if it must be repaired."""
+    from metafusion_yolo.prepare.check import run_check
+
+    report, path = run_check(**args)
+    say(f"{report.summary()}\nReport: {path}")
+    return 1 if report.errors else 0
+
+
+def compare(**args: Any) -> None:
+    """Compare, and say what to use."""
+    from metafusion_yolo.compare import run_compare
+
+    verdict, page = run_compare(**args)
+    say(f"\n{verdict.sentence}\n{verdict.rule}\nReport: {page}")
+
+
+def register(**args: Any) -> None:
+    """Register the cameras of a data set."""
+    from metafusion_yolo.prepare.register import register_dataset
+
+    register_dataset(**args)
+
+
+def label(**args: Any) -> None:
+    """Label pairs; tell what came of it."""
+    from metafusion_yolo.labelling.dataset import label_pairs
+
+    say(str(label_pairs(**args)))
+
+
+def metrics(metrics: str | None = None, **args: Any) -> None:
+    """Score fused images, and show the table."""
+    from metafusion_yolo.evaluation.scoring import score_folders, table
+
+    names = None if metrics in (None, "all") else [name.strip() for name in metrics.split(",")]
+    figures, file = score_folders(**args, metrics=names)
+    count = next(iter(figures.values())).images
+    say(f"{table(figures)}\n\nMean ± standard deviation over {count} pairs; a row for each in {file}")
