@@ -54,7 +54,7 @@ def label_more(model: Any, teacher: str, arguments: Mapping[str, Any]) -> str:
     else:
         labeller = type(model)(teacher)
     folder = get_save_dir(run, f"{run.name or 'train'}-{UNLABELLED}")
-    looks = {key: arguments.get(key) for key in ("imgsz", "device")}
+    looks: dict[str, Any] = {key: arguments.get(key) for key in ("imgsz", "device")}
     return str(with_machine_labels(data, labeller, folder, **looks))
 
 
@@ -80,14 +80,16 @@ def with_machine_labels(data: str, labeller: Any, folder: Path, conf: float = La
     job = _pairs_of(data)
     listed = {pair.visible for part in SPLITS for pair in job.pairs.get(part, ())}
     pairs = [pair for pair in job.pairs[UNLABELLED] if pair.visible not in listed]
-    ledger, taken, boxes = Ledger(), [], 0
+    ledger, boxes = Ledger(), 0
+    taken: list[Path] = []
     looks |= {"conf": conf, "data": job.yaml}
     for pair, sheet in find(labeller, pairs, classes_of(labeller.names, job.names, None), **looks):
         by_person = ledger.of_person(pair.label)
         if not (sheet.found or by_person):
             continue
-        for file in (pair.visible, pair.infrared, *([pair.label] if by_person else [])):
-            link_below(folder, Path(file))
+        files = [Path(pair.visible), Path(pair.infrared)] + [pair.label] * by_person
+        for file in files:
+            link_below(folder, file)
         taken.append(below(folder, Path(pair.visible)))
         if not by_person:
             ledger.write(label_file(taken[-1]), rows_of(sheet.found, job.names), "unlabelled=", sheet.found)
