@@ -13,6 +13,7 @@ from metafusion_yolo.support.words import nearest, refuse_unknown
 
 METHODS = ("learned", "visible", "infrared", "average", "maximum", "false-colour")
 LEVELS = (16, 32)
+SIZES = ("channels", "meta_channels", "heads", "attention")
 DISTANCES = ("cosine", "l1", "l2")
 
 T = TypeVar("T")
@@ -29,6 +30,7 @@ class Gains:
         detection: The host's detection loss (class, box, distribution focal loss).
         meta: Distance of the predicted meta-features to the detector's backbone features.
         look_ahead: Loss of the fusion network after a step towards the meta-features, see `meta: interval`.
+        trust: Trust in the other camera where one is blind, see :func:`~metafusion_yolo.functional.losses.trust_loss`.
     """
 
     ssim: float = 1.0
@@ -37,6 +39,7 @@ class Gains:
     detection: float = 1.0
     meta: float = 0.0
     look_ahead: float = 1.0
+    trust: float = 1.0
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -97,7 +100,7 @@ class Augment:
     infrared_noise: float = 0.02
     infrared_shift: float = 0.0
     modality_dropout: float = 0.2
-    degradation: float = 0.0
+    degradation: float = 0.5
     share_jitter: float = 3.0
 
     def __post_init__(self) -> None:
@@ -117,7 +120,10 @@ class FusionConfig:
         meta_channels: Width of the meta-features.
         heads: Attention heads; divides `channels`.
         attention: Whether meta-features are predicted and embedded by cross-attention.
-        initial_infrared_weight: Share of the infrared camera in the weight maps before training, in (0, 1).
+        pretrained: Whether the front-end starts from the parameters that ship, see docs/start.md; those of other sizes
+            than the default start from random ones.
+        initial_infrared_weight: Share of the infrared camera in weight maps that start from random parameters, in
+            (0.02, 0.98).
         gains: See :class:`Gains`.
         meta: See :class:`Meta`.
         schedule: See :class:`Schedule`.
@@ -129,6 +135,7 @@ class FusionConfig:
     meta_channels: int = 48
     heads: int = 2
     attention: bool = True
+    pretrained: bool = True
     initial_infrared_weight: float = field(default=0.7, metadata={"former": "start"})
     gains: Gains = field(default_factory=Gains)
     meta: Meta = field(default_factory=Meta)
@@ -143,11 +150,16 @@ class FusionConfig:
             raise UserValueError(f"fusion: channels must be even (half of them at stride 4), not {self.channels}")
         if self.channels % self.heads:
             raise UserValueError(f"fusion: channels ({self.channels}) must be a multiple of heads ({self.heads})")
-        if not 0 < self.initial_infrared_weight < 1:
+        if not 0.02 < self.initial_infrared_weight < 0.98:
             given = self.initial_infrared_weight
-            raise UserValueError(f"fusion: initial_infrared_weight must lie in (0, 1), not {given}")
+            raise UserValueError(f"fusion: initial_infrared_weight must lie in (0.02, 0.98), not {given}")
         if self.method not in METHODS:
             raise UserValueError(f"fusion: method: '{self.method}' is unknown, {nearest(self.method, METHODS)}")
+
+    @property
+    def starts_trained(self) -> bool:
+        """Whether the front-end starts from the parameters that ship: they are wanted, and of these sizes."""
+        return self.pretrained and all(getattr(self, name) == getattr(FusionConfig, name) for name in SIZES)
 
     @property
     def teaches(self) -> bool:

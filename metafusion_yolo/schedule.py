@@ -65,7 +65,7 @@ class Phase:
 
 
 WARMUP = Phase("warmup", 0.0, Rates(backbone=0.0, head=0.0), joint=False)
-JOINT = Phase("joint", 1.0, Rates(), joint=True)
+JOINT = Phase("joint", 1.0, Rates(fusion=0.2), joint=True)  # the front-end comes trained
 FINETUNE = Phase("finetune", 0.0, Rates(fusion=0.0, backbone=0.0), joint=True)
 
 

@@ -113,7 +113,7 @@ def test_wrong_types_are_refused(section, message) -> None:
         FusionConfig.from_dict(section)
 
 
-@pytest.mark.parametrize("name", ["ssim", "gradient", "intensity", "detection", "meta", "look_ahead"])
+@pytest.mark.parametrize("name", ["ssim", "gradient", "intensity", "detection", "meta", "look_ahead", "trust"])
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_gains_are_finite_and_not_negative(name, value) -> None:
     with pytest.raises(ValueError, match=f"fusion: gains: {name} must be a finite number >= 0, not {value}"):
@@ -138,9 +138,12 @@ def test_augmentation_is_a_share(name, value) -> None:
         ({"heads": 0}, "fusion: heads must be a whole number >= 1, not 0"),
         ({"channels": 32, "heads": 3}, r"fusion: channels \(32\) must be a multiple of heads \(3\)"),
         ({"channels": 33, "heads": 3}, r"fusion: channels must be even \(half of them at stride 4\), not 33"),
-        ({"initial_infrared_weight": 0}, r"fusion: initial_infrared_weight must lie in \(0, 1\), not 0.0"),
-        ({"initial_infrared_weight": 1}, r"fusion: initial_infrared_weight must lie in \(0, 1\), not 1.0"),
-        ({"initial_infrared_weight": float("nan")}, r"fusion: initial_infrared_weight must lie in \(0, 1\), not nan"),
+        ({"initial_infrared_weight": 0}, r"fusion: initial_infrared_weight must lie in \(0.02, 0.98\), not 0.0"),
+        ({"initial_infrared_weight": 1}, r"fusion: initial_infrared_weight must lie in \(0.02, 0.98\), not 1.0"),
+        (
+            {"initial_infrared_weight": float("nan")},
+            r"fusion: initial_infrared_weight must lie in \(0.02, 0.98\), not nan",
+        ),
         ({"method": "maximun"}, r"fusion: method: 'maximun' is unknown, did you mean 'maximum'\?"),
     ],
 )

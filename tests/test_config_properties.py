@@ -73,7 +73,7 @@ AUGMENT = st.builds(Augment, **dict.fromkeys([f.name for f in fields(Augment)], 
 @given(
     heads=st.integers(1, 4),
     half=st.integers(1, 8),
-    initial_infrared_weight=st.floats(0, 1, exclude_min=True, exclude_max=True),
+    initial_infrared_weight=st.floats(0.02, 0.98, exclude_min=True, exclude_max=True),
     gains=GAINS,
     augment=AUGMENT,
     levels=st.lists(st.sampled_from([16, 32]), max_size=2).map(tuple),

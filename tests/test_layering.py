@@ -35,9 +35,10 @@ LAYERS = [
     ["functional.color", "functional.ssim"],
     ["functional.losses"],
     ["functional"],
-    ["nn.attention", "nn.blocks"],
+    ["nn.attention", "nn.blocks", "nn.evidence"],
     ["nn.meta"],
     ["nn.fusion"],
+    ["nn.start"],
     ["nn"],
     ["nn.model_yaml"],
     ["nn.tasks"],
@@ -51,6 +52,7 @@ LAYERS = [
     ["data.sources"],
     ["prepare.similarity", "prepare.synthetic"],
     ["prepare"],
+    ["pretrain"],
     ["evaluation.miss_rate", "evaluation.precision", "evaluation.weights", "evaluation.corruptions"],
     ["evaluation.robustness"],
     ["evaluation.trust"],
@@ -83,7 +85,7 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 TORCH_ONLY = {"functional.color", "functional.ssim", "functional.losses"} | {
-    f"nn.{name}" for name in ("attention", "blocks", "degradation", "fusion", "meta", "rules", "teaching")
+    f"nn.{name}" for name in ("attention", "blocks", "degradation", "evidence", "fusion", "meta", "rules", "teaching")
 }
 WITHOUT_HOST = TORCH_ONLY | {"config", "schedule", "support.resources", "support.versions", "nn.criterion", "__init__"}
 

@@ -1,7 +1,5 @@
 """The `metafusion` command, in the manner of `yolo`. Help needs no PyTorch; what does is imported where it is used."""
 
-from __future__ import annotations
-
 import io
 import os
 import signal

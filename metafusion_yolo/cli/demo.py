@@ -1,7 +1,5 @@
 """The whole main job on synthetic pairs, in a few minutes on two CPU cores: `metafusion demo`."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Any

@@ -1,39 +1,13 @@
 """The modes of the `metafusion` command: what each does, its arguments, and what runs it. `cli` reads them."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from metafusion_yolo import options
 from metafusion_yolo.cli import runs
-from metafusion_yolo.options import (
-    REQUIRED,
-    Benchmark,
-    Check,
-    Compare,
-    Convert,
-    Demo,
-    Export,
-    Fuse,
-    Label,
-    Learning,
-    Metrics,
-    Option,
-    OutputOptions,
-    Register,
-    Resume,
-    SlicingOptions,
-    Source,
-    Sync,
-    Synth,
-    Track,
-    Train,
-    Tune,
-    Val,
-    options_of,
-)
+from metafusion_yolo.options import REQUIRED, Option, options_of
 
 
 @dataclass(frozen=True)
@@ -69,7 +43,7 @@ _ALL = (
         "train",
         "train the fusion front-end and the detector together",
         None,
-        (Train, Learning),
+        (options.Train, options.Learning),
         "model=metafusion-yolov8n.yaml data=required epochs imgsz batch device pretrained resume project name exist_ok",
         (
             "data=pairs.yaml pretrained=yolov8n.pt epochs=100",
@@ -81,7 +55,7 @@ _ALL = (
         "tune",
         "search for the best hyper-parameters, the front-end's among them, and write them to best_hyperparameters.yaml",
         runs.tune,
-        (Tune, Learning),
+        (options.Tune, options.Learning),
         "model=metafusion-yolov8n.yaml data=required epochs imgsz batch device pretrained optimizer=AdamW name=tune",
         (
             "model=best.pt data=pairs.yaml epochs=30 iterations=100",
@@ -92,7 +66,7 @@ _ALL = (
         "val",
         "measure detection and fusion, by class and by day and night, and show the hardest misses",
         None,
-        (Val,),
+        (options.Val,),
         "model=required data=model's split imgsz=model's batch device conf iou plots project name exist_ok",
         (
             "model=best.pt data=pairs.yaml modalities=visible",
@@ -103,7 +77,7 @@ _ALL = (
         "predict",
         "detect on pairs, and draw what was found",
         runs.stream,
-        (Source, OutputOptions, SlicingOptions, Resume, Sync),
+        (options.Source, options.OutputOptions, options.SlicingOptions, options.Resume, options.Sync),
         "model=required source=required data=model's conf iou imgsz=model's device classes save show project name",
         (
             "model=best.pt source=my-pairs/images/val",
@@ -114,7 +88,7 @@ _ALL = (
         "track",
         "follow objects through a pair of videos or live cameras",
         runs.stream,
-        (Source, Track, OutputOptions, SlicingOptions, Sync),
+        (options.Source, options.Track, options.OutputOptions, options.SlicingOptions, options.Sync),
         "model=required source=required tracker conf=0.1 iou imgsz=model's device vid_stride save show project name",
         (
             "model=best.pt source=visible.mp4 infrared=infrared.mp4",
@@ -125,7 +99,7 @@ _ALL = (
         "export",
         "write front-end and detector as one ONNX, TorchScript, ... model",
         runs.export,
-        (Export,),
+        (options.Export,),
         "model=required format=onnx imgsz=model's batch=1 device dynamic quantize simplify nms data=model's",
         (
             "model=best.pt format=onnx",
@@ -137,7 +111,7 @@ _ALL = (
         "fuse",
         "write fused images, without boxes, at the size of the visible ones",
         runs.fuse,
-        (Source, Fuse, Resume, Sync),
+        (options.Source, options.Fuse, options.Resume, options.Sync),
         "model=- source=required imgsz=model's device vid_stride project name=fuse exist_ok",
         (
             "model=best.pt source=my-pairs/images/val project=runs/fused",
@@ -148,7 +122,7 @@ _ALL = (
         "metrics",
         "score fused images of any method against their sources, by sixteen metrics of fusion quality",
         runs.metrics,
-        (Metrics,),
+        (options.Metrics,),
         "",
         (
             "fused=runs/detect/fuse visible=my-pairs/images/val infrared=my-pairs/infrared/val",
@@ -159,7 +133,7 @@ _ALL = (
         "benchmark",
         "compare size, accuracy and speed of the exports",
         None,
-        (Benchmark,),
+        (options.Benchmark,),
         "model=required data=model's imgsz=model's device project=runs name=benchmark exist_ok",
         ("model=best.pt data=pairs.yaml format=pt,onnx,onnx:16,openvino,openvino:8",),
     ),
@@ -167,7 +141,7 @@ _ALL = (
         "compare",
         "train one camera, both by simple rules, and learned fusion alike; say what to use, and write report.html",
         runs.compare,
-        (Compare,),
+        (options.Compare,),
         "",
         (
             "data=pairs.yaml pretrained=yolov8n.pt",
@@ -178,7 +152,7 @@ _ALL = (
         "demo",
         "train, validate, predict and export on synthetic pairs, in minutes on a CPU",
         runs.demo,
-        (Demo,),
+        (options.Demo,),
         "",
         ("",),
     ),
@@ -186,7 +160,7 @@ _ALL = (
         "data synth",
         "write a synthetic data set of complementary pairs",
         runs.synth,
-        (Synth,),
+        (options.Synth,),
         "",
         ("dst=datasets/synthetic train=400 val=100",),
     ),
@@ -194,7 +168,7 @@ _ALL = (
         "data convert",
         "bring a published data set, or your own pairs, to the layout of this tool",
         runs.convert,
-        (Convert,),
+        (options.Convert,),
         "",
         (
             "format=llvip src=downloads/LLVIP dst=datasets/llvip",
@@ -205,7 +179,7 @@ _ALL = (
         "data check",
         "find what is wrong with a data set of pairs, and write report.html; exit code 1 if it must be repaired",
         runs.check_data,
-        (Check,),
+        (options.Check,),
         "",
         ("data=pairs.yaml",),
     ),
@@ -213,7 +187,7 @@ _ALL = (
         "data label",
         "label pairs by a detector, write tasks for people to correct it, and read back what they did",
         runs.label,
-        (Label,),
+        (options.Label,),
         "",
         ("data=pairs.yaml model=yolov8n.pt tasks=cvat", "data=pairs.yaml corrected=annotations.xml"),
     ),
@@ -221,7 +195,7 @@ _ALL = (
         "data register",
         "find where the infrared camera looks in the visible image, and write it into the data-set YAML",
         runs.register,
-        (Register,),
+        (options.Register,),
         "",
         (
             "data=my-pairs.yaml",

@@ -1,7 +1,5 @@
 """Write the reference page of the arguments: `python -m metafusion_yolo.cli.reference > docs/arguments.md`."""
 
-from __future__ import annotations
-
 import sys
 
 from metafusion_yolo.cli.modes import MODES

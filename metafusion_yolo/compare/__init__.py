@@ -1,7 +1,5 @@
 """Does fusion help detection on these pairs, and which way? `metafusion compare`."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The budget of a comparison, the same for every row."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass

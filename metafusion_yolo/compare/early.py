@@ -1,7 +1,5 @@
 """Early fusion, the simplest rival of image fusion: a stock detector whose first convolution reads both cameras."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

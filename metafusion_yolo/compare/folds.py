@@ -1,7 +1,5 @@
 """Folds of whole blocks of neighbouring frames: these look alike, and must not be in both training and test."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

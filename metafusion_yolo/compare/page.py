@@ -1,7 +1,5 @@
 """The report of a comparison as one HTML file: recommendation, table, intervals, example pairs."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

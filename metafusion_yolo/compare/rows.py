@@ -1,7 +1,5 @@
 """The rows of a comparison: trainings that differ in the `fusion:` section of the model YAML."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

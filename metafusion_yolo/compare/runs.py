@@ -1,7 +1,5 @@
 """The runs of a comparison. Each has its own process and leaves one JSON file, so that a comparison can be resumed."""
 
-from __future__ import annotations
-
 import json
 import os
 import threading

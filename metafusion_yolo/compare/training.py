@@ -3,8 +3,6 @@
 The best checkpoint would have been chosen on the same images that judge it, so the last one counts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

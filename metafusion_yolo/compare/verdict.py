@@ -1,7 +1,5 @@
 """The recommendation: the five-percent rule, and whether a single camera is enough."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

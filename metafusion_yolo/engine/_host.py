@@ -1,6 +1,4 @@
-"""Every line that leans on internals of the host rather than on its documented hooks."""
-
-from __future__ import annotations
+"""All code that depends on internals of the host rather than on its documented hooks."""
 
 import sys
 from collections.abc import Iterator
@@ -31,8 +29,8 @@ from metafusion_yolo.support.errors import MissingFileError, MissingPackageError
 from metafusion_yolo.support.resources import read_yaml
 from metafusion_yolo.support.words import without_signs
 
-# Two switches of the host, which are the other way round with us unless the user has set them in the environment:
-# checkpoints are loaded by `weights_only` and an allow-list, and no package is installed behind one's back.
+# Safer defaults for two switches of the host, unless the user sets them in the environment: checkpoints are loaded with
+# `weights_only` and an allow-list, and packages are not installed automatically.
 host_tasks.SAFE_LOAD = env_bool("ULTRALYTICS_SAFE_LOAD", True)
 checks.AUTOINSTALL = env_bool("YOLO_AUTOINSTALL", False)
 AutoBackend._BACKEND_MAP.update(BACKENDS)
@@ -41,16 +39,16 @@ torch.serialization.add_safe_globals(format_classes())
 
 
 def front_end(backend: Any) -> FusionNet | None:
-    """Return the fusion front-end of a model or backend, None where there is none to call."""
+    """Return the fusion front-end of a model or backend, None if it has none that can be called."""
     return getattr(native_model(backend), "fusion", None)
 
 
 def check_export(path: str) -> None:
-    """Look whether there is an export to load.
+    """Check that an export exists.
 
     Raises:
-        FileNotFoundError: If there is not.
-        TypeError: If it is a folder of something else.
+        FileNotFoundError: If it does not.
+        TypeError: If it is a folder that is not an export.
     """
     if "://" in path:  # a model on a server
         return
@@ -59,18 +57,18 @@ def check_export(path: str) -> None:
         raise MissingFileError(f"no model '{path}'; {wanted}")
     suffixes = [suffix for suffix in export_formats()["Suffix"] if suffix]
     if Path(path).is_dir() and not any(suffix in Path(path).name for suffix in suffixes):
-        raise UserTypeError(f"'{path}' is a folder, but not of an export; {wanted}")
+        raise UserTypeError(f"'{path}' is a folder, but not an export; {wanted}")
 
 
 def check_tracker(tracker: str | None) -> None:
-    """Look whether a file describes a tracker.
+    """Check that a file describes a tracker.
 
     Args:
-        tracker: A YAML, or the name of one of the host; None for the host's choice.
+        tracker: A YAML, or the name of one of the host; None for the host's default.
 
     Raises:
         FileNotFoundError: If it does not exist.
-        ValueError: If it describes none.
+        ValueError: If it has no known `tracker_type:`.
     """
     if tracker is None:
         return
@@ -83,7 +81,7 @@ def check_tracker(tracker: str | None) -> None:
 
 
 def trackers_look(predictor: Any) -> bool:
-    """Tell whether a predictor is tracking with anything that reads the image, not only the boxes."""
+    """Return whether a predictor tracks by means of the image, not of the boxes alone."""
     if predictor.args.mode != "track" or not getattr(predictor, "trackers", None):
         return False
     tracker = predictor.trackers[0]
@@ -92,18 +90,18 @@ def trackers_look(predictor: Any) -> bool:
 
 
 def extra_outputs(backend: Any) -> list[str]:
-    """Return what an export gives beside its boxes: "fused", "fusion_weights"."""
+    """Return the outputs of an export in addition to its boxes: "fused", "fusion_weights"."""
     return pair_input(getattr(backend, "metadata", {})).get("outputs", [])[1:] if native_model(backend) is None else []
 
 
 def warn_of_other_cameras(trained: Rig | None, now: Rig, where: Any) -> None:
-    """Say in one line if images are normalised or registered otherwise than those that a model was trained on."""
+    """Log a warning if images are normalised or registered differently from those that a model was trained on."""
     keys = [key for key in ("thermal", "registration") if trained and getattr(trained, key) != getattr(now, key)]
     if keys:
         LOGGER.warning(f"{' and '.join(keys)} in '{where}' differ from what the model was trained with")
 
 
-PACKAGES = {  # by module, where more than an underscore tells them apart: a guess could name a stranger's package
+PACKAGES = {  # by module, where the names differ by more than an underscore
     "axelera": "axelera-devkit",
     "cv2": "opencv-python",
     "paddle": "paddlepaddle",
@@ -112,12 +110,12 @@ PACKAGES = {  # by module, where more than an underscore tells them apart: a gue
 }
 
 
-events.enabled = False  # no statistics of use are sent, by the host's own models in this process neither
+events.enabled = False  # no usage statistics are sent, not even by the host's own models in this process
 
 
 @contextmanager
 def no_update_check() -> Iterator[None]:
-    """Keep the host from asking, before a training, whether there is a newer version of it."""
+    """Suppress the host's check for a newer version before a training."""
     check = checks.check_pip_update_available
     checks.check_pip_update_available = bool
     try:
@@ -150,11 +148,7 @@ def warn_of_replaced_dataset() -> None:
 
 @contextmanager
 def missing_packages_named() -> Iterator[None]:
-    """Say how to get the package that a format needs.
-
-    Raises:
-        ModuleNotFoundError: In one line.
-    """
+    """Turn the ModuleNotFoundError of a format into one line that says how to install the package."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -168,9 +162,9 @@ def missing_packages_named() -> Iterator[None]:
 
 
 def log_pictures(trainer: Any) -> None:
-    """Hand our pictures to the loggers that the host gives scalars but no registered plots: TensorBoard and Comet.
+    """Pass our pictures to TensorBoard and Comet, to which the host sends scalars but no registered plots.
 
-    W&B, DVC and ClearML take every plot that is registered by `on_plot`, MLflow every file of the run.
+    W&B, DVC and ClearML get every plot that is registered by `on_plot`, MLflow every file of the run.
     """
     writer = getattr(sys.modules.get("ultralytics.utils.callbacks.tensorboard"), "WRITER", None)
     comet = sys.modules.get("comet_ml")
@@ -187,7 +181,7 @@ def log_pictures(trainer: Any) -> None:
 
 
 def gather_list(items: list[Any]) -> list[Any]:
-    """Return the items of all processes of a run on several GPUs on the first, nothing on the others."""
+    """Gather the items of all processes on rank 0; other ranks get an empty list."""
     if RANK == -1:
         return items
     gathered: list[Any] | None = [None] * dist.get_world_size() if RANK == 0 else None
@@ -196,6 +190,6 @@ def gather_list(items: list[Any]) -> list[Any]:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the first line of an error of the host, without its signs and colours."""
+    """Return the first line of an error of the host, without emoji and colours."""
     text = str(error).strip().splitlines() or [type(error).__name__]
     return without_signs(text[0])

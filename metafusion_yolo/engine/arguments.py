@@ -1,6 +1,4 @@
-"""Values of the host's arguments that it takes as they come, and then trips over or passes over in silence."""
-
-from __future__ import annotations
+"""Checks of the host's arguments whose wrong values it does not notice, or reports unclearly."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,20 +10,20 @@ from metafusion_yolo.support.errors import UserTypeError, UserValueError
 
 LEAST = {"workers": 0, "time": 0, "warmup_epochs": 0, "close_mosaic": 0}
 CACHES = (True, False, "ram", "disk")
-ELSEWHERE = ("tpu", "intel", "vulkan")  # where exports run, but nothing of PyTorch
+ELSEWHERE = ("tpu", "intel", "vulkan")  # devices for exports only
 
 
 def check_arguments(mode: str, args: Mapping[str, Any], native: bool = True) -> None:
-    """Refuse wrong values before any work.
+    """Reject wrong values before any work.
 
     Args:
         mode: "train", "val", "predict", "track", "export", ...
-        args: The host's arguments that were given.
-        native: Whether it is PyTorch that will run, not an export.
+        args: The given arguments of the host.
+        native: Whether PyTorch runs the model; False for exports.
 
     Raises:
-        ValueError: For a value out of its range, or a device that is not here.
-        TypeError: For a value of a wrong type.
+        ValueError: If a value is out of range, or the device is not available.
+        TypeError: If a value has the wrong type.
     """
     given = {key: value for key, value in args.items() if value is not None}
     for key, least in LEAST.items():
@@ -53,25 +51,21 @@ def check_arguments(mode: str, args: Mapping[str, Any], native: bool = True) -> 
 
 
 def check_classes(classes: Any, names: Mapping[int, str]) -> None:
-    """Refuse the number of a class that there is not, of which nothing would ever be found.
-
-    Raises:
-        ValueError: If there is one.
-    """
+    """Reject class indices that the model does not have; UserValueError names the first."""
     for number in _several([] if classes is None else classes):
         if number not in names:
             raise UserValueError(f"'classes={classes}': there is no class {number}, only 0 to {len(names) - 1}")
 
 
 def check_device(device: Any, native: bool = True) -> None:
-    """Refuse a device that is not here, in fewer words than the host.
+    """Reject a device that is not available.
 
     Args:
         device: As for the host.
-        native: Whether it is PyTorch that will run on it, not an export.
+        native: Whether PyTorch runs the model; False for exports.
 
     Raises:
-        ValueError: If it is not here.
+        ValueError: If the device is not available, or for exports only.
     """
     try:
         found = select_device(device, verbose=False)
@@ -84,5 +78,5 @@ def check_device(device: Any, native: bool = True) -> None:
 
 
 def _several(value: Any) -> Iterable[Any]:
-    """Return a value as what can be gone through."""
+    """Return a list or tuple as it is, another value as the only item of a list."""
     return value if isinstance(value, (list, tuple)) else [value]

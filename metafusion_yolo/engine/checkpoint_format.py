@@ -1,10 +1,9 @@
 """The classes of ours that a checkpoint may contain: their import paths are part of its format and never change.
 
-Format 2 (`fusion_format` in the model's YAML) holds the configuration as plain values. Format 1 pickled it as the
-dataclasses of `config` and `schedule`, which therefore stay where they are.
+Format 3 (`fusion_format` in the model's YAML) has the front-end with evidence and a chroma of its own; of the formats
+before it, whose front-end was another one, fixed rules alone load. Since format 2 the configuration is held as plain
+values. Format 1 pickled it as the dataclasses of `config` and `schedule`, which therefore stay where they are.
 """
-
-from __future__ import annotations
 
 from importlib import import_module
 from typing import Any

@@ -133,7 +133,7 @@ def check_unfinished(run: str | Path, checkpoint: dict[str, Any] | None = None) 
 
 
 def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str, Any]]:
-    """Load the checkpoint of a fused detector, or of a stock one and put an untrained front-end ahead of it.
+    """Load the checkpoint of a fused detector, or of a stock one and put the front-end that ships ahead of it.
 
     Raises:
         FileNotFoundError: If there is no such file, and none to be had.
@@ -151,9 +151,8 @@ def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str
         raise UserTypeError(f"'{weights}': {error}") from error
     fused.args = {**model.args, "data": None}  # its data set has no pairs
     fused.pt_path = file
-    share = fused.config.initial_infrared_weight
     LOGGER.info(
-        f"'{weights}' reads single images: an untrained fusion front-end goes ahead of it, {share:.0%} infrared "
-        f"brightness with the colours of the visible image; train it on pairs for more"
+        f"'{weights}' reads single images: the fusion front-end that ships goes ahead of it, which has learned from "
+        f"made pictures where a camera is blind; train both on your pairs for more"
     )
     return fused.eval(), {**checkpoint, "epoch": -1, "optimizer": None}

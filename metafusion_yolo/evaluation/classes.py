@@ -1,14 +1,12 @@
 """Judge a detector on a data set that numbers its classes differently: match them by name."""
 
-from __future__ import annotations
-
-import re
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.words import spelling
 
 ALIASES = {
     "people": "person",
@@ -80,12 +78,7 @@ def select_classes(predictions: Tensor, order: Order) -> Tensor:
 
 
 def renumber_classes(found: list[dict[str, Tensor]], order: Order) -> list[dict[str, Tensor]]:
-    """Renumber the classes of final detections, and drop those that the data set lacks.
-
-    Args:
-        found: By image, `cls` (D,) and other values of the same length.
-        order: See :func:`class_order`.
-    """
+    """Renumber the classes `cls` (D,) of the detections of each image, and drop those that the data set lacks."""
     renumbered = []
     for image in found:
         classes = image["cls"].new_full(image["cls"].shape, -1)
@@ -98,9 +91,8 @@ def renumber_classes(found: list[dict[str, Tensor]], order: Order) -> list[dict[
 
 
 def _canonical(name: str) -> str:
-    """Return a name in the form in which names are compared."""
-    plain = re.sub(r"[\s_-]+", " ", str(name)).strip().lower()
-    return ALIASES.get(plain, plain)
+    """Return the name by which classes are compared."""
+    return ALIASES.get(spelling(str(name)), spelling(str(name)))
 
 
 def _some(names: Mapping[int, str]) -> str:

@@ -1,7 +1,5 @@
 """Conditions under which pairs were taken, such as day and night: by the visible image's brightness, or from a CSV."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -29,7 +27,7 @@ class Conditions:
         self.night_below = night_below
 
     @classmethod
-    def of_data(cls, data: Mapping[str, Any], night_below: float = NIGHT_BELOW) -> Conditions:
+    def of_data(cls, data: Mapping[str, Any], night_below: float = NIGHT_BELOW) -> "Conditions":
         """Read the CSV of `image,condition` rows that `conditions:` of a data-set YAML names.
 
         Args:

@@ -9,8 +9,6 @@ Source: after D. Hendrycks, T. Dietterich, "Benchmarking Neural Network Robustne
 Perturbations", ICLR 2019; the infrared kinds are the usual faults of thermal cameras.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The log-average miss rate of pedestrian benchmarks."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from metafusion_yolo.support.errors import UserValueError

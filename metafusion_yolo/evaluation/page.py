@@ -1,7 +1,5 @@
 """The report of a validation as a self-contained HTML file."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path

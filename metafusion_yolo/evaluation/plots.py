@@ -1,7 +1,5 @@
 """Plots of a validation in addition to the host's, as PNG files, which the host's loggers can read."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

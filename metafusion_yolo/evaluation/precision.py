@@ -1,7 +1,5 @@
 """Average precision pooled over folds, with bootstrap intervals over images."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The figures of a validation over all pairs, by class and by condition, as text, JSON and CSV."""
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Mapping, Sequence
@@ -110,7 +108,7 @@ class ValidationReport:
     clean: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, records: Sequence[PairRecord], names: dict[int, str], rule: str) -> ValidationReport:
+    def of(cls, records: Sequence[PairRecord], names: dict[int, str], rule: str) -> "ValidationReport":
         """Compute the figures.
 
         Args:

@@ -1,7 +1,5 @@
 """Robustness of detection when a camera fails or the infrared image is shifted against the visible one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Score fused images of any method against their sources: `metafusion metrics`."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path

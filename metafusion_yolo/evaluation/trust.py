@@ -1,7 +1,5 @@
 """How well objects are found when one camera is spoilt, and whether the fusion then trusts the other one."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Weight of the infrared camera inside and outside the labelled boxes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

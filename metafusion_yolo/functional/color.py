@@ -31,16 +31,19 @@ def rgb_to_luminance(rgb: Tensor) -> Tensor:
     return (0.299 * rgb[:, 0:1]).add_(0.587 * rgb[:, 1:2]).add_(0.114 * rgb[:, 2:3])
 
 
-def replace_luminance(rgb: Tensor, luminance: Tensor, current: Tensor | None = None) -> Tensor:
-    """Change the brightness of an image and keep its colours.
+def replace_luminance(
+    rgb: Tensor, luminance: Tensor, current: Tensor | None = None, chroma: Tensor | None = None
+) -> Tensor:
+    """Change the brightness of an image and keep its colours, or a share of them.
 
-    `R' = R + (Y' - Y)`, likewise G and B, clamped to [0, 1]. Cb and Cr are multiples of B - Y and R - Y, so they keep
-    their values wherever nothing clips.
+    `R' = Y' + c (R - Y)`, likewise G and B, clamped to [0, 1]. Cb and Cr are multiples of B - Y and R - Y, so they keep
+    c of their values wherever nothing clips.
 
     Args:
         rgb: Image whose chroma is kept (B, 3, H, W), R, G, B in [0, 1].
         luminance: New luminance Y' (B, 1, H, W), [0, 1].
         current: Luminance Y of `rgb` if already known; None to compute it.
+        chroma: Share c of the chroma that is kept, like `luminance`, [0, 1]; None for all of it.
 
     Returns:
         Image (B, 3, H, W), R, G, B in [0, 1].
@@ -61,6 +64,8 @@ def replace_luminance(rgb: Tensor, luminance: Tensor, current: Tensor | None = N
     current = rgb_to_luminance(rgb) if current is None else current
     if luminance.shape != current.shape:
         raise ValueError(f"luminance must have the size of rgb {tuple(rgb.shape)}, got {tuple(luminance.shape)}")
+    if chroma is not None:
+        rgb, current = chroma * rgb, chroma * current
     return F.hardtanh_(rgb + (luminance - current), 0.0, 1.0)  # a clamp whose gradient takes one pass over the image
 
 

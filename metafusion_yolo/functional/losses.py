@@ -28,6 +28,8 @@ from metafusion_yolo.functional.ssim import check_planes, check_size, single_pre
 
 SSIM_STRIDE = 3  # pixels between windows of the SSIM loss; they overlap enough to weigh all pixels alike
 NOTICEABLE = 1e-3  # contrast up to a quarter of an 8-bit step is rounding noise and counts as 0
+LEAST_SHARE = 1e-3  # of a camera whose logarithm is taken
+COLOUR = (0.1, 0.3)  # weights of the chroma in the trust loss: where it should go, where it should stay
 
 
 def ssim_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
@@ -91,6 +93,46 @@ def intensity_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
     """
     fused, visible, infrared = check_planes(fused=fused, visible=visible, infrared=infrared)
     return (fused - saliency_weighted_source(visible, infrared)).abs().mean()
+
+
+def trust_loss(weights: Tensor, chroma: Tensor, hidden: Tensor) -> Tensor:
+    """Ask for the other camera where one is blind, and for no colour where the visible one is.
+
+    `L = Σ_k mean_{h_k} [ -log(1 - w_k) ] + β · mean_{h_v} [ -log(1 - c) ] + γ · mean_{1 - h_v} [ -log c ]`, β = 0.1,
+    γ = 0.3: a cross-entropy of the weights w_k over the places that are hidden from camera k, to the degree h_k, and of
+    the share of chroma c everywhere, which is kept in doubt. Where nothing is hidden, the weights are left to what else
+    is asked of them.
+
+    Args:
+        weights: Share of each camera (B, 2, h, w), visible first, in [0, 1].
+        chroma: Share of the visible chroma (B, 1, h, w), in [0, 1].
+        hidden: How far each camera is blind, (B, 2, H, W), in [0, 1]; H and W are h and w or a multiple of them.
+
+    Returns:
+        Scalar, 0 or more; float32 for half-precision weights.
+
+    Raises:
+        ValueError: If the shapes do not go together.
+
+    Source:
+        This project.
+
+    Example:
+        >>> all_infrared = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1)
+        >>> night = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)
+        >>> trust_loss(all_infrared, torch.zeros(1, 1, 1, 1), night).item()
+        0.0
+    """
+    if hidden.shape[:2] != weights.shape[:2] or chroma.shape != weights[:, :1].shape:
+        raise ValueError(
+            f"weights (B, 2, h, w), chroma (B, 1, h, w) and hidden (B, 2, H, W) do not go together: "
+            f"{tuple(weights.shape)}, {tuple(chroma.shape)}, {tuple(hidden.shape)}"
+        )
+    hidden = F.interpolate(single_precision(hidden), size=weights.shape[-2:], mode="area")
+    shares = torch.cat((1 - single_precision(weights), 1 - single_precision(chroma), single_precision(chroma)), 1)
+    wanted = torch.cat((hidden, hidden[:, :1], 1 - hidden[:, :1]), 1)
+    surprise = -(wanted * shares.clamp(min=LEAST_SHARE).log()).mean((0, 2, 3)) / wanted.mean((0, 2, 3)).clamp(min=0.05)
+    return (surprise * surprise.new_tensor((1, 1, *COLOUR))).sum()
 
 
 def meta_loss(predicted: Mapping[int, Tensor], target: Mapping[int, Tensor], distance: str = "cosine") -> Tensor:

@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from metafusion_yolo.config import Gains
 from metafusion_yolo.functional.color import rgb_to_luminance
-from metafusion_yolo.functional.losses import gradient_loss, intensity_loss, meta_loss, ssim_loss
+from metafusion_yolo.functional.losses import gradient_loss, intensity_loss, meta_loss, ssim_loss, trust_loss
 from metafusion_yolo.nn.fusion import FusionOutput
 
 DetectionLoss = Callable[[Any, dict[str, Any]], tuple[Tensor, dict[str, Tensor]]]
@@ -80,7 +80,7 @@ def restoration_loss(output: FusionOutput, clean: Tensor, gains: Gains) -> tuple
 
 
 class FusionDetectionLoss:
-    """`L = L_ssim + L_gradient + L_intensity + λ · L_detection + μ · L_meta`, each term with its gain.
+    """`L = L_ssim + L_gradient + L_intensity + L_trust + λ · L_detection + μ · L_meta`, each term with its gain.
 
     YOLOv8 is anchor-free and has no objectness term: detection is class, box and distribution focal loss.
 
@@ -101,15 +101,20 @@ class FusionDetectionLoss:
         Args:
             preds: Detector outputs.
             batch: The host's batch with `fusion` (a :class:`FusionOutput`) beside `img` (the pair); with a teacher
-                `taught` (predicted and actual backbone features by stride); where cameras were spoilt, `sources` of
-                :func:`~metafusion_yolo.nn.degradation.degrade`. Without `fusion`, the images are fused already and the
-                loss is the host's.
+                `taught` (predicted and actual backbone features by stride); where cameras were spoilt, `hidden` and
+                `sources` of :func:`~metafusion_yolo.nn.degradation.degrade`. Without `fusion`, the images are fused
+                already and the loss is the host's.
         """
         detection, items = self.detection(preds, batch)
         if "fusion" not in batch:
             return detection, items
         fusion, terms = fusion_loss(batch["fusion"], batch.get("sources", batch["img"]), self.gains)
         losses = [fusion]
+        if "hidden" in batch:
+            output = batch["fusion"]
+            trust = trust_loss(output["weights"], output["coefficients"][:, 3:], batch["hidden"])
+            losses.append(self.gains.trust * trust)
+            terms["trust_loss"] = trust.detach()
         if "taught" in batch:
             predicted, target = batch["taught"]
             meta = meta_loss(predicted, target, self.distance)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.nn.attention import MetaFeatureCrossAttention
 from metafusion_yolo.nn.blocks import ConvAct, Encoder, Upsample
+from metafusion_yolo.nn.evidence import EVIDENCE, evidence, local_means
 from metafusion_yolo.nn.meta import MetaFeatureExtractor
 
 STRIDE = 32  # the coarsest meta-features; height and width must be multiples of it
@@ -26,8 +27,8 @@ class FusionOutput(TypedDict):
         luminance: Its luminance before the chroma is added, (B, 1, H, W), [0, 1].
         weights: Share of each camera as predicted, at stride 4, (B, 2, H / 4, W / 4), `[:, 0:1]` visible, `[:, 1:2]`
             infrared, in [0, 1], sum 1.
-        coefficients: Of the fused luminance, at stride 4, (B, 3, H / 4, W / 4): factor of the visible luminance, factor
-            of the infrared image, and offset; see :func:`affine_coefficients`.
+        coefficients: What the image is composed of, at stride 4, (B, 4, H / 4, W / 4): factor of the visible luminance,
+            factor of the infrared image, offset, and share of the visible chroma; see :func:`compose`.
         meta_features: Meta-features by stride, 16 and 32, each (B, C, H / stride, W / stride); empty without attention.
     """
 
@@ -41,10 +42,11 @@ class FusionOutput(TypedDict):
 class FusionNet(nn.Module):
     """Fuse a pair into one image that a person can look at and a detector can read.
 
-    `fused luminance = Σ w_k · x_k + g_k · (x_k - mean x_k)` over the two cameras, with the chroma of the visible image:
-    weights w set the brightness, gains g restore the detail that blending alone would wash out. Both are predicted at
-    stride 4. Together they are an affine function of the two images, whose three coefficients are upsampled and applied
-    to every pixel. A camera with a constant plane counts as absent: its weight and gain are exactly 0.
+    `fused luminance = Σ w_k · x_k + g_k · (x_k - mean x_k)` over the two cameras, with a share of the visible chroma:
+    weights w set the brightness, gains g restore the detail that blending alone would wash out. All are predicted at
+    stride 4. Weights and gains are an affine function of the two images, whose three coefficients are upsampled with
+    the share of the chroma and applied to every pixel. A camera with a constant plane counts as absent: its weight and
+    gain are exactly 0.
 
     Source: this project; locally affine models predicted at low resolution are known from K. He, J. Sun, X. Tang,
     "Guided Image Filtering", TPAMI 2013, and M. Gharbi et al., "Deep Bilateral Learning", SIGGRAPH 2017.
@@ -70,7 +72,7 @@ class FusionNet(nn.Module):
         super().__init__()
         self.visible_encoder = Encoder(channels)
         self.infrared_encoder = Encoder(channels)
-        self.mix = ConvAct(2 * channels, channels, kernel=1)
+        self.mix = ConvAct(2 * channels + EVIDENCE, channels, kernel=1)
         if attention:
             self.meta = MetaFeatureExtractor(channels, meta_channels)
             self.attention = MetaFeatureCrossAttention(channels, meta_channels, heads)
@@ -88,17 +90,19 @@ class FusionNet(nn.Module):
         luminance = rgb_to_luminance(visible)
         visible_stem, visible_features = self.visible_encoder(luminance)
         infrared_stem, infrared_features = self.infrared_encoder(infrared)
-        features = self.mix(torch.cat((visible_features, infrared_features), 1))
+        means = local_means(luminance, infrared)
+        contrasts = evidence(luminance, infrared, means)
+        features = self.mix(torch.cat((visible_features, infrared_features, contrasts), 1))
         meta_features = self.meta(features) if self.embeds else {}
         if self.embeds:
             features = self.attention(query=features, context=meta_features[STRIDE])
         stems = torch.cat((visible_stem, infrared_stem), 1)
-        weights, gains = self.decoder(features, stems, available=present(luminance, infrared))
-        means = torch.cat((F.avg_pool2d(luminance, 4, 4), F.avg_pool2d(infrared, 4, 4)), 1)  # X2Paddle wants the stride
-        coefficients = affine_coefficients(weights, gains, means)
-        fused_luminance = blend(map(self.upsample, coefficients.split(1, 1)), luminance, infrared)
+        weights, gains, chroma = self.decoder(features, stems, available=present(luminance, infrared))
+        coefficients = torch.cat((affine_coefficients(weights, gains, means), chroma), 1)
+        planes = map(self.upsample, coefficients.split(1, 1))
+        fused, fused_luminance = compose(planes, visible, luminance, infrared)
         return FusionOutput(
-            fused=replace_luminance(visible, fused_luminance, current=luminance),
+            fused=fused,
             luminance=fused_luminance,
             weights=weights,
             coefficients=coefficients,
@@ -120,67 +124,89 @@ def affine_coefficients(weights: Tensor, gains: Tensor, means: Tensor) -> Tensor
     return torch.cat((weights + gains, -(gains * means).sum(1, keepdim=True)), 1)
 
 
-def blend(planes: Iterable[Tensor], luminance: Tensor, infrared: Tensor) -> Tensor:
-    """Apply the affine function to every pixel.
+def compose(planes: Iterable[Tensor], visible: Tensor, luminance: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
+    """Apply the affine function to every pixel, and colour the result.
 
     Args:
-        planes: Factor of the luminance, factor of the infrared image, and offset, each (B, 1, H, W).
-        luminance: Luminance of the visible images (B, 1, H, W), [0, 1].
+        planes: Factor of the visible luminance, factor of the infrared image, offset, and share of the visible chroma,
+            [0, 1], each (B, 1, H, W).
+        visible: Visible images (B, 3, H, W), R, G, B in [0, 1].
+        luminance: Their luminance (B, 1, H, W), [0, 1].
         infrared: Infrared images (B, 1, H, W), [0, 1].
 
     Returns:
-        Fused luminance (B, 1, H, W), [0, 1].
+        Fused image (B, 3, H, W), R, G, B, and its luminance before the chroma is added (B, 1, H, W), both in [0, 1].
     """
-    visible_factor, infrared_factor, offset = planes
+    visible_factor, infrared_factor, offset, chroma = planes
     fused = (visible_factor * luminance).add_(infrared_factor * infrared).add_(offset)
-    return F.hardtanh_(fused, 0.0, 1.0)
+    fused = F.hardtanh_(fused, 0.0, 1.0)
+    return replace_luminance(visible, fused, current=luminance, chroma=chroma), fused
 
 
 class WeightDecoder(nn.Module):
-    """Predict the share of each camera, and the gain of its detail, at stride 4. The gains start at 0.
+    """Predict the share of each camera, the gain of its detail, and the share of the visible chroma, at stride 4.
 
-    The shares are a sigmoid of the log-odds between the cameras, a convolution times 16. The factor lets the maps take
-    shape within the warm-up of a short training: the steps of Adam do not depend on the size of a gradient.
+    The shares are a sigmoid of the log-odds between the cameras, which are bounded smoothly: no camera that shows
+    anything gets less than 2 %, and a map that has gone to one side everywhere still has a gradient to come back by.
+    Whether a camera is blind somewhere shows only in a place as a whole, so the features are seen at stride 32 as well,
+    about 100 pixels wide. The gain of a camera's detail, 0 at the start, is in proportion to its share: what is not
+    trusted is not strengthened either. The chroma has a share of its own, as it is noise in the dark, and elsewhere
+    helps a detector even where the brightness is that of the infrared image.
 
     In training a random number, the same at every pixel, is added to the log-odds of each pair, so that the detector
     learns how objects look in both cameras.
 
     Args:
         channels: Channels of the fusion features at stride 8, and of both stems together at stride 4.
-        infrared_share: Share of the infrared camera before training, in (0, 1).
+        infrared_share: Share of the infrared camera before training, in (0.02, 0.98).
         jitter: Largest absolute value of the random number, 0 or more.
     """
 
-    SHARPNESS = 16.0
+    LIMIT = 4.0  # of the log-odds, either way
+    SHARPNESS = 4.0  # of the log-odds per unit of the convolution, so that maps take shape in a short training
+    COLOURFUL = 3.0  # log-odds of the chroma before training: 95 % of it
 
     def __init__(self, channels: int, infrared_share: float, jitter: float = 0.0) -> None:
         super().__init__()
         self.jitter = jitter
         self.reduce = ConvAct(channels, channels // 2)
+        self.wide = nn.Sequential(
+            ConvAct(channels, channels // 2, kernel=4, stride=4), ConvAct(channels // 2, channels // 2)
+        )
         self.lateral = nn.Conv2d(channels, channels // 2, kernel_size=1)
         self.act = nn.ReLU(inplace=True)
-        self.maps = nn.Conv2d(channels // 2, 3, kernel_size=1)
+        self.maps = nn.Conv2d(channels // 2, 4, kernel_size=1)
         nn.init.normal_(self.maps.weight[:1], std=0.007)  # nearly uniform maps; with a smaller std features learn late
         nn.init.zeros_(self.maps.weight[1:])
-        odds = infrared_share / (1 - infrared_share)
+        odds = math.log(infrared_share / (1 - infrared_share))
+        start = math.atanh(odds / self.LIMIT) * self.LIMIT / self.SHARPNESS
         with torch.no_grad():
-            self.maps.bias.copy_(torch.tensor([math.log(odds) / self.SHARPNESS, 0, 0]))  # type: ignore[union-attr]
+            self.maps.bias.copy_(torch.tensor([start, 0, 0, self.COLOURFUL]))  # type: ignore[union-attr]
 
-    def forward(self, features: Tensor, stems: Tensor, available: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weights (B, 2, H, W), sum 1, and the gains (B, 2, H, W), in [-1, 1].
+    def forward(self, features: Tensor, stems: Tensor, available: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return weights (B, 2, H, W), sum 1, gains (B, 2, H, W), in [-1, 1], and chroma (B, 1, H, W), in [0, 1].
 
         Args:
             features: (B, C, H / 2, W / 2).
             stems: (B, C, H, W).
             available: Cameras that show anything (B, 2, 1, 1), 1 or 0.
         """
-        coarse = F.interpolate(self.reduce(features), size=stems.shape[-2:], mode="bilinear", align_corners=False)
-        maps = self.maps(self.act(coarse + self.lateral(stems))).contiguous()
-        log_odds = self.SHARPNESS * maps[:, :1] + 1e4 * (available[:, 1:] - available[:, :1])
+        coarse = self.reduce(features) + _resize(self.wide(features), features)
+        maps = self.maps(self.act(_resize(coarse, stems) + self.lateral(stems))).contiguous()
+        log_odds = self.LIMIT * torch.tanh(self.SHARPNESS / self.LIMIT * maps[:, :1])
+        shows_visible, shows_infrared = available.split(1, 1)
+        log_odds = log_odds + 1e4 * (shows_infrared - shows_visible)
         if self.training and self.jitter:
-            log_odds = log_odds + torch.empty_like(available[:, :1]).uniform_(-self.jitter, self.jitter)
+            log_odds = log_odds + torch.empty_like(shows_visible).uniform_(-self.jitter, self.jitter)
         infrared_weight = log_odds.sigmoid()
-        return torch.cat((1 - infrared_weight, infrared_weight), 1), available * torch.tanh(maps[:, 1:])
+        weights = torch.cat((1 - infrared_weight, infrared_weight), 1)
+        chroma = shows_visible * (1 + shows_infrared * (maps[:, 3:].sigmoid() - 1))  # all of it without infrared
+        return weights, weights * torch.tanh(maps[:, 1:3]), chroma
+
+
+def _resize(features: Tensor, like: Tensor) -> Tensor:
+    """Interpolate features (B, C, h, w) to the height and width of others."""
+    return F.interpolate(features, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def present(luminance: Tensor, infrared: Tensor, stride: int = 8, contrast: float = 1e-3) -> Tensor:

@@ -24,10 +24,11 @@ from metafusion_yolo.nn.criterion import FusionDetectionLoss, restoration_loss
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.rules import PixelRule
+from metafusion_yolo.nn.start import load_start
 from metafusion_yolo.nn.teaching import MetaTeacher, frozen_copy, look_ahead_loss, rows
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 
-FUSION_FORMAT = 2  # of a checkpoint; 1, without a number, pickled the configuration as dataclasses
+FUSION_FORMAT = 3  # of a checkpoint; 1 and 2, of which 1 has no number, hold another front-end
 
 
 class FusionDetectionModel(DetectionModel):
@@ -75,7 +76,7 @@ class FusionDetectionModel(DetectionModel):
 
     @classmethod
     def ahead_of(cls, detector: Any) -> FusionDetectionModel:
-        """Return a fused detector made of a stock one, whose layers and names it takes over, and a new front-end.
+        """Return a fused detector made of a stock one, whose layers and names it takes over, and a front-end.
 
         The front-end is the same every time, whatever the state of the random numbers.
 
@@ -107,14 +108,19 @@ class FusionDetectionModel(DetectionModel):
         """Read a checkpoint; one of format 1, which has no number, brings a configuration object that is not used.
 
         Raises:
-            TypeError: If the checkpoint is of a later format.
+            TypeError: If the checkpoint is of a later format, or of a former one with a front-end that has learned.
         """
         if (written := state["yaml"].get("fusion_format", 1)) > FUSION_FORMAT:
             raise UserTypeError(
                 f"of format {written} of a later metafusion_yolo, expected at most {FUSION_FORMAT}; update it"
             )
+        config = FusionConfig.from_dict(state["yaml"].get("fusion"))
+        if written < 3 and config.method == "learned":
+            raise UserTypeError(
+                f"of format {written}, whose front-end this version no longer has, expected {FUSION_FORMAT}; train anew"
+            )
         super().__setstate__(state)
-        self.config = FusionConfig.from_dict(self.yaml.get("fusion"))
+        self.config = config
 
     def fuse_images(self, pair: Tensor) -> FusionOutput:
         """Fuse a batch of pairs (B, 4, H, W), R, G, B, IR in [0, 1]; `fuse` is the host's folding of batch norms."""
@@ -258,6 +264,8 @@ def build_fusion(config: FusionConfig) -> FusionNet | PixelRule:
         initial_infrared_weight=config.initial_infrared_weight,
         share_jitter=config.augment.share_jitter,
     )
+    if config.starts_trained:
+        fusion.load_state_dict(load_start())
     return fusion.to(memory_format=torch.channels_last)  # trains in 0.78 x the time on a CPU
 
 

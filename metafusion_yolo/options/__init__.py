@@ -4,8 +4,6 @@ The command's help, its checks and its completion, the checks of the Python API 
 fields. The default of a field is a class attribute, so that a signature says `view: str = OutputOptions.view`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import NoneType

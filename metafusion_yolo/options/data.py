@@ -84,7 +84,7 @@ class Register(Checked):
     """Registrations."""
 
     data: str = option(REQUIRED, "data-set YAML: path, train, val, names, infrared, ...")
-    pairs: int = option(20, "pairs to estimate from, spread over the data set (or over each sequence)")
+    pairs: int = option(20, "pairs to estimate from, spread over the data set (or over each sequence)", least=6)
     per: str = option(
         "dataset",
         "dataset: one matrix; sequence: one for each folder of visible images",

@@ -1,7 +1,5 @@
 """What a field of the options says of an argument, and the checks that follow from it."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 from dataclasses import Field, field, fields
@@ -48,7 +46,7 @@ class Option(NamedTuple):
     more: dict[str, Any]
 
     @classmethod
-    def of(cls, item: Field[Any], hint: Any) -> Option:
+    def of(cls, item: Field[Any], hint: Any) -> "Option":
         """Read a field whose type is `hint`."""
         more = dict(item.metadata)
         kinds = tuple(get_origin(kind) or kind for kind in (get_args(hint) if _is_union(hint) else (hint,)))

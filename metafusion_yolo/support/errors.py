@@ -3,8 +3,6 @@
 Each is also the matching built-in exception, so `except ValueError` keeps working.
 """
 
-from __future__ import annotations
-
 
 class UserError(Exception):
     """Something the user can correct. The message says what was expected, what came and what to do."""

@@ -1,7 +1,5 @@
 """Atomic file writes, after which the previous or the whole new file is there; links that mirror a tree of folders."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Old names of moved modules, which import with a warning for one release."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 import warnings

@@ -1,7 +1,5 @@
 """Finding and reading the model and data-set YAMLs that ship with the package."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

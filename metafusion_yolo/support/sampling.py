@@ -1,7 +1,5 @@
 """Which items stand for many."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TypeVar
 

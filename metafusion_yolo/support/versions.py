@@ -1,7 +1,5 @@
 """The range of host versions that this package is tested with."""
 
-from __future__ import annotations
-
 import re
 from importlib.metadata import version
 

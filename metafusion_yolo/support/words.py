@@ -1,7 +1,5 @@
 """Words for messages: the closest known name, and the host's text without emoji and colours."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterable
@@ -23,17 +21,18 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"did you mean '{match[0]}'?" if match else f"known: {', '.join(known)}"
 
 
-def refuse_unknown(keys: Iterable[object], known: Iterable[str], where: str) -> None:
-    """Refuse keys that nothing reads.
+def spelling(name: str) -> str:
+    """Return the name of a class in the form used to compare names.
 
-    Args:
-        keys: Those of a section.
-        known: Those that are read.
-        where: Where they stand, as in "under 'thermal:' in data.yaml".
-
-    Raises:
-        ValueError: For the first unknown key, with the closest known one.
+    Example:
+        >>> spelling(" Freight_Car")
+        'freight car'
     """
+    return re.sub(r"[\s_-]+", " ", name).strip().lower()
+
+
+def refuse_unknown(keys: Iterable[object], known: Iterable[str], where: str) -> None:
+    """Reject the first key that is not known, with the closest known one; `where` is as in "under 'thermal:'"."""
     for key in keys:
         if key not in (known := [*known]):
             raise UserValueError(f"unknown key '{key}' {where}, {nearest(str(key), known)}")

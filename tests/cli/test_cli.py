@@ -363,7 +363,7 @@ MISTAKES = {
     "data convert format=llvip src=a dst=b copy=1": "'copy=1' is invalid, expected True or False",
     "data synth dst=a imgsz=2.5": "'imgsz=2.5' is invalid, expected a whole number",
     "data register": "missing argument 'data' for 'data register', expected data=...",
-    "data register data=a.yaml": "no data-set YAML 'a.yaml'; give a file that says path, train, val and names",
+    "data register data=a.yaml": "no data-set YAML 'a.yaml'; give a file with path, train, val and names",
     "data register data=a.yaml per=folder": "'per=folder' is invalid, known: dataset, sequence",
     "data register data=a.yaml pairs=many": "'pairs=many' is invalid, expected a whole number",
     "data register data=a.yaml matrix=identity": "'matrix=identity' is invalid, expected a list",

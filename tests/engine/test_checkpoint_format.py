@@ -1,4 +1,4 @@
-"""A checkpoint of every format that there has been loads, and gives what it gave when it was written."""
+"""A checkpoint of this format gives what it gave when it was written; one of a former format is refused in a line."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.support.errors import UserTypeError
 
-FILES = sorted((Path(__file__).parent / "checkpoints").glob("*.pt"))
+FILES = sorted((Path(__file__).parent / "checkpoints").glob("*.pt"))  # of every format that there has been
+FORMER, PRESENT = FILES[:2], FILES[2]
 PICKLED_BEFORE = ("metafusion_yolo.config.", "metafusion_yolo.schedule.")  # in format 1 only
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_outputs_are_as_recorded(file):
-    expected = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-    model = load_fusion_checkpoint(str(file))[0].float().eval()
+def test_outputs_are_as_recorded():
+    expected = json.loads(PRESENT.with_suffix(".json").read_text(encoding="utf-8"))
+    model = load_fusion_checkpoint(str(PRESENT))[0].float().eval()
     pair = torch.linspace(0, 1, 4 * 64 * 64).reshape(1, 4, 64, 64)
     with torch.no_grad():
         boxes, fused = model(pair)[0], model.fuse_images(pair)["fused"]
@@ -33,7 +33,27 @@ def test_outputs_are_as_recorded(file):
     assert fused.mean().item() == pytest.approx(expected["fused_mean"], rel=1e-3)
     assert boxes[0, :4].mean().item() == pytest.approx(expected["boxes_mean"], rel=1e-3)
     assert boxes[0, 4:].mean().item() == pytest.approx(expected["scores_mean"], rel=1e-2)
-    assert model.config.initial_infrared_weight == 0.7
+    assert model.config.gains.trust == 1.0
+
+
+@pytest.mark.parametrize("file", FORMER, ids=lambda file: file.stem)
+def test_a_front_end_of_a_former_format_is_refused_in_one_line(file):
+    number = file.stem.partition("-")[2]
+    with pytest.raises(
+        UserTypeError, match=rf"^'.*{file.name}' is of format {number}, whose front-end .*, expected 3; train anew$"
+    ) as refused:
+        MetaFusionYOLO(file)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_fixed_rule_of_a_former_format_loads(tmp_path, monkeypatch):
+    monkeypatch.setattr("metafusion_yolo.nn.tasks.FUSION_FORMAT", 2)
+    model = MetaFusionYOLO("metafusion-yolov8n.yaml")
+    cfg = {**load_model_yaml("metafusion-yolov8n.yaml"), "fusion": {"method": "average"}}
+    model.model = FusionDetectionModel(cfg, verbose=False)
+    model.save(tmp_path / "rule.pt")
+    monkeypatch.undo()
+    assert MetaFusionYOLO(tmp_path / "rule.pt").model.config.method == "average"
 
 
 def asked_for(file: Path) -> list[str]:
@@ -57,11 +77,11 @@ def test_a_checkpoint_asks_for_no_other_class_of_ours(tmp_path, meta):
 
 
 def test_a_later_format_is_refused_in_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("metafusion_yolo.nn.tasks.FUSION_FORMAT", 3)
+    monkeypatch.setattr("metafusion_yolo.nn.tasks.FUSION_FORMAT", 4)
     MetaFusionYOLO("metafusion-yolov8n.yaml").save(tmp_path / "later.pt")
     monkeypatch.undo()
     with pytest.raises(
-        UserTypeError, match=r"^'.*later.pt' is of format 3 .*expected at most 2; update it$"
+        UserTypeError, match=r"^'.*later.pt' is of format 4 .*expected at most 3; update it$"
     ) as refused:
         MetaFusionYOLO(tmp_path / "later.pt")
     assert "\n" not in str(refused.value)

@@ -119,8 +119,7 @@ AREA = Area(
         Fault(
             "folder instead of a model",
             "predict source=images/train model=images",
-            "'images' is a folder, but not of an export; give a checkpoint (.pt), an export (.onnx, "
-            "...) or a model YAML",
+            "'images' is a folder, but not an export; give a checkpoint (.pt), an export (.onnx, ...) or a model YAML",
         ),
         Fault(
             "folder under the name of a checkpoint",

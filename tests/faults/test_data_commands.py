@@ -64,7 +64,8 @@ AREA = Area(
         Fault(
             "registration by too few pairs",
             f"{REGISTER} pairs=3",
-            "pairs=3 are too few to register by; give at least 6",
+            "'pairs=3' is invalid, expected at least 6: pairs to estimate from, spread over the data set (or over "
+            "each sequence)",
         ),
         Fault(
             "registration by a matrix of two rows",
@@ -85,7 +86,7 @@ AREA = Area(
         Fault(
             "registration by hand of each sequence",
             f"{REGISTER} matrix=[[1,0,0],[0,1,0],[0,0,1]] per=sequence",
-            "matrix= holds for the whole data set; leave per=sequence out",
+            "matrix= is for the whole data set; leave out per=sequence",
         ),
         Fault(
             "registration of a data set of the package",
@@ -95,7 +96,7 @@ AREA = Area(
         Fault(
             "registration of a YAML in braces",
             f"{REGISTER} matrix=[[1,0,0],[0,1,0],[0,0,1]]",
-            "'data.yaml' is written in a way that cannot be added to; add to it by hand: "
+            "'data.yaml' cannot be extended automatically; add this by hand: "
             "registration: {infrared: [64, 48], matrix: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, "
             "0.0, 1.0]], visible: [64, 48]}",
             written("data.yaml", "{train: images/train, val: images/val, names: [a, b]}"),

@@ -41,7 +41,7 @@ AREA = Area(
         Fault(
             "file that does not exist, registration",
             "data register data=nowhere.yaml",
-            "no data-set YAML 'nowhere.yaml'; give a file that says path, train, val and names",
+            "no data-set YAML 'nowhere.yaml'; give a file with path, train, val and names",
         ),
         Fault(
             "file that does not exist, prediction",

@@ -158,7 +158,7 @@ AREA = Area(
         Fault(
             "fusion with a start of 1.5",
             TRAIN,
-            "fusion: initial_infrared_weight must lie in (0, 1), not 1.5",
+            "fusion: initial_infrared_weight must lie in (0.02, 0.98), not 1.5",
             modelled({"initial_infrared_weight": 1.5}),
         ),
         Fault(

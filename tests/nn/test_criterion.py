@@ -5,7 +5,7 @@ import torch
 
 from metafusion_yolo.config import Gains
 from metafusion_yolo.functional.color import rgb_to_luminance
-from metafusion_yolo.functional.losses import gradient_loss, intensity_loss, meta_loss, ssim_loss
+from metafusion_yolo.functional.losses import gradient_loss, intensity_loss, meta_loss, ssim_loss, trust_loss
 from metafusion_yolo.nn.criterion import FusionDetectionLoss, fusion_loss
 
 BATCH = 3
@@ -136,6 +136,21 @@ def test_meta_term_is_weighted_and_logged_unweighted(gain, distance) -> None:
     assert not items["meta_loss"].requires_grad
     torch.testing.assert_close(total[1], BATCH * gain * expected)
     assert torch.equal(total[[0, 2, 3, 4]], plain)  # and nothing else changes
+
+
+@pytest.mark.parametrize("gain", [0.0, 1.5])
+def test_trust_term_is_weighted_and_the_fusion_is_compared_with_the_sources(gain) -> None:
+    batch, generator = example(), torch.Generator().manual_seed(2)
+    batch["sources"] = torch.rand(BATCH, 4, 16, 24, generator=generator)
+    batch["hidden"] = torch.rand(BATCH, 2, 16, 24, generator=generator) / 2
+    shares = torch.rand(BATCH, 2, 4, 6, generator=generator)
+    batch["fusion"].update(weights=shares, coefficients=torch.rand(BATCH, 4, 4, 6, generator=generator))
+    total, items = FusionDetectionLoss(Detection(), Gains(trust=gain))(DETECTION, batch)
+    trust = trust_loss(shares, batch["fusion"]["coefficients"][:, 3:], batch["hidden"])
+    assert torch.equal(items["trust_loss"], trust)
+    torch.testing.assert_close(total[1], gain * trust * BATCH)
+    expected, _ = fusion_loss(batch["fusion"], batch["sources"], Gains())
+    torch.testing.assert_close(total[0], expected * BATCH)
 
 
 def test_meta_term_is_absent_where_nothing_is_taught() -> None:

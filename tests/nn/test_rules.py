@@ -34,6 +34,7 @@ def test_output_is_like_that_of_the_network(rule) -> None:
     torch.testing.assert_close(output["luminance"], rgb_to_luminance(output["fused"]))
     assert torch.equal(output["coefficients"][:, :2], output["weights"])
     assert not output["coefficients"][:, 2].any()
+    assert torch.equal(output["coefficients"][:, 3:], output["weights"][:, :1])  # the chroma is the visible camera's
     assert output["meta_features"] == {}
 
 

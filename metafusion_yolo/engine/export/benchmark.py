@@ -1,7 +1,5 @@
 """Size, accuracy and speed of a fused detector in the formats that run here: `metafusion benchmark`."""
 
-from __future__ import annotations
-
 import csv
 import shutil
 import statistics
@@ -23,6 +21,7 @@ from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.listing import list_images
 from metafusion_yolo.engine.arguments import check_arguments
 from metafusion_yolo.nn import NUM_CHANNELS
+from metafusion_yolo.options import Benchmark
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 
@@ -49,7 +48,7 @@ COLUMNS = [
 def benchmark_formats(
     model: Any,
     data: str,
-    formats: Sequence[str] | None = None,
+    formats: Sequence[str] | None = Benchmark.format,
     project: str | None = None,
     name: str | None = None,
     exist_ok: bool = False,
@@ -98,7 +97,10 @@ def benchmark_formats(
             LOGGER.warning(failures[-1])
             row = {"format": form, "error": " ".join(str(error).split())[:200]}
         rows.append({key: row.get(key, "") for key in COLUMNS})
-        write_csv(rows, folder / "benchmark.csv")  # after each format, as a run takes long
+        with (folder / "benchmark.csv").open("w", newline="", encoding="utf-8") as stream:  # a run takes long
+            writer = csv.DictWriter(stream, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
     LOGGER.info(f"\n{table(rows)}\n\nResults saved to {folder}")
     if len(failures) == len(rows):
         raise UserValueError(f"no format could be measured; {failures[0]}")
@@ -107,11 +109,7 @@ def benchmark_formats(
 
 
 def check_format(form: str) -> None:
-    """Check a format, and the precision after its colon.
-
-    Raises:
-        ValueError: If one of them is unknown.
-    """
+    """Reject an unknown format, or an unknown precision after its colon."""
     name, _, bits = form.partition(":")
     known = ["pt", *export_formats()["Argument"][1:]]
     if name not in known:
@@ -121,13 +119,7 @@ def check_format(form: str) -> None:
 
 
 def measure(
-    model: Any,
-    data: str,
-    form: str,
-    folder: Path,
-    reference: list[Any],
-    batches: Sequence[int],
-    kwargs: dict[str, Any],
+    model: Any, data: str, form: str, folder: Path, reference: list[Any], batches: Sequence[int], kwargs: dict[str, Any]
 ) -> tuple[dict[str, Any], list[Any]]:
     """Return the row of a format and its results on the compared pairs."""
     file, options = export(model, data, form, folder, **kwargs), {**kwargs, "verbose": False}
@@ -186,15 +178,10 @@ def throughput(file: str, batch: int, imgsz: Sequence[int], device: Any = None, 
 
 
 def compare(reference: Sequence[Any], results: Sequence[Any]) -> dict[str, Any]:
-    """Match the detections of two models on the same pairs, by class and overlap, highest overlap first.
-
-    Args:
-        reference: Results of one model.
-        results: Results of the other.
+    """Match the results of two models on the same pairs, by class and overlap, highest overlap first.
 
     Returns:
-        Number of `boxes` of the reference, of `unmatched` boxes of both, and over the matches `min_iou` and
-        `max_score_diff`.
+        Number of `boxes` of the reference, of `unmatched` boxes of both, and `min_iou` and `max_score_diff` of matches.
     """
     boxes = unmatched = 0
     worst_iou, worst_score = 1.0, 0.0
@@ -210,12 +197,8 @@ def compare(reference: Sequence[Any], results: Sequence[Any]) -> dict[str, Any]:
             overlap[i], overlap[:, j] = 0, 0
             matches += 1
         unmatched += len(a) + len(b) - 2 * matches
-    return {
-        "boxes": boxes,
-        "unmatched": unmatched,
-        "min_iou": round(worst_iou, 4),
-        "max_score_diff": round(worst_score, 5),
-    }
+    worst = {"min_iou": round(worst_iou, 4), "max_score_diff": round(worst_score, 5)}
+    return {"boxes": boxes, "unmatched": unmatched, **worst}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -225,14 +208,6 @@ def table(rows: list[dict[str, Any]]) -> str:
     lines = ["  ".join(f"{key:>{width}}" for key, width in widths.items())]
     lines += ["  ".join(f"{row[key]!s:>{width}}" for key, width in widths.items()) for row in rows]
     return "\n".join(lines)
-
-
-def write_csv(rows: Sequence[dict[str, Any]], file: Path) -> None:
-    """Write a header and the rows."""
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def plot(rows: Sequence[dict[str, Any]], file: Path) -> None:

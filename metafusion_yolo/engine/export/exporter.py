@@ -1,7 +1,5 @@
 """Export through the host, with the requested inputs and outputs and their description in the metadata."""
 
-from __future__ import annotations
-
 import warnings
 from copy import copy
 from importlib import import_module
@@ -18,14 +16,8 @@ from metafusion_yolo.data.dataset import build_paired_dataset
 from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.rig import INPUT_KEY, Rig, input_description, rig_of
 from metafusion_yolo.engine._host import missing_packages_named, one_line, warn_of_other_cameras
-from metafusion_yolo.engine.export.io_wrappers import (
-    INPUTS,
-    TWO_INPUT_FORMATS,
-    FusedOutputModel,
-    TwoInputModel,
-    outputs_of,
-    rename_onnx,
-)
+from metafusion_yolo.engine.export import io_wrappers
+from metafusion_yolo.engine.export.io_wrappers import INPUTS, TWO_INPUT_FORMATS, FusedOutputModel, TwoInputModel
 from metafusion_yolo.nn.blocks import Upsample
 from metafusion_yolo.options import Export
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
@@ -70,8 +62,7 @@ class FusionDetectionExporter(Exporter):
 
         Raises:
             TypeError: If the format is not a string.
-            ValueError: If the host rejects format or opset, the format cannot have two inputs or a fused image, or INT8
-                has no pairs to calibrate on.
+            ValueError: If format or opset cannot be exported as requested, or INT8 has no pairs to calibrate on.
             ModuleNotFoundError: If a package for the format is not installed.
         """
         if not isinstance(self.args.format, str):
@@ -87,7 +78,10 @@ class FusionDetectionExporter(Exporter):
         if self.args.quantize in (8, "w8a16") and "data" in keys.get(form, []):
             self.args.data = self._calibration_data(model)
         self._input = input_description(rig_of(model) or Rig())
-        self._input |= {"inputs": INPUTS[self.inputs], "outputs": outputs_of(self.fused, self.fusion_weights)}
+        self._input |= {
+            "inputs": INPUTS[self.inputs],
+            "outputs": io_wrappers.outputs_of(self.fused, self.fusion_weights),
+        }
         with missing_packages_named(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="torch")  # deprecations of its old exporters
             if form in TENSORFLOW:
@@ -98,11 +92,7 @@ class FusionDetectionExporter(Exporter):
                 raise UserValueError(f"format={form} cannot be exported: {one_line(error)}") from error
 
     def _calibration_data(self, model: Any) -> str:
-        """Return the data set to calibrate on, by default that of the training; the host would use COCO.
-
-        Raises:
-            ValueError: If there is no data-set YAML.
-        """
+        """Return the data set to calibrate on, by default that of the training; the host would use COCO."""
         data = self.args.data or model.args.get("data")
         if not data or not Path(find_data_yaml(data)).is_file():
             raise UserValueError(f"INT8 calibrates on pairs, and '{data}' is no data-set YAML here; give it as data=")
@@ -133,7 +123,7 @@ class FusionDetectionExporter(Exporter):
         """Name the inputs and outputs after the host's export."""
         file = super().export_onnx(*args, **kwargs)
         if self.fused or self.inputs == "two":
-            rename_onnx(file, INPUTS[self.inputs])
+            io_wrappers.rename_onnx(file, INPUTS[self.inputs])
         return file
 
     def export_coreml(self, *args: Any, **kwargs: Any) -> Any:

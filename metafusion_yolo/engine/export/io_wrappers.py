@@ -1,7 +1,5 @@
 """Wrappers for the inputs and outputs of an export: a pair or two images in, boxes and optionally fused image out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,12 +50,7 @@ def outputs_of(fused: bool, weights: bool) -> list[str]:
 
 
 def rename_onnx(file: str | Path, inputs: Sequence[str]) -> None:
-    """Name the outputs `output0`, `output1`, ... as the host does, and split the input if two are requested.
-
-    Args:
-        file: ONNX file with the input `images` (B, 4, H, W); it is rewritten.
-        inputs: Names of the inputs.
-    """
+    """Rewrite an ONNX file with outputs named `output0`, ... as by the host, and its input split if two are named."""
     import onnx
 
     model = onnx.load(file)

@@ -1,7 +1,5 @@
 """A model repository for the Triton Inference Server, made from an export."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any
@@ -43,11 +41,7 @@ def write_repository(export: str | Path, root: str | Path) -> Path:
 
 
 def check_servable(form: Any, root: str | Path) -> None:
-    """Check before an export that Triton can serve the format, and that the repository is not a file.
-
-    Raises:
-        ValueError: If one of these does not hold.
-    """
+    """Reject, before an export, a format that Triton cannot serve, or a repository that is a file."""
     if Path(root).is_file():
         raise UserValueError(f"triton={root} is a file; name the folder of the model repository")
     if form not in ("onnx", "openvino"):
@@ -89,10 +83,7 @@ def config(name: str, backend: str, inputs: list[Tensor], outputs: list[Tensor],
     """Return the text of a `config.pbtxt`, whose dimensions include the batch."""
     text = f'name: "{name}"\nbackend: "{backend}"\nmax_batch_size: 0\n'
     for side, tensors in (("input", inputs), ("output", outputs)):
-        rows = [
-            f'  {{ name: "{tensor}" data_type: {TYPES[kind]} dims: {dimensions} }}'
-            for tensor, kind, dimensions in tensors
-        ]
+        rows = [f'  {{ name: "{name}" data_type: {TYPES[kind]} dims: {dims} }}' for name, kind, dims in tensors]
         text += f"{side} [\n" + ",\n".join(rows) + "\n]\n"
     return text + f'parameters {{\n  key: "metadata"\n  value {{ string_value: "{escaped(str(metadata))}" }}\n}}\n'
 

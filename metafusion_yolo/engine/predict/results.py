@@ -21,8 +21,8 @@ from ultralytics.utils.ops import scale_masks
 
 from metafusion_yolo.data.planes import cameras_on
 from metafusion_yolo.engine.predict.pictures import draw, draw_on, show_inline, style_of, to_html, to_supervision
-from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance
-from metafusion_yolo.nn.fusion import blend
+from metafusion_yolo.functional.color import rgb_to_luminance
+from metafusion_yolo.nn.fusion import compose
 from metafusion_yolo.options import VIEWS
 from metafusion_yolo.support.drawing import to_uint8, weight_overlay
 from metafusion_yolo.support.errors import UserValueError
@@ -57,7 +57,7 @@ class FusionResults(Results):
     Args:
         pair: (H, W, 4) uint8, R, G, B, IR.
         fusion: Output of the front-end at a quarter of the network's size (h, w): `infrared_weight` (1, h / 4, w / 4)
-            and `coefficients` (3, h / 4, w / 4) of :class:`~metafusion_yolo.nn.fusion.FusionOutput`; or that of an
+            and `coefficients` (4, h / 4, w / 4) of :class:`~metafusion_yolo.nn.fusion.FusionOutput`; or that of an
             export: `fused` (3, h, w) and, if it has it, `infrared_weight` (1, h, w); None for neither.
         view: See above.
         **kwargs: As for the host's results.
@@ -231,15 +231,14 @@ def compose_fused(pair: Tensor, coefficients: Tensor) -> np.ndarray:
 
     Args:
         pair: (1, 4, H, W), R, G, B, IR in [0, 1].
-        coefficients: (1, 3, H, W), see :func:`~metafusion_yolo.nn.fusion.affine_coefficients`.
+        coefficients: (1, 4, H, W), see :func:`~metafusion_yolo.nn.fusion.compose`.
 
     Returns:
         Fused image (H, W, 3) uint8, R, G, B.
     """
     visible, infrared = pair[:, :3], pair[:, 3:]
     luminance = rgb_to_luminance(visible)
-    fused_luminance = blend(coefficients.split(1, 1), luminance, infrared)
-    fused = replace_luminance(visible, fused_luminance, current=luminance)
+    fused, _ = compose(coefficients.split(1, 1), visible, luminance, infrared)
     return to_uint8(fused[0])
 
 

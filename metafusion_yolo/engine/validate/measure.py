@@ -1,7 +1,5 @@
 """Figures that a standalone validation adds to the host's: fusion quality, conditions, robustness, misses."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,11 +54,7 @@ def parse_metrics(names: str | Sequence[str] | None) -> tuple[str, ...]:
 
 
 def content_area(target: dict[str, Any]) -> tuple[int, int, int, int]:
-    """Return x, y, x, y of the image inside its letterbox, in pixels of the network's input.
-
-    Args:
-        target: The host's labels of an image, with `ori_shape`, `ratio_pad` and `imgsz`.
-    """
+    """Return x, y, x, y of an image inside its letterbox, in pixels of the network's input, from its labels."""
     (gain_y, gain_x), (left, top) = target["ratio_pad"]
     height, width = (round(n * gain) for n, gain in zip(target["ori_shape"], (gain_y, gain_x), strict=True))
     return left, top, min(left + width, target["imgsz"][1]), min(top + height, target["imgsz"][0])
@@ -88,13 +82,7 @@ def measure_fusion(
 
 
 def record_pair(pred: dict[str, Tensor], target: dict[str, Any], condition: str) -> PairRecord:
-    """Return the record of a pair from the host's detections and labels.
-
-    Args:
-        pred: The detections: `bboxes` x y x y, `conf`, `cls`.
-        target: The labels.
-        condition: Such as "night".
-    """
+    """Return the record of a pair from the host's detections (`bboxes` x y x y, `conf`, `cls`) and labels."""
     boxes, classes = target["bboxes"].reshape(-1, 4), target["cls"]
     best = torch.zeros(len(boxes), device=boxes.device)
     if len(boxes) and len(pred["cls"]):

@@ -1,7 +1,5 @@
 """Validation with one camera spoilt: what is found under every corruption, and what the weights do."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torchvision.ops import box_iou
 
-from metafusion_yolo.prepare.convert.formats import Box, spelling
+from metafusion_yolo.prepare.convert.formats import Box
+from metafusion_yolo.support.words import spelling
 
 Remark = Callable[[str], None]
 SAME = 0.5  # IoU from which a visible and an infrared box of a class are the same object

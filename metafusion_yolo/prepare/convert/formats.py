@@ -1,7 +1,6 @@
 """The terms that all converters share: boxes, pairs, listings and formats of published data sets."""
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,16 +87,6 @@ class Format:
     aliases: Mapping[str, str] = field(default_factory=dict)
     labels: str = "union"
     border: tuple[int, int, int] | None = None
-
-
-def spelling(name: str) -> str:
-    """Return a class name in the form used to compare names.
-
-    Example:
-        >>> spelling(" Freight_Car")
-        'freight car'
-    """
-    return re.sub(r"[\s_-]+", " ", name.strip().lower())
 
 
 def find_folder(parent: Path, *names: str) -> Path | None:

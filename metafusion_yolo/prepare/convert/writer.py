@@ -22,9 +22,10 @@ from metafusion_yolo.data.listing import SPLITS
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import image_size
 from metafusion_yolo.prepare.convert.boxes import to_labels, union
-from metafusion_yolo.prepare.convert.formats import CAMERAS, UNLISTED, Format, Listing, Pair, spelling
+from metafusion_yolo.prepare.convert.formats import CAMERAS, UNLISTED, Format, Listing, Pair
 from metafusion_yolo.prepare.convert.report import ConversionReport
 from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.words import spelling
 
 RECORD = "conversion.json"  # marks the folder of a conversion and says what it was made of
 FOLDERS = ("images", "infrared", "labels")

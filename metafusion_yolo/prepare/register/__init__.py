@@ -1,6 +1,4 @@
-"""Register the cameras of a data set and note it in its YAML: `metafusion data register`."""
-
-from __future__ import annotations
+"""Register the cameras of a data set and write the result into its YAML: `metafusion data register`."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -21,21 +19,15 @@ from metafusion_yolo.data.registration import Matrix, Registration, scaling
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.options import Register
 from metafusion_yolo.prepare.register.alignment import corner_distance
-from metafusion_yolo.prepare.register.estimate import (
-    MINIMUM,
-    Estimate,
-    RegistrationError,
-    estimate_registration,
-    usual_size,
-)
+from metafusion_yolo.prepare.register.estimate import Estimate, RegistrationError, estimate_registration, usual_size
 from metafusion_yolo.prepare.register.yaml_section import write_section
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml, is_shipped
 from metafusion_yolo.support.sampling import evenly
 
-NEAR = 0.003  # share of the width below which another registration is no news
-SHOWN, SHOWN_WIDTH = 6, 640  # overlays of a sequence; pixels of each of their two images
-DIGITS = 8  # that a matrix keeps in the YAML
+NEAR = 0.003  # share of the width by which a new registration must differ to be written
+SHOWN, SHOWN_WIDTH = 6, 640  # overlays per sequence; width of each of their two images in pixels
+DIGITS = 8  # of the matrix in the YAML
 
 Pairs = list[tuple[str, str]]  # visible and infrared files
 
@@ -50,35 +42,33 @@ def register_dataset(
     exist_ok: bool = Register.exist_ok,
     dry_run: bool = Register.dry_run,
 ) -> Registration | None:
-    """Estimate where the infrared camera looks, draw it, and write it into the data-set YAML.
+    """Estimate the matrix from infrared to visible pixels, draw overlays, and write it into the data-set YAML.
 
-    The files are read as they are: a registration that the YAML holds is replaced, not refined.
+    A registration in the YAML is not used for the estimate; it is replaced, not refined.
 
     Args:
         data: The data-set YAML.
-        pairs: How many pairs to estimate from; of each sequence if each has its own matrix.
-        per: "dataset" for one matrix, or "sequence" for one for every folder of visible images.
-        matrix: 3 x 3 by hand, from infrared to visible pixels; None to estimate it.
+        pairs: Number of pairs to estimate from, per sequence if each has its own matrix.
+        per: "dataset" for one matrix, or "sequence" for one per folder of visible images.
+        matrix: 3 x 3 matrix by hand, from infrared to visible pixels; None to estimate it.
         project: Folder of all runs.
         name: Folder of this run, for its overlays.
         exist_ok: Whether to write into an existing run's folder.
-        dry_run: Whether to leave the YAML as it is.
+        dry_run: Whether to leave the YAML unchanged.
 
     Returns:
-        What the YAML says now, or would say; None if the cameras are registered already.
+        The registration that the YAML has now, or would have; None if the cameras are registered already.
 
     Raises:
-        RegistrationError: If the pairs do not say where the infrared camera looks; nothing is written.
+        RegistrationError: If the pairs do not determine a matrix; nothing is written.
         ValueError: If an argument, the YAML or a pair is wrong.
         FileNotFoundError: If the YAML or its images do not exist.
     """
     file = _find_yaml(data, dry_run)
-    if pairs < MINIMUM:
-        raise UserValueError(f"pairs={pairs} are too few to register by; give at least {MINIMUM}")
     Register(str(data), pairs, per, matrix)
     by_hand = Registration.from_yaml(matrix, "the arguments")
     if by_hand and per != "dataset":
-        raise UserValueError(f"matrix= holds for the whole data set; leave per={per} out")
+        raise UserValueError(f"matrix= is for the whole data set; leave out per={per}")
     description = describe(file)
     rig = Rig.from_yaml(description, str(file))
     reader = PairReader(replace(rig, registration=None))
@@ -98,9 +88,9 @@ def register_dataset(
         for pair in evenly(files, SHOWN):
             picture = folder / f"{'-'.join(Path(pair[0]).with_suffix('').parts[-3:])}.png"
             picture.write_bytes(cv2.imencode(".png", _overlay(reader, registration, *pair))[1].tobytes())
-    LOGGER.info(f"Overlays:  {folder} (left as it is, right registered; visible edges red, infrared edges cyan)")
+    LOGGER.info(f"Overlays:  {folder} (left: before, right: registered; visible edges red, infrared edges cyan)")
     if dry_run:
-        LOGGER.info(f"Dry run:   '{file}' is left as it is")
+        LOGGER.info(f"Dry run:   '{file}' is unchanged")
     else:
         how = "given by hand" if by_hand else "estimated by metafusion data register"
         write_section(file, "registration", registration.to_yaml(), f"infrared to visible pixels, {how}")
@@ -109,17 +99,17 @@ def register_dataset(
 
 
 def _find_yaml(data: str | Path, dry_run: bool) -> Path:
-    """Return the path of a data-set YAML that may be written."""
+    """Return the path of a data-set YAML that may be changed."""
     file = Path(find_data_yaml(data))
     if file.suffix.lower() not in (".yaml", ".yml") or not file.is_file():
-        raise MissingFileError(f"no data-set YAML '{data}'; give a file that says path, train, val and names")
+        raise MissingFileError(f"no data-set YAML '{data}'; give a file with path, train, val and names")
     if is_shipped(file) and not dry_run:
         raise UserValueError(f"'{file}' is part of the package; copy it to a folder of yours and register the copy")
     return file
 
 
 def _sequences(description: Mapping[str, Any], rig: Rig, per: str) -> dict[str, Pairs]:
-    """Return all pairs of a data set by the folder of the visible image below its root; by "" for one sequence."""
+    """Return all pairs of a data set by the folder of the visible image, or by "" for one matrix."""
     splits = [split for split in SPLITS if description.get(split)]
     files = list(dict.fromkeys(file for split in splits for file in split_images(description, split)))
     partners, problems = find_partners(files, expected_by_rule(rig.pairing))
@@ -134,17 +124,13 @@ def _sequences(description: Mapping[str, Any], rig: Rig, per: str) -> dict[str, 
 
 
 def _read(reader: PairReader, visible: str, infrared: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return two files as grey images, (H, W) and (h, w) uint8, each in its own size."""
+    """Return a pair as grey images (H, W) and (h, w) uint8, each in its own size."""
     grey = cv2.cvtColor(read_visible(visible), cv2.COLOR_RGB2GRAY)
     return grey, reader.rig.thermal.to_uint8(read_counts(infrared), reader.limits_of(infrared))
 
 
 def _estimate(sequences: Mapping[str, Pairs], reader: PairReader) -> Registration:
-    """Estimate the matrix of each sequence and report it.
-
-    Raises:
-        RegistrationError: With the reasons, if any sequence has none.
-    """
+    """Estimate and log the matrix of each sequence; a RegistrationError gives the reasons if any has none."""
     estimates: dict[str, Estimate] = {}
     problems = []
     for key, files in sequences.items():
@@ -163,7 +149,7 @@ def _estimate(sequences: Mapping[str, Pairs], reader: PairReader) -> Registratio
         raise RegistrationError(f"not registered, nothing written: {' | '.join(problems)}")
     first = next(iter(estimates.values()))
     matrices: dict[str, Matrix] = {}
-    for key, found in estimates.items():  # all in the pixels of the first
+    for key, found in estimates.items():  # all for image sizes of the first
         same = scaling(found.visible, first.visible) @ found.matrix @ scaling(first.infrared, found.infrared)
         a, b, c = ([float(f"{value:.{DIGITS}g}") for value in row] for row in same / same[2, 2])
         matrices[key] = (a[0], a[1], a[2]), (b[0], b[1], b[2]), (c[0], c[1], c[2])
@@ -172,19 +158,19 @@ def _estimate(sequences: Mapping[str, Pairs], reader: PairReader) -> Registratio
 
 
 def _report(title: str, found: Estimate) -> None:
-    """Say where the infrared camera looks, and how sure that is."""
+    """Log the estimate and how reliable it is."""
     LOGGER.info(f"{title}Infrared:  {found}")
     LOGGER.info(
-        f"{title}Sureness:  {found.stand_out:.2f} x the score of any other place, agreement of the edges "
-        f"{found.agreement:.2f}; the two halves of the pairs lay the corners {found.spread * found.visible[0]:.1f} px "
-        f"apart, {found.spread:.2%} of the width"
+        f"{title}Sureness:  {found.stand_out:.2f} x the score of any other position, agreement of the edges "
+        f"{found.agreement:.2f}; corners from the two halves of the pairs differ by "
+        f"{found.spread * found.visible[0]:.1f} px, {found.spread:.2%} of the width"
     )
 
 
 def _distance(before: Registration | None, after: Registration, sequences: Mapping[str, Pairs]) -> float:
-    """Return how far a new registration moves the corners, at the most of all sequences, in visible widths.
+    """Return how far a new registration moves the corners, in visible widths, at most over all sequences.
 
-    Without one before, images of about the same shape are resized, and others do not fit at all.
+    Without an earlier one, images of about the same shape count as resized, and others as infinitely far.
     """
     if after.visible is None or after.infrared is None:
         return np.inf
@@ -199,7 +185,7 @@ def _distance(before: Registration | None, after: Registration, sequences: Mappi
 
 
 def _overlay(reader: PairReader, registration: Registration, visible: str, infrared: str) -> np.ndarray:
-    """Return the edges of both cameras over a dim visible image, (H, W, 3) B, G, R: resized | registered."""
+    """Return the edges of both cameras over a dark visible image, (H, W, 3) B, G, R: resized | registered."""
     grey, heat = _read(reader, visible, infrared)
     sizes = grey.shape[1::-1], heat.shape[1::-1]
     width = min(SHOWN_WIDTH, sizes[0][0])
@@ -214,7 +200,7 @@ def _overlay(reader: PairReader, registration: Registration, visible: str, infra
 
 
 def _outlines(image: np.ndarray) -> np.ndarray:
-    """Return the strong edges of an image (H, W) uint8 for people to look at, (H, W), mostly 0 to 255."""
+    """Return the strong edges of an image (H, W) uint8 for display, (H, W), mostly 0 to 255."""
     smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 1.0)
     strength = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
     return strength * (255 / max(float(np.percentile(strength, 98)), 1e-6))

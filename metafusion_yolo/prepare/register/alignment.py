@@ -1,15 +1,13 @@
-"""Which homography lays infrared images over visible ones: a search over all of them at once, then a refinement.
+"""The homography from infrared to visible images: a search over all pairs at once, then a refinement.
 
-The two cameras agree on where edges are and how they run, not on which side is brighter. An image is therefore reduced
-to its edges as complex numbers whose angle is *twice* that of the gradient: reversed contrast leaves them as they are.
-All pairs share one transform, so their correlations add up, and what is scene or noise averages out.
+The two cameras agree on the position and direction of edges, not on which side is brighter. An image is therefore
+reduced to its edges as complex numbers with *twice* the angle of the gradient, which reversed contrast does not change.
+All pairs share one transform, so their correlations add up, and scene and noise average out.
 
 Source: the doubled angle, Granlund 1978; Fourier correlation of complex gradients, Argyriou and Vlachos 2003 and
 Tzimiropoulos et al. 2010; the squared cosine between gradients as a measure across cameras, Haber and Modersitzki 2006.
 The sums over pairs and the refinement by blocks are this project's.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,21 +16,22 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from scipy.ndimage import map_coordinates
 
 from metafusion_yolo.data.registration import Size, scaling
 
 Pairs = Sequence[tuple[np.ndarray, np.ndarray]]  # visible (H, W) and infrared (h, w), grey uint8
 Progress = Callable[[Iterable["Peaks"], int], Iterable["Peaks"]]
 
-SEARCH_WIDTH, WIDTHS = 128, (256, 512)  # of the visible image in the search, and in the refinement, in pixels
+SEARCH_WIDTH, WIDTHS = 128, (256, 512)  # of the visible image in search and refinement, pixels
 SCALES = np.exp(np.arange(-23, 24) * 0.03)  # 0.5 to 2, relative to images of the same width
 ROTATIONS = np.deg2rad(np.arange(-10, 11))
-SHIFT = 0.25  # furthest shift of the search, as a share of width and height
-APART = 0.1  # share of the width from which another place is another answer
-GRID, REACH, FINER = (6, 4), 6, 4  # blocks across and down; pixels that they move at most; steps a pixel
-FAINT = 0.05  # share of the greatest spread of a score, below which a spread is not believed
+SHIFT = 0.25  # largest shift of the search, as a share of width and height
+APART = 0.1  # distance from which a position counts as another one, as a share of the width
+GRID, REACH, FINER = (6, 4), 6, 4  # blocks across and down; their largest shift in pixels; steps per pixel
+FAINT = 0.05  # lower limit of the energy under a score, as a share of the largest
 
-CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float64)  # of an image, in halves of its size
+CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float64)  # of an image, in units of half its size
 _X, _Y = CORNERS.T
 _I, _O = np.ones(4), np.zeros(4)
 # How the parameters, in pixels, move the corners (8, 4, 2): shifts, scale, rotation, stretch, shear, keystones.
@@ -42,18 +41,18 @@ _MODES = np.stack(
 
 
 class Found(NamedTuple):
-    """The best answers of the search: (3, 3) matrices from infrared to visible pixels."""
+    """The best matrices (3, 3) of the search, from infrared to visible pixels."""
 
     first_half: np.ndarray
     second_half: np.ndarray
     all: np.ndarray
-    stand_out: float  # ratio of the best score of all to the best one of other places
+    stand_out: float  # ratio of the best score to that of any other position
 
 
 class Peaks(NamedTuple):
     """The best shift at one scale and rotation, for each half of the pairs and for all."""
 
-    scores: list[float]  # like a z-score: how far from what edges at random angles would give
+    scores: list[float]  # in standard deviations of edges at random angles
     shifts: list[tuple[int, int]]  # x, y in pixels of the search
     scale: float
     rotation: float
@@ -64,12 +63,12 @@ class Level:
     """The pairs in one size.
 
     Attributes:
-        pairs: Edges of each visible image (H, W) complex64, and the infrared image (h, w) uint8 to be warped onto it.
-        size: (width, height) of the visible images here.
+        pairs: Edges of each visible image (H, W) complex64, and the infrared image (h, w) uint8 to warp onto it.
+        size: (width, height) of the resized visible images.
         visible: (width, height) of the visible images to which matrices refer.
-        infrared: The same of the infrared ones.
-        there: (3, 3), from visible pixels to those here.
-        back: (3, 3), from pixels of the infrared images here to infrared pixels.
+        infrared: (width, height) of the infrared images to which matrices refer.
+        there: (3, 3), from visible pixels to resized ones.
+        back: (3, 3), from resized infrared pixels to original ones.
     """
 
     pairs: Pairs
@@ -80,19 +79,19 @@ class Level:
     back: np.ndarray
 
     @classmethod
-    def of(cls, pairs: Pairs, visible: Size, infrared: Size, width: int = SEARCH_WIDTH) -> Level:
-        """Resize images of whatever size to a width in pixels."""
+    def of(cls, pairs: Pairs, visible: Size, infrared: Size, width: int = SEARCH_WIDTH) -> "Level":
+        """Resize the images to a width in pixels."""
         size, small = ((width, max(8, round(width * h / w))) for w, h in (visible, infrared))
         images = [(edges(_resize(v, size)), _resize(i, small)) for v, i in pairs]
         return cls(images, size, visible, infrared, scaling(visible, size), scaling(small, infrared))
 
-    def halves(self) -> tuple[Level, Level]:
-        """Return a level with the first half of the pairs, and one with the second."""
+    def halves(self) -> "tuple[Level, Level]":
+        """Return a level with the first half of the pairs and one with the second."""
         middle = len(self.pairs) // 2
         return replace(self, pairs=self.pairs[:middle]), replace(self, pairs=self.pairs[middle:])
 
     def warped(self, matrix: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the edges of each pair (H, W), the infrared image warped by a matrix; 0 outside its view."""
+        """Yield the edges (H, W) of both images of each pair, the infrared one warped; 0 outside its view."""
         here = self.there @ matrix @ self.back
         for visible, infrared in self.pairs:
             view = cv2.warpPerspective(np.full_like(infrared, 255), here, self.size)
@@ -100,7 +99,7 @@ class Level:
             yield visible, edges(cv2.warpPerspective(infrared, here, self.size)) * inside
 
     def agreement(self, matrix: np.ndarray) -> float:
-        """Return the correlation of the edges of both cameras where both see, -1 to 1; 0 without any edges."""
+        """Return the correlation of the edges of both cameras in their common view, -1 to 1; 0 without edges."""
         product = energy = other = 0.0
         for visible, infrared in self.warped(matrix):
             product += float((visible * infrared.conj()).real.sum())
@@ -110,13 +109,9 @@ class Level:
 
 
 def edges(image: np.ndarray) -> np.ndarray:
-    """Return the edges of an image, alike for both cameras.
+    """Return the edges of an image (H, W) uint8 as (H, W) complex64.
 
-    Args:
-        image: (H, W) uint8.
-
-    Returns:
-        (H, W) complex64: twice the angle of the gradient; its magnitude relative to that around, at most 3.
+    The angle is twice that of the gradient, the magnitude is relative to the surroundings and at most 3.
     """
     smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 1.0)
     gradient = cv2.Sobel(smooth, cv2.CV_32F, 1, 0) + 1j * cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
@@ -126,14 +121,14 @@ def edges(image: np.ndarray) -> np.ndarray:
 
 
 def start_matrix(visible: Size, infrared: Size) -> np.ndarray:
-    """Return the (3, 3) matrix that lays the centres of both images over each other, and makes them equally wide."""
+    """Return the (3, 3) matrix that aligns the centres of both images and makes them equally wide."""
     k = visible[0] / infrared[0]
     (x, y), (u, v) = (((w - 1) / 2, (h - 1) / 2) for w, h in (visible, infrared))
     return np.array([[k, 0, x - k * u], [0, k, y - k * v], [0, 0, 1]])
 
 
 def corner_distance(first: np.ndarray, second: np.ndarray, visible: Size, infrared: Size) -> float:
-    """Return how far apart two matrices lay the corners of the infrared image, on average, in visible widths.
+    """Return the mean distance between the corners of the infrared image under two matrices, in visible widths.
 
     Example:
         >>> corner_distance(np.eye(3), np.array([[1.0, 0, 4], [0, 1, 3], [0, 0, 1]]), (500, 400), (500, 400))
@@ -144,7 +139,7 @@ def corner_distance(first: np.ndarray, second: np.ndarray, visible: Size, infrar
 
 
 def moved(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Return points (N, 2) as a homography moves them."""
+    """Return points (N, 2) transformed by a homography."""
     return cv2.perspectiveTransform(np.asarray(points, np.float64)[None], np.asarray(matrix, np.float64))[0]
 
 
@@ -177,7 +172,7 @@ def _correlate(level: Level, start: np.ndarray) -> Iterator[Peaks]:
     margin = [round(SHIFT * n) for n in level.size]
     width, height = (cv2.getOptimalDFTSize(n + 2 * m) for n, m in zip(level.size, margin, strict=True))
     infrared = [edges(image) for _, image in level.pairs]
-    middle = similarity(level.size, 1, 0, margin)  # of a canvas that nothing leaves, or reenters, at any shift
+    middle = similarity(level.size, 1, 0, margin)  # of a canvas with room for any shift
     visible = [_warp(field, middle, (width, height)) for field, _ in level.pairs]
     spectra, energies = [_spectrum(field) for field in visible], [_spectrum(_energy(field)) for field in visible]
     here = level.there @ start @ level.back
@@ -191,14 +186,14 @@ def _correlate(level: Level, start: np.ndarray) -> Iterator[Peaks]:
                 one, other = (energies[i], _energy(turned)) if k == 0 else (spectra[i], turned)
                 sums[2 * i // len(infrared)] += cv2.mulSpectrums(one, _spectrum(other), 0, conjB=True)
             planes = np.stack([cv2.idft(plane, flags=cv2.DFT_SCALE)[..., 0] for plane in (*sums, sums.sum(0))])
-            if k == 0:  # the energies hardly change with the rotation
+            if k == 0:  # the energies hardly depend on the rotation
                 spread = _spread(planes, planes.max((1, 2), keepdims=True))
             else:
                 yield _peaks(planes / spread, margin, scale, rotation)
 
 
 def _peaks(scores: np.ndarray, margin: Sequence[int], scale: float, rotation: float) -> Peaks:
-    """Return the highest of the scores (3, H, W) at every shift, those below 0 at the end of the plane."""
+    """Return the highest of the scores (3, H, W) by shift; negative shifts are at the end of each axis."""
     mx, my = margin
     reach = np.roll(scores, (my, mx), (1, 2))[:, : 2 * my + 1, : 2 * mx + 1]
     at = [np.unravel_index(plane.argmax(), plane.shape) for plane in reach]
@@ -207,18 +202,18 @@ def _peaks(scores: np.ndarray, margin: Sequence[int], scale: float, rotation: fl
 
 
 def _spread(energy: np.ndarray, greatest: np.ndarray | float) -> np.ndarray:
-    """Return the standard deviation that a score would have if the edges had random angles, from their energy."""
+    """Return the standard deviation of a score for edges at random angles, from their energy."""
     return np.sqrt(np.maximum(energy, FAINT * greatest) / 2 + 1e-3)
 
 
 # Refinement ----------------------------------------------------------------------------------------------------------
 def refine(levels: Sequence[Level], matrix: np.ndarray, freedom: int) -> np.ndarray:
-    """Return the matrix near a given one by which the blocks of the images correlate best.
+    """Return the matrix near a given one under which blocks of the images correlate best.
 
     Args:
         levels: The pairs in growing sizes.
         matrix: (3, 3), from infrared to visible pixels.
-        freedom: In how many ways the matrix may move: 4 keep a similarity, 6 an affine map, 8 any homography.
+        freedom: Degrees of freedom: 4 for a similarity, 6 for an affine map, 8 for a homography.
     """
     for level in levels:
         for _ in range(2):
@@ -228,7 +223,7 @@ def refine(levels: Sequence[Level], matrix: np.ndarray, freedom: int) -> np.ndar
 
 
 def _block_scores(level: Level, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores (N, S, S) of N blocks at every shift, `FINER` steps a pixel, and their centres (N, 2)."""
+    """Return the scores (N, S, S) of N blocks by shift, in `FINER` steps per pixel, and their centres (N, 2)."""
     xs, ys = (np.linspace(0, n, parts + 1).astype(int) for n, parts in zip(level.size, GRID, strict=True))
     blocks = [np.s_[top:bottom, left:right] for top, bottom in pairwise(ys) for left, right in pairwise(xs)]
     sums = np.zeros((2, len(blocks), 2 * REACH + 1, 2 * REACH + 1), np.float32)
@@ -248,20 +243,17 @@ def _block_scores(level: Level, matrix: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _climb(scores: np.ndarray, centres: np.ndarray, size: Size, freedom: int) -> np.ndarray:
-    """Return the motion (3, 3), near none, that gives the blocks the highest sum of scores."""
+    """Return the small motion (3, 3) with the highest sum of scores of the blocks, by pattern search."""
     corners = (CORNERS + 1) / 2 * (np.array(size) - 1)
-    blocks, last = np.arange(len(scores)), scores.shape[1] - 1
+    blocks = np.arange(len(scores))
 
     def motion(parameters: np.ndarray) -> np.ndarray:
         there = corners + np.tensordot(parameters, _MODES[:freedom], 1)
         return cv2.getPerspectiveTransform(corners.astype(np.float32), there.astype(np.float32))
 
     def height(parameters: np.ndarray) -> float:
-        shifts = np.clip((moved(motion(parameters), centres) - centres + REACH) * FINER, 0, last - 1e-6)
-        (x, y), (u, v) = shifts.astype(int).T, (shifts % 1).T
-        above = scores[blocks, y, x] * (1 - u) + scores[blocks, y, x + 1] * u
-        below = scores[blocks, y + 1, x] * (1 - u) + scores[blocks, y + 1, x + 1] * u
-        return float((above * (1 - v) + below * v).sum())
+        x, y = ((moved(motion(parameters), centres) - centres + REACH) * FINER).T
+        return float(map_coordinates(scores, (blocks, y, x), order=1, mode="nearest").sum())
 
     parameters, step = np.zeros(freedom), 2.0
     best = height(parameters)
@@ -277,7 +269,7 @@ def _climb(scores: np.ndarray, centres: np.ndarray, size: Size, freedom: int) ->
 
 # Arithmetic ----------------------------------------------------------------------------------------------------------
 def similarity(size: Size, scale: float, rotation: float, shift: Sequence[float]) -> np.ndarray:
-    """Return the (3, 3) matrix that scales, and rotates in radians, about the centre of an image, then shifts."""
+    """Return the (3, 3) matrix that scales and rotates (radians) about the centre of an image, then shifts."""
     centre = (np.array(size) - 1) / 2
     turn = scale * np.array([[np.cos(rotation), -np.sin(rotation)], [np.sin(rotation), np.cos(rotation)]])
     return np.vstack([np.column_stack([turn, centre + shift - turn @ centre]), [0, 0, 1]])
@@ -290,17 +282,17 @@ def _warp(field: np.ndarray, matrix: np.ndarray, size: Size) -> np.ndarray:
 
 
 def _energy(field: np.ndarray) -> np.ndarray:
-    """Return the squared magnitude of a complex field, complex too."""
+    """Return the squared magnitude of a complex field, as complex numbers."""
     return field * field.conj()
 
 
 def _spectrum(field: np.ndarray) -> np.ndarray:
-    """Return the Fourier transform of a complex field (H, W), as OpenCV keeps it: (H, W, 2)."""
+    """Return the Fourier transform of a complex field (H, W) in OpenCV's layout (H, W, 2)."""
     return cv2.dft(field.view(np.float32).reshape(*field.shape, 2))
 
 
 def _slide(image: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Return the sums of products of a part with every place in an image."""
+    """Return the cross-correlation of a part with an image."""
     return cv2.matchTemplate(np.ascontiguousarray(image), np.ascontiguousarray(part), cv2.TM_CCORR)
 
 

@@ -1,6 +1,4 @@
-"""Where the infrared camera looks in the visible image, estimated from many pairs, and whether to trust it."""
-
-from __future__ import annotations
+"""The matrix from infrared to visible pixels, estimated from many pairs, and whether it can be trusted."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,43 +7,34 @@ from dataclasses import dataclass
 import numpy as np
 
 from metafusion_yolo.data.registration import Size
-from metafusion_yolo.prepare.register.alignment import (
-    WIDTHS,
-    Level,
-    Pairs,
-    Progress,
-    corner_distance,
-    moved,
-    refine,
-    search,
-    start_matrix,
-)
+from metafusion_yolo.prepare.register import alignment
+from metafusion_yolo.prepare.register.alignment import Level, corner_distance, moved, refine
 from metafusion_yolo.support.errors import UserError
 
-MINIMUM = 6  # pairs, three a half
+MINIMUM = 6  # pairs, three per half
 FREEDOMS = {4: "similarity", 6: "affine map", 8: "homography"}
-GAIN = 1.005  # of the agreement on pairs not fitted to, for which a freer kind of matrix is taken
-SPREAD = 0.02  # largest distance between the answers of the two halves, as a share of the width
-STAND_OUT = 1.15  # least ratio of the best score to that of another place
+GAIN = 1.005  # factor of the agreement on held-out pairs that justifies more degrees of freedom
+SPREAD = 0.02  # largest distance between the estimates of the two halves, as a share of the width
+STAND_OUT = 1.15  # least ratio of the best score to that of another position
 
 
 class RegistrationError(UserError, ValueError):
-    """The pairs do not say where the infrared camera looks: what was expected, what came, what to do."""
+    """The pairs do not determine where the infrared camera looks."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A registration estimated from pairs, and how far it can be trusted.
+    """A registration estimated from pairs, and how reliable it is.
 
     Attributes:
-        matrix: (3, 3) float64, from pixels of the infrared to pixels of the visible image.
+        matrix: (3, 3) float64, from infrared to visible pixels.
         visible: (width, height) of the visible images that it refers to.
         infrared: (width, height) of the infrared images that it refers to.
-        freedom: Its degrees of freedom, a key of `FREEDOMS`.
-        spread: Mean distance between the corners as laid by the two halves of the pairs, as a share of the width.
-        agreement: Correlation of the edges of both cameras, -1 to 1; unrelated images have 0.05 to 0.08.
-        stand_out: Ratio of the best score of the search to that of the best other place; 1 to 1.1 for unrelated images.
-        pairs: How many pairs it is estimated from.
+        freedom: Degrees of freedom, a key of `FREEDOMS`.
+        spread: Mean distance between the corners estimated from the two halves of the pairs, as a share of the width.
+        agreement: Correlation of the edges of both cameras, -1 to 1; 0.05 to 0.08 for unrelated images.
+        stand_out: Ratio of the best score of the search to that of any other position; 1 to 1.1 for unrelated images.
+        pairs: Number of pairs.
     """
 
     matrix: np.ndarray
@@ -59,7 +48,7 @@ class Estimate:
 
     def __str__(self) -> str:
         """Describe the matrix at the centre of the infrared image, relative to equal width and centre."""
-        base = start_matrix(self.visible, self.infrared)
+        base = alignment.start_matrix(self.visible, self.infrared)
         centre = (np.array(self.infrared) - 1) / 2
         origin, right, down = moved(self.matrix, centre + np.array([[0, 0], [1, 0], [0, 1]]))
         (a, c), (b, d) = (right - origin) / base[0, 0], (down - origin) / base[0, 0]
@@ -71,49 +60,47 @@ class Estimate:
         )
 
     def problem(self) -> str:
-        """Return why the estimate must not be used, empty if it may be."""
+        """Return why the estimate must not be used; empty if it can be."""
         if self.stand_out < STAND_OUT:
             return (
-                f"no place stands out: the best one has {self.stand_out:.2f} x the score of another, expected "
+                f"no position stands out: the best has {self.stand_out:.2f} x the score of another, expected "
                 f"{STAND_OUT} x; check that the images pair up and come from one fixed rig, or give more pairs="
             )
         if self.spread > SPREAD:
             return (
-                f"the two halves of the pairs lay the corners {self.spread:.1%} of the width apart, expected at most "
+                f"corners from the two halves of the pairs differ by {self.spread:.1%} of the width, expected at most "
                 f"{SPREAD:.0%}; give more pairs=, or per=sequence if the cameras moved between the sequences"
             )
         return ""
 
 
 def estimate_registration(
-    pairs: Pairs, progress: Progress = lambda steps, total: steps, freedom: int | None = None
+    pairs: alignment.Pairs, progress: alignment.Progress = lambda steps, total: steps, freedom: int | None = None
 ) -> Estimate:
-    """Estimate where the infrared camera looks in the visible image.
+    """Estimate the matrix from infrared to visible pixels.
 
-    The halves of the pairs, the first and the second, are estimated by themselves from the search on. The matrix gets
-    as many degrees of freedom as raise the agreement on the half that it was not fitted to.
+    The first and the second half of the pairs are also estimated separately. Degrees of freedom are added as long as
+    they raise the agreement on the half that a matrix was not fitted to.
 
     Args:
-        pairs: At least 6 visible (H, W) and infrared (h, w) images, uint8; one of another size than most is taken to
-            be resized.
-        progress: Shows the progress of an iterable of so many steps.
-        freedom: 4, 6 or 8; None for as many as the pairs support.
+        pairs: At least 6 visible (H, W) and infrared (h, w) images, uint8; one whose size differs from most counts as
+            resized.
+        progress: Shows the progress of an iterable of this many steps.
+        freedom: 4, 6 or 8; None to choose by the pairs.
 
     Returns:
-        The estimate, whose `problem()` is to be asked for before it is used.
+        The estimate; check its `problem()` before using it.
 
     Raises:
         RegistrationError: If there are too few pairs, or no edges.
     """
     if len(pairs) < MINIMUM:
-        raise RegistrationError(f"{len(pairs)} pairs are too few to register by; give at least {MINIMUM}")
+        raise RegistrationError(f"{len(pairs)} pairs are too few to register; give at least {MINIMUM}")
     visible, infrared = usual_size(v for v, _ in pairs), usual_size(i for _, i in pairs)
-    found = search(Level.of(pairs, visible, infrared), progress)
+    found = alignment.search(Level.of(pairs, visible, infrared), progress)
     if found is None:
-        raise RegistrationError(
-            "one of the cameras shows no edges to register by; look at the images, and at 'thermal:' in the YAML"
-        )
-    levels = [Level.of(pairs, visible, infrared, width) for width in WIDTHS]
+        raise RegistrationError("the images of a camera show no edges; look at them, and at 'thermal:' in the YAML")
+    levels = [Level.of(pairs, visible, infrared, width) for width in alignment.WIDTHS]
     first, second = zip(*(level.halves() for level in levels), strict=True)
     a, b, matrix = found.first_half, found.second_half, found.all
     best = -np.inf
@@ -129,7 +116,7 @@ def estimate_registration(
 
 
 def usual_size(images: Iterable[np.ndarray]) -> Size:
-    """Return the most common (width, height) of images (H, W, ...); of equally common ones that of middling shape."""
+    """Return the most common (width, height) of images (H, W, ...); of equally common ones the median aspect ratio."""
     counts = Counter((image.shape[1], image.shape[0]) for image in images)
     most = sorted((size for size in counts if counts[size] == max(counts.values())), key=lambda size: size[0] / size[1])
     return most[len(most) // 2]

@@ -1,35 +1,32 @@
-"""Replace one section of a YAML file and leave the rest of its text as it is, comments included."""
+"""Replace one section of a YAML file and keep the rest of its text, including comments."""
 
-from __future__ import annotations
-
-import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.files import replacing
 
 
 def write_section(file: str | Path, key: str, section: dict[str, Any], comment: str = "") -> None:
     """Write a section at the top level of a YAML file, in place of one of that name or at the end.
 
-    The file is replaced in one step, so that it is never half-written; a link stays a link.
+    The file is replaced atomically; a link stays a link.
 
     Args:
         file: The YAML file, a mapping.
         key: Name of the section.
         section: Its content, of plain values.
-        comment: One line behind the name.
+        comment: One line after the name.
 
     Raises:
-        ValueError: If the text cannot take the section, such as a mapping in braces; nothing is written.
+        ValueError: If the section cannot be added to the text, such as a mapping in braces; nothing is written.
         FileNotFoundError: If there is no such file.
     """
     path = Path(file).resolve()
-    with path.open(encoding="utf-8", newline="") as stream:  # line ends as they are
+    with path.open(encoding="utf-8", newline="") as stream:  # keeps the line ends
         before = stream.read()
     after = replaced(before, key, section, comment)
     try:
@@ -38,16 +35,10 @@ def write_section(file: str | Path, key: str, section: dict[str, Any], comment: 
         unharmed = False
     if not unharmed:
         text = yaml.safe_dump({key: section}, default_flow_style=True, width=10**6).strip()
-        raise UserValueError(f"'{file}' is written in a way that cannot be added to; add to it by hand: {text[1:-1]}")
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
-            stream.write(after)
-        shutil.copymode(path, name)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        raise UserValueError(f"'{file}' cannot be extended automatically; add this by hand: {text[1:-1]}")
+    with replacing(path) as part:
+        part.write_text(after, encoding="utf-8", newline="")
+        shutil.copymode(path, part)
 
 
 def replaced(text: str, key: str, section: dict[str, Any], comment: str = "") -> str:
@@ -69,11 +60,11 @@ def replaced(text: str, key: str, section: dict[str, Any], comment: str = "") ->
 
 
 def _extent(text: str, key: str) -> tuple[int, int]:
-    """Return where a section of the top level starts and ends, whole lines; the end of the text twice for none."""
+    """Return start and end of a section of the top level, in whole lines; the end of the text twice without it."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     for name, value in root.value if isinstance(root, yaml.MappingNode) else ():
         if name.value == key:
-            # A block ends, for the parser, where the next one starts: what lies between belongs to the next one.
+            # For the parser a block ends where the next one starts; comments between belong to the next one.
             lines = text[name.start_mark.index : value.end_mark.index].splitlines(keepends=True)
             while len(lines) > 1 and (not lines[-1].strip() or lines[-1].startswith("#")):
                 lines.pop()

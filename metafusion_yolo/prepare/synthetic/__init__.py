@@ -2,13 +2,11 @@
 
 They make every experiment and test reproducible without a download. A third of the objects shows in the infrared image
 only (the visible camera is blinded by night, smoke or glare), a third in the visible image only (thermal crossover: the
-object is as warm as what is behind it), a third in both. A hidden object leaves no trace at all in the image that hides
-it, so that no detector of one camera can find more than about two thirds of them.
+object is as warm as its background), a third in both. A hidden object leaves no trace in the image that hides it, so a
+detector of one camera can find at most about two thirds of them.
 
 Source: this project.
 """
-
-from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
@@ -27,7 +25,7 @@ from metafusion_yolo.prepare.synthetic.scene import BLINDING, Blob, Canvas, Item
 from metafusion_yolo.support.errors import UserValueError
 
 NAMES = {0: "person", 1: "car"}
-# Groups of successive objects. Over the four conditions, each group gets a third of the objects.
+# Cameras that show successive objects; over the four conditions, each group has a third of the objects.
 GROUPS = {
     "day": ("visible", "both"),
     "night": ("infrared", "visible", "infrared", "both"),
@@ -65,16 +63,16 @@ class SyntheticPair:
 
 @dataclass(frozen=True)
 class Plan:
-    """What there is to render, independent of the image size.
+    """A scene to render, independent of the image size.
 
     Attributes:
         condition: "day", "night", "smoke" or "glare".
         horizon: Image heights from the top.
         vanishing: Where the road meets the horizon, image heights from the left.
         objects: Persons and cars, far to near.
-        distractors: What is not to be detected.
-        blinding: Where smoke or glare covers the visible image.
-        seed: Seed of everything random that is left: background, textures, noise.
+        distractors: Items that are not labelled.
+        blinding: Spots of smoke or glare over the visible image.
+        seed: Seed of background, textures and noise.
     """
 
     condition: str
@@ -94,10 +92,9 @@ def render_pair(
     Args:
         seed: Non-negative; the same seed gives the same pair. The condition rotates with it: day, night, smoke, glare.
         imgsz: Width in pixels, at least 32; the height is 4/5 of it.
-        everything_visible: Show every object in both images; scene and boxes stay the same. What a detector reaches
-            there is the upper limit of what it can reach by fusion.
-        everything_infrared: Show every object in the infrared image, those hidden from the visible camera in it alone:
-            pairs for which one camera is enough.
+        everything_visible: Show every object in both images; scene and boxes stay the same. The accuracy of a detector
+            on such pairs is the upper limit of what fusion can reach.
+        everything_infrared: Show every object in the infrared image, so that one camera is enough.
 
     Returns:
         The pair with 2 to 5 objects.
@@ -132,14 +129,14 @@ def render_pair(
 
 
 def plan_scene(seed: int) -> Plan:
-    """Decide what stands where, how large (the nearer, the larger and the lower), and which camera sees it."""
+    """Choose position, size (nearer objects are larger and lower) and cameras of all items."""
     rng = np.random.default_rng([seed, 0])
     condition = CONDITIONS[seed % len(CONDITIONS)]
     horizon, vanishing = rng.uniform(0.3, 0.42), rng.uniform(0.4, 0.85)
-    camera = rng.uniform(2.0, 2.5)  # metres above the ground: what is `scale` large stands camera * scale below horizon
+    camera = rng.uniform(2.0, 2.5)  # metres above ground; an item of a scale stands camera * scale below the horizon
     objects: list[Item] = []
     count = rng.integers(2, 6)
-    for _ in range(30):  # a crowded scene stays below the count
+    for _ in range(30):  # fewer objects in a crowded scene
         category = int(rng.random() < 0.52)
         smallest, largest = (0.085, 0.2) if category else (0.075, 0.27)
         scale = np.exp(rng.uniform(np.log(smallest), np.log(largest)))
@@ -161,7 +158,7 @@ def plan_scene(seed: int) -> Plan:
 
 
 def fits(item: Item, others: list[Item]) -> bool:
-    """Tell whether an item is inside the image and clear of the others."""
+    """Return whether an item is inside the image and hardly overlaps the others."""
     box = item.box_xyxy
     if box.min() < 0.005 or box[2] > ASPECT - 0.005 or box[3] > 0.99:
         return False
@@ -172,7 +169,7 @@ def fits(item: Item, others: list[Item]) -> bool:
 
 
 def blinding_spots(rng: np.random.Generator, condition: str, objects: list[Item], horizon: float) -> Iterator[Blob]:
-    """Yield where smoke or glare blinds the visible camera: over the objects it must hide, and elsewhere by chance."""
+    """Yield spots of smoke or glare: over the objects to hide from the visible camera, and by chance elsewhere."""
     if condition not in BLINDING:
         return
     hidden = [item.box_xyxy for item in objects if item.shown_in == "infrared"]
@@ -187,7 +184,7 @@ def blinding_spots(rng: np.random.Generator, condition: str, objects: list[Item]
 def draw_scene(plan: Plan, imgsz: int) -> tuple[np.ndarray, np.ndarray]:
     """Render a plan, `imgsz` pixels wide, as a visible (H, W, 3) and an infrared (H, W) uint8 image.
 
-    Every random draw is independent of the objects: a plan without one of them differs by that object only.
+    Random draws do not depend on the objects: without one of them, the images differ by that object only.
     """
     layout, texture, noise = (np.random.default_rng([plan.seed, stream]) for stream in (1, 2, 3))
     canvas = Canvas(imgsz, dark=plan.condition == "night")
@@ -207,10 +204,7 @@ def draw_scene(plan: Plan, imgsz: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def illumination(plan: Plan) -> list[Blob]:
-    """Return where the visible image is darker or brighter: shadows by day, at night light from lamps.
-
-    An object that the visible camera does not see casts no shadow and stands in no light.
-    """
+    """Return dark and bright spots of the visible image: shadows by day, light at night, none of hidden objects."""
     seen = [item.box_xyxy for item in plan.objects if item.shown_in != "infrared"]
     if plan.condition != "night":
         return [Blob((x0 + x1) / 2, y1, 0.55 * (x1 - x0), 0.02 + 0.05 * (y1 - y0), -0.5) for x0, y0, x1, y1 in seen]
@@ -239,19 +233,19 @@ def write_dataset(
     ```
 
     Args:
-        root: Where to write; new, empty, or an earlier data set of this function, which is replaced.
-        train: Pairs to train with. Pair i depends on seed, split and i alone, and the splits share no pair.
-        val: Pairs to validate with.
+        root: New or empty folder, or an earlier data set of this function, which is replaced.
+        train: Number of training pairs. Pair i depends on seed, split and i only; the splits share no pair.
+        val: Number of validation pairs.
         imgsz: Width in pixels; the height is 4/5 of it.
         seed: Non-negative; another seed gives another data set.
         everything_visible: Show every object in both images, see :func:`render_pair`.
-        everything_infrared: Show every object in the infrared image, see there.
+        everything_infrared: Show every object in the infrared image, see :func:`render_pair`.
 
     Returns:
         Path of synthetic.yaml.
 
     Raises:
-        ValueError: If train or val is below 1, imgsz below 32 or the seed negative, or if root holds something else.
+        ValueError: If train or val is below 1, imgsz below 32 or the seed negative, or if root holds other files.
     """
     Synth(str(root), train, val, imgsz, seed, everything_visible, everything_infrared)  # checks them
     root = Path(root).resolve()
@@ -275,18 +269,14 @@ def write_dataset(
 
 
 def pair_seed(seed: int, split: str, i: int) -> int:
-    """Return the seed of pair i of a split: the last two bits rotate the condition, the one above is the split."""
+    """Return the seed of pair i of a split; its last two bits are the condition, the bit above is the split."""
     number = SPLITS.index(split)
     state = int(np.random.SeedSequence([seed, number, i]).generate_state(1, np.uint64)[0])
     return (state << 3) + (number << 2) + i % len(CONDITIONS)
 
 
 def clear(root: Path) -> None:
-    """Make the folders of a data set, and take an earlier one, with the caches the host keeps beside it, away.
-
-    Raises:
-        ValueError: If root is a file, or holds anything but a data set of :func:`write_dataset`.
-    """
+    """Create the folders of a data set and delete an earlier one and its caches; other files raise UserValueError."""
     if root.is_file() or (root.is_dir() and any(root.iterdir()) and not (root / INDEX).is_file()):
         raise UserValueError(f"{root} holds other files than a synthetic data set; name a new or an empty folder")
     (root / "synthetic.yaml").unlink(missing_ok=True)  # written last: only a complete data set has it

@@ -4,8 +4,6 @@ Positions are in image heights from the top left corner, shapes in metres from t
 (x to the right, y up). Visible colours are R, G, B in [0, 255]; temperatures are white-hot grey levels in [0, 255].
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Plots of the reports: SVG that takes its colours from the style sheet of the page, light or dark."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Protocol

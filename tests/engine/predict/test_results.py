@@ -14,8 +14,8 @@ NAMES = {0: "person", 1: "car"}
 
 
 def output(height: int, width: int, infrared_weight: float, offset: float = 0.0, batch: int = 1) -> dict:
-    coefficients = torch.tensor([1 - infrared_weight, infrared_weight, offset])
-    coefficients = coefficients.view(1, 3, 1, 1).repeat(batch, 1, height // 4, width // 4)
+    coefficients = torch.tensor([1 - infrared_weight, infrared_weight, offset, 1.0])
+    coefficients = coefficients.view(1, 4, 1, 1).repeat(batch, 1, height // 4, width // 4)
     return {"weights": coefficients[:, :2].clone(), "coefficients": coefficients}
 
 

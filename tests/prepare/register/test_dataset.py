@@ -90,7 +90,7 @@ def test_a_rig_is_registered_and_read_aligned(rig_folder, tmp_path, said):
     overlays = sorted((tmp_path / "runs" / "register").iterdir())
     assert len(overlays) == register.SHOWN
     assert cv2.imread(str(overlays[0])).shape == (SIZE[1], 2 * SIZE[0], 3)
-    assert any("px apart" in line for line in said)
+    assert any("two halves of the pairs differ by" in line for line in said)
 
     reader = PairReader(Rig.from_yaml(yaml.safe_load(rig_folder.read_text())))
     seen = cv2.warpPerspective(np.full(SIZE[::-1], 255, np.uint8), WARP, SIZE) == 255
@@ -113,7 +113,7 @@ def test_exchanged_partners_write_nothing(rig_folder, tmp_path):
         for file in folder.glob("*.new"):
             file.rename(file.with_suffix(".png"))
     before = rig_folder.read_text()
-    with pytest.raises(RegistrationError, match=r"^not registered, nothing written: no place stands out"):
+    with pytest.raises(RegistrationError, match=r"^not registered, nothing written: no position stands out"):
         register_dataset(rig_folder, pairs=8, project=tmp_path / "runs")
     assert rig_folder.read_text() == before and not (tmp_path / "runs").exists()
 
@@ -166,7 +166,7 @@ def test_each_sequence_gets_its_matrix(tmp_path, estimates):
 def test_one_bad_sequence_is_named_and_nothing_written(rig_folder, tmp_path, estimates):
     estimates += [WARP, "bad"]
     before = rig_folder.read_text()
-    with pytest.raises(RegistrationError, match=r"nothing written: 'images/val': no place stands out") as caught:
+    with pytest.raises(RegistrationError, match=r"nothing written: 'images/val': no position stands out") as caught:
         register_dataset(rig_folder, per="sequence", project=tmp_path / "runs")
     assert "images/train" not in str(caught.value)
     assert rig_folder.read_text() == before and not (tmp_path / "runs").exists()
@@ -184,11 +184,11 @@ def test_a_matrix_by_hand(rig_folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"pairs": 5}, "pairs=5 are too few to register by; give at least 6"),
+        ({"pairs": 5}, "'pairs=5' is invalid, expected at least 6: pairs to estimate from"),
         ({"matrix": [[1, 2], [3, 4]]}, "registration: matrix in the arguments must be a 3 x 3 matrix of numbers, not"),
         ({"matrix": [[1, 0, 0], [0, 0, 0], [0, 0, 1]]}, "registration: matrix in the arguments cannot be inverted"),
         ({"per": "sequences"}, "'per=sequences' is invalid, did you mean 'sequence'?"),
-        ({"matrix": HAND, "per": "sequence"}, "matrix= holds for the whole data set; leave per=sequence out"),
+        ({"matrix": HAND, "per": "sequence"}, "matrix= is for the whole data set; leave out per=sequence"),
     ],
 )
 def test_wrong_arguments_cost_no_time(rig_folder, tmp_path, arguments, message):
@@ -209,7 +209,7 @@ def test_yamls_of_the_package_are_not_changed(tmp_path):
 def test_a_missing_yaml_is_named(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my.txt").touch()
-    with pytest.raises(FileNotFoundError, match=f"no data-set YAML '{name}'; give a file that says path, train, val"):
+    with pytest.raises(FileNotFoundError, match=f"no data-set YAML '{name}'; give a file with path, train, val"):
         register_dataset(name)
 
 

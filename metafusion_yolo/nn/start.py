@@ -1,0 +1,20 @@
+"""The trained parameters that a front-end of default size starts from; what they come from is in docs/start.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+START = Path(__file__).with_name("start.safetensors")
+
+
+def load_start() -> dict[str, Tensor]:
+    """Return the parameters of a :class:`~metafusion_yolo.nn.fusion.FusionNet` of default size, by name, float32.
+
+    Example:
+        >>> load_start()["decoder.maps.bias"].shape
+        torch.Size([4])
+    """
+    return load_file(START)

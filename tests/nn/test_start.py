@@ -1,0 +1,65 @@
+"""The start that ships: its file, and what its weights do where a camera is blind."""
+
+import pytest
+import torch
+
+from metafusion_yolo.config import FusionConfig
+from metafusion_yolo.nn.degradation import INFRARED, VISIBLE, Draw
+from metafusion_yolo.nn.fusion import FusionNet
+from metafusion_yolo.nn.start import load_start
+from metafusion_yolo.nn.tasks import build_fusion
+
+
+def test_the_start_fits_the_default_front_end_and_is_small() -> None:
+    net = FusionNet()
+    net.load_state_dict(load_start())
+    assert sum(tensor.numel() for tensor in load_start().values()) < 50_000
+    assert all(tensor.isfinite().all() for tensor in load_start().values())
+
+
+def test_models_start_with_it_unless_told_or_of_another_size() -> None:
+    start = load_start()
+    for config, expected in (({}, True), ({"pretrained": False}, False), ({"channels": 16}, False)):
+        config = FusionConfig.from_dict(config)
+        assert config.starts_trained is expected
+        assert torch.equal(build_fusion(config).mix[0].bias, start["mix.0.bias"]) is expected
+
+
+@pytest.fixture(scope="module")
+def scenes() -> torch.Tensor:
+    """Return rendered pairs, which the start has seen the like of."""
+    from metafusion_yolo.prepare.synthetic import render_pair
+
+    pairs = [render_pair(seed, imgsz=320) for seed in (400, 404, 408, 412)]  # by day
+    images = [torch.cat((torch.from_numpy(p.visible), torch.from_numpy(p.infrared)[..., None]), 2) for p in pairs]
+    return torch.stack(images).permute(0, 3, 1, 2) / 255
+
+
+@pytest.mark.parametrize(
+    ("camera", "kind"),
+    [(0, "night"), (0, "fog"), (0, "dirt"), (0, "lost"), (1, "washed_out"), (1, "defocus"), (1, "lost")],
+)
+def test_a_camera_that_is_blind_loses_its_weight_there(scenes, camera, kind) -> None:
+    net = FusionNet().eval()
+    net.load_state_dict(load_start())
+    image = scenes[:, :3] if camera == 0 else scenes[:, 3:]
+    kinds = VISIBLE if camera == 0 else INFRARED
+    draw = Draw(image, torch.Generator().manual_seed(5))
+    damaged = torch.cat([kinds[kind](one, draw)[0].clamp(0, 1) for one in image.split(1)])
+    left = slice(0, 160)
+    spoilt = scenes.clone()
+    spoilt[:, slice(0, 3) if camera == 0 else slice(3, 4), :, left] = damaged[..., left]
+    with torch.no_grad():
+        before, after = (net(pair)["weights"][:, camera] for pair in (scenes, spoilt))
+    inside, outside = slice(0, 32), slice(56, None)
+    assert after[..., inside].mean() < 0.6 * before[..., inside].mean()
+    assert (after - before)[..., outside].abs().mean() < 0.2
+
+
+def test_maps_of_the_start_are_no_constants(scenes) -> None:
+    net = FusionNet().eval()
+    net.load_state_dict(load_start())
+    with torch.no_grad():
+        weights = net(scenes)["weights"][:, 1]
+    assert (weights.std((1, 2)) > 0.05).all()
+    assert ((weights.mean((1, 2)) > 0.2) & (weights.mean((1, 2)) < 0.9)).all()
