@@ -18,6 +18,7 @@ from metafusion_yolo.engine.checkpoints import check_start, load_fusion_checkpoi
 from metafusion_yolo.engine.export.benchmark import benchmark_formats
 from metafusion_yolo.engine.export.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.export.triton import check_servable, write_repository
+from metafusion_yolo.engine.predict.calls import ConcurrentModel
 from metafusion_yolo.engine.predict.fuser import fuse_images
 from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor, Request
 from metafusion_yolo.engine.predict.results import FusionResults
@@ -33,7 +34,7 @@ from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 
 
-class MetaFusionYOLO(LearningModel):
+class MetaFusionYOLO(ConcurrentModel, LearningModel):
     """A fused detector, used as one uses `ultralytics.YOLO`.
 
     Example:
@@ -59,11 +60,10 @@ class MetaFusionYOLO(LearningModel):
     def _new(self, cfg: str, task: str | None = None, verbose: bool = False) -> None:
         """Build a new model from one of our YAMLs; the host looks in its own folders only."""
         self.cfg = self.model_name = cfg
-        self.task = task
         self.model = FusionDetectionModel(load_model_yaml(cfg), verbose=verbose and RANK == -1)
         self.overrides.update(model=cfg, task=task)
         self.model.args = {**DEFAULT_CFG_DICT, **self.overrides}
-        self.model.task = task
+        self.task = self.model.task = task
 
     def _load(self, weights: str, task: str | None = None) -> None:
         """Load a checkpoint or an export, refusing models that do not read pairs."""
@@ -162,13 +162,13 @@ class MetaFusionYOLO(LearningModel):
         self._take_start(kwargs)
         check_arguments("predict", kwargs, native=isinstance(self.model, FusionDetectionModel))
         outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv)
-        kwargs.setdefault("mode", "predict")
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
         timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
         paired = PairedSource(source, infrared, layout, on_error, data, timing)
-        return super().predict(
-            Request(paired, outputs, Slicing(slice, overlap), resume, tracking or Track()), stream, predictor, **kwargs
-        )
+        tracking = tracking or Track()
+        call = self._begin(kwargs, predictor, tracking.persist)
+        request = Request(paired, outputs, Slicing(slice, overlap), resume, tracking, call)
+        return super().predict(request, stream, predictor, **kwargs)
 
     @property
     def sync_report(self) -> SyncReport | None:
@@ -192,8 +192,9 @@ class MetaFusionYOLO(LearningModel):
             ValueError: Also if the images go back to a folder, or a rate is given for videos.
         """
         check_tracker(kwargs.get("tracker"))
-        kwargs["tracking"] = Track(persist, rate)
-        return super().track(source=source, stream=stream, persist=persist, **kwargs)
+        kwargs.update(mode="track", tracking=Track(persist, rate), batch=kwargs.get("batch") or 1)
+        kwargs["conf"] = 0.1 if kwargs.get("conf") is None else kwargs["conf"]  # trackers use uncertain boxes too
+        return self.predict(source, stream, **kwargs)
 
     def val(
         self,

@@ -164,6 +164,23 @@ def yolov8n() -> Path:
 
 
 @pytest.fixture(scope="session")
+def lively() -> MetaFusionYOLO:
+    """A model of random weights that finds many boxes of many scores, in any image."""
+    torch.manual_seed(0)
+    model = MetaFusionYOLO("metafusion-yolov8n.yaml")
+    norms = [module for module in model.model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0  # takes the statistics of the one batch, so that features have a spread of 1
+    with torch.no_grad():
+        model.model.train()(torch.rand(4, 4, 64, 64))
+    model.model.eval()
+    for branch in model.model.model[-1].cv3:
+        torch.nn.init.normal_(branch[-1].weight, std=0.2)
+        torch.nn.init.constant_(branch[-1].bias, -1)
+    return model
+
+
+@pytest.fixture(scope="session")
 def coco(tmp_path_factory) -> MetaFusionYOLO:
     """The stock COCO detector behind an untrained front-end, which finds people and cars on real pairs."""
     weights = SHARED / "weights" / "yolov8n.pt"

@@ -25,6 +25,7 @@ HOST = f"ultralytics {ultralytics.__version__}"
 # Hooks by class. A name that the host gives up would otherwise turn into a method that nobody calls.
 HOOKS = {
     "BaselineTrainer": "get_model",
+    "ConcurrentModel": "val",
     "EarlyFusionModel": "__init__ load",
     "EarlyFusionTrainer": "",
     "ExactOpenVINOBackend": "forward load_model",

@@ -9,14 +9,16 @@ from typing import Any
 import cv2
 import torch
 import torch.distributed as dist
+from ultralytics.cfg import QUANTIZE_ALIASES
 from ultralytics.data import build as host_build
 from ultralytics.data import dataset as host_dataset
 from ultralytics.data.dataset import YOLODataset
 from ultralytics.engine import trainer as host_trainer
 from ultralytics.engine.exporter import export_formats
+from ultralytics.engine.model import PREDICTOR_SETUP_KEYS
 from ultralytics.nn import tasks as host_tasks
 from ultralytics.nn.autobackend import AutoBackend
-from ultralytics.trackers.track import TRACKER_MAP
+from ultralytics.trackers.track import TRACKER_MAP, on_predict_postprocess_end, on_predict_start
 from ultralytics.utils import LOGGER, RANK, SETTINGS, checks, env_bool
 from ultralytics.utils.events import events
 
@@ -87,6 +89,22 @@ def trackers_look(predictor: Any) -> bool:
     tracker = predictor.trackers[0]
     motion = getattr(getattr(tracker, "gmc", None), "method", None)
     return motion is not None or getattr(tracker, "encoder", None) is not None
+
+
+TRACKING = {"on_predict_start": on_predict_start, "on_predict_postprocess_end": on_predict_postprocess_end}
+
+
+def usable_again(wanted: dict[str, Any], cls: type | None, predictor: Any) -> bool:
+    """Return whether the host would use a predictor again for the arguments and the predictor class of a call."""
+    precision = wanted.get("quantize")
+    wanted = {**wanted, "quantize": QUANTIZE_ALIASES.get(str(precision).lower(), precision)}
+    same = all(getattr(predictor.args, key) == wanted[key] for key in PREDICTOR_SETUP_KEYS if key in wanted)
+    return same and (cls is None or type(predictor) is cls)
+
+
+def loaded_with(args: Any) -> tuple[str, ...]:
+    """Return the arguments of a predictor that its network depends on."""
+    return tuple(str(getattr(args, key)) for key in PREDICTOR_SETUP_KEYS if key != "tracker")
 
 
 def extra_outputs(backend: Any) -> list[str]:

@@ -9,23 +9,27 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from threading import get_ident
+from typing import TypeVar
 
 from ultralytics.utils import LOGGER
 
+T = TypeVar("T")
 NAMED = 3  # files listed per fault
 FAULT = re.compile(r"(.+?): (ignoring corrupt image/label: .*|\d+ duplicate labels removed|corrupt JPEG restored.*)")
 
 
 class _Once(logging.Filter):
-    """Pass each warning the first time, and count the repetitions."""
+    """Pass each warning of this thread the first time, and count the repetitions."""
 
     def __init__(self) -> None:
         super().__init__()
         self.counts: Counter[str] = Counter()
+        self.thread = get_ident()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to log a record."""
-        if record.levelno < logging.WARNING:
+        if record.levelno < logging.WARNING or record.thread != self.thread:
             return True
         text = record.getMessage()
         self.counts[text] += 1
@@ -56,12 +60,20 @@ def _told(faulty: list[tuple[str, str]]) -> str:
     return f"{shown}{more} ({len(files)} files): {fault}"
 
 
-@contextmanager
-def warnings_once() -> Iterator[None]:
-    """Log each warning of a run once, and its count at the end."""
+def warnings_once(results: Iterator[T]) -> Iterator[T]:
+    """Yield the results of a run, log each warning between them once, and its count at the end.
+
+    Other threads, and what is done with a result, keep their warnings.
+    """
     once = _Once()
-    with _filtered(once):
-        yield
+    while True:
+        once.thread = get_ident()
+        try:
+            with _filtered(once):
+                result = next(results)
+        except StopIteration:
+            break
+        yield result
     for text, count in once.counts.items():
         if count > 1:
             LOGGER.warning(f"{count} times: {text.removeprefix('WARNING ⚠️ ')}")

@@ -45,4 +45,4 @@ def without_signs(text: str) -> str:
         >>> without_signs("\x1b[31mWARNING ⚠️ no labels\x1b[0m ✅")
         'WARNING no labels'
     """
-    return re.sub(" ?(\x1b\\[[0-9;]*m|[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff])", "", text).strip()
+    return re.sub("\x1b\\[[0-9;]*m| ?[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff]", "", text).strip()

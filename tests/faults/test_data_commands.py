@@ -16,7 +16,7 @@ LAYOUTS = {  # what is said of a folder that is not in the layout
     "kaist": "no folder 'images/images'; expected images/setXX/VXXX/{visible,lwir} and "
     "annotations/setXX/VXXX, as KAIST is published, in the folder src=",
     "drone-vehicle": "no folder 'images/train/trainimg'; expected "
-    "train/{trainimg,trainimgr,trainlabel,trainlabelr}, and val and test likewise, as "
+    "train/{trainimg,trainimgr,trainlabel,trainlabelr}, likewise val and test, as "
     "DroneVehicle is published, in the folder src=",
     "vedai": "no folder 'images/Vehicules1024'; expected Vehicules1024 and Annotations1024 with "
     "fold01.txt and fold01test.txt, or the same with 512, in the folder src=",

@@ -176,6 +176,13 @@ AREA = Area(
             raises=ValueError,
         ),
         Fault(
+            "trackers of two sequences in one thread",
+            f"[m.track('images/val', persist=True) for m in [{BEST}] for _ in m.track('images/train', stream=True)]",
+            "persist=True continues trackers that an unfinished stream of this thread is using; end the stream first, "
+            "or track the other sequence in a thread of its own",
+            raises=ValueError,
+        ),
+        Fault(
             "validation of an unknown camera",
             f"{BEST}.val(data='data.yaml', modalities='x')",
             "'modalities=x' is invalid, known: both, infrared, visible",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -121,6 +123,7 @@ def test_a_warning_of_every_frame_is_said_once_with_a_count(make_pair_folder, sa
     results = model.predict(folder.images, imgsz=64, verbose=False, stream=True)
     next(results)
     assert len(said("not enough")) == 1
+    assert LOGGER.filters == [], "what its user warns of is not counted"
     assert len(list(results)) == 5
     assert [line.removeprefix("WARNING ⚠️ ") for line in said("not enough")] == [
         "not enough matching points",
@@ -129,10 +132,33 @@ def test_a_warning_of_every_frame_is_said_once_with_a_count(make_pair_folder, sa
     assert LOGGER.filters == []
 
 
+def warning(times: int) -> Iterator[int]:
+    """Warn before each of some numbers."""
+    for number in range(times):
+        LOGGER.warning("not enough matching points")
+        yield number
+
+
+def test_other_threads_and_other_calls_keep_their_warnings(said):
+    """Two streams take turns in one thread, beside a third one, and their consumer warns of the same."""
+    first, second = warnings_once(warning(3)), warnings_once(warning(2))
+    next(first), next(second)
+    LOGGER.warning("not enough matching points")
+    thread = threading.Thread(target=list, args=(warnings_once(warning(4)),))
+    thread.start()
+    thread.join()
+    list(second), list(first)
+    assert [line.removeprefix("WARNING ⚠️ ") for line in said("not enough")] == [
+        *["not enough matching points"] * 4,
+        *[f"{times} times: not enough matching points" for times in (4, 2, 3)],
+    ]
+
+
 def test_filters_go_however_a_run_ends():
-    for context in (warnings_once, faults_in_a_line):
-        with pytest.raises(KeyError), context():
-            raise KeyError
+    with pytest.raises(ZeroDivisionError):
+        list(warnings_once(1 / number for number in (1, 0)))
+    with pytest.raises(KeyError), faults_in_a_line():
+        raise KeyError
     assert LOGGER.filters == []
 
 

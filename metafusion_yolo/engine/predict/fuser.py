@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from ultralytics.cfg import get_cfg, get_save_dir
+from ultralytics.cfg import get_cfg
 from ultralytics.utils import TQDM
 from ultralytics.utils.torch_utils import select_device
 
@@ -23,6 +23,7 @@ from metafusion_yolo.data.sources.loaders import load_pairs
 from metafusion_yolo.engine.arguments import check_arguments
 from metafusion_yolo.engine.predict.classical import RULES, fuse_pair
 from metafusion_yolo.engine.predict.journal import Journal
+from metafusion_yolo.engine.predict.outputs import run_folder
 from metafusion_yolo.engine.predict.results import compose_fused
 from metafusion_yolo.engine.predict.writers import Names, PictureFolder, written_rate
 from metafusion_yolo.nn.fusion import STRIDE
@@ -102,7 +103,7 @@ def fuse_images(
 def _write_fused(loader: Any, fuse: Any, args: Any, resume: bool, method: str, fps: float | None) -> Iterator[Path]:
     """Write the fused images of a loader, and yield the files as they are done."""
     of_files = getattr(loader, "of_files", False)
-    save_dir, finished = get_save_dir(args), False
+    save_dir, finished = run_folder(args), False
     journal = Journal(save_dir, {"method": method, "imgsz": args.imgsz}, resume) if of_files else None
     folder, names = PictureFolder(save_dir), Names()
     videos: dict[Path, None] = {}

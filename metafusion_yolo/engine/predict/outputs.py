@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ultralytics.cfg import get_save_dir
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo.engine.predict.results import FusionResults
@@ -18,6 +19,29 @@ COLUMNS = (
     *("visible", "infrared", "modalities", "frame", "time", "name", "class", "confidence"),
     *("x1", "y1", "x2", "y2", "track_id", "infrared_weight"),
 )
+
+
+def run_folder(args: Any, make: bool = True) -> Path:
+    """Return the folder of a run by `project`, `name` and `exist_ok`, so that no run writes into that of another.
+
+    Args:
+        args: The host's arguments.
+        make: Whether to create it, at the same moment, so that two runs which begin together get one each.
+
+    Raises:
+        FileExistsError: If no number is left for it, or a file has its name.
+    """
+    before = None
+    while True:
+        folder = get_save_dir(args)
+        try:
+            if make:
+                folder.mkdir(parents=True, exist_ok=args.exist_ok or hasattr(args, "save_dir"))
+            return folder
+        except FileExistsError:
+            if folder == before:  # not taken by another run just now
+                raise
+            before = folder
 
 
 class Outputs:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from ultralytics.cfg import get_save_dir
 from ultralytics.models.yolo.detect import DetectionPredictor
 from ultralytics.utils import LOGGER, ops
 from ultralytics.utils.nms import non_max_suppression
@@ -21,15 +21,18 @@ from metafusion_yolo.data.rig import Rig, rig_of
 from metafusion_yolo.data.sources import Origin, PairedSource, is_path
 from metafusion_yolo.data.sources.loaders import LoadPairs, load_pairs
 from metafusion_yolo.engine._host import (
+    TRACKING,
     extra_outputs,
     front_end,
+    loaded_with,
     missing_packages_named,
     trackers_look,
     warn_of_other_cameras,
 )
 from metafusion_yolo.engine.arguments import check_classes
+from metafusion_yolo.engine.predict.calls import Call, Networks
 from metafusion_yolo.engine.predict.journal import Journal
-from metafusion_yolo.engine.predict.outputs import Outputs
+from metafusion_yolo.engine.predict.outputs import Outputs, run_folder
 from metafusion_yolo.engine.predict.results import FusionResults, pack_fusion, showing_fused
 from metafusion_yolo.engine.predict.sequences import ImageSequences, in_name_order
 from metafusion_yolo.engine.predict.slicing import Slicing, cut, merge, place
@@ -54,6 +57,7 @@ class Request:
     slicing: Slicing
     resume: bool = False
     track: Track = field(default_factory=Track)
+    call: Call = field(default_factory=Call)
 
 
 class FusionDetectionPredictor(DetectionPredictor):
@@ -63,19 +67,28 @@ class FusionDetectionPredictor(DetectionPredictor):
         options: What to write in addition to the host's files, and what to draw on.
         slicing: How large pairs are cut into slices.
         overlap: Whether to read pairs and write annotated images in threads while the network runs.
+        networks: Where the predictors of a model find the weights that they share.
     """
 
     overlap = True
+    networks: Networks | None = None
     options = OutputOptions()
     slicing = Slicing()
     _outputs: Outputs | None = None
     _journal: Journal | None = None
+    _turn: AbstractContextManager[Any] = nullcontext()
+    _persist = False
     _sequences: ImageSequences | None = None
 
     def setup_model(self, model: Any, verbose: bool = True) -> None:
         """Keep the output of the front-end by a hook, as the model does not return it."""
+        load = partial(self._load, model, verbose)
         with missing_packages_named():
-            super().setup_model(model, verbose)
+            if self.networks is None or self.args.compile:
+                load()
+            else:
+                self.model, self._turn = self.networks.share(loaded_with(self.args), load)
+        self.device = self.model.device
         check_classes(self.args.classes, self.model.names)
         self._fusion: Any = None
         self._trained_with = rig_of(self.model)
@@ -84,6 +97,10 @@ class FusionDetectionPredictor(DetectionPredictor):
         if fusion is not None:
             fusion.register_forward_hook(self._keep_fusion)
 
+    def _load(self, model: Any, verbose: bool) -> Any:
+        super().setup_model(model, verbose)
+        return self.model
+
     def _keep_fusion(self, module: torch.nn.Module, inputs: Any, output: Any) -> None:
         self._fusion = output
 
@@ -91,6 +108,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         """Load pairs; the host sets up the rest."""
         request = source if isinstance(source, Request) else Request(PairedSource(source), OutputOptions(), Slicing())
         source, self.options, self.slicing = request.source, request.outputs, request.slicing
+        self._persist = request.track.persist
         rig = self._trained_with or Rig()
         if source.data:
             rig = Rig.of_file(source.data)
@@ -109,7 +127,8 @@ class FusionDetectionPredictor(DetectionPredictor):
         super().setup_source(loader, stride)
         self.model.prefetch = self.overlap  # in a thread, as the host does with a GPU
         args.exist_ok = args.exist_ok or request.resume
-        self.save_dir = get_save_dir(args)  # a new folder for each call, so that nothing is overwritten
+        writes = args.save or args.save_txt or args.save_crop or args.visualize or self.options.writes
+        self.save_dir = run_folder(args, make=writes)
         self._journal = self._open_journal(request.resume)
         done, names = (self._journal.done, self._journal.names) if self._journal else ([], None)
         self._outputs = Outputs(self.save_dir, self.options, done, names)
@@ -136,14 +155,15 @@ class FusionDetectionPredictor(DetectionPredictor):
         self.dataset.leave_out(journal.done)
         return journal
 
-    def stream_inference(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+    def stream_inference(self, source: Any = None, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """Write our files with each result, finish them however the run ends, and log each warning once."""
+        call = source.call if isinstance(source, Request) else nullcontext()
         self._outputs = self._journal = None
         self._annotated = BackgroundWriter() if self.overlap else None
         finished = False
-        with warnings_once(), closing(super().stream_inference(*args, **kwargs)) as results:
+        with call, closing(super().stream_inference(source, *args, **kwargs)) as results:
             try:
-                for result in results:
+                for result in warnings_once(results):
                     if self._outputs and isinstance(result, FusionResults):  # not an embedding
                         self._outputs.write(result, written_rate(self.dataset, self.args.vid_stride))
                     if self._journal:
@@ -186,28 +206,29 @@ class FusionDetectionPredictor(DetectionPredictor):
         return boxed
 
     def run_callbacks(self, event: str) -> None:
-        """Continue the names of a resumed run, and show trackers the fused image.
+        """Continue the names of a resumed run, and track before anyone else sees the results.
 
-        On it they estimate camera motion and the appearance of objects.
+        On the fused image trackers estimate camera motion and the appearance of objects.
         """
         if event == "on_predict_start" and self._journal:
             self._bases |= self._journal.names.taken
-        if event == "on_predict_postprocess_end":
-            fused = showing_fused(self.results) if trackers_look(self) else nullcontext()
-            named = self._sequences.named(self.results) if self._sequences else nullcontext()
+        if self.args.mode == "track" and event in TRACKING:
+            found = event == "on_predict_postprocess_end"
+            fused = showing_fused(self.results) if found and trackers_look(self) else nullcontext()
+            named = self._sequences.named(self.results) if found and self._sequences else nullcontext()
             with fused, named:
-                super().run_callbacks(event)
-            return
+                TRACKING[event](self, self._persist)
+            if not found and self._sequences:
+                self._sequences.set_rate(self.trackers)
         super().run_callbacks(event)
-        if event == "on_predict_start" and self._sequences:
-            self._sequences.set_rate(self.trackers)
 
     def inference(self, im: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """Detect in the slices first, then in the whole pairs, whose fusion is kept."""
         slicing = self.slicing.size and not self.args.embed
         self._sliced = [self._look_at_slices(pair) for pair in self._pairs()] if slicing else []
         self._fusion = None
-        preds = super().inference(im, *args, **kwargs)
+        with self._turn:
+            preds = super().inference(im, *args, **kwargs)
         if self._extra:
             self._fusion = dict(zip(self._extra, preds[1:], strict=True))
         return self._first(preds)
@@ -230,7 +251,8 @@ class FusionDetectionPredictor(DetectionPredictor):
             some = windows[start : start + self.args.batch]
             slices = [cut(pair, window) for window in some]
             im = self.preprocess(slices)
-            preds = self._first(self.model(im, augment=self.args.augment))
+            with self._turn:
+                preds = self._first(self.model(im, augment=self.args.augment))
             for boxes, window, part in zip(self._boxes(preds), some, slices, strict=True):
                 boxes[:, :4] = scale_boxes(im.shape[2:], boxes[:, :4], part.shape)
                 found.append(place(boxes[:, :6], window, height, width))
