@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from metafusion_yolo.support.moved import keep_old_names
@@ -11,6 +12,9 @@ __version__ = "0.1.0"
 __all__ = ["FusionConfig", "MetaFusionYOLO", "PairError", "__version__"]
 
 keep_old_names()
+logging.getLogger("ultralytics").addFilter(  # on its first import the host says where its settings are: `yolo settings`
+    lambda record: not str(record.msg).startswith("Creating new Ultralytics Settings")
+)
 
 if TYPE_CHECKING:
     from metafusion_yolo.config import FusionConfig

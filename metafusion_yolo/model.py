@@ -18,8 +18,10 @@ from metafusion_yolo.engine.checkpoints import check_start, load_fusion_checkpoi
 from metafusion_yolo.engine.export.benchmark import benchmark_formats
 from metafusion_yolo.engine.export.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.export.triton import check_servable, write_repository
+from metafusion_yolo.engine.overview import describe_model
 from metafusion_yolo.engine.predict.calls import ConcurrentModel
 from metafusion_yolo.engine.predict.fuser import fuse_images
+from metafusion_yolo.engine.predict.pictures import in_notebook, show_each
 from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor, Request
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.engine.predict.slicing import Slicing
@@ -30,6 +32,7 @@ from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.options import Export, Fuse, OutputOptions, SlicingOptions, Source, Sync, Track, Val
+from metafusion_yolo.support.console import in_our_words
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 
@@ -87,6 +90,10 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
                 f"the detector of '{self.model_name}' has random weights and will find nothing; give "
                 f"pretrained=yolov8n.pt, or a checkpoint as model="
             )
+
+    def __repr__(self) -> str:
+        """Return front-end, detector, classes, cameras and origin in ten lines; the layers are those of `.model`."""
+        return describe_model(self.model_name, self.model, self.ckpt, self.ckpt_path)
 
     @property
     def task_map(self) -> dict[str, dict[str, type]]:
@@ -165,10 +172,13 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
         timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
         paired = PairedSource(source, infrared, layout, on_error, data, timing)
+        if inline := bool(kwargs.get("show")) and in_notebook():
+            kwargs["show"] = False  # the host would look for a window
         tracking = tracking or Track()
         call = self._begin(kwargs, predictor, tracking.persist)
         request = Request(paired, outputs, Slicing(slice, overlap), resume, tracking, call)
-        return super().predict(request, stream, predictor, **kwargs)
+        results = super().predict(request, stream, predictor, **kwargs)
+        return show_each(results) if inline else results
 
     @property
     def sync_report(self) -> SyncReport | None:
@@ -259,7 +269,8 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
         exporter = FusionDetectionExporter(
             overrides=overrides, _callbacks=self.callbacks, inputs=inputs, fused=fused, fusion_weights=fusion_weights
         )
-        file = exporter(model=self.model)
+        with in_our_words():
+            file = exporter(model=self.model)
         if triton is not None:
             write_repository(file, triton)
         return file

@@ -47,7 +47,7 @@ HOOKS = {
         "plot_val_samples postprocess print_results update_metrics"
     ),
     "FusionMetrics": "results_dict",
-    "FusionResults": "__init__ new plot save_crop summary",
+    "FusionResults": "__init__ __repr__ new plot save_crop summary",
     "LoadPairs": "__init__ __iter__ __len__ __next__ close",
     "LoadStreamPair": "__init__ __iter__ __next__ close",
     "LoadVideoPair": "__init__ __iter__ __next__ close",

@@ -25,11 +25,12 @@ def wheel(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_wheel_contains_the_descriptions(wheel):
+def test_the_wheel_contains_the_descriptions_and_the_start(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder, inside in (("cfg/models", "metafusion_yolo/cfg/models"), ("datasets", "metafusion_yolo/datasets")):
         for file in (ROOT / folder).glob("*.yaml"):
             assert f"{inside}/{file.name}" in names
+    assert "metafusion_yolo/nn/start.safetensors" in names
     assert not any(name.startswith(("tests/", "cfg/", "datasets/")) for name in names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
 

@@ -88,10 +88,13 @@ def _dispatch(words: list[str]) -> int:
         return say(explain(mode))
     check_host()
     args = check(mode, parse(mode, rest))
-    if not mode.host:
-        return mode.run(**args) or 0
-    method = _method_of(name, args.pop("model", None))
-    mode.run(method, **args) if mode.run else method(**args)
+    from metafusion_yolo.support.console import in_our_words
+
+    with in_our_words():
+        if not mode.host:
+            return mode.run(**args) or 0
+        method = _method_of(name, args.pop("model", None))
+        mode.run(method, **args) if mode.run else method(**args)
     return 0
 
 

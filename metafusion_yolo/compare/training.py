@@ -22,6 +22,7 @@ from metafusion_yolo.data.labels import label_file
 from metafusion_yolo.data.listing import split_images
 from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.engine._host import quiet_start
 from metafusion_yolo.engine.checkpoints import load_fusion_checkpoint
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
@@ -129,10 +130,11 @@ def keep_untrained(setting: Setting, folder: Path) -> Path:
 
 
 def _train(trainer: type[FusionDetectionTrainer], args: dict[str, Any], bfloat16: bool) -> Path:
-    training = trainer(overrides=args)
-    if bfloat16:
-        training.add_callback("on_train_start", in_bfloat16)
-    training.train()
+    with quiet_start():
+        training = trainer(overrides=args)
+        if bfloat16:
+            training.add_callback("on_train_start", in_bfloat16)
+        training.train()
     return Path(args["project"]) / args["name"] / "weights" / "last.pt"
 
 

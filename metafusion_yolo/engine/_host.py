@@ -19,7 +19,7 @@ from ultralytics.engine.model import PREDICTOR_SETUP_KEYS
 from ultralytics.nn import tasks as host_tasks
 from ultralytics.nn.autobackend import AutoBackend
 from ultralytics.trackers.track import TRACKER_MAP, on_predict_postprocess_end, on_predict_start
-from ultralytics.utils import LOGGER, RANK, SETTINGS, checks, env_bool
+from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, RANK, SETTINGS, checks, env_bool
 from ultralytics.utils.events import events
 
 from metafusion_yolo.data.rig import Rig, pair_input
@@ -131,15 +131,22 @@ PACKAGES = {  # by module, where the names differ by more than an underscore
 events.enabled = False  # no usage statistics are sent, not even by the host's own models in this process
 
 
+def say_settings(args: dict[str, Any]) -> None:
+    """Log the arguments of a training that differ from the host's defaults; the host logs all hundred of them."""
+    changed = {key: value for key, value in args.items() if value != "" and key not in ("mode", "save_dir", "task")}
+    told = [f"{key}={value}" for key, value in sorted(changed.items()) if value != DEFAULT_CFG_DICT.get(key)]
+    LOGGER.info(f"Settings: {', '.join(told)}; all are in {Path(args['save_dir']) / 'args.yaml'}")
+
+
 @contextmanager
-def no_update_check() -> Iterator[None]:
-    """Suppress the host's check for a newer version before a training."""
-    check = checks.check_pip_update_available
-    checks.check_pip_update_available = bool
+def quiet_start() -> Iterator[None]:
+    """Keep the host from asking for a newer version of itself before a training, and from logging every setting."""
+    before = checks.check_pip_update_available, host_trainer.print_args
+    checks.check_pip_update_available, host_trainer.print_args = bool, say_settings
     try:
         yield
     finally:
-        checks.check_pip_update_available = check
+        checks.check_pip_update_available, host_trainer.print_args = before
 
 
 @contextmanager

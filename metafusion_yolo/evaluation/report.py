@@ -161,6 +161,13 @@ class ValidationReport:
                 cells = ["" if value is None else f"{value:.6g}" for value in figures]
                 writer.writerow([row.kind, row.name, row.images, row.instances, *cells])
 
+    @property
+    def legend(self) -> list[str]:
+        """What the columns mean that the host's table does not have, and how night was told from day."""
+        notes = ["MR-2: log-average miss rate at IoU 0.5, less is better"]
+        notes += ["IR: mean weight of the infrared camera inside and outside labelled boxes"] if self.histogram else []
+        return [*notes, self.rule]
+
     def lines(self, classes: bool) -> list[str]:
         """Return the figures as lines of text, in the columns of the host's table.
 
@@ -176,9 +183,6 @@ class ValidationReport:
                 lines.append(f"{row.name:>22}{row.images:>11}{row.instances:>11}{cells}")
         if self.rows[0].quality:
             lines.append("Fusion: " + "  ".join(f"{name} {value:.4g}" for name, value in self.rows[0].quality.items()))
-        notes = ["MR-2: log-average miss rate at IoU 0.5, less is better"]
-        notes += ["IR: mean weight of the infrared camera inside and outside labelled boxes"] if self.histogram else []
-        lines += [*notes, self.rule]
         for key, title in CURVES.items():
             curves = self.curves.get(key, {})
             for x in [[point[0] for point in curve] for curve in curves.values()][:1]:

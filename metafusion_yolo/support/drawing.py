@@ -41,8 +41,8 @@ def titled(title: str, picture: np.ndarray) -> np.ndarray:
 
 
 def bar_height(shape: tuple[int, ...]) -> int:
-    """Return the height of a bar for a picture of shape (H, W, ...): 5 % of its longer side, at least 16 pixels."""
-    return max(16, round(0.05 * max(shape[:2])))
+    """Return the height of a bar for a picture of shape (H, W, ...): 5 % of its longer side, at least 20 pixels."""
+    return max(20, round(0.05 * max(shape[:2])))
 
 
 def write_text(bar: np.ndarray, text: str, left: int, width: int, flush_right: bool = False) -> np.ndarray:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from threading import get_ident
 from typing import TypeVar
 
@@ -77,6 +78,12 @@ def warnings_once(results: Iterator[T]) -> Iterator[T]:
     for text, count in once.counts.items():
         if count > 1:
             LOGGER.warning(f"{count} times: {text.removeprefix('WARNING ⚠️ ')}")
+
+
+@cache
+def info_once(text: str) -> None:
+    """Log a text the first time that this process has it to say, such as the legend of a table."""
+    LOGGER.info(text)
 
 
 @contextmanager

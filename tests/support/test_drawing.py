@@ -10,8 +10,8 @@ def test_rows_of_unequal_pictures_are_filled_with_white():
     picture = grid(
         [[np.zeros((20, 30, 3), np.uint8), np.zeros((10, 30, 3), np.uint8)], [np.zeros((5, 30, 3), np.uint8)]]
     )
-    assert picture.shape == (33, 68, 3)
-    assert picture[:20, :30].max() == 0 and picture[10:20, 38:].min() == 255 and picture[28:, 30:].min() == 255
+    assert picture.shape == (35, 70, 3)
+    assert picture[:20, :30].max() == 0 and picture[10:20, 40:].min() == 255 and picture[30:, 30:].min() == 255
 
 
 @pytest.mark.parametrize(
@@ -38,5 +38,5 @@ def test_colours_run_from_end_to_end_of_the_scale():
 
 
 def test_a_long_title_shrinks_to_its_picture():
-    bar = titled("a title that is far too long for a small picture", np.full((40, 120, 3), 255, np.uint8))[:16]
+    bar = titled("a title that is far too long for a small picture", np.full((40, 120, 3), 255, np.uint8))[:20]
     assert bar.min() < 128 and bar[:, -2:].min() > 200

@@ -13,7 +13,8 @@ import pytest
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo import MetaFusionYOLO, PairError, cli
-from metafusion_yolo.support.logs import faults_in_a_line, warnings_once
+from metafusion_yolo.support.console import in_our_words
+from metafusion_yolo.support.logs import faults_in_a_line, info_once, warnings_once
 from tests.data.test_dataset import build
 
 MODEL = "metafusion-yolov8n.yaml"
@@ -117,19 +118,19 @@ def test_what_was_asked_for_is_said_a_line_a_pair_and_a_summary(pair_folder, tmp
 
 def test_a_warning_of_every_frame_is_said_once_with_a_count(make_pair_folder, said, monkeypatch):
     """Of the host's tracker, which warns of each frame in which it finds nothing to follow."""
-    folder = make_pair_folder(6)
+    folder, filters = make_pair_folder(6), [*LOGGER.filters]
     model = MetaFusionYOLO(MODEL)
     model.add_callback("on_predict_batch_start", lambda predictor: LOGGER.warning("not enough matching points"))
     results = model.predict(folder.images, imgsz=64, verbose=False, stream=True)
     next(results)
     assert len(said("not enough")) == 1
-    assert LOGGER.filters == [], "what its user warns of is not counted"
+    assert LOGGER.filters == filters, "what its user warns of is not counted"
     assert len(list(results)) == 5
     assert [line.removeprefix("WARNING ⚠️ ") for line in said("not enough")] == [
         "not enough matching points",
         "6 times: not enough matching points",
     ]
-    assert LOGGER.filters == []
+    assert LOGGER.filters == filters
 
 
 def warning(times: int) -> Iterator[int]:
@@ -155,11 +156,13 @@ def test_other_threads_and_other_calls_keep_their_warnings(said):
 
 
 def test_filters_go_however_a_run_ends():
+    filters = [*LOGGER.filters]
     with pytest.raises(ZeroDivisionError):
         list(warnings_once(1 / number for number in (1, 0)))
-    with pytest.raises(KeyError), faults_in_a_line():
-        raise KeyError
-    assert LOGGER.filters == []
+    for context in (faults_in_a_line, in_our_words):
+        with pytest.raises(KeyError), context():
+            raise KeyError
+    assert LOGGER.filters == filters
 
 
 def test_different_faults_and_few_lines_stay(said):
@@ -174,3 +177,9 @@ def test_different_faults_and_few_lines_stay(said):
         "one",
         "two",
     ]
+
+
+def test_a_legend_is_given_once_a_process(said) -> None:
+    for _ in range(2):
+        info_once("a legend of this test")
+    assert said("a legend of this test") == ["a legend of this test"]

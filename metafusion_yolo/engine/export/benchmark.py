@@ -84,7 +84,7 @@ def benchmark_formats(
         check_format(form)
     check_arguments("benchmark", kwargs)
     describe(data)
-    folder = increment_path(Path(project or "runs") / (name or "benchmark"), exist_ok=exist_ok, mkdir=True)
+    folder = increment_path(Path(project or "runs").absolute() / (name or "benchmark"), exist_ok=exist_ok, mkdir=True)
     rows: list[dict[str, Any]] = []
     reference: list[Any] = []
     failures: list[str] = []

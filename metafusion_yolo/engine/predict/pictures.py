@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import inspect
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,15 +87,31 @@ def style_of(*args: Any, **kwargs: Any) -> dict[str, Any]:
     return {key: value for key, value in bound.arguments.items() if key != "self"}
 
 
+def in_notebook() -> bool:
+    """Return whether this runs in the kernel of a notebook, which has no windows of its own."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
 def show_inline(picture: np.ndarray) -> bool:
     """Show a picture (H, W, 3) uint8, B, G, R, in the notebook that this runs in; return whether there is one."""
-    ipython = sys.modules.get("IPython")
-    if ipython is None or not hasattr(ipython.get_ipython(), "kernel"):
+    if not in_notebook():
         return False
     from IPython.display import Image, display
 
     display(Image(cv2.imencode(".png", picture)[1].tobytes()))
     return True
+
+
+def show_each(results: Any) -> Any:
+    """Show each result of a list, or of an iterator as it comes, and return the same."""
+
+    def shown() -> Iterator[Any]:
+        for result in results:
+            result.show()
+            yield result
+
+    return [*shown()] if isinstance(results, list) else shown()
 
 
 def to_html(result: FusionResults) -> str:
@@ -135,6 +152,6 @@ def to_supervision(result: FusionResults) -> Detections:
     found.metadata = {"visible": result.orig_img, "infrared": result.infrared}
     if result.has_fusion:
         found.metadata["fused"] = result.image("fused")
-    if result.box_weights is not None and len(found):
+    if result.box_weights is not None:
         found.data["infrared_weight"] = result.box_weights[:, 1]
     return found

@@ -8,7 +8,7 @@ from typing import Any
 from ultralytics.engine.model import Model
 
 from metafusion_yolo.data.description import check_description
-from metafusion_yolo.engine._host import no_update_check, our_command
+from metafusion_yolo.engine._host import our_command, quiet_start
 from metafusion_yolo.engine.arguments import check_arguments
 from metafusion_yolo.engine.checkpoints import check_start, check_unfinished
 from metafusion_yolo.engine.train.arguments import plain_arguments
@@ -16,6 +16,7 @@ from metafusion_yolo.engine.train.tuning import FusionTuner, tune_with_ray
 from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
 from metafusion_yolo.labelling.unlabelled import label_more
 from metafusion_yolo.options import Learning, Train, Tune
+from metafusion_yolo.support.console import in_our_words
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 
 
@@ -59,7 +60,7 @@ class LearningModel(Model):
         kwargs = self._checked(kwargs, fusion, augmentations, infrared_augmentations)
         if unlabelled:
             kwargs["data"] = label_more(self, unlabelled, {**kwargs, "fusion_only": fusion_only})
-        with no_update_check(), our_command():
+        with in_our_words(), quiet_start(), our_command():
             return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
 
     def _checked(self, kwargs: dict[str, Any], fusion: Any, visible: Any, infrared: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from metafusion_yolo.support.sampling import evenly
 
 WIDTH = 200  # of a tile in the film strip, pixels
 WIDE = 320  # of a tile of the weight maps, pixels
+SCALE = 560  # of the scale below them, pixels
 FRAMES = 8  # most epochs in the film strip
 PAIRS = 3
 
@@ -89,7 +90,7 @@ class Shown(NamedTuple):
 
     @torch.no_grad()
     def views(self, fusion: nn.Module, width: int) -> dict[str, np.ndarray]:
-        """Return both sources and the fused image, (h, w, 3) uint8, B, G, R, and `weights` (h, w), uint8.
+        """Return both sources and the fused image, (h, w, 3) uint8, B, G, R, and `weights` (h, w), [0, 1].
 
         Args:
             fusion: The front-end.
@@ -102,7 +103,7 @@ class Shown(NamedTuple):
         grey = self.pair[0, 3:].expand(3, -1, -1)
         views = {"visible": self.pair[0, :3], "infrared": grey, "fused": output["fused"][0]}
         images = {name: to_uint8(view)[..., ::-1][self.inside] for name, view in views.items()}
-        weights = to_uint8(output["weights"][0, 1:2])[..., 0]  # at a quarter of the size
+        weights = output["weights"][0, 1].float().cpu().numpy()  # at a quarter of the size
         images["weights"] = cv2.resize(weights, self.pair.shape[:1:-1])[self.inside]
         height = max(1, round(images["fused"].shape[0] * width / images["fused"].shape[1]))
         return {
@@ -142,7 +143,7 @@ class FilmStrip:
             return None
         self.folder.mkdir(exist_ok=True)
         views = [shown.views(fusion, WIDTH) for shown in self.pairs]
-        column = np.vstack([part for seen in views for part in (seen["fused"], cv2.merge([seen["weights"]] * 3))])
+        column = np.vstack([part for seen in views for part in (seen["fused"], _grey(seen["weights"]))])
         cv2.imwrite(str(self.folder / f"{epoch:05d}.png"), column)
         parts = np.cumsum([len(seen["fused"]) for seen in views for _ in range(2)])[:-1]
         epochs = {
@@ -161,9 +162,9 @@ class FilmStrip:
 def plot_weights(fusion: nn.Module, pairs: Sequence[Shown], file: Path) -> Path:
     """Write both sources, the fused image and the weights of some pairs, in colours that span their range."""
     views = [shown.views(fusion, WIDE) for shown in pairs]
-    limits, words = scale_of([seen["weights"] / 255 for seen in views])
+    limits, words = scale_of([seen["weights"] for seen in views])
     columns = [(name, [seen[name] for seen in views]) for name in ("visible", "infrared", "fused")]
-    weights = [color_weights(seen["weights"] / 255, limits) for seen in views]
+    weights = [color_weights(seen["weights"], limits) for seen in views]
     write_columns([*columns, ("weights", weights)], limits, f"infrared {words}", file)
     return file
 
@@ -174,5 +175,10 @@ def write_columns(
     """Write columns of tiles under their titles, and below them the scale of the weights and what it says."""
     tall = [grid([[titled(title, first)], *([tile] for tile in rest)]) for title, (first, *rest) in columns]
     picture = grid([tall])
-    scale = with_legend(np.full((1, picture.shape[1], 3), 255, np.uint8), limits)
-    cv2.imwrite(str(file), np.vstack((picture, scale, titled(words, scale)[: -len(scale)])))
+    strip = np.full((1, min(picture.shape[1], SCALE), 3), 255, np.uint8)
+    cv2.imwrite(str(file), grid([[picture], [with_legend(strip, limits)], [titled(words, strip)]]))
+
+
+def _grey(weights: np.ndarray) -> np.ndarray:
+    """Return weights (h, w), [0, 1], as a grey picture (h, w, 3) uint8, as a column keeps them."""
+    return cv2.merge([(weights * 255).round().astype(np.uint8)] * 3)

@@ -44,6 +44,7 @@ from metafusion_yolo.evaluation.robustness import AS_IS, disturbances
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.options import Val
 from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.logs import info_once
 
 
 class FusionDetectionValidator(DetectionValidator):
@@ -245,7 +246,9 @@ class FusionDetectionValidator(DetectionValidator):
         if self.metrics.report is not None:
             lines = self.metrics.report.lines(self.args.verbose and self.nc > 1)
             file = self.save_dir / ("val.html" if self.args.plots else "val.json")
-            LOGGER.info("\n".join(["", *lines, f"Report: {file}"]))
+            LOGGER.info("\n".join(["", *lines]))
+            info_once("\n".join(self.metrics.report.legend))
+            LOGGER.info(f"Report: {file}")
 
     # Fused images ----------------------------------------------------------------------------------------------------
     def _fusion_of(self, pair: Tensor) -> Any:

@@ -80,8 +80,12 @@ def test_plot_draws_on_the_view(pair, view):
 def test_a_panel_shows_every_view_with_its_boxes_under_a_title_apart_from_the_others(pair):
     result = make(pair)
     panel = result.plot(view="panel")
-    (height, width), bar, gap = pair.shape[:2], 16, 8
-    assert panel.shape == (2 * (bar + height) + gap + 16, 2 * width + gap, 3)  # 16 is the scale of the weights
+    (height, width), bar, gap = pair.shape[:2], 20, 10
+    assert panel.shape == (
+        2 * (bar + height) + gap + 20,
+        2 * width + gap,
+        3,
+    )  # the last 20 are the scale of the weights
     for i, view in enumerate(("visible", "infrared", "fused", "weights")):
         top, left = (i // 2) * (bar + height + gap), (i % 2) * (width + gap)
         column = panel[top : top + bar + height, left : left + width]
@@ -91,7 +95,7 @@ def test_a_panel_shows_every_view_with_its_boxes_under_a_title_apart_from_the_ot
 
 
 def test_a_panel_of_an_export_shows_what_there_is(pair):
-    assert make(pair, infrared_weight=None).plot(view="panel").shape[1] == 2 * 64 + 8
+    assert make(pair, infrared_weight=None).plot(view="panel").shape[1] == 2 * 64 + 10
 
 
 @pytest.mark.parametrize("view", ["panel", "weights"])

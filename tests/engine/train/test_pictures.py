@@ -46,7 +46,7 @@ def test_weights_show_which_camera_it_was(tmp_path) -> None:
     infrared = cv2.imread(str(plot_weights(PixelRule("infrared"), PAIRS, tmp_path / "i.png")))
     dark, bright = visible[60, -40], infrared[60, -40]
     assert bright.astype(int).sum() > dark.astype(int).sum() + 100
-    assert visible.shape[1] == 4 * 320 + 3 * 8
+    assert visible.shape[1] >= 4 * 320
 
 
 def test_small_differences_between_weights_fill_the_colours(tmp_path) -> None:

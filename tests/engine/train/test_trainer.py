@@ -131,7 +131,7 @@ def test_pairs_are_spoilt_in_training_and_their_sources_kept(tiny_data, tmp_path
     assert blind.amax((1, 2, 3)).all()
     assert not torch.equal(batch["img"], pair / 255)
     assert torch.equal(batch["sources"].movedim(1, 3)[~blind.any(1)], (pair / 255).movedim(1, 3)[~blind.any(1)])
-    trainer.model.config = FusionConfig()
+    trainer.model.config = FusionConfig.from_dict({"augment": {"degradation": 0}})
     assert torch.equal(trainer.preprocess_batch({"img": pair})["img"], pair / 255)
 
 
@@ -232,7 +232,7 @@ def test_looking_ahead_trains_and_logs_what_is_taught(tiny_data, tmp_path):
     trainer.add_callback("on_train_start", lambda t: before.update(deepcopy(t.model.state_dict())))
     trainer.add_callback("on_train_start", lambda t: count_terms(t.model, terms))
     trainer.train()
-    assert terms == [6, 6]  # two batches of four pairs: the last term is the look-ahead
+    assert terms == [7, 7]  # two batches of four pairs: the last term is the look-ahead
     after = trainer.model.state_dict()
     assert all(
         not torch.equal(value, after[name])
