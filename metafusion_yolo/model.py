@@ -197,9 +197,6 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
 
         The images of a folder, list or generator are a sequence, those of a folder in the order of their names; where
         the folder changes, a new one begins. `rate` and `persist`: see :class:`~metafusion_yolo.options.Track`.
-
-        Raises:
-            ValueError: Also if the images go back to a folder, or a rate is given for videos.
         """
         check_tracker(kwargs.get("tracker"))
         kwargs.update(mode="track", tracking=Track(persist, rate), batch=kwargs.get("batch") or 1)
@@ -284,13 +281,17 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
             data: Paired data set; None for the one of the checkpoint.
             format: Formats, as a list or a comma-separated string, "onnx:16" in FP16 and "onnx:8" in INT8; None for
                 those whose packages are installed.
-            verbose: The host's, of no effect.
+            verbose: The host's; only False, as a format that fails is a row of the table.
             **kwargs: The host's arguments: `imgsz`, `device`, `project`, `name`, `exist_ok`.
 
         Returns:
             A row a format, see :func:`metafusion_yolo.engine.export.benchmark.benchmark_formats`.
         """
         self._check_is_pytorch_model()
+        if verbose is not False:
+            raise UserValueError(
+                f"'verbose={verbose}' stops the host's benchmark; here what fails is a row: leave it out"
+            )
         formats = [name.strip() for name in format.split(",")] if isinstance(format, str) else format
         return benchmark_formats(self, data or self._val_data(), formats, **kwargs)
 

@@ -52,7 +52,7 @@ HOOKS = {
     "LoadStreamPair": "__init__ __iter__ __next__ close",
     "LoadVideoPair": "__init__ __iter__ __next__ close",
     "FusionTuner": "__call__ __init__",
-    "LearningModel": "train tune",
+    "LearningModel": "reset_weights train tune",
     "MetaFusionYOLO": "__init__ _load _new _val_data benchmark export load predict task_map track val",
     "PairedAlbumentations": "__call__ __init__",
     "TwoInputModel": "",

@@ -4,12 +4,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
+from ultralytics.utils import DEFAULT_CFG_DICT
 from ultralytics.utils.torch_utils import select_device
 
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 
 LEAST = {"workers": 0, "time": 0, "warmup_epochs": 0, "close_mosaic": 0}
 CACHES = (True, False, "ram", "disk")
+OTHER_TASKS = {  # arguments of which detection takes no notice, by the task that does
+    **dict.fromkeys(("overlap_mask", "mask_ratio", "retina_masks"), "segment"),
+    **dict.fromkeys(("dropout", "auto_augment", "erasing"), "classify"),
+    **dict.fromkeys(("pose", "kobj", "rle"), "pose"),
+    **dict.fromkeys(("dlog", "dgrad", "dlam"), "depth"),
+    "angle": "obb",
+}
 ELSEWHERE = ("tpu", "intel", "vulkan")  # devices for exports only
 
 
@@ -26,6 +34,7 @@ def check_arguments(mode: str, args: Mapping[str, Any], native: bool = True) -> 
         TypeError: If a value has the wrong type.
     """
     given = {key: value for key, value in args.items() if value is not None}
+    _check_effect(given)
     for key, least in LEAST.items():
         if given.get(key, least) < least:
             raise UserValueError(f"'{key}={given[key]}' must be {least} or more")
@@ -48,6 +57,15 @@ def check_arguments(mode: str, args: Mapping[str, Any], native: bool = True) -> 
     if given.get("cache", False) not in CACHES:
         raise UserValueError(f"'cache={given['cache']}' must be True, False, ram or disk")
     check_device(given.get("device", ""), native)
+
+
+def _check_effect(given: Mapping[str, Any]) -> None:
+    """Refuse what would do nothing to the detection on pairs, unless it is the host's default."""
+    for key, task in OTHER_TASKS.items():
+        if given.get(key, DEFAULT_CFG_DICT[key]) != DEFAULT_CFG_DICT[key]:
+            raise UserValueError(f"'{key}={given[key]}' is of the task '{task}' and does nothing here; leave it out")
+    if given.get("bgr"):
+        raise UserValueError(f"'bgr={given['bgr']}' swaps the colours of single images, not of pairs; leave it out")
 
 
 def check_classes(classes: Any, names: Mapping[int, str]) -> None:

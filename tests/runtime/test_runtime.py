@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -163,3 +164,12 @@ def test_exports_are_read_by_the_package_too(onnx, roadscene):
     visible, infrared = pairs(roadscene, 1)[0]
     result = MetaFusionYOLO(onnx).predict(visible, infrared=infrared, imgsz=IMGSZ, verbose=False)[0]
     same(Detector(onnx)(read_bgr(visible), read_counts(infrared)), result)
+
+
+def test_threads_share_a_detector(export):
+    detector, rng = Detector(export(imgsz=64), conf=0.001, threads=1), np.random.default_rng(0)
+    images = [(rng.integers(0, 255, (60, 80, 3), np.uint8), rng.integers(0, 255, (60, 80), np.uint8)) for _ in range(8)]
+    wanted = [detector(*pair).boxes_xyxy.tolist() for pair in images]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda pair: detector(*pair).boxes_xyxy.tolist(), images * 5))
+    assert any(wanted) and found == wanted * 5

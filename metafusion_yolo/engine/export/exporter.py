@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch.onnx._constants import ONNX_TORCHSCRIPT_EXPORTER_MAX_OPSET
 from ultralytics.data.build import build_dataloader
 from ultralytics.engine.exporter import Exporter, NMSModel, export_formats
@@ -25,6 +26,8 @@ from metafusion_yolo.support.resources import find_data_yaml
 
 MIN_OPSET, MAX_OPSET = 9, ONNX_TORCHSCRIPT_EXPORTER_MAX_OPSET  # what the host and PyTorch accept
 TENSORFLOW = ("saved_model", "pb", "edgetpu")
+
+STOCK_ONLY = ("imx", "hailo")  # the host rebuilds these from the layers that it knows, and no front-end is among them
 
 
 class FusionDetectionExporter(Exporter):
@@ -70,6 +73,10 @@ class FusionDetectionExporter(Exporter):
         form = self.args.format.lower()
         if self.args.opset is not None and not MIN_OPSET <= self.args.opset <= MAX_OPSET:
             raise UserValueError(f"'opset={self.args.opset}' is unknown; give one from {MIN_OPSET} to {MAX_OPSET}")
+        if form in STOCK_ONLY:
+            raise UserValueError(f"format={form} is made of stock detectors only, layer by layer; export onnx")
+        if form == "engine" and not torch.cuda.is_available():
+            raise UserValueError("format=engine is made on a GPU of NVIDIA, and PyTorch sees none; export onnx")
         if self.inputs == "two" and form not in TWO_INPUT_FORMATS:
             raise UserValueError(f"inputs=two is for {', '.join(TWO_INPUT_FORMATS)}; export '{form}' with inputs=one")
         if self.fused and form == "coreml" and self.args.nms:

@@ -15,6 +15,7 @@ from metafusion_yolo.engine.train.arguments import plain_arguments
 from metafusion_yolo.engine.train.tuning import FusionTuner, tune_with_ray
 from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
 from metafusion_yolo.labelling.unlabelled import label_more
+from metafusion_yolo.nn.tasks import build_fusion
 from metafusion_yolo.options import Learning, Train, Tune
 from metafusion_yolo.support.console import in_our_words
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
@@ -62,6 +63,12 @@ class LearningModel(Model):
             kwargs["data"] = label_more(self, unlabelled, {**kwargs, "fusion_only": fusion_only})
         with in_our_words(), quiet_start(), our_command():
             return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
+
+    def reset_weights(self) -> LearningModel:
+        """Reset the weights; the front-end's begin with the shares of its configuration, not with any."""
+        super().reset_weights()
+        self.model.fusion.load_state_dict(build_fusion(self.model.config).state_dict())
+        return self
 
     def _checked(self, kwargs: dict[str, Any], fusion: Any, visible: Any, infrared: Any) -> dict[str, Any]:
         """Return the arguments of a training as the host takes them, once they have been looked at."""

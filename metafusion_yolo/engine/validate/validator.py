@@ -139,6 +139,8 @@ class FusionDetectionValidator(DetectionValidator):
     def _match_classes(self, names: Any) -> None:
         """Judge by the classes of the data set, matched by name: a COCO detector on pairs of three classes, say."""
         known = self.data["names"]
+        if self.args.single_cls:  # all are one, whatever they are called
+            return
         self._order = class_order(names, known)
         if self._order is None:
             return

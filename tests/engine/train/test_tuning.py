@@ -141,7 +141,7 @@ if __name__ == "__main__":
     assert done.returncode == 0, done.stderr[-3000:]
     best = yaml.safe_load((tmp_path / "tune" / "best_hyperparameters.yaml").read_text())
     assert 3 <= best["fusion.gains.gradient"] <= 4 and best["fusion.gains.ssim"] == 2 and best["optimizer"] == "AdamW"
-    [file] = (tmp_path / "tune").rglob("best.pt")
+    [file] = tmp_path.rglob("best.pt")
     assert MetaFusionYOLO(file).model.config.gains.gradient == pytest.approx(best["fusion.gains.gradient"])
 
 
