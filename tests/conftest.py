@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,13 +14,16 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
+from ultralytics import YOLO
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.data.rig import INPUT_KEY, Rig, input_description
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 EXPORT_IMGSZ = 320
+TINY = str(Path(__file__).with_name("metafusion-tiny.yaml"))  # the model of tests whose subject it is not
 LEVELS = {0: 200, 1: 250}  # grey level of the objects of each class; the background stays below 100
 
 os.environ["OMP_NUM_THREADS"] = "1"  # two workers share the cores; more threads would stand in each other's way
@@ -28,6 +33,12 @@ cv2.setNumThreads(1)
 settings.register_profile("thorough", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("suite", settings.get_profile("thorough"), derandomize=True, database=None, max_examples=60)
 settings.load_profile("suite")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of the garbage collections, of which the host asks for many."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True)
@@ -115,6 +126,15 @@ def truncate() -> Callable[[Path], Path]:
     return cut
 
 
+def write_stock(file: Path) -> Path:
+    """Write the checkpoint of an untrained detector of the host, as small as `TINY`."""
+    content = yaml.safe_load(Path(TINY).read_text())
+    description = file.with_suffix(".yaml")
+    description.write_text(yaml.safe_dump({"nc": 80, **{key: content[key] for key in ("scales", "backbone", "head")}}))
+    YOLO(description).save(file)
+    return file
+
+
 def linked(source: Path, target: Path) -> Path:
     """Return a folder whose files are links to those of `source`, so that caches land here and not there."""
     if not source.is_dir():
@@ -127,14 +147,19 @@ def linked(source: Path, target: Path) -> Path:
     return target
 
 
-@pytest.fixture
-def roadscene(tmp_path) -> Path:
-    """Folder of the labelled road pairs: `images`, `infrared`, `labels`, and `data.yaml`."""
-    root = linked(SHARED / "data" / "roadscene", tmp_path / "roadscene")
+def linked_roads(folder: Path) -> Path:
+    """Return a folder of the labelled road pairs: `images`, `infrared`, `labels`, and `data.yaml`."""
+    root = linked(SHARED / "data" / "roadscene", folder / "roadscene")
     names = {0: "person", 1: "bicycle", 2: "car"}
     description = {"path": str(root), "train": "images/train", "val": "images/val", "names": names}
     (root / "data.yaml").write_text(yaml.safe_dump(description))
     return root
+
+
+@pytest.fixture
+def roadscene(tmp_path) -> Path:
+    """The labelled road pairs, to change."""
+    return linked_roads(tmp_path)
 
 
 @pytest.fixture
@@ -193,24 +218,40 @@ def coco(tmp_path_factory) -> MetaFusionYOLO:
 
 
 @pytest.fixture(scope="session")
+def untrained(coco, tmp_path_factory) -> MetaFusionYOLO:
+    """A small model of the same classes, for exports of which no box is asked."""
+    file = tmp_path_factory.mktemp("untrained") / "coco.pt"
+    torch.manual_seed(0)
+    model = MetaFusionYOLO(TINY)
+    model.model.names = coco.names
+    model.save(file)
+    return MetaFusionYOLO(file)
+
+
+@pytest.fixture(scope="session")
 def export(coco, tmp_path_factory) -> Callable[..., Path]:
     """Return the function that exports this detector, once for each set of arguments, to a folder of its own.
 
-    Its keyword `cameras` holds sections of a data-set YAML; the others are those of the export.
+    Its keyword `cameras` holds sections of a data-set YAML, `of` another model; the others are those of the export.
     """
-    done: dict[str, Path] = {}
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "exports"  # by all workers
+    shared.mkdir(exist_ok=True)
 
-    def run(cameras: dict | None = None, **kwargs) -> Path:
-        key = repr((cameras or {}, sorted(kwargs.items())))
-        if key not in done:
-            done[key] = anew(cameras, **kwargs)
-        return done[key]
+    def run(cameras: dict | None = None, of: MetaFusionYOLO = coco, **kwargs) -> Path:
+        arguments = repr((cameras or {}, of is coco, sorted(kwargs.items())))
+        folder = shared / hashlib.sha256(arguments.encode()).hexdigest()[:16]
+        with FileLock(f"{folder}.lock"):
+            if not (folder / "name").is_file():
+                folder.mkdir(exist_ok=True)
+                (folder / "name").write_text(anew(folder, cameras, Path(of.ckpt_path), **kwargs).name)
+        return folder / (folder / "name").read_text()
 
-    def anew(cameras: dict | None, **kwargs) -> Path:
-        model = MetaFusionYOLO(coco.ckpt_path)
+    def anew(folder: Path, cameras: dict | None, checkpoint: Path, **kwargs) -> Path:
+        model = MetaFusionYOLO(checkpoint)
         model.model.yaml[INPUT_KEY] = input_description(Rig.from_yaml(cameras or {}))
-        model.model.pt_path = str(tmp_path_factory.mktemp("export") / "coco.pt")
-        Path(model.model.pt_path).write_bytes(Path(coco.ckpt_path).read_bytes())  # the host tells its size
+        model.model.pt_path = str(folder / "coco.pt")
+        Path(model.model.pt_path).write_bytes(checkpoint.read_bytes())  # the host tells its size
         return Path(model.export(**{"format": "onnx", "imgsz": EXPORT_IMGSZ, **kwargs}))
 
     return run

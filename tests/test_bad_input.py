@@ -15,13 +15,12 @@ from ultralytics.utils import checks
 from metafusion_yolo import MetaFusionYOLO, PairError
 from metafusion_yolo.engine.predict.journal import Journal
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
-
-MODEL = "metafusion-yolov8n.yaml"
+from tests.conftest import TINY
 
 
 @pytest.fixture(scope="module")
 def model() -> MetaFusionYOLO:
-    return MetaFusionYOLO(MODEL)
+    return MetaFusionYOLO(TINY)
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +82,7 @@ def test_prediction_stops_at_a_wrong_pair(model, pair_folder, truncate, tmp_path
 def train(folder, tmp_path, **overrides):
     trainer = FusionDetectionTrainer(
         overrides={
-            **{"model": MODEL, "data": str(folder.yaml), "imgsz": 64, "epochs": 1, "batch": 2, "pretrained": False},
+            **{"model": TINY, "data": str(folder.yaml), "imgsz": 64, "epochs": 1, "batch": 2, "pretrained": False},
             **{"project": str(tmp_path / "runs"), "plots": False, "verbose": False, **overrides},
         }
     )
@@ -108,7 +107,7 @@ def test_model_train_and_val_do_not_start_on_a_wrong_pair(model, pair_folder, tr
     message = missing_infrared(pair_folder, truncate)
     arguments = {"data": str(pair_folder.yaml), "imgsz": 64, "project": str(tmp_path / "runs"), "plots": False}
     with pytest.raises(PairError, match=message):
-        MetaFusionYOLO(MODEL).train(epochs=1, pretrained=False, **arguments)
+        MetaFusionYOLO(TINY).train(epochs=1, pretrained=False, **arguments)
     with pytest.raises(PairError, match=message):
         model.val(**arguments)
     assert_nothing_written(pair_folder, tmp_path)

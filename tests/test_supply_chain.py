@@ -26,8 +26,8 @@ from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.prepare.check import check_dataset
 from metafusion_yolo.prepare.convert import convert
 from metafusion_yolo.prepare.register import register_dataset
+from tests.conftest import TINY
 
-MODEL = "metafusion-yolov8n.yaml"
 PACKAGE = Path(metafusion_yolo.__file__).parent
 FORBIDDEN = {  # by what they are called on, None for a plain name
     (None, "eval"),
@@ -148,7 +148,7 @@ def test_nothing_asks_the_network_but_the_host_for_its_font(tmp_path, make_pair_
     runs = tmp_path / "runs"
     best = runs / "train" / "weights" / "best.pt"
     commands = [
-        f"train data={folder.yaml} epochs=1 imgsz=64 batch=2 pretrained=False plots=False project={runs} name=train",
+        f"train model={TINY} data={folder.yaml} epochs=1 imgsz=64 batch=2 pretrained=False plots=False project={runs}",
         f"val model={best} data={folder.yaml} imgsz=64 project={runs} plots=False",
         f"predict model={best} source={folder.images} project={runs}",
         f"track model={best} source={folder.images} project={runs}",
@@ -183,10 +183,10 @@ def modes(data: str, tmp_path: Path) -> dict[str, Callable[[], Any]]:
     options = {"data": data, "imgsz": 64, **runs}
     exporter = FusionDetectionExporter(overrides={"data": data})
     return {
-        "train": lambda: MetaFusionYOLO(MODEL).train(epochs=1, pretrained=False, **options),
-        "fusion_only": lambda: MetaFusionYOLO(MODEL).train(fusion_only=True, epochs=1, pretrained=False, **options),
-        "val": lambda: MetaFusionYOLO(MODEL).val(**options),
-        "val of test": lambda: MetaFusionYOLO(MODEL).val(split="test", **options),
+        "train": lambda: MetaFusionYOLO(TINY).train(epochs=1, pretrained=False, **options),
+        "fusion_only": lambda: MetaFusionYOLO(TINY).train(fusion_only=True, epochs=1, pretrained=False, **options),
+        "val": lambda: MetaFusionYOLO(TINY).val(**options),
+        "val of test": lambda: MetaFusionYOLO(TINY).val(split="test", **options),
         "calibration": exporter.get_int8_calibration_dataloader,
         "compare": lambda: run_compare(data, **runs),
         "benchmark": lambda: MetaFusionYOLO(model).benchmark(format="pt", **options),
@@ -198,7 +198,7 @@ def modes(data: str, tmp_path: Path) -> dict[str, Callable[[], Any]]:
 @pytest.mark.parametrize("mode", modes("", Path()))
 def test_no_mode_runs_what_a_data_set_says_under_download(hostile, mode, tmp_path):
     folder, trace = hostile
-    MetaFusionYOLO(MODEL).save(tmp_path / "model.pt")
+    MetaFusionYOLO(TINY).save(tmp_path / "model.pt")
     run = modes(str(folder.yaml), tmp_path)[mode]
     with pytest.raises((ValueError, FileNotFoundError), match=r"missing path|images not found"):
         run()
@@ -216,7 +216,7 @@ def test_an_archive_is_unpacked_inside_its_folder_only(tmp_path, monkeypatch, ma
         archive.writestr("../../outside", "escaped")
         archive.writestr(str(outside), "escaped")
     with suppress(ValueError, FileNotFoundError):
-        MetaFusionYOLO(MODEL).val(data=str(tmp_path / "set.zip"), imgsz=64, project=str(tmp_path / "runs"), plots=False)
+        MetaFusionYOLO(TINY).val(data=str(tmp_path / "set.zip"), imgsz=64, project=str(tmp_path / "runs"), plots=False)
     assert not outside.exists() and not list(tmp_path.rglob("outside"))
 
 
@@ -264,7 +264,7 @@ def test_a_split_stays_in_the_folder_that_its_yaml_names(make_pair_folder, tmp_p
     options = {"epochs": 1, "imgsz": 64, "pretrained": False, "project": str(tmp_path / "runs")}
     message = r"'\.\./elsewhere/images/train' in '.*data\.yaml' leads out of its 'path: .*'; write an absolute path"
     with pytest.raises(ValueError, match=message):
-        MetaFusionYOLO(MODEL).train(data=str(folder.yaml), **options)
+        MetaFusionYOLO(TINY).train(data=str(folder.yaml), **options)
     assert not list(elsewhere.root.rglob("*.cache"))
     for train in (str(elsewhere.images), "images/../images/train"):  # on purpose, and not outside
         folder.yaml.write_text(yaml.safe_dump({**folder.data, "train": train}))

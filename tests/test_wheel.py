@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)]
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
     (path,) = folder.glob("*.whl")
     return path
@@ -38,9 +38,9 @@ def test_the_wheel_contains_the_descriptions_and_the_start(wheel):
 @pytest.mark.slow
 def test_the_wheel_runs_the_demo_in_a_new_environment(wheel, tmp_path):
     """A new environment that borrows the dependencies of this one: PyTorch again would test nothing of ours."""
-    venv.create(tmp_path / "venv", with_pip=True)
+    venv.create(tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
-    install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", str(wheel)]
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", str(wheel)]
     subprocess.run(install, check=True, capture_output=True, timeout=300)
     (packages,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
     here = [path for path in site.getsitepackages() if Path(path, "torch").is_dir()]

@@ -182,8 +182,10 @@ def main() -> None:
     """Kill, resume, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--model", default=ARGS["model"])
     parser.add_argument("--json", type=Path, default=Path("runs/benchmarks/kills.json"))
     args = parser.parse_args()
+    ARGS["model"] = args.model
 
     torch.set_num_threads(1)  # a copy of a process has one thread
     cv2.setNumThreads(1)

@@ -176,12 +176,24 @@ _ALL = (
         ),
     ),
     Mode(
+        "data init",
+        "find the pairs of two folders of images, and write the YAML to train with; register cameras if they need it",
+        runs.init,
+        (options.Init,),
+        "",
+        (
+            "visible=photos/rgb infrared=photos/thermal labels=photos/labels",
+            "visible='DCIM/*_W.JPG' infrared='DCIM/*_T.JPG' by=times",
+            "visible=both layout=horizontal",
+        ),
+    ),
+    Mode(
         "data check",
         "find what is wrong with a data set of pairs, and write report.html; exit code 1 if it must be repaired",
         runs.check_data,
         (options.Check,),
         "",
-        ("data=pairs.yaml",),
+        ("data=pairs.yaml", "visible=photos/rgb infrared=photos/thermal"),
     ),
     Mode(
         "data label",

@@ -75,6 +75,15 @@ def convert(**args: Any) -> None:
     say(f"Train:     metafusion train data={shlex.quote(str(report.yaml))} epochs=50")
 
 
+def init(**args: Any) -> None:
+    """Find the pairs of two folders, and say how to train on them."""
+    from metafusion_yolo.prepare.init import init_dataset
+
+    found, page = init_dataset(**args)
+    say(f"Data set:  {found.yaml}\nReport:    {page}")
+    say(f"Train:     metafusion train data={shlex.quote(str(found.yaml))} pretrained=yolov8n.pt epochs=50")
+
+
 def check_data(**args: Any) -> int:
     """Check a data set; return 1 if it must be repaired."""
     from metafusion_yolo.prepare.check import run_check

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ultralytics.data.utils import img2label_paths
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo.compare.budget import BUDGETS, Setting, cores
@@ -28,7 +27,10 @@ from metafusion_yolo.compare.training import (
 )
 from metafusion_yolo.compare.verdict import Table, Verdict, recommend, tabulate
 from metafusion_yolo.data.description import describe
+from metafusion_yolo.data.layout import part_shape
 from metafusion_yolo.data.reading import image_size
+from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.splits import split_pairs
 from metafusion_yolo.engine.arguments import check_device
 from metafusion_yolo.engine.checkpoints import find_checkpoint, load_checkpoint
 from metafusion_yolo.evaluation.classes import class_order
@@ -166,7 +168,9 @@ def _describe(data: str | Path) -> dict[str, Any]:
     """Read the data-set YAML as training does, and check that both splits have labels."""
     description = describe(data)
     for split in ("train", "val"):
-        if not any(Path(label).is_file() for label in img2label_paths(images_in(description, split))):
+        images_in(description, split)  # says if there is none
+        pairs = split_pairs(description, split, Rig.from_yaml(description, str(data)))
+        if not any(pairs.label_of(file).is_file() for file in pairs.partners):
             raise UserValueError(
                 f"no labels for '{split}:' of '{data}'; a comparison of detectors needs labelled pairs"
             )
@@ -185,5 +189,6 @@ def _knows(known: Mapping[int, str], names: Mapping[int, str]) -> bool:
 
 def _image_size(description: dict[str, Any], largest: int) -> int:
     """Return the size of the first image, rounded up to the stride, at most `largest` pixels."""
-    longest = max(image_size(images_in(description, "val")[0]))
+    width, height = image_size(images_in(description, "val")[0])
+    longest = max(part_shape((height, width), description.get("layout")))
     return min(largest, -(-longest // STRIDE) * STRIDE)

@@ -1,7 +1,7 @@
 """Folds of whole blocks of neighbouring frames: these look alike, and must not be in both training and test."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,37 +27,44 @@ def blocks_of(images: Sequence[Path], gap: int = 60) -> list[list[Path]]:
     return blocks
 
 
-def counts(image: Path, classes: Sequence[int]) -> np.ndarray:
+def counts(image: Path, classes: Sequence[int], label_of: Callable[[Path], Path] = label_file) -> np.ndarray:
     """Return 1 and the number of boxes of each class in an image, (1 + classes,).
 
     Raises:
         ValueError: If its label file cannot be read.
     """
     try:
-        found = read_labels(label := label_file(image)).classes.tolist()
+        found = read_labels(label := label_of(image)).classes.tolist()
     except LabelError as error:
         raise LabelError(f"'{label}' holds no labels ({error}); metafusion data check lists all such files") from error
     return np.array([1, *(found.count(c) for c in classes)])
 
 
-def folds_of(images: Sequence[Path], number: int, classes: Sequence[int], gap: int = 60) -> list[list[Path]]:
+def folds_of(
+    images: Sequence[Path],
+    number: int,
+    classes: Sequence[int],
+    label_of: Callable[[Path], Path] = label_file,
+    gap: int = 60,
+) -> list[list[Path]]:
     """Assign blocks to folds so that images and boxes of each class are spread as evenly as the blocks allow.
 
     Blocks with the most boxes come first; each goes to the fold whose sum of squared shares it raises least.
 
     Args:
-        images: Paths of the visible images, with labels in the host's layout.
+        images: Paths of the visible images.
         number: Number of folds.
         classes: Classes to spread.
+        label_of: Returns the label file of an image.
         gap: See :func:`blocks_of`.
 
     Returns:
         The images of each fold, sorted.
     """
-    total = np.maximum(np.sum([counts(image, classes) for image in images], 0), 1)
+    total = np.maximum(np.sum([counts(image, classes, label_of) for image in images], 0), 1)
     load = np.zeros((number, len(total)))
     folds: list[list[Path]] = [[] for _ in range(number)]
-    sized = [(np.sum([counts(image, classes) for image in b], 0), b) for b in blocks_of(images, gap)]
+    sized = [(np.sum([counts(image, classes, label_of) for image in b], 0), b) for b in blocks_of(images, gap)]
     for count, block in sorted(sized, key=lambda item: (-item[0][1:].sum(), item[1])):
         rise = (((load + count) / total) ** 2 - (load / total) ** 2).sum(1)
         best = int(rise.argmin())

@@ -10,8 +10,9 @@ from metafusion_yolo.compare.budget import Setting
 from metafusion_yolo.compare.pictures import Tile, most_telling, picture_pair
 from metafusion_yolo.compare.rows import BOTH, COMPARED
 from metafusion_yolo.compare.runs import Run, read_results
+from metafusion_yolo.compare.training import all_pairs
 from metafusion_yolo.compare.verdict import Table, Verdict
-from metafusion_yolo.data.pairs import expected_by_rule, find_partners
+from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.evaluation.corruptions import KINDS
 from metafusion_yolo.support.errors import UserValueError
@@ -85,15 +86,14 @@ def _examples(out: Path, setting: Setting, rows: Sequence[str]) -> list[tuple[st
     found: dict[str, dict[str, Any]] = {
         row: {image: entries[0] for image, entries in read_results(out, row)[BOTH].items()} for row in rows
     }
-    rig = Rig.of_file(setting.data)
+    data = describe(setting.data)
+    rig = Rig.from_yaml(data, setting.data)
+    pairs = all_pairs(data, rig)
     chosen = []
     for image in most_telling(found, EXAMPLES):
-        partners, _ = find_partners([image], expected_by_rule(rig.pairing), False)
         fold = _fold_of(out, setting, image)
         checkpoints = {row: Run(row, fold, 0, str(out)).folder / "train" / "weights" / "last.pt" for row in rows}
-        tiles = picture_pair(
-            image, partners[image], rig, {row: found[row][image] for row in rows}, checkpoints, setting.imgsz
-        )
+        tiles = picture_pair(image, pairs, rig, {row: found[row][image] for row in rows}, checkpoints, setting.imgsz)
         chosen.append((Path(image).name, tiles))
     return chosen
 

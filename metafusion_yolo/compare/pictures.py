@@ -10,9 +10,10 @@ import torch
 
 from metafusion_yolo.compare.rows import EARLY, VISIBLE
 from metafusion_yolo.compare.training import load_last
-from metafusion_yolo.data.labels import label_file, read_labels
+from metafusion_yolo.data.labels import read_labels
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.splits import Split
 from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.support.drawing import to_uint8
 from metafusion_yolo.support.pages import data_uri, draw_box
@@ -52,7 +53,7 @@ def most_telling(found: Mapping[str, Mapping[str, Any]], count: int) -> list[str
 @torch.inference_mode()
 def picture_pair(
     image: str,
-    partner: str,
+    pairs: Split,
     rig: Rig,
     found: Mapping[str, Mapping[str, Any]],
     checkpoints: Mapping[str, Path],
@@ -62,18 +63,18 @@ def picture_pair(
 
     Args:
         image: The visible image.
-        partner: The infrared image.
+        pairs: The pairs of the data set.
         rig: The cameras.
         found: What was found in this image, by row.
         checkpoints: Checkpoint of each row, which makes its image; early fusion makes none and shows the visible one.
         imgsz: Image size of the training, pixels.
     """
-    pair = PairReader(rig).read(image, partner)
+    pair = PairReader(rig).read(image, pairs.partners[image] or None)
     height, width = pair.shape[:2]
     scale = imgsz / max(height, width)
     size = [max(STRIDE, round(side * scale / STRIDE) * STRIDE) for side in (width, height)]
     tensor = torch.from_numpy(cv2.resize(pair, size, interpolation=cv2.INTER_AREA)).permute(2, 0, 1)[None] / 255
-    boxes = read_labels(label_file(image)).boxes_xyxyn * (width, height, width, height)
+    boxes = read_labels(pairs.label_of(image)).boxes_xyxyn * (width, height, width, height)
     tiles = []
     for row in found:
         source = VISIBLE if row == EARLY else row

@@ -3,6 +3,7 @@
 The best checkpoint would have been chosen on the same images that judge it, so the last one counts.
 """
 
+import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,9 @@ from metafusion_yolo.compare.folds import folds_of
 from metafusion_yolo.compare.rows import Row
 from metafusion_yolo.config import merged
 from metafusion_yolo.data.description import describe
-from metafusion_yolo.data.labels import label_file
-from metafusion_yolo.data.listing import split_images
-from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
+from metafusion_yolo.data.listing import as_written, split_images
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.splits import Split, find_pairs
 from metafusion_yolo.engine._host import quiet_start
 from metafusion_yolo.engine.checkpoints import load_fusion_checkpoint
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
@@ -195,9 +195,10 @@ def pairs_of(setting: Setting, fold: int) -> tuple[dict[str, Any], Rig, dict[str
     data = describe(setting.data)
     rig = Rig.from_yaml(data, setting.data)
     splits = {split: [Path(f).absolute() for f in images_in(data, split)] for split in ("train", "val")}
+    whole = all_pairs(data, rig)
     if setting.folds:
         classes = setting.classes or sorted(data["names"])
-        folds = folds_of([*{*splits["train"], *splits["val"]}], setting.folds, classes)
+        folds = folds_of([*{*splits["train"], *splits["val"]}], setting.folds, classes, whole.label_of)
         if not all(folds):
             raise UserValueError(
                 f"'{setting.data}' has too few blocks of neighbouring frames for folds={setting.folds}"
@@ -205,12 +206,20 @@ def pairs_of(setting: Setting, fold: int) -> tuple[dict[str, Any], Rig, dict[str
         splits = {"train": [p for i, f in enumerate(folds) if i != fold for p in f], "val": folds[fold]}
     chosen = {}
     for split, images in splits.items():
-        partners, problems = find_partners([str(p) for p in images], expected_by_rule(rig.pairing), False)
-        if problems:
-            raise PairError.of(problems, setting.data)
-        files = [str(p) for p in images if str(p) in partners]
-        chosen[split] = {file: partners[file] for file in evenly(files, setting.pairs or len(files))}
+        files = [str(p) for p in images if str(p) in whole.partners]
+        chosen[split] = {file: whole.partners[file] for file in evenly(files, setting.pairs or len(files))}
     return data, rig, chosen
+
+
+def all_pairs(data: dict[str, Any], rig: Rig) -> Split:
+    """Return the pairs that a comparison may train or test with, by absolute paths.
+
+    Raises:
+        PairError: If a pair is incomplete.
+    """
+    sources = [as_written(data[split], data) for split in ("train", "val")]
+    entries = [str(Path(e).absolute()) for part in sources for e in (part if isinstance(part, list) else [part])]
+    return find_pairs(entries, rig).complete(str(data["yaml_file"]))
 
 
 def link_fold(setting: Setting, fold: int, folder: Path) -> Path:
@@ -220,12 +229,18 @@ def link_fold(setting: Setting, fold: int, folder: Path) -> Path:
     still apply. Raises the errors of :func:`pairs_of`.
     """
     data, rig, splits = pairs_of(setting, fold)
+    whole = all_pairs(data, rig)
+    ending = "txt" if rig.layout else "csv"
     for split, pairs in splits.items():
+        rows = []
         for file, partner in pairs.items():
-            for kept in (file, partner, label_file(file)):
-                link_below(folder, Path(kept))
-        (folder / f"{split}.txt").write_text("".join(f"{below(folder, Path(f))}\n" for f in pairs), encoding="utf-8")
-    names = {"path": str(folder), "train": "train.txt", "val": "val.txt", "names": data["names"]}
+            kept = [Path(path) for path in (file, partner, whole.label_of(file)) if path]
+            for path in kept:
+                link_below(folder, path)
+            rows.append([str(below(folder, path)) for path in kept[: 1 if rig.layout else 3]])
+        with (folder / f"{split}.{ending}").open("w", encoding="utf-8", newline="") as listing:
+            csv.writer(listing).writerows(rows)
+    names = {"path": str(folder), "train": f"train.{ending}", "val": f"val.{ending}", "names": data["names"]}
     (folder / "pairs.yaml").write_text(yaml.safe_dump({**names, **rig.to_yaml()}), encoding="utf-8")
     return folder / "pairs.yaml"
 

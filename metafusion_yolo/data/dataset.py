@@ -25,10 +25,12 @@ from metafusion_yolo.data.augment import (
     PairedAlbumentations,
     PairedPhotometric,
 )
-from metafusion_yolo.data.listing import as_written, list_images
-from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners, listed
+from metafusion_yolo.data.layout import part_shape
+from metafusion_yolo.data.listing import as_written
+from metafusion_yolo.data.pairs import PairError, listed
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.splits import Split, find_pairs
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from metafusion_yolo.support.logs import faults_in_a_line, silent
@@ -55,20 +57,22 @@ class PairedYOLODataset(YOLODataset):
         self.photometric = photometric or Augment()
         self.reader = PairReader(Rig.from_yaml(data, data.get("yaml_file", "the data-set YAML")), off)
         self.partners: dict[str, str] = {}
+        self.split = Split({}, {}, [])
         super().__init__(*args, data={**data, "channels": NUM_CHANNELS}, **kwargs)
 
     # Pairing ---------------------------------------------------------------------------------------------------------
     def get_img_files(self, img_path: str | list[str]) -> list[str]:
         """List the visible images and pair all of them; a wrong pair stops the run and is not skipped."""
-        folders = img_path if isinstance(img_path, list) else [img_path]
-        expected = expected_by_rule(self.reader.rig.pairing)
-        files = sorted(list_images(img_path))
-        self.partners, problems = find_partners(files, expected, all(Path(f).is_dir() for f in folders))
-        if problems:
-            raise PairError.of(problems, str(img_path))
-        files = [f for f in files if f in self.partners]
+        self.split = find_pairs(img_path, self.reader.rig).complete(str(img_path))
+        self.partners = self.split.partners
+        files = [*self.partners]
         fraction = self.fraction  # of the pairs, not of the files
         return files[: fraction if isinstance(fraction, int) else max(1, round(len(files) * fraction))]
+
+    def get_label_files(self) -> list[str]:
+        """Take the label files that a CSV list names, and where it names none those beside the images."""
+        self.label_files = [str(self.split.label_of(file)) for file in self.im_files]
+        return self.label_files
 
     def get_cache_hash(self) -> str:
         """Make the label cache depend also on the infrared files and on the rig, which decides whether pairs fit."""
@@ -110,7 +114,10 @@ class PairedYOLODataset(YOLODataset):
     def get_labels(self) -> list[dict[str, Any]]:
         """Log one line per kind of fault in the labels; the host logs one per file."""
         with faults_in_a_line():
-            return super().get_labels()
+            labels: list[dict[str, Any]] = super().get_labels()
+        for label in labels if self.reader.rig.layout else ():
+            label["shape"] = part_shape(label["shape"], self.reader.rig.layout)
+        return labels
 
     # Reading ---------------------------------------------------------------------------------------------------------
     def load_image(
@@ -132,6 +139,9 @@ class PairedYOLODataset(YOLODataset):
         """Read a pair from the disk cache if it is there, else from its two files."""
         if self.cache == "disk" and self.npy_files[i].exists():
             return np.load(self.npy_files[i])
+        return self._read_files(i)
+
+    def _read_files(self, i: int) -> np.ndarray:
         return self.reader.read(self.im_files[i], self.partners[self.im_files[i]] or None)
 
     def _target_size(self, original: tuple[int, int], rect_mode: bool, resize_short: bool) -> tuple[int, int]:
@@ -168,12 +178,12 @@ class PairedYOLODataset(YOLODataset):
     def cache_images_to_disk(self, i: int) -> None:
         """Write a pair to the disk cache unless a cache file newer than its images exists."""
         cached, sources = self.npy_files[i], (self.im_files[i], self.partners[self.im_files[i]])
-        if cached.exists() and cached.stat().st_mtime >= max(Path(f).stat().st_mtime for f in sources):
+        if cached.exists() and cached.stat().st_mtime >= max(Path(f).stat().st_mtime for f in sources if f):
             return
         part = cached.with_suffix(f".{os.getpid()}.part")
         try:
             with part.open("wb") as file:
-                np.save(file, self.reader.read(*sources), allow_pickle=False)
+                np.save(file, self._read_files(i), allow_pickle=False)
             part.replace(cached)
         except OSError as error:
             part.unlink(missing_ok=True)

@@ -77,6 +77,26 @@ def describe(data: str | Path, split: str = "") -> dict[str, Any]:
     return _without_download(check_description(data), data, split)
 
 
+def describe_what_is_there(data: str | Path) -> dict[str, Any]:
+    """Return the host's dictionary of a data set whose `train` or `val` may be missing, but not both.
+
+    Args:
+        data: As for :func:`check_description`.
+
+    Raises:
+        FileNotFoundError: If the YAML or both folders do not exist.
+        TypeError: If `data` is not a path.
+        ValueError: If something in it is missing or wrong.
+    """
+    try:
+        return describe(data)
+    except MissingFileError as error:
+        try:
+            return describe(data, "train")
+        except MissingFileError:
+            raise error from None
+
+
 def _without_download(file: str, data: str | Path, split: str = "", advice: str = "") -> dict[str, Any]:
     """Return the host's dictionary of a local data set; `advice` says what to do if something is missing."""
     try:

@@ -20,7 +20,7 @@ MISSING_SHOWN = 5
 
 
 def list_images(source: Any, lost: bool = False) -> list[str]:
-    """Return the image files of a path, folder (nested too), glob or text file, sorted, or of a list in its order.
+    """Return the image files of a path, folder (nested too), glob, text or CSV file, sorted; of a list in its order.
 
     Links to files and folders are followed; the returned paths are not resolved.
 
@@ -39,6 +39,8 @@ def list_images(source: Any, lost: bool = False) -> list[str]:
         candidates = [*_files_below(path)]
     elif path.suffix.lower() == ".txt" and path.is_file():
         candidates = read_list(path, lost)
+    elif is_pair_list(path) and path.is_file():
+        candidates = [Path(row[0]) for row in read_pair_rows(path, lost)]
     elif "*" in str(source):
         candidates = [*Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))]
     elif path.exists():
@@ -85,28 +87,57 @@ def read_pair_list(listing: Path) -> list[tuple[str, str]]:
     """Return the `(visible, infrared)` files of a CSV list, one pair per row; paths are as in :func:`read_list`.
 
     Args:
-        listing: As for :func:`read_table`; a first row `visible,infrared` is its header.
+        listing: As for :func:`read_pair_rows`.
 
     Raises:
-        FileNotFoundError: If there are no pairs, or some files do not exist.
-        ValueError: If a row does not have two columns, or the list is not UTF-8.
+        FileNotFoundError: As :func:`read_pair_rows`.
+        ValueError: As :func:`read_pair_rows`.
     """
-    rows = read_table(listing, ("visible", "infrared"))
+    rows = read_pair_rows(listing)
+    if lone := [f"'{visible or infrared}'" for visible, infrared, _ in rows if not (visible and infrared)]:
+        raise UserValueError(
+            f"{len(lone)} rows of '{listing}' hold one image, such as {lone[0]}; give both, or layout="
+        )
+    return [(visible, infrared) for visible, infrared, _ in rows]
+
+
+def read_pair_rows(listing: Path, lost: bool = False) -> list[tuple[str, str, str]]:
+    """Return the `(visible, infrared, label file)` rows of a CSV list of pairs, empty where none is named.
+
+    Images that hold both cameras have no infrared file.
+
+    Args:
+        listing: As for :func:`read_table`; a first row `visible,infrared` or `visible,infrared,labels` is its header.
+        lost: As for :func:`read_list`.
+
+    Raises:
+        FileNotFoundError: If there are no pairs, or some images do not exist; a label file need not.
+        ValueError: If a row does not have two or three columns, or the list is not UTF-8.
+    """
+    rows = read_table(listing, ("visible", "infrared"), "labels")
     if not rows:
         raise MissingFileError(f"no pairs in '{listing}'; give a row for each, visible,infrared")
-    files = [str(file) for file in _existing(listing, [cell for row in rows for cell in row])]
-    return list(zip(files[::2], files[1::2], strict=True))
+    files = iter(_existing(listing, [cell for row in rows for cell in row[:2] if cell], lost))
+    pairs = [[str(next(files)) if cell else "" for cell in row[:2]] for row in rows]
+    labels = [str(next(iter(_existing(listing, row[2:], True)), "")) if any(row[2:]) else "" for row in rows]
+    return [(visible, infrared, label) for (visible, infrared), label in zip(pairs, labels, strict=True)]
 
 
-def read_table(listing: Path, header: tuple[str, str]) -> list[tuple[str, str]]:
+def is_pair_list(source: Any) -> bool:
+    """Return whether a source is named like a CSV list of pairs."""
+    return isinstance(source, (str, Path)) and Path(source).suffix.lower() == ".csv"
+
+
+def read_table(listing: Path, header: tuple[str, str], third: str = "") -> list[tuple[str, ...]]:
     """Return the rows of a CSV file of two columns.
 
     Args:
         listing: UTF-8, with or without a byte-order mark; columns separated by comma, semicolon or tab.
         header: Names of the columns, which the first row may contain.
+        third: Name of a third column that rows may have.
 
     Raises:
-        ValueError: If a row does not have two columns, or the file is not UTF-8.
+        ValueError: If a row does not have its columns, or the file is not UTF-8.
     """
     lines = read_lines(listing)
     delimiter = next((mark for mark in "\t;" if lines and mark in lines[0]), ",")
@@ -114,13 +145,13 @@ def read_table(listing: Path, header: tuple[str, str]) -> list[tuple[str, str]]:
         rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if any(row)]
     except csv.Error as error:
         raise UserValueError(f"'{listing}' is no CSV list ({error}); give rows {','.join(header)}") from error
-    if rows and [cell.lower() for cell in rows[0]] == [*header]:
+    if rows and [cell.lower() for cell in rows[0]] in ([*header], [*header, third]):
         rows = rows[1:]
     for number, row in enumerate(rows, start=1):
-        if len(row) != 2:
+        if len(row) != 2 and not (third and len(row) == 3):
             told = f"has {len(row)} columns; give two, {' and '.join(header)}"
             raise UserValueError(f"row {number} of '{listing}' {told}")
-    return [(first, second) for first, second in rows]
+    return [tuple(row) for row in rows]
 
 
 def read_lines(listing: Path, errors: str = "strict") -> list[str]:

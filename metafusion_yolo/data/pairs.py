@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from ultralytics.data.utils import IMG_FORMATS
 
+from metafusion_yolo.data.naming import INFRARED_WORDS, camera_of, likely_rule
 from metafusion_yolo.support.errors import UserError, UserValueError
 from metafusion_yolo.support.words import refuse_unknown
 
 DEFAULT_FOLDER = "infrared"
+SUFFIXES = tuple(f".{suffix}" for suffix in IMG_FORMATS)
 SHOWN = 3  # problems of one kind that are listed
+NEARBY = 500  # files that are looked at for a likely rule
 
+ARROW = "->"  # between the parts of a rule in one line
 PairingRule = str | dict[str, str]
 Expected = Callable[[Path], Path]
 
@@ -52,6 +56,10 @@ class PairError(UserError, ValueError):
             where: The data set or source.
         """
         return cls(f"{len(problems)} problem{'s' * (len(problems) > 1)} in {where}:{listed(problems)}")
+
+
+class InfraredAloneError(PairError):
+    """A file among the visible images is named like an infrared one, and no visible image claims it."""
 
 
 def listed(problems: Iterable[str]) -> str:
@@ -91,20 +99,23 @@ def parse_rule(value: Any, where: str = "the data-set YAML") -> PairingRule:
         ValueError: If the value is anything else.
 
     Example:
-        >>> parse_rule({"from": "_co.png", "to": "_ir.png"})
-        {'from': '_co.png', 'to': '_ir.png'}
+        >>> parse_rule("vis/*_V -> th/*_T")
+        {'from': 'vis/*_V', 'to': 'th/*_T'}
     """
     if value is None:
         return DEFAULT_FOLDER
+    if isinstance(value, str) and ARROW in value:
+        value = dict(zip(("from", "to"), map(str.strip, value.split(ARROW, 1)), strict=True))
     if isinstance(value, str) and value:
         return value
     if isinstance(value, Mapping):
         refuse_unknown(value, ("from", "to"), f"under 'infrared:' in {where}")
-        if len(value) == 2 and all(isinstance(part, str) for part in value.values()) and value["from"]:
+        whole = len(value) == 2 and all(isinstance(part, str) for part in value.values())
+        if whole and value["from"] and value["to"].count("*") in (0, value["from"].count("*")):
             return {key: part.replace("\\", "/") for key, part in value.items()}  # Windows separators
     raise UserValueError(
         f"'infrared: {value!r}' in {where} is no pairing rule; expected a folder name that replaces the last 'images' "
-        f"of a path, or {{from: visible part, to: infrared part}}"
+        f"of a path, or 'visible part {ARROW} infrared part', with as many * in both"
     )
 
 
@@ -114,8 +125,8 @@ def expected_by_rule(rule: PairingRule) -> Expected:
     Example:
         >>> expected_by_rule("infrared")(Path("my images/images/val/7.jpg")).as_posix()
         'my images/infrared/val/7.jpg'
-        >>> expected_by_rule({"from": "rgb/", "to": "ir/"})(Path("set/rgb/7.jpg")).as_posix()
-        'set/ir/7.jpg'
+        >>> expected_by_rule({"from": "rgb/*_V", "to": "ir/*_T"})(Path("set/rgb/7_V.jpg")).as_posix()
+        'set/ir/7_T.jpg'
     """
 
     def by_folder(visible: Path) -> Path:
@@ -129,17 +140,34 @@ def expected_by_rule(rule: PairingRule) -> Expected:
             f"set 'infrared: {{from: ..., to: ...}}' in the data-set YAML (at predict: infrared=)"
         )
 
-    def by_substitution(visible: Path) -> Path:
-        substitution = dict(rule)  # type: ignore[arg-type]
-        head, found, tail = visible.as_posix().rpartition(substitution["from"])
-        if not found:
-            raise PairError(
-                f"'{visible}' does not contain '{substitution['from']}' ('infrared: from'), and no visible image "
-                f"claims it; add its visible image, rename or remove it"
-            )
-        return Path(head + substitution["to"] + tail)
+    if isinstance(rule, str):
+        return by_folder
+    return partial(_substituted, _pattern(rule["from"]), _pattern(rule["to"]), rule)
 
-    return by_folder if isinstance(rule, str) else by_substitution
+
+def _substituted(source: re.Pattern[str], target: re.Pattern[str], rule: Mapping[str, str], visible: Path) -> Path:
+    """Return a path in which a rule puts its `to` for the last `from`, and keeps what each * stands for."""
+    path = visible.as_posix()
+    if not (found := source.fullmatch(path)):
+        if rule["to"] and target.fullmatch(path):
+            raise InfraredAloneError(f"no visible image for '{visible}'; add the visible image or remove this one")
+        raise PairError(
+            f"'{visible}' does not contain '{rule['from']}' ('infrared: from'), and no visible image claims it; "
+            f"rename or remove it"
+        )
+    head, *stars, tail = found.groups("")
+    if rule["to"].endswith(SUFFIXES) and not rule["from"].endswith(SUFFIXES):
+        tail = ""
+    kept = iter(stars)
+    return Path(head + re.sub(r"\*", lambda _: next(kept), rule["to"]) + tail)
+
+
+def _pattern(part: str) -> re.Pattern[str]:
+    """Return the pattern of a path that holds one side of a rule; with a *, whole folders up to the suffix."""
+    text = "(.*)".join(map(re.escape, part.split("*")))
+    if "*" not in part:
+        return re.compile(f"(.*){text}(.*)")
+    return re.compile(f"({'.*' if part.startswith('/') else '(?:.*/)?'}){text}" + r"((?:\.[^./]*)?)")
 
 
 def expected_beside(visible_root: Path, infrared_root: Path) -> Expected:
@@ -171,18 +199,22 @@ def find_partners(
         try:
             targets[file] = target = expected(Path(file))
         except PairError as error:
-            strays[file] = PairProblem(str(error), "missing-partner", file)
+            kind = "extra-partner" if isinstance(error, InfraredAloneError) else "missing-partner"
+            strays[file] = PairProblem(str(error), kind, file)
             continue
         found[file] = [f for f in listing(target.parent).get(target.stem, []) if f != Path(file)]
         claims.update((f, file) for f in found[file])
     partners: dict[str, str] = {}
-    problems = [problem for file, problem in strays.items() if Path(file) not in claims]
+    problems: list[PairProblem] = []
     for file, candidates in found.items():
         if Path(file) in claims:
             continue
         partners[file] = str(candidates[0]) if candidates else ""
-        problem = _problem(file, targets[file], candidates, claims)
+        problem = _problem(file, targets[file], candidates, claims) if candidates else None
         problems += [problem] if problem else []
+    lost = {file: targets[file] for file, partner in partners.items() if not partner}
+    alone = [problem for file, problem in strays.items() if Path(file) not in claims]
+    problems = [*_missing(lost, partners, [p.file for p in alone], listing), *problems, *alone]
     if found and not partners:
         text = "each of these images is the infrared partner of another; give the folder of the visible ones"
         problems.append(PairProblem(text, "ambiguous-partner", next(iter(found))))
@@ -191,14 +223,48 @@ def find_partners(
     return partners, problems
 
 
+def _missing(
+    targets: Mapping[str, Path],
+    partners: Mapping[str, str],
+    alone: list[str],
+    listing: Callable[[Path], dict[str, list[Path]]],
+) -> list[PairProblem]:
+    """Return a problem for each image without a partner, or one for all if none has any."""
+    if not targets:
+        return []
+    near = alone or _nearby([*targets], targets.values(), {*partners, *partners.values()}, listing)
+    rule = likely_rule([*targets][:NEARBY], near) if near else ""
+    advice = (
+        f"did you mean '{rule}' ('infrared:' in the data-set YAML, infrared= at predict)? A CSV of pairs works too"
+        if rule
+        else "add the file, or set 'infrared:' in the data-set YAML (at predict: infrared=)"
+    )
+    sought = {file: f"looked for '{target.with_suffix('')}.*'" for file, target in targets.items()}
+    if len(targets) == len(partners) > 1:
+        first, looked = next(iter(sought.items()))
+        advice = advice if rule else f"{advice.replace('file', 'files')}; a CSV of pairs works too"
+        text = f"no partner for {len(partners)} of {len(partners)} images, for example '{first}': {looked}; {advice}"
+        return [PairProblem(text, "missing-partner", first)]
+    texts = {file: f"no infrared image for '{file}': {looked}; {advice}" for file, looked in sought.items()}
+    return [PairProblem(text, "missing-partner", file) for file, text in texts.items()]
+
+
+def _nearby(
+    visible: Sequence[str], targets: Iterable[Path], taken: set[str], listing: Callable[[Path], dict[str, list[Path]]]
+) -> list[str]:
+    """Return the images that may be the partners: where they were looked for, else in folders beside and the same."""
+    folders = {target.parent for target in targets} - {Path(file).parent for file in visible}
+    if not any(map(listing, folders)):
+        around = {Path(file).parent.parent for file in visible}
+        beside = [path for folder in around if folder.is_dir() for path in folder.iterdir() if path.is_dir()]
+        folders = {path for path in beside if {*re.findall(r"[a-z]+", path.name.lower())} & INFRARED_WORDS}
+    found = [str(file) for folder in sorted(folders) for files in listing(folder).values() for file in files]
+    found = found or [file for file in visible if camera_of(file) == "infrared"]
+    return [file for file in found if file not in taken or file in visible][:NEARBY]
+
+
 def _problem(visible: str, target: Path, candidates: list[Path], claims: Mapping[Path, str]) -> PairProblem | None:
     """Return the problem with the candidates of a visible image, None if there is none."""
-    if not candidates:
-        text = (
-            f"no infrared image for '{visible}': looked for '{target.with_suffix('')}.*'; add the file, or set "
-            f"'infrared:' in the data-set YAML (at predict: infrared=)"
-        )
-        return PairProblem(text, "missing-partner", visible)
     if len(candidates) > 1:
         names = ", ".join(f"'{f.name}'" for f in candidates)
         text = f"ambiguous infrared image for '{visible}': {names} in '{target.parent}'; keep one of them"

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image
-from ultralytics.utils import patches
+from ultralytics.utils import LOGGER
 
+from metafusion_yolo.data.decoding import (
+    check_image,
+    image_size,
+    open_image,
+    pages_of,
+    read_counts,
+    read_stack,
+    read_visible,
+    visible_samples,
+)
+from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.planes import join
 from metafusion_yolo.data.registration import Size, warp_infrared
@@ -18,12 +26,20 @@ from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE, Limits
 from metafusion_yolo.support.sampling import evenly
 
-ASPECT_TOLERANCE = 0.02  # largest relative difference of the two aspect ratios that a resize may hide
-OPENCV_FIRST = {".tif", ".tiff", ".jp2", ".dng", ".avif", ".heic", ".heif"}  # Pillow cannot read all of these
-JPEG_END = b"\xff\xd9"
+__all__ = [
+    "FEW",
+    "PairReader",
+    "check_image",
+    "compare_sizes",
+    "count_levels",
+    "image_size",
+    "open_image",
+    "read_counts",
+    "read_visible",
+]
 
-# The host replaces `Image.open` by one that installs a package when a file is not an image.
-open_image = getattr(patches, "_image_open", Image.open)
+ASPECT_TOLERANCE = 0.02  # largest relative difference of the two aspect ratios that a resize may hide
+FEW = 16  # levels of grey below which a plane has lost what it showed
 
 
 class PairReader:
@@ -38,6 +54,7 @@ class PairReader:
         self.rig = rig or Rig()
         self.off = off
         self._limits: dict[Path, Limits | None] = {}
+        self._warned: set[str] = set()
 
     def read(self, visible: str | Path, infrared: str | Path | None) -> np.ndarray:
         """Read two files as one (H, W, 4) uint8 array, R, G, B, IR, in the size of the visible image.
@@ -45,10 +62,35 @@ class PairReader:
         Raises:
             PairError: If a file cannot be decoded, or the two shapes differ.
         """
-        image = read_visible(visible)
+        if self.rig.layout:
+            return self.stack(*self.read_both(visible), visible)
         if infrared is None:
-            return self.stack(image, None)
-        return self.stack(image, read_counts(infrared), visible, infrared, self.limits_of(infrared))
+            return self.stack(read_visible(visible), None)
+        return self.stack(*self.parts(visible, infrared), visible, infrared, self.limits_of(infrared))
+
+    def parts(self, visible: str | Path, infrared: str | Path) -> tuple[np.ndarray, np.ndarray]:
+        """Return the visible (H, W, 3) uint8 and the infrared image (h, w) of a pair as they are, by the layout.
+
+        Raises:
+            PairError: If a file cannot be decoded.
+        """
+        if self.rig.layout:
+            return self.read_both(visible)
+        return read_visible(visible), read_counts(infrared)
+
+    def read_both(self, image: str | Path | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the visible (H, W, 3) uint8 and the infrared part (H, W) of an image that holds both, by the layout.
+
+        Raises:
+            PairError: If it cannot be decoded, or does not have the two parts.
+        """
+        layout, file = str(self.rig.layout), None if isinstance(image, np.ndarray) else image
+        if not isinstance(image, np.ndarray):
+            image = read_stack(image) if layout == "stacked" else read_visible(image)
+        visible, infrared = split_layout(image, layout)
+        infrared = infrared if infrared.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(infrared), cv2.COLOR_RGB2GRAY)
+        visible = visible_samples(visible, file or "an image")
+        return np.ascontiguousarray(visible), np.ascontiguousarray(infrared)
 
     def limits_of(self, infrared: str | Path) -> Limits | None:
         """Return the counts that become black and white in the folder of a file; None if each file has its own."""
@@ -92,7 +134,13 @@ class PairReader:
         names = f"'{file}' and '{infrared_name}'" if infrared_name else "the two images"
         if problem := self.rig.thermal.depth_problem(counts.dtype):
             raise PairError(f"{names}: {problem}")
+        if limits and counts.dtype == np.uint8 and limits[1] > 255 and not self.rig.thermal.range:
+            self._warn("infrared images of 8 bits among deeper ones have a range of their own", names)
+            limits = None
         grey = self.rig.thermal.to_uint8(counts, limits)
+        for camera, plane in (("visible", visible), ("infrared", grey)):
+            if count_levels(plane[::8, ::8]) < FEW and 1 < (levels := count_levels(plane)) < FEW:
+                self._warn(f"{camera} images with {levels} of 256 levels; metafusion data check lists all such", names)
         sizes = visible.shape[1::-1], grey.shape[1::-1]
         homography = self.rig.homography(file, *sizes)
         if homography is not None:
@@ -103,6 +151,13 @@ class PairReader:
             grey = cv2.resize(grey, sizes[0], interpolation=cv2.INTER_LINEAR)
         return join(visible, grey)
 
+    def _warn(self, text: str, names: str) -> None:
+        """Say something once for all pairs of this reader."""
+        kind = text.partition(" ")[0]
+        if kind not in self._warned:
+            self._warned.add(kind)
+            LOGGER.warning(f"{names}, for one: {text}")
+
     def check(self, visible: str, infrared: str) -> tuple[str, str]:
         """Check that both files of a pair are complete and, without a registration, that their sizes fit.
 
@@ -110,7 +165,14 @@ class PairReader:
             A problem that makes the pair unusable, and a warning; empty where there is none.
         """
         try:
+            if self.rig.layout:
+                check_image(visible, read_visible)
+                self.read_both(visible)
+                return "", ""
             sizes = check_image(visible, read_visible), check_image(infrared, read_counts)
+            for file in (visible, infrared):
+                if (count := len(pages_of(file))) > 1:
+                    self._warn(f"{count} pages, of which the first is read; split them into files", f"'{file}'")
         except PairError as error:
             return str(error), ""
         names = f"'{visible}' and '{infrared}'"
@@ -121,62 +183,9 @@ class PairReader:
         return compare_sizes(*sizes, names)
 
 
-def check_image(file: str, read: Callable[[str], np.ndarray]) -> Size:
-    """Check that an image file is complete, as some versions of OpenCV silently return half an image.
-
-    The end marker of a JPEG and the checksums of a PNG save decoding them twice.
-
-    Args:
-        file: Path of the image.
-        read: Its reader, used for formats that Pillow may not read.
-
-    Returns:
-        Width and height of the upright image.
-
-    Raises:
-        PairError: If the file is missing, empty, truncated or not an image.
-    """
-    suffix = _existing(file).suffix.lower()
-    if suffix in OPENCV_FIRST or suffix == ".npy":
-        height, width = read(file).shape[:2]
-        return width, height
-    try:
-        with open_image(file) as image:
-            size = _upright(image)
-            if image.format == "PNG":
-                image.verify()
-            elif not (image.format == "JPEG" and _ends_in(file, JPEG_END)):
-                image.load()
-    except Exception as error:  # decoders raise all kinds of errors on broken files
-        raise _unreadable(file, error) from error
-    return size
-
-
-def _ends_in(file: str, marker: bytes) -> bool:
-    """Return whether a file ends in some bytes, without reading the others."""
-    with Path(file).open("rb") as stream:
-        stream.seek(-len(marker), os.SEEK_END)
-        return stream.read() == marker
-
-
-def image_size(file: str | Path) -> Size:
-    """Return the width and height of an upright image from the header of its file.
-
-    Raises:
-        PairError: If the file is missing, empty or not an image.
-    """
-    suffix = _existing(file).suffix.lower()
-    try:
-        if suffix == ".npy":
-            height, width = np.load(file, mmap_mode="r", allow_pickle=False).shape[:2]
-            return width, height
-        with open_image(file) as image:
-            return _upright(image)
-    except Exception as error:  # as above
-        if suffix in OPENCV_FIRST:
-            height, width = _decode(file, cv2.IMREAD_ANYDEPTH).shape[:2]
-            return width, height
-        raise _unreadable(file, error) from error
+def count_levels(plane: np.ndarray) -> int:
+    """Return the number of levels that a uint8 image uses."""
+    return int(np.count_nonzero(np.bincount(plane.ravel(), minlength=256)))
 
 
 def compare_sizes(visible: Size, infrared: Size, names: str) -> tuple[str, str]:
@@ -188,103 +197,3 @@ def compare_sizes(visible: Size, infrared: Size, names: str) -> tuple[str, str]:
     if abs(w / h - iw / ih) / (w / h) > ASPECT_TOLERANCE:
         return f"{sizes} and shapes; register them (metafusion data register), or crop them to the same view", ""
     return "", f"{sizes}; the infrared image is resized"
-
-
-def read_visible(file: str | Path) -> np.ndarray:
-    """Read a visible image as (H, W, 3) uint8, RGB, upright; grey, palette, alpha and 16-bit files are converted.
-
-    Raises:
-        PairError: If the file cannot be decoded, or has samples of other types.
-    """
-    image = _decode(file, cv2.IMREAD_COLOR)
-    if image.dtype != np.uint8:
-        raise PairError(f"'{file}' holds {image.dtype} samples; save visible images with 8 or 16 bits a channel")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def read_counts(file: str | Path) -> np.ndarray:
-    """Read an infrared image as (H, W), upright, in the depth of its file; colours become their luminance.
-
-    Args:
-        file: An image, or an array of numbers in a `.npy` file.
-
-    Raises:
-        PairError: If the file cannot be decoded.
-    """
-    if Path(file).suffix.lower() == ".npy":
-        return _array(file)
-    image = _decode(file, cv2.IMREAD_ANYDEPTH)
-    if image.shape[2] == 3:
-        image = image.astype(np.float32) if image.dtype == np.float64 else image  # OpenCV cannot convert doubles
-        return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    return image[..., 0]
-
-
-def read_stack(file: str | Path) -> np.ndarray:
-    """Read an image of four channels, which holds both cameras, as (H, W, 4) uint8, R, G, B, IR.
-
-    It uses Pillow, as OpenCV multiplies the colours of some TIFF files by the fourth channel.
-
-    Raises:
-        PairError: If the file cannot be decoded or has other channels.
-    """
-    _existing(file)
-    try:
-        with open_image(file) as image:
-            if image.mode == "RGBA":
-                return np.asarray(image)
-            channels = "".join(image.getbands())
-    except Exception as error:  # decoders raise all kinds of errors on broken files
-        raise _unreadable(file, error) from error
-    raise PairError(f"'{file}' has the channels {channels}; layout=stacked reads four of 8 bits: R, G, B, IR")
-
-
-def _array(file: str | Path) -> np.ndarray:
-    """Read an (H, W) or (H, W, 1) array of numbers."""
-    _existing(file)
-    try:
-        array = np.load(file, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise _unreadable(file, error) from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "uif" or not array.size or array.ndim not in (2, 3):
-        raise PairError(f"'{file}' holds no image; save an (H, W) array of numbers by numpy.save")
-    if array.ndim == 3 and array.shape[2] != 1:
-        raise PairError(f"'{file}' holds an array {array.shape}; save one plane, (H, W), by numpy.save")
-    return np.ascontiguousarray(array.reshape(array.shape[:2]).astype(array.dtype.newbyteorder("=")))
-
-
-def _decode(file: str | Path, flags: int) -> np.ndarray:
-    """Read a file as (H, W, C) by the host's reader."""
-    try:
-        image = patches.imread(str(file), flags)
-    except cv2.error as error:  # such as a header with more pixels than OpenCV decodes
-        raise PairError(
-            f"'{file}' cannot be read (OpenCV: {error.err}); restore the file or remove the pair"
-        ) from error
-    if image is None:
-        raise PairError(f"'{file}' cannot be read as an image; restore the file or remove the pair")
-    return image
-
-
-def _upright(image: Image.Image) -> Size:
-    """Return the width and height of an image after its EXIF orientation is applied."""
-    width, height = image.size
-    whole = image.format == "PNG" and "exif" not in image.info  # Pillow would decode all pixels to look behind them
-    turned = not whole and image.getexif().get(ExifTags.Base.Orientation) in {5, 6, 7, 8}
-    return (height, width) if turned else (width, height)
-
-
-def _existing(file: str | Path) -> Path:
-    path = Path(file)
-    if not path.is_file():
-        lost = "is a link that leads nowhere" if path.is_symlink() else "does not exist"
-        what = "is a folder, not an image" if path.is_dir() else lost
-        raise PairError(f"'{file}' {what}; restore the file or take it off the list")
-    if not path.stat().st_size:
-        raise PairError(f"'{file}' is empty (0 bytes); restore the file or remove the pair")
-    return path
-
-
-def _unreadable(file: str | Path, error: Exception) -> PairError:
-    reason = " ".join(str(error).replace(f" '{file}'", "").split())
-    return PairError(f"'{file}' cannot be read ({reason}); restore the file or remove the pair")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from metafusion_yolo.data.layout import check_layout
 from metafusion_yolo.data.pairs import DEFAULT_FOLDER, PairingRule, parse_rule
 from metafusion_yolo.data.registration import Registration, Size
 from metafusion_yolo.data.thermal import Thermal
@@ -19,6 +20,7 @@ from metafusion_yolo.support.errors import MissingFileError, UserTypeError
 from metafusion_yolo.support.resources import read_yaml
 
 ORDER = "R,G,B,IR"
+TENSOR = "BCHW"  # the layout in the description of a checkpoint whose images were two files
 INPUT_KEY = "pair_input"  # key in a checkpoint's model YAML and an export's metadata
 
 
@@ -30,15 +32,17 @@ class Rig:
         pairing: Which infrared file belongs to a visible one.
         thermal: What the counts of an infrared file mean.
         registration: Position of the infrared image in the visible one; None for the same field of view.
+        layout: Where the two cameras are in files that hold both; None if each has its own.
     """
 
     pairing: PairingRule = DEFAULT_FOLDER
     thermal: Thermal = field(default_factory=Thermal)
     registration: Registration | None = None
+    layout: str | None = None
 
     @classmethod
     def from_yaml(cls, data: Mapping[str, Any], where: str = "the data-set YAML") -> Rig:
-        """Read the keys `infrared`, `thermal` and `registration`; others are ignored.
+        """Read the keys `infrared`, `thermal`, `registration` and `layout`; others are ignored.
 
         Raises:
             ValueError: If a value is wrong.
@@ -47,6 +51,7 @@ class Rig:
             parse_rule(data.get("infrared"), where),
             Thermal.from_yaml(data.get("thermal"), where),
             Registration.from_yaml(data.get("registration"), where),
+            None if data.get("layout") in (None, TENSOR) else check_layout(str(data["layout"])),
         )
 
     @classmethod
@@ -68,12 +73,13 @@ class Rig:
     def to_yaml(self) -> dict[str, Any]:
         """Return the keys that :meth:`from_yaml` reads, as plain values."""
         keys: dict[str, Any] = {"infrared": self.pairing, "thermal": self.thermal.to_yaml()}
-        return keys | ({"registration": self.registration.to_yaml()} if self.registration else {})
+        keys |= {"registration": self.registration.to_yaml()} if self.registration else {}
+        return keys | ({"layout": self.layout} if self.layout else {})
 
 
 def input_description(rig: Rig) -> dict[str, Any]:
     """Return the description of its input that a checkpoint or an export stores."""
-    return {"channels": NUM_CHANNELS, "order": ORDER, "range": [0, 1], "layout": "BCHW", **rig.to_yaml()}
+    return {"channels": NUM_CHANNELS, "order": ORDER, "range": [0, 1], "layout": TENSOR, **rig.to_yaml()}
 
 
 def pair_input(metadata: dict[str, Any]) -> dict[str, Any]:

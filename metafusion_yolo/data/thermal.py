@@ -122,6 +122,8 @@ class Thermal:
         if self.scope == "image":
             return None
         samples = [image[::3, ::3] for image in images]  # a ninth of the pixels gives the same percentiles
+        if any(sample.dtype != np.uint8 for sample in samples):  # those of 8 bits have a range of their own
+            samples = [sample for sample in samples if sample.dtype != np.uint8]
         same = len({sample.dtype for sample in samples}) == 1
         pooled = [sample.ravel() if same else sample.ravel().astype(np.float64) for sample in samples]
         return self.limits(np.concatenate(pooled)) if pooled else None

@@ -9,6 +9,7 @@ import numpy as np
 import yaml
 
 from metafusion_yolo.data.dataset import PairedYOLODataset
+from metafusion_yolo.data.layout import part_shape
 from metafusion_yolo.data.listing import list_images
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import image_size
@@ -52,7 +53,7 @@ class UnlabelledDataset(PairedYOLODataset):
         return [
             {
                 "im_file": file,
-                "shape": image_size(file)[::-1],
+                "shape": part_shape(image_size(file)[::-1], self.reader.rig.layout),
                 "cls": np.zeros((0, 1), np.float32),
                 "bboxes": np.zeros((0, 4), np.float32),
                 "segments": [],

@@ -11,13 +11,16 @@ from typing import Any
 
 from metafusion_yolo.options.data import LABELS, Check, Convert, Label, Register, Synth
 from metafusion_yolo.options.fields import REQUIRED, Checked, Option, option, options_of
+from metafusion_yolo.options.init import LAYOUTS, Init
 
 __all__ = [
     "LABELS",
+    "LAYOUTS",
     "REQUIRED",
     "Check",
     "Checked",
     "Convert",
+    "Init",
     "Label",
     "Option",
     "Register",
@@ -28,7 +31,6 @@ __all__ = [
 
 VIEWS = ("fused", "visible", "infrared", "weights", "panel")
 MODALITIES = ("both", "visible", "infrared")
-LAYOUTS = ("horizontal", "horizontal-infrared-first", "vertical", "vertical-infrared-first", "stacked")
 METHODS = ("learned", "average", "maximum", "laplacian", "max")  # the last is short for maximum
 QUICK = ("EN", "SD", "SF", "AG", "SCD", "Qabf")  # a tenth of the time of all
 

@@ -42,13 +42,15 @@ class Convert(Checked):
 class Check(Checked):
     """Checks of data sets."""
 
-    data: str = option(REQUIRED, "data-set YAML: path, train, val, names, infrared, ...")
+    data: str | None = option(None, "data-set YAML: path, train, val, names, infrared, ...")
     project: str = option("runs/data", "project name for results root")
     name: str = option("check", "name of this run")
     exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
     report: str | None = option(
         None, "HTML file to write instead of one in project/name", shown="project/name/report.html"
     )
+    visible: str | None = option(None, "instead of data=: folder of the visible images ...")
+    infrared: str | None = option(None, "... and of the infrared images; as for data init")
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Label(Checked):
 class Register(Checked):
     """Registrations."""
 
-    data: str = option(REQUIRED, "data-set YAML: path, train, val, names, infrared, ...")
+    data: str | None = option(None, "data-set YAML: path, train, val, names, infrared, ...")
     pairs: int = option(20, "pairs to estimate from, spread over the data set (or over each sequence)", least=6)
     per: str = option(
         "dataset",
@@ -97,3 +99,5 @@ class Register(Checked):
     name: str = option("register", "name of this run")
     exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
     dry_run: bool = option(False, "leave the YAML as it is")
+    visible: str | None = option(None, "instead of data=: folder of the visible images ...")
+    infrared: str | None = option(None, "... and of the infrared images; the YAML is written to project/name")

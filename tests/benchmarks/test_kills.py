@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.conftest import TINY
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "stress" / "kills.py"
 
 
@@ -18,7 +20,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "stress" / "kills.py"
 def test_killed_trainings_end_like_an_undisturbed_one(tmp_path):
     out = tmp_path / "kills.json"
     for kills in (2, 3):  # the second time, the trainings of the first are kept
-        command = [sys.executable, str(SCRIPT), "--kills", str(kills), "--json", str(out)]
+        command = [sys.executable, str(SCRIPT), "--model", TINY, "--kills", str(kills), "--json", str(out)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr[-2000:]
         trainings = json.loads(out.read_text())

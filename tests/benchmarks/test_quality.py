@@ -14,6 +14,7 @@ import torch
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.functional.metrics import METRICS
+from tests.conftest import TINY
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "quality.py"
 SIZES = ((48, 64), (64, 64), (44, 52))
@@ -32,7 +33,7 @@ def quality() -> ModuleType:
 def checkpoint(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "untrained.pt"
     torch.manual_seed(0)
-    model = MetaFusionYOLO("metafusion-yolov8n.yaml")
+    model = MetaFusionYOLO(TINY)
     with torch.no_grad():
         model.model.fusion.decoder.maps.bias[1:] = 0.5  # more detail than the sources have, so that no metric is 0
     model.save(path)

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import TINY
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "stress" / "soak.py"
 
 
@@ -17,6 +19,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "stress" / "soak.py"
 def test_a_run_leaves_nothing_open_and_loses_no_frame(tmp_path):
     out = tmp_path / "soak.json"  # of a process of its own: other tests leave threads that end when they like
     options = ["--hours", "0.25", "--fps", "1", "--imgsz", "64", "--most", "100000", "--json", str(out)]
+    options += ["--model", TINY]
     done = subprocess.run([sys.executable, SCRIPT, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     legs = {leg["name"]: leg for leg in json.loads(out.read_text())}

@@ -24,7 +24,7 @@ from metafusion_yolo.support.errors import UserError, UserTypeError, UserValueEr
 from tests.prepare.convert.miniatures import MINIATURES
 
 MODES = (
-    "benchmark, checks, compare, completion, data check, data convert, data label, data register, "
+    "benchmark, checks, compare, completion, data check, data convert, data init, data label, data register, "
     "data synth, demo, export, fuse, help, metrics, predict, track, train, tune, val, version"
 )
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}

@@ -13,14 +13,15 @@ from ultralytics.utils.ops import xyxy2xywh
 from metafusion_yolo import cli
 from metafusion_yolo.cli.errors import explain, refused_by_host
 from metafusion_yolo.support.errors import UserError, UserValueError
+from tests.conftest import TINY
 
 PREDICTOR = "metafusion_yolo.engine.predict.predictor.FusionDetectionPredictor"
 PLACES = {
-    "predict model=metafusion-yolov8n.yaml source={images} imgsz=64 device=cpu": f"{PREDICTOR}.postprocess",
-    "train data={data} epochs=1 imgsz=64 batch=2 device=cpu pretrained=False": (
+    f"predict model={TINY} source={{images}} imgsz=64 device=cpu": f"{PREDICTOR}.postprocess",
+    f"train model={TINY} data={{data}} epochs=1 imgsz=64 batch=2 device=cpu pretrained=False": (
         "metafusion_yolo.engine.train.trainer.FusionDetectionTrainer.build_dataset"
     ),
-    "val model=metafusion-yolov8n.yaml data={data} imgsz=64 device=cpu": (
+    f"val model={TINY} data={{data}} imgsz=64 device=cpu": (
         "metafusion_yolo.engine.validate.validator.FusionDetectionValidator.update_metrics"
     ),
     "data check data={data}": "metafusion_yolo.prepare.check.check_dataset",
@@ -56,7 +57,7 @@ def test_a_bug_ends_the_process_with_1(pair_folder, tmp_path) -> None:
         "module.FusionDetectionPredictor.postprocess = fail\n"
         "from metafusion_yolo.cli import main; sys.exit(main())"
     )
-    words = ["predict", "model=metafusion-yolov8n.yaml", f"source={pair_folder.images}", "imgsz=64", "device=cpu"]
+    words = ["predict", f"model={TINY}", f"source={pair_folder.images}", "imgsz=64", "device=cpu"]
     done = subprocess.run(
         [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, check=False
     )

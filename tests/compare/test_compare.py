@@ -11,11 +11,12 @@ from metafusion_yolo import cli
 from metafusion_yolo.compare.rows import COMPARED, UNTRAINED
 from metafusion_yolo.compare.verdict import Estimate
 from metafusion_yolo.support.pages.plots import intervals
+from tests.conftest import TINY
 
 
 @pytest.mark.slow
 def test_every_row_is_trained_once_and_reported(pair_folder, tmp_path, capfd) -> None:
-    words = f"compare data={pair_folder.yaml} epochs=1 imgsz=64 batch=4 jobs=2 project={tmp_path}".split()
+    words = f"compare data={pair_folder.yaml} model={TINY} epochs=1 imgsz=64 batch=4 jobs=1 project={tmp_path}".split()
     assert cli.main(words) == 0
     out = tmp_path / "compare"
     rows = [row for row in COMPARED if row != UNTRAINED]  # there is no checkpoint to start from

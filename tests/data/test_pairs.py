@@ -56,10 +56,15 @@ def test_folder_rule_takes_any_folder():
         ({"from": "/visible/", "to": "/lwir/"}, "set/V000/visible/1.jpg", "set/V000/lwir/1.jpg"),
         ({"from": "rgb", "to": "ir"}, "rgb/rgb_1.jpg", "rgb/ir_1.jpg"),
         ({"from": "_rgb", "to": ""}, "d/1_rgb.jpg", "d/1.jpg"),
+        ("vis/*_V -> th/*_T", "d/vis/day/7_V.jpg", "d/th/day/7_T.jpg"),
+        ("vis/*_V -> th/*_T.tif", "vis/7_V.jpg", "th/7_T.tif"),
+        ("*_V -> *_T", "d_V/a_V.b_V.jpg", "d_V/a_V.b_T.jpg"),
+        ("rgb/*/cam0/* -> ir/*/cam1/*", "s/rgb/x/cam0/7.jpg", "s/ir/x/cam1/7.jpg"),
+        ("/d/vis/* -> /e/th/*", "/d/vis/7.jpg", "/e/th/7.jpg"),
     ],
 )
 def test_substitution_rule_replaces_the_last_occurrence(rule, visible, infrared):
-    assert expected_by_rule(rule)(Path(visible)) == Path(infrared)
+    assert expected_by_rule(parse_rule(rule))(Path(visible)) == Path(infrared)
 
 
 @pytest.mark.parametrize("value", [None, "infrared"])
@@ -70,12 +75,16 @@ def test_rule_defaults_to_the_infrared_folder(value):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (5, r"'infrared: 5' in d.yaml is no pairing rule; expected a folder name .* or \{from: "),
+        (
+            5,
+            r"'infrared: 5' in d.yaml is no pairing rule; expected a folder name .* or 'visible part -> infrared part'",
+        ),
         ("", "is no pairing rule"),
         ([], "is no pairing rule"),
         ({}, "is no pairing rule"),
         ({"from": "_co"}, "is no pairing rule"),
         ({"from": "", "to": "_ir"}, "is no pairing rule"),
+        ("vis/*_V -> th/*_*_T", "is no pairing rule"),
         ({"from": 1, "to": "_ir"}, "is no pairing rule"),
         ({"form": "_co", "to": "_ir"}, "unknown key 'form' under 'infrared:' in d.yaml, did you mean 'from'?"),
         ({"from": "_co", "to": "_ir", "suffix": ".png"}, "unknown key 'suffix'"),
@@ -188,8 +197,8 @@ def test_a_visible_image_listed_twice_is_no_problem(tmp_path):
 def test_orphan_in_a_shared_folder_is_named(tmp_path):
     files = touch(tmp_path, "images/1_co.png", "images/1_ir.png", "images/2_ir.png")
     [problem] = problems_of(files, {"from": "_co", "to": "_ir"})
-    assert problem.startswith(f"'{files[2]}' does not contain '_co'")
-    assert "add its visible image, rename or remove it" in problem
+    assert problem == f"no visible image for '{files[2]}'; add the visible image or remove this one"
+    assert problem.kind == "extra-partner"
 
 
 def test_ambiguous_pair_in_a_shared_folder_is_named_once(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.prepare.synthetic import write_dataset
+from tests.conftest import TINY
 
 IMGSZ = 64
 TRAIN_ARGS = {
@@ -49,6 +50,6 @@ def tiny_data(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def run(tmp_path_factory, tiny_data) -> Run:
     folder = tmp_path_factory.mktemp("runs")
-    model = MetaFusionYOLO("metafusion-yolov8n.yaml")
-    model.train(data=str(tiny_data), epochs=5, project=str(folder), name="train", plots=True, **TRAIN_ARGS)
+    model = MetaFusionYOLO(TINY)
+    model.train(data=str(tiny_data), epochs=5, project=str(folder), name="train", plots=False, **TRAIN_ARGS)
     return Run(tiny_data, folder / "train", model.trainer)

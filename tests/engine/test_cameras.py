@@ -20,6 +20,7 @@ from metafusion_yolo.data.rig import Rig, rig_of
 from metafusion_yolo.engine import _host
 from metafusion_yolo.engine.export.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
+from tests.conftest import TINY
 from tests.engine.conftest import IMGSZ, TRAIN_ARGS
 
 SUFFIXES = (".png", ".tiff", ".npy")
@@ -94,7 +95,7 @@ class Trained:
 def trained(tmp_path_factory) -> Trained:
     folder = tmp_path_factory.mktemp("cameras")
     data = make(folder / "pairs", **SECTIONS)
-    model = MetaFusionYOLO("metafusion-yolov8n.yaml")
+    model = MetaFusionYOLO(TINY)
     model.train(data=str(data), epochs=1, project=str(folder), name="t", plots=False, **TRAIN_ARGS)
     best = folder / "t" / "weights" / "best.pt"
     return Trained(data, best, MetaFusionYOLO(best).export(format="onnx", imgsz=IMGSZ))
@@ -242,6 +243,4 @@ def test_training_does_not_start_on_8_bit_images_for_counts(tmp_path):
     data = make(tmp_path / "pairs", **SECTIONS)
     write(tmp_path / "pairs" / "lwir" / "train" / "0.png", (counts_of(0) - 7000).astype(np.uint8))
     with pytest.raises(PairError, match=r"1 problem in .*\n.*0.png' and .*0.png': the infrared image has 8 bits"):
-        MetaFusionYOLO("metafusion-yolov8n.yaml").train(
-            data=str(data), epochs=1, project=str(tmp_path), name="t", plots=False, **TRAIN_ARGS
-        )
+        MetaFusionYOLO(TINY).train(data=str(data), epochs=1, project=str(tmp_path), name="t", plots=False, **TRAIN_ARGS)

@@ -17,6 +17,7 @@ from metafusion_yolo.engine.checkpoints import load_fusion_checkpoint
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.support.errors import UserTypeError
+from tests.conftest import TINY
 
 FILES = sorted((Path(__file__).parent / "checkpoints").glob("*.pt"))  # of every format that there has been
 FORMER, PRESENT = FILES[:2], FILES[2]
@@ -65,8 +66,8 @@ def asked_for(file: Path) -> list[str]:
 
 @pytest.mark.parametrize("meta", [0.0, 1.0])
 def test_a_checkpoint_asks_for_no_other_class_of_ours(tmp_path, meta):
-    model = MetaFusionYOLO("metafusion-yolov8n.yaml")
-    cfg = {**load_model_yaml("metafusion-yolov8n.yaml"), "fusion": {"gains": {"meta": meta}}}
+    model = MetaFusionYOLO(TINY)
+    cfg = {**load_model_yaml(TINY), "fusion": {"gains": {"meta": meta}}}
     model.model = FusionDetectionModel(cfg, verbose=False)
     model.model.args, model.model.task = {"imgsz": 64}, "detect"
     model.save(tmp_path / "model.pt")
@@ -78,7 +79,7 @@ def test_a_checkpoint_asks_for_no_other_class_of_ours(tmp_path, meta):
 
 def test_a_later_format_is_refused_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr("metafusion_yolo.nn.tasks.FUSION_FORMAT", 4)
-    MetaFusionYOLO("metafusion-yolov8n.yaml").save(tmp_path / "later.pt")
+    MetaFusionYOLO(TINY).save(tmp_path / "later.pt")
     monkeypatch.undo()
     with pytest.raises(
         UserTypeError, match=r"^'.*later.pt' is of format 4 .*expected at most 3; update it$"

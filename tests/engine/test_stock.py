@@ -13,7 +13,7 @@ from ultralytics.nn.tasks import DetectionModel
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.support.errors import UserTypeError
-from tests.conftest import SHARED
+from tests.conftest import SHARED, TINY
 
 NAMES = {0: "cow", 1: "car"}
 
@@ -74,7 +74,7 @@ def test_a_checkpoint_of_another_task_says_which_head_it_has(tmp_path, weights, 
 
 
 def test_random_weights_are_said_and_pretrained_loads_some(stock, pair_folder, caplog) -> None:
-    model = MetaFusionYOLO("metafusion-yolov8n.yaml")
+    model = MetaFusionYOLO(TINY)
     with caplog.at_level("WARNING", logger="ultralytics"):
         model.predict(pair_folder.visible[0], infrared=pair_folder.infrared[0], imgsz=64, verbose=False)
     assert "has random weights and will find nothing" in caplog.text

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from ultralytics.utils import LOGGER
 from metafusion_yolo import MetaFusionYOLO, cli
 from metafusion_yolo.engine.arguments import check_arguments
 from metafusion_yolo.support.words import without_signs
+from tests.conftest import TINY
 
 ROOT = Path(__file__).parents[2]
 ANY = "…"  # in what is said: the host's own words, what depends on versions of others, or on the machine
@@ -118,6 +120,7 @@ def write_world(root: Path) -> None:
             (root / "labels" / split / f"{i}.txt").write_text("".join(rows))
     content = {"train": "images/train", "val": "images/val", "names": {0: "person", 1: "car"}}
     (root / "data.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    shutil.copy(TINY, root / "metafusion-yolov8n.yaml")  # what a training takes where no model is named
     for name in EARLIER:
         (root / "runs" / name).mkdir(parents=True)
         (root / "runs" / name / "of-an-earlier-run.txt").write_text("precious\n")
@@ -125,7 +128,7 @@ def write_world(root: Path) -> None:
 
 def write_checkpoint(file: Path) -> None:
     """Write the checkpoint of an untrained fused detector of two classes."""
-    model = MetaFusionYOLO("metafusion-yolov8n.yaml")
+    model = MetaFusionYOLO(TINY)
     model.model.names, model.ckpt = {0: "person", 1: "car"}, {"train_args": {"imgsz": 64, "data": "data.yaml"}}
     model.save(file)
 

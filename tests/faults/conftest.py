@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ultralytics import YOLO
 
+from tests.conftest import write_stock
 from tests.faults.catalogue import Fault, check, write_checkpoint, write_world
 
 NOWHERE = "http://127.0.0.1:9"  # discards at once: the network of a machine that has none
@@ -26,7 +26,7 @@ def checkpoints(tmp_path_factory) -> dict[str, Path]:
     """The checkpoint of a fused detector and that of a stock one, by the names that commands use."""
     folder = tmp_path_factory.mktemp("checkpoints")
     write_checkpoint(folder / "best.pt")
-    YOLO("yolov8n.yaml").save(folder / "stock.pt")
+    write_stock(folder / "stock.pt")
     return {file.name: file for file in folder.glob("*.pt")}
 
 

@@ -30,21 +30,29 @@ AREA = Area(
             "pairing rule of half",
             CHECK,
             "'infrared: {'from': 'a'}' in data.yaml is no pairing rule; expected a folder name that "
-            "replaces the last 'images' of a path, or {from: visible part, to: infrared part}",
+            "replaces the last 'images' of a path, or 'visible part -> infrared part', with as many * in "
+            "both",
             described(infrared={"from": "a"}),
+        ),
+        Fault(
+            "pairing rule with a * too many",
+            TRAIN,
+            "'infrared: {'from': 'vis/*', 'to': 'th/*_*'}' in data.yaml is no pairing rule; expected a folder name "
+            "that replaces the last 'images' of a path, or 'visible part -> infrared part', with as many * in both",
+            described(infrared="vis/* -> th/*_*"),
+        ),
+        Fault(
+            "layout that does not exist",
+            TRAIN,
+            "unknown layout 'horizontl', did you mean 'horizontal'?",
+            described(layout="horizontl"),
         ),
         Fault(
             "infrared folder that does not exist",
             TRAIN,
-            "4 problems in images/train:\n  no infrared image for 'images/train/0.png': looked for "
-            "'nowhere/train/0.*'; add the file, or set 'infrared:' in the data-set YAML (at predict: "
-            "infrared=)\n  no infrared image for 'images/train/1.png': looked for "
-            "'nowhere/train/1.*'; add the file, or set 'infrared:' in the data-set YAML (at predict: "
-            "infrared=)\n  no infrared image for 'images/train/2.png': looked for "
-            "'nowhere/train/2.*'; add the file, or set 'infrared:' in the data-set YAML (at predict: "
-            "infrared=)\n  no infrared image for 'images/train/3.png': looked for "
-            "'nowhere/train/3.*'; add the file, or set 'infrared:' in the data-set YAML (at predict: "
-            "infrared=)",
+            "1 problem in images/train:\n  no partner for 4 of 4 images, for example 'images/train/0.png': "
+            "looked for 'nowhere/train/0.*'; add the files, or set 'infrared:' in the data-set YAML (at "
+            "predict: infrared=); a CSV of pairs works too",
             described(infrared="nowhere"),
         ),
         Fault(

@@ -62,6 +62,61 @@ AREA = Area(
             "'labels=both' is invalid, known: infrared, union, visible",
         ),
         Fault(
+            "pairs of a folder that is not there",
+            "data init visible=images infrared=nowhere",
+            "'nowhere' does not exist; give an image, a folder with images, a glob, a .txt list of images or a .csv "
+            "list of pairs",
+        ),
+        Fault(
+            "pairs of one folder alone",
+            "data init visible=images/train",
+            "no infrared= for visible=images/train; give the folder of the infrared images, or layout= if each image "
+            "holds both cameras",
+        ),
+        Fault(
+            "pairs of one folder whose names do not say the camera",
+            "data init visible=images/train infrared=images/train",
+            "visible= and infrared= are both 'images/train', and the names do not say which camera an image is of; "
+            "give globs, such as visible='images/train/*_V.*' infrared='images/train/*_T.*'",
+        ),
+        Fault(
+            "pairs of other images",
+            "data init visible=images/train infrared=infrared/val by=times",
+            "no partner for 2 of 2 images by names but for times a second or two apart: visible ones are named like "
+            "'0.png', '1.png', '2.png', ..., infrared ones like '0.png', '1.png'; nothing is written; choose by=names, "
+            "numbers, times, exif or looks, or give a CSV of pairs as visible=",
+        ),
+        Fault(
+            "pairs of images of both cameras, and of another folder",
+            "data init visible=images infrared=infrared layout=horizontal",
+            "'images' needs no infrared=, as layout=horizontal says that it holds both cameras; leave infrared= out",
+        ),
+        Fault(
+            "pairs with labels from nowhere",
+            "data init visible=images infrared=infrared labels=nowhere",
+            "labels='nowhere' is no folder; give the folder of the YOLO label files",
+        ),
+        Fault(
+            "pairs by a way that there is not",
+            "data init visible=images infrared=infrared by=name",
+            "'by=name' is invalid, did you mean 'names'?",
+        ),
+        Fault(
+            "check of nothing",
+            "data check",
+            "give data=, a data-set YAML, or the two folders, visible= and infrared=",
+        ),
+        Fault(
+            "check of a YAML and of folders",
+            "data check data=data.yaml visible=images infrared=infrared",
+            "give data=, a data-set YAML, or the two folders, visible= and infrared=",
+        ),
+        Fault(
+            "registration of one folder",
+            "data register visible=images",
+            "give data=, a data-set YAML, or the two folders, visible= and infrared=",
+        ),
+        Fault(
             "registration by too few pairs",
             f"{REGISTER} pairs=3",
             "'pairs=3' is invalid, expected at least 6: pairs to estimate from, spread over the data set (or over "

@@ -88,15 +88,9 @@ AREA = Area(
         Fault(
             "all infrared images missing",
             TRAIN,
-            "4 problems in images/train:\n  no infrared image for 'images/train/0.png': looked for "
-            "'infrared/train/0.*'; add the file, or set 'infrared:' in the data-set YAML (at "
-            "predict: infrared=)\n  no infrared image for 'images/train/1.png': looked for "
-            "'infrared/train/1.*'; add the file, or set 'infrared:' in the data-set YAML (at "
-            "predict: infrared=)\n  no infrared image for 'images/train/2.png': looked for "
-            "'infrared/train/2.*'; add the file, or set 'infrared:' in the data-set YAML (at "
-            "predict: infrared=)\n  no infrared image for 'images/train/3.png': looked for "
-            "'infrared/train/3.*'; add the file, or set 'infrared:' in the data-set YAML (at "
-            "predict: infrared=)",
+            "1 problem in images/train:\n  no partner for 4 of 4 images, for example 'images/train/0.png': "
+            "looked for 'infrared/train/0.*'; add the files, or set 'infrared:' in the data-set YAML (at "
+            "predict: infrared=); a CSV of pairs works too",
             removed("infrared"),
         ),
         Fault(

@@ -28,6 +28,9 @@ def family(request) -> str:
     return request.param
 
 
+both_losses = pytest.mark.parametrize("family", ["yolov8", "yolo26"], indirect=True, scope="module")  # yolo11: as v8
+
+
 @pytest.fixture(scope="module")
 def shared(family) -> FusionDetectionModel:
     """A model in evaluation mode that no test changes."""
@@ -65,6 +68,8 @@ def test_yaml_describes_the_detector_of_the_host(family, scale) -> None:
     assert {key: own[key] for key in stock.keys() - {"yaml_file"}} == {
         key: value for key, value in stock.items() if key != "yaml_file"
     }
+    if scale != "n":
+        return  # the same description gives the same layers
     with torch.device("meta"):  # shapes only
         layers = [parse_model(deepcopy(d), ch=3, verbose=False)[0].state_dict() for d in (own, stock)]
     shapes = [{key: value.shape for key, value in state.items()} for state in layers]
@@ -232,6 +237,7 @@ def test_embeddings_of_a_pair_are_those_of_its_fused_image(batch, shared, stock)
 
 
 # Training ------------------------------------------------------------------------------------------------------------
+@both_losses
 def test_one_step_reaches_front_end_and_detector(model) -> None:
     total, items = model(labelled(random_pair()))
     last = "l1_loss" if model.yaml.get("reg_max") == 1 else "dfl_loss"
@@ -245,6 +251,7 @@ def test_one_step_reaches_front_end_and_detector(model) -> None:
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
 
 
+@both_losses
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("separate", [False, True], ids=["loss(batch)", "loss(batch, preds)"])
 def test_detection_loss_reaches_the_front_end_in_joint_phases_only(model, joint, separate) -> None:
@@ -259,6 +266,7 @@ def test_detection_loss_reaches_the_front_end_in_joint_phases_only(model, joint,
     assert (fusion > 0) == joint
 
 
+@both_losses
 @pytest.mark.parametrize("joint", [True, False])
 def test_fusion_losses_reach_the_front_end_in_all_phases(model, joint) -> None:
     model.joint = joint
@@ -268,6 +276,7 @@ def test_fusion_losses_reach_the_front_end_in_all_phases(model, joint) -> None:
     assert all(p.grad is None or not p.grad.any() for p in model.model.parameters())
 
 
+@both_losses
 def test_loss_is_the_same_with_predictions_at_hand(shared) -> None:
     batch = labelled(random_pair())
     model, preds = deepcopy(shared), shared(batch["img"])
@@ -291,6 +300,7 @@ def test_gains_of_the_section_weight_the_loss() -> None:
     torch.testing.assert_close(weighted[0], 2 * (2 * items["ssim_loss"] + 3 * items["int_loss"]))  # a batch of two
 
 
+@both_losses
 def test_batch_without_boxes(model) -> None:
     batch = {
         **labelled(random_pair()),
@@ -332,8 +342,9 @@ def test_two_headed_detector_can_do_without_nms() -> None:
     assert model.loss(labelled(random_pair()))[0].isfinite().all()
 
 
+@pytest.mark.parametrize("family", ["yolov8"], indirect=True, scope="module")
 @pytest.mark.parametrize("method", [method for method in METHODS if method != "learned"])
-def test_detectors_train_on_fixed_rules(method, stock, family) -> None:
+def test_detectors_train_on_fixed_rules(method, family) -> None:
     model = fused_model(family, method=method).train()
     assert isinstance(model.fusion, PixelRule)
     assert model.teacher is None
@@ -373,6 +384,7 @@ def test_folding_batch_norms_changes_nothing(shared) -> None:
     torch.testing.assert_close(outputs[:, 4:], expected[:, 4:], atol=1e-4, rtol=0)
 
 
+@both_losses
 @pytest.mark.parametrize("camera", [None, "visible", "infrared"])
 def test_augmented_prediction_fuses_once_and_augments_the_fused_image(camera, shared, stock) -> None:
     pair = random_pair(64, 64)

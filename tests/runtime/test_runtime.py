@@ -50,7 +50,7 @@ def test_same_boxes_as_pytorch_on_real_pairs(coco, export, roadscene, arguments)
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.uint8])
 @pytest.mark.parametrize("cameras", [{}, CAMERAS, {"thermal": {"normalize": "clahe"}}])
-def test_pairs_are_stacked_as_in_training(export, tmp_path, cameras, dtype):
+def test_pairs_are_stacked_as_in_training(export, untrained, tmp_path, cameras, dtype):
     if cameras is CAMERAS and dtype is np.uint8:
         pytest.skip("counts of the fixed range need 16 bits")
     rng = np.random.default_rng(0)
@@ -58,7 +58,7 @@ def test_pairs_are_stacked_as_in_training(export, tmp_path, cameras, dtype):
     cv2.imwrite(str(visible), rng.integers(0, 255, (48, 64, 3), np.uint8))
     counts = rng.integers(7000, 7250, (36, 48)) if dtype is np.uint16 else rng.integers(0, 255, (36, 48))
     cv2.imwrite(str(infrared), counts.astype(dtype))
-    detector = Detector(export(cameras, imgsz=64))
+    detector = Detector(export(cameras, of=untrained, imgsz=64))
     pair = detector.stack(read_bgr(visible), read_counts(infrared), visible)
     reader = PairReader(Rig.from_yaml(cameras))
     assert np.array_equal(pair, reader.read(visible, infrared))

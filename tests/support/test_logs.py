@@ -15,9 +15,9 @@ from ultralytics.utils import LOGGER
 from metafusion_yolo import MetaFusionYOLO, PairError, cli
 from metafusion_yolo.support.console import in_our_words
 from metafusion_yolo.support.logs import faults_in_a_line, info_once, warnings_once
+from tests.conftest import TINY
 from tests.data.test_dataset import build
 
-MODEL = "metafusion-yolov8n.yaml"
 FAULTY = 50
 
 
@@ -86,14 +86,14 @@ def test_fifty_broken_pairs_are_an_error_of_a_few_lines(many, tmp_path, capsys, 
         start_training(many)
     lines = str(caught.value).splitlines()
     assert len(lines) == 5 and lines[0].startswith("50 problems in ") and lines[-1] == "  ... and 47 more like it"
-    assert cli.main(["predict", f"model={MODEL}", f"source={many.images}", f"project={tmp_path}", "imgsz=32"]) == 2
+    assert cli.main(["predict", f"model={TINY}", f"source={many.images}", f"project={tmp_path}", "imgsz=32"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("metafusion: error: ") and len(error.splitlines()) <= 5
 
 
 def test_what_a_long_run_left_out_is_said_once_at_its_end(many, tmp_path, said):
     spoil(many, "truncated")
-    results = MetaFusionYOLO(MODEL).predict(many.images, on_error="skip", imgsz=32, verbose=False)
+    results = MetaFusionYOLO(TINY).predict(many.images, on_error="skip", imgsz=32, verbose=False)
     assert len(results) == 10
     assert "random weights" in said()[0]
     assert said()[1].endswith("50 of 60 pairs skipped:") and len(said()) == 6
@@ -101,7 +101,7 @@ def test_what_a_long_run_left_out_is_said_once_at_its_end(many, tmp_path, said):
 
 @pytest.mark.parametrize("mode", ["predict", "track", "fuse_images"])
 def test_where_nothing_is_to_be_said_nothing_is(mode, pair_folder, tmp_path, capfd, said):
-    model = MetaFusionYOLO(MODEL)
+    model = MetaFusionYOLO(TINY)
     options = {"project": str(tmp_path)} if mode == "fuse_images" else {}
     assert len(list(getattr(model, mode)(pair_folder.images, verbose=False, imgsz=64, **options))) == 4
     assert [line for line in said() if "random weights" not in line] == []
@@ -110,7 +110,7 @@ def test_where_nothing_is_to_be_said_nothing_is(mode, pair_folder, tmp_path, cap
 
 
 def test_what_was_asked_for_is_said_a_line_a_pair_and_a_summary(pair_folder, tmp_path, said):
-    MetaFusionYOLO(MODEL).predict(pair_folder.images, imgsz=64, save=True, save_json=True, project=str(tmp_path))
+    MetaFusionYOLO(TINY).predict(pair_folder.images, imgsz=64, save=True, save_json=True, project=str(tmp_path))
     assert len(said("pair ")) == 4
     assert said()[-1] == f"predictions.json saved to {tmp_path / 'predict'}"
     assert sum(line.startswith(("Speed: ", "Results saved to ")) for line in said()) == 2
@@ -119,7 +119,7 @@ def test_what_was_asked_for_is_said_a_line_a_pair_and_a_summary(pair_folder, tmp
 def test_a_warning_of_every_frame_is_said_once_with_a_count(make_pair_folder, said, monkeypatch):
     """Of the host's tracker, which warns of each frame in which it finds nothing to follow."""
     folder, filters = make_pair_folder(6), [*LOGGER.filters]
-    model = MetaFusionYOLO(MODEL)
+    model = MetaFusionYOLO(TINY)
     model.add_callback("on_predict_batch_start", lambda predictor: LOGGER.warning("not enough matching points"))
     results = model.predict(folder.images, imgsz=64, verbose=False, stream=True)
     next(results)

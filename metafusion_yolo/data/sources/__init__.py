@@ -13,14 +13,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from metafusion_yolo.data.listing import list_images, read_pair_list
+from metafusion_yolo.data.listing import is_pair_list, list_images, read_pair_list
+from metafusion_yolo.data.naming import match_names
 from metafusion_yolo.data.pairs import (
+    ARROW,
     Expected,
     PairError,
     PairingRule,
     expected_beside,
     expected_by_rule,
     find_partners,
+    parse_rule,
 )
 from metafusion_yolo.data.sources.memory import as_infrared, as_visible, describe, split_stack
 from metafusion_yolo.nn import NUM_CHANNELS
@@ -59,8 +62,8 @@ class PairedSource:
     Attributes:
         visible: Path, folder, glob, list, array, PIL image, (H, W, 4) array, (B, 4, H, W) tensor, or a list or
             generator of these or of `(visible, infrared)` tuples.
-        infrared: A file, a folder with the same names, or in memory the same kind as `visible`; None for no infrared
-            image, `BY_RULE` for the rule of the checkpoint.
+        infrared: A file, a folder with the same names, a glob, a rule such as "vis/*_V -> th/*_T", or in memory the
+            same kind as `visible`; None for no infrared image, `BY_RULE` for the rule of the checkpoint.
         layout: Where the two cameras are in images or frames that hold both, of
             :data:`~metafusion_yolo.options.LAYOUTS`.
         on_error: What to do at a pair that cannot be read: "stop" or "skip" it.
@@ -142,20 +145,25 @@ def file_pairs(visible: Any, infrared: Any, rule: PairingRule) -> list[tuple[str
 
     Args:
         visible: Where the visible images are.
-        infrared: One file, or a folder with the same names; None for no infrared images, `BY_RULE` for the rule.
-        rule: Pairing rule.
+        infrared: One file, a folder with the same names, a glob or a rule; None for no infrared images, `BY_RULE` for
+            `rule`.
+        rule: Pairing rule of the checkpoint.
 
     Raises:
         PairError: If images lack a partner or have several; the message summarises all problems.
         FileNotFoundError: If there are no visible images, or `infrared` does not exist.
     """
-    if is_path(visible) and Path(visible).suffix.lower() == ".csv":
+    if is_pair_list(visible):
         if infrared is not BY_RULE:
             raise PairError(f"'{visible}' lists pairs already; leave infrared= out")
         return [*read_pair_list(Path(visible))]
     files = list_images(visible)
     if infrared is None:
         return [(file, None) for file in files]
+    if isinstance(infrared, str) and ARROW in infrared:
+        rule, infrared = parse_rule(infrared, "infrared="), BY_RULE
+    if is_path(infrared) and "*" in str(infrared):
+        return _by_names(visible, files, infrared)
     expected = expected_by_rule(rule) if infrared is BY_RULE else _expected_below(visible, Path(infrared))
     if infrared is not BY_RULE and Path(infrared).is_file():
         if len(files) > 1:
@@ -165,6 +173,19 @@ def file_pairs(visible: Any, infrared: Any, rule: PairingRule) -> list[tuple[str
     if problems:
         raise PairError.of(problems, f"source='{visible}'")
     return [(file, partners[file]) for file in files if file in partners]
+
+
+def _by_names(visible: Any, files: list[str], infrared: Any) -> list[tuple[str, str | None]]:
+    """Pair files with those of a glob, as the way of reading the names does that pairs most."""
+    others = [file for file in list_images(infrared) if file not in {*files}]
+    best = max(match_names(files, others), key=lambda match: len(match.pairs))
+    lone = [file for file in files if file not in best.pairs]
+    if lone:
+        raise PairError(
+            f"no partner for {len(lone)} of {len(files)} images of source='{visible}' in infrared='{infrared}', for "
+            f"example '{lone[0]}'; give a CSV of pairs, which 'metafusion data init' writes"
+        )
+    return [(file, best.pairs[file]) for file in files]
 
 
 def _expected_below(visible: Any, infrared: Path) -> Expected:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
+from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.reading import PairReader
-from metafusion_yolo.data.sources.layout import split_layout
 from metafusion_yolo.data.sources.sync import Frames
 
 

@@ -6,17 +6,19 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from ultralytics.data.loaders import LoadImagesAndVideos, SourceTypes
 from ultralytics.utils import LOGGER
 
+from metafusion_yolo.data.decoding import TIFF, Page, pages_of
+from metafusion_yolo.data.listing import is_pair_list
 from metafusion_yolo.data.pairs import PairError, listed
-from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_stack, read_visible
+from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_visible
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import (
     BY_RULE,
@@ -29,7 +31,6 @@ from metafusion_yolo.data.sources import (
     memory_pairs,
     tensor_pairs,
 )
-from metafusion_yolo.data.sources.layout import split_layout
 from metafusion_yolo.data.sources.streams import LoadStreamPair, is_live
 from metafusion_yolo.data.sources.videos import Batch, LoadVideoPair, is_video
 from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE
@@ -55,7 +56,10 @@ def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int =
         TypeError: If the source is of an unknown kind.
     """
     visible, infrared = source.visible, source.infrared
-    images = partial(LoadPairs, reader=PairReader(rig), batch=batch, layout=source.layout, on_error=source.on_error)
+    if rig.layout and infrared is BY_RULE and is_path(visible) and not is_pair_list(visible):
+        source = replace(source, layout=source.layout or rig.layout)
+    rig = replace(rig, layout=source.layout)
+    images = partial(LoadPairs, reader=PairReader(rig), batch=batch, on_error=source.on_error)
     if isinstance(visible, torch.Tensor):
         return tensor_pairs(visible, infrared)
     if is_live(visible):
@@ -70,7 +74,7 @@ def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int =
         return images(lazy_pairs(visible, infrared, rig.pairing), from_img=True)
     of_files = infrared is None or infrared is BY_RULE or is_path(infrared)
     if of_files and (is_path(visible) or (isinstance(visible, list) and visible and all(map(is_path, visible)))):
-        return images(file_pairs(visible, infrared, rig.pairing))
+        return images([pair for files in file_pairs(visible, infrared, rig.pairing) for pair in _pages(*files)])
     return images(memory_pairs(visible, infrared, rig.pairing), from_img=True)
 
 
@@ -82,7 +86,6 @@ class LoadPairs(LoadImagesAndVideos):
         reader: Reads and stacks them.
         batch: Pairs per batch.
         from_img: Whether the pairs are in memory rather than files.
-        layout: Where the two cameras are in visible images that hold both; None if images hold one.
         on_error: "stop" at a pair that cannot be read, or "skip" it and log so at the end.
 
     Attributes:
@@ -98,13 +101,11 @@ class LoadPairs(LoadImagesAndVideos):
         reader: PairReader,
         batch: int = 1,
         from_img: bool = False,
-        layout: str | None = None,
         on_error: str = "stop",
     ) -> None:
         self.pairs = pairs
         self.reader = reader
         self.bs = batch
-        self.layout = layout
         self.on_error = on_error
         self.mode = "image"
         self.nf = self.ni = len(pairs) if isinstance(pairs, list) else sys.maxsize  # the host prefetches by these
@@ -191,27 +192,21 @@ class LoadPairs(LoadImagesAndVideos):
                 continue
             line = self._log_line(visible)
             self.count += 1
-            partner = visible if self.layout else infrared
+            partner = visible if self.reader.rig.layout else infrared
             return name, pair, line, Origin(partner if isinstance(partner, str) else None)
 
     def _read(self, visible: Any, infrared: Any, name: str) -> np.ndarray:
         """Read one pair."""
-        if self.layout:
-            return self.reader.stack(*self._parts(visible), name)
+        if self.reader.rig.layout:
+            if isinstance(visible, str):
+                check_image(visible, read_visible)
+            return self.reader.stack(*self.reader.read_both(visible), name)
         limits, partner = self.limits, None
         if isinstance(infrared, str):
             partner, limits = infrared, self.reader.limits_of(infrared)
             infrared = _checked(infrared, read_counts)
         visible = visible if isinstance(visible, np.ndarray) else _checked(visible, read_visible)
         return self.reader.stack(visible, infrared, name, partner, limits)
-
-    def _parts(self, image: str | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the visible (H, W, 3) and the infrared part (H, W) of an image that holds both."""
-        if not isinstance(image, np.ndarray):
-            image = _checked(image, read_stack if self.layout == "stacked" else read_visible)
-        visible, infrared = split_layout(image, str(self.layout))
-        infrared = infrared if infrared.ndim == 2 else cv2.cvtColor(infrared, cv2.COLOR_RGB2GRAY)
-        return np.ascontiguousarray(visible), np.ascontiguousarray(infrared)
 
     def _log_line(self, visible: Any) -> str:
         """Return progress, pairs per second and time left for a pair of files; empty for images in memory."""
@@ -226,6 +221,21 @@ class LoadPairs(LoadImagesAndVideos):
         super().close()
         if self.skipped and len(self.skipped) < self.count + self.done:
             LOGGER.warning(f"{len(self.skipped)} of {self.count} pairs skipped:{listed(self.skipped.values())}")
+
+
+def _pages(visible: str, infrared: str | None) -> list[tuple[str, str | None]]:
+    """Return a pair of files, or the pairs of their pages if they have several."""
+    pages = pages_of(visible), pages_of(infrared) if infrared else None
+    counts = len(pages[0]), len(pages[0] if pages[1] is None else pages[1])
+    if counts == (1, 1):
+        return [(visible, infrared)]
+    if counts[0] != counts[1]:
+        raise PairError(f"'{visible}' has {counts[0]} pages and '{infrared}' has {counts[1]}; give as many of each")
+    moving = [file for file in (visible, infrared) if file and not file.lower().endswith(TIFF)]
+    if moving:
+        raise PairError(f"'{moving[0]}' has {counts[0]} frames; save them as files or as a video")
+    heat = [None] * counts[0] if infrared is None else [Page(infrared, number) for number in pages[1] or ()]
+    return [(Page(visible, number), page) for number, page in zip(pages[0], heat, strict=True)]
 
 
 def _checked(file: str, read: Callable[[str], np.ndarray]) -> np.ndarray:

@@ -19,17 +19,20 @@ from metafusion_yolo.prepare.check.findings import Case, group_cases
 from metafusion_yolo.prepare.check.images import Measurements, inspect_pair
 from metafusion_yolo.prepare.check.page import write_page
 from metafusion_yolo.prepare.check.report import CheckReport
+from metafusion_yolo.prepare.draft import Draft, draft, one_way
 from metafusion_yolo.support.errors import UserValueError
 
 __all__ = ["CheckReport", "check_dataset", "run_check", "write_page"]
 
 
 def run_check(
-    data: str | Path,
+    data: str | Path | None = Check.data,
     project: str | Path = Check.project,
     name: str = Check.name,
     exist_ok: bool = Check.exist_ok,
     report: str | Path | None = Check.report,
+    visible: str | None = Check.visible,
+    infrared: str | None = Check.infrared,
 ) -> tuple[CheckReport, Path]:
     """Check a data set and write the report: `metafusion data check`.
 
@@ -39,6 +42,8 @@ def run_check(
         name: Name of this run.
         exist_ok: Whether to write into an existing run's folder.
         report: HTML file to write instead of `project/name/report.html`.
+        visible: Folder of the visible images, instead of a YAML; what is drafted of it is written to `project/name`.
+        infrared: Folder of the infrared images.
 
     Returns:
         The report and the path of its HTML.
@@ -49,18 +54,23 @@ def run_check(
     """
     if report and Path(report).is_dir():
         raise UserValueError(f"report={report} is a folder; name a file in it, such as {Path(report) / 'report.html'}")
-    read_source(data)  # a wrong YAML leaves no folder behind
-    if not report:
-        report = increment_path(Path(project).absolute() / name, exist_ok=exist_ok) / "report.html"
+    one_way(data, visible, infrared)
+    if data is not None:
+        read_source(data)  # a wrong YAML leaves no folder behind
+    folder = increment_path(Path(project).absolute() / name, exist_ok=exist_ok)
+    drafted = draft(folder, str(visible), infrared) if data is None else None
+    report = report or folder / "report.html"
     Path(report).parent.mkdir(parents=True, exist_ok=True)  # if this fails, it fails before the work
-    return (result := check_dataset(data)), write_page(result, report)
+    result = check_dataset(drafted.yaml if drafted else str(data), drafted)
+    return result, write_page(result, report)
 
 
-def check_dataset(data: str | Path) -> CheckReport:
+def check_dataset(data: str | Path, drafted: Draft | None = None) -> CheckReport:
     """Read all pairs and labels of a data set once.
 
     Args:
         data: The data-set YAML, or the name of one that ships with the package.
+        drafted: How the YAML was drafted from two folders, which need no labels.
 
     Returns:
         What was found and measured; `report.errors` is the number of faults that must be repaired.
@@ -72,6 +82,10 @@ def check_dataset(data: str | Path) -> CheckReport:
     started = time.monotonic()
     source = read_source(data)
     pairs, cases = list_pairs(source)
+    if drafted:
+        cases = [case for case in cases if case.kind != "no-labels"]
+        cases += [Case("missing-partner", file, pair=(file, "")) for file in drafted.pairing.alone[0]]
+        cases += [Case("extra-partner", file, pair=("", file)) for file in drafted.pairing.alone[1]]
     measured, found = _inspect(pairs, source)
     recordings = sequences.split_sequences(measured)
     cases += [

@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ultralytics.data.utils import img2label_paths
-
-from metafusion_yolo.data.description import describe
-from metafusion_yolo.data.listing import SPLITS, split_images
-from metafusion_yolo.data.pairs import expected_by_rule, find_partners
+from metafusion_yolo.data.description import describe_what_is_there
+from metafusion_yolo.data.listing import SPLITS
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.splits import Split, split_pairs
 from metafusion_yolo.prepare.check.findings import Case
-from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 
 
@@ -45,16 +43,16 @@ class Source:
         path: Folder of the data set.
         names: Class names by index.
         rig: Pairing, thermal range and registration of the two cameras.
-        images: Visible images by split, as training lists them, each once.
-        folders: Splits that are given as folders only, so that every file in them belongs to the split.
+        splits: The pairs of each split, as training lists them.
+        missing: Why a split that the YAML names cannot be listed, by split.
     """
 
     yaml: str
     path: Path
     names: dict[int, str]
     rig: Rig
-    images: dict[str, list[str]]
-    folders: frozenset[str]
+    splits: dict[str, Split]
+    missing: dict[str, str]
 
 
 def read_source(data: str | Path) -> Source:
@@ -62,27 +60,34 @@ def read_source(data: str | Path) -> Source:
     file = find_data_yaml(data)
     if Path(file).is_dir():
         raise UserValueError(f"data={data} is a folder; name the data-set YAML, such as {Path(file) / 'data.yaml'}")
-    content = describe(file)
-    images, folders = {}, set()
-    for split in filter(content.get, SPLITS):
-        images[split] = [*dict.fromkeys(split_images(content, split, lost=True))]
-        entries = content[split] if isinstance(content[split], list) else [content[split]]
-        folders |= {split} if all(Path(entry).is_dir() for entry in entries) else set()
+    content = describe_what_is_there(file)
     rig = Rig.from_yaml(content, file)
-    return Source(file, Path(content["path"]).resolve(), content["names"], rig, images, frozenset(folders))
+    splits, missing = {}, {}
+    for split in filter(content.get, SPLITS):
+        try:
+            splits[split] = split_pairs(content, split, rig, lost=True)
+        except MissingFileError as error:
+            missing[split] = str(error)
+    if not splits:
+        raise MissingFileError(next(iter(missing.values())))
+    return Source(file, Path(content["path"]).resolve(), content["names"], rig, splits, missing)
 
 
 def list_pairs(source: Source) -> tuple[list[PairFiles], list[Case]]:
     """List the pairs of all splits, each file once, and the faults of the listing."""
     pairs: dict[str, PairFiles] = {}
     images_of_labels: dict[Path, set[Path]] = {}  # folders of images by folder of labels
-    cases: list[Case] = []
-    for split, files in source.images.items():
-        partners, problems = find_partners(files, expected_by_rule(source.rig.pairing), split in source.folders)
-        for problem in problems:
+    cases = [
+        Case("missing-test" if split == "test" else "missing-split", split, error)
+        for split, error in source.missing.items()
+    ]
+    for split, found in source.splits.items():
+        partners = found.partners
+        for problem in found.problems:
             shown = ("", problem.file) if problem.kind == "extra-partner" else (problem.file, "")
-            cases.append(Case(problem.kind, problem.file, pair=shown))
-        labels = dict(zip(partners, img2label_paths([*partners]), strict=True))
+            detail = str(problem) if " for example " in problem else ""
+            cases.append(Case(problem.kind, problem.file, detail, shown))
+        labels = {file: str(found.label_of(file)) for file in partners}
         labelled = {file for file in partners if Path(labels[file]).is_file()}
         if labelled:
             unlabelled = [file for file in partners if file not in labelled]

@@ -20,6 +20,7 @@ KINDS = {
     name: Kind(name, severity, title, remedy)
     for severity, kinds in {
         "error": (
+            ("missing-split", "split that cannot be listed", "correct its path in the YAML"),
             ("missing-partner", "visible image without an infrared one", "add the infrared image or remove this one"),
             ("extra-partner", "infrared image without a visible one", "add the visible image or remove this one"),
             ("ambiguous-partner", "several images claim to be partners", "keep one of them"),
@@ -35,6 +36,7 @@ KINDS = {
             ("split-leak", "the same image in two splits", "keep it in one split only: it makes validation too easy"),
         ),
         "warning": (
+            ("missing-test", "test split that cannot be listed", "correct its path in the YAML, or take it out"),
             ("misregistered", "the cameras do not line up", "register them: metafusion data register"),
             ("polarity-flip", "hot is bright in some sequences and dark in others", "invert the images of one group"),
             ("near-duplicate", "nearly the same pair in two splits", "split by scene, not at random"),
@@ -42,7 +44,8 @@ KINDS = {
             ("repeated-infrared", "one infrared image for several visible ones", "look for a frozen camera"),
             ("blank-image", "image that shows nothing", "remove the pair unless the camera failed on purpose"),
             ("mixed-depth", "infrared images of different depth", "save all with the depth of the sensor"),
-            ("few-levels", "infrared image that uses few of its levels", "export again in the depth of the sensor"),
+            ("several-pages", "file of several pages, of which the first is read", "split it into files"),
+            ("few-levels", "image that uses few of its levels", "export again in the depth of the sensor"),
             ("coloured-infrared", "infrared image in false colours", "export it in grey: colours hide the order"),
             ("label-missing", "image without a label file", "label it, or write an empty file if it shows nothing"),
             ("label-orphan", "label file without an image", "restore the image or remove the label file"),

@@ -9,9 +9,18 @@ import cv2
 import numpy as np
 from ultralytics.utils import patches
 
+from metafusion_yolo.data.decoding import pages_of
 from metafusion_yolo.data.labels import NO_LABELS, Labels
+from metafusion_yolo.data.layout import part_shape
 from metafusion_yolo.data.pairs import PairError
-from metafusion_yolo.data.reading import PairReader, check_image, compare_sizes, read_counts, read_visible
+from metafusion_yolo.data.reading import (
+    PairReader,
+    check_image,
+    compare_sizes,
+    count_levels,
+    read_counts,
+    read_visible,
+)
 from metafusion_yolo.data.registration import Size, warp_infrared
 from metafusion_yolo.prepare.check.files import PairFiles
 from metafusion_yolo.prepare.check.findings import Case
@@ -90,15 +99,21 @@ def inspect_pair(files: PairFiles, reader: PairReader, class_count: int) -> tupl
     """Decode and measure a pair and its labels; return the measurements, None if unreadable, and the faults."""
     cases: list[Case] = []
     sizes: list[Size] = []
+    both = reader.rig.layout
     for file, read in ((files.visible, read_visible), (files.infrared, read_counts)):
         try:
             sizes += [check_image(file, read)] if file else []
         except PairError as error:
             cases.append(Case("unreadable", file, str(error).partition("; ")[0].replace(f"'{file}' ", ""), files.both))
     labels = NO_LABELS
+    if sizes and both:
+        sizes = [part_shape(sizes[0][::-1], both)[::-1]] * 2
     if sizes and Path(files.label).is_file():
         labels, found = inspect_labels(files.label, class_count, sizes[0], files.both)
         cases += found
+    for file in filter(None, files.both):
+        if (count := len(pages_of(file))) > 1:
+            cases.append(Case("several-pages", file, f"{count} pages", files.both))
     if len(sizes) < 2:
         return None, cases
     homography = reader.rig.homography(files.visible, sizes[0], sizes[1])
@@ -115,9 +130,9 @@ def inspect_pair(files: PairFiles, reader: PairReader, class_count: int) -> tupl
 
 
 def _measure(files: PairFiles, reader: PairReader, labels: Labels, homography: np.ndarray | None) -> Measurements:
-    visible, counts = read_visible(files.visible), read_counts(files.infrared)
+    visible, counts = reader.parts(files.visible, files.infrared)
     luminance = cv2.cvtColor(visible, cv2.COLOR_RGB2GRAY)
-    grey = reader.rig.thermal.to_uint8(counts, reader.limits_of(files.infrared))
+    grey = reader.rig.thermal.to_uint8(counts, reader.limits_of(files.infrared) if files.infrared else None)
     if homography is None:
         seen, plane = luminance, grey
     else:  # the visible image in the view of the infrared camera, and the infrared plane as in training
@@ -126,8 +141,8 @@ def _measure(files: PairFiles, reader: PairReader, labels: Labels, homography: n
         plane = warp_infrared(visible, grey, homography)
     levels, step = _levels(counts)
     views = (
-        _view(files.visible, luminance, str(visible.dtype), _colour(visible)),
-        _view(files.infrared, grey, str(counts.dtype), _file_colour(files.infrared), levels, step),
+        _view(files.visible, luminance, str(visible.dtype), _colour(visible), count_levels(visible)),
+        _view(files.infrared or files.visible, grey, str(counts.dtype), _file_colour(files.infrared), levels, step),
     )
     return Measurements(
         files,
@@ -154,7 +169,7 @@ def _colour(image: np.ndarray) -> float:
 
 def _file_colour(file: str) -> float:
     """Return the colour of an infrared file, which is otherwise read as grey; 0 for one plane."""
-    image = None if file.endswith(".npy") else patches.imread(file, cv2.IMREAD_REDUCED_COLOR_4)
+    image = None if not file or file.endswith(".npy") else patches.imread(file, cv2.IMREAD_REDUCED_COLOR_4)
     return 0.0 if image is None or image.dtype != np.uint8 else _colour(image)
 
 
@@ -196,7 +211,7 @@ def _judge(pair: Measurements) -> Iterator[tuple[str, str, str]]:
     for view, file in ((visible, files.visible), (infrared, files.infrared)):
         if view.blank:
             yield "blank-image", file, f"standard deviation {view.contrast:.1f} of 255, mean {view.brightness:.0f}"
-    copied = visible.digest == infrared.digest
+    copied = visible.digest == infrared.digest and bool(files.infrared)
     if not (visible.blank or infrared.blank) and (copied or abs(pair.correlation) > SAME):
         yield "same-image-twice", files.visible, "the same file" if copied else f"correlation {pair.correlation:.3f}"
     elif infrared.colour > COLOURED and visible.colour < GREY:

@@ -25,7 +25,10 @@ def picture_case(case: Case, reader: PairReader) -> list[Picture]:
     if any(case.twin):
         pictures += [(f"{name} of the other", uri) for name, uri in _pictures(case.twin, reader)]
     if case.kind == "misregistered":
-        pictures.append(("infrared edges over visible", _overlay(case.pair, reader)))
+        try:
+            pictures.append(("infrared edges over visible", overlay(reader.read(*case.pair))))
+        except PairError:
+            pictures.append(("infrared edges over visible", ""))
     return pictures
 
 
@@ -35,7 +38,7 @@ def _pictures(
     for name, file, read in (("visible", pair[0], _visible), ("infrared", pair[1], _infrared)):
         if file:
             image = read(file, reader)
-            yield name, "" if image is None else data_uri(_with_boxes(_shrink(image), boxes))
+            yield name, "" if image is None else data_uri(_with_boxes(shrink(image), boxes))
 
 
 def _visible(file: str, reader: PairReader) -> np.ndarray | None:
@@ -58,18 +61,16 @@ def _infrared(file: str, reader: PairReader) -> np.ndarray | None:
         return None
 
 
-def _overlay(pair: tuple[str, str], reader: PairReader) -> str:
-    """Return the visible image with the infrared edges in red, as the pair is stacked for training."""
-    try:
-        stacked = _shrink(reader.read(*pair))
-    except PairError:
-        return ""
+def overlay(pair: np.ndarray) -> str:
+    """Return the visible image of a stacked pair (H, W, 4) with the infrared edges in red, as a data URI."""
+    stacked = shrink(pair)
     shown = np.repeat(cv2.cvtColor(stacked[..., :3], cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     shown[cv2.Canny(np.ascontiguousarray(stacked[..., 3]), *CANNY) > 0] = RED
     return data_uri(shown)
 
 
-def _shrink(image: np.ndarray) -> np.ndarray:
+def shrink(image: np.ndarray) -> np.ndarray:
+    """Return an image in the width of the report."""
     height, width = image.shape[:2]
     return cv2.resize(image, (WIDTH, max(1, round(height * WIDTH / width))), interpolation=cv2.INTER_AREA)
 

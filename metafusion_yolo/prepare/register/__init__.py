@@ -11,13 +11,14 @@ import numpy as np
 from ultralytics.utils import LOGGER, TQDM
 from ultralytics.utils.files import increment_path
 
-from metafusion_yolo.data.description import describe
-from metafusion_yolo.data.listing import SPLITS, split_images
-from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
+from metafusion_yolo.data.description import describe_what_is_there
+from metafusion_yolo.data.listing import SPLITS
 from metafusion_yolo.data.reading import PairReader, compare_sizes, read_counts, read_visible
 from metafusion_yolo.data.registration import Matrix, Registration, scaling
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.splits import split_pairs
 from metafusion_yolo.options import Register
+from metafusion_yolo.prepare.draft import draft, one_way
 from metafusion_yolo.prepare.register.alignment import corner_distance
 from metafusion_yolo.prepare.register.estimate import Estimate, RegistrationError, estimate_registration, usual_size
 from metafusion_yolo.prepare.register.yaml_section import write_section
@@ -33,7 +34,7 @@ Pairs = list[tuple[str, str]]  # visible and infrared files
 
 
 def register_dataset(
-    data: str | Path,
+    data: str | Path | None = Register.data,
     pairs: int = Register.pairs,
     per: str = Register.per,
     matrix: list[Any] | tuple[Any, ...] | None = Register.matrix,
@@ -41,6 +42,8 @@ def register_dataset(
     name: str = Register.name,
     exist_ok: bool = Register.exist_ok,
     dry_run: bool = Register.dry_run,
+    visible: str | None = Register.visible,
+    infrared: str | None = Register.infrared,
 ) -> Registration | None:
     """Estimate the matrix from infrared to visible pixels, draw overlays, and write it into the data-set YAML.
 
@@ -55,6 +58,8 @@ def register_dataset(
         name: Folder of this run, for its overlays.
         exist_ok: Whether to write into an existing run's folder.
         dry_run: Whether to leave the YAML unchanged.
+        visible: Folder of the visible images, instead of a YAML, which is drafted in `project/name`.
+        infrared: Folder of the infrared images.
 
     Returns:
         The registration that the YAML has now, or would have; None if the cameras are registered already.
@@ -64,18 +69,24 @@ def register_dataset(
         ValueError: If an argument, the YAML or a pair is wrong.
         FileNotFoundError: If the YAML or its images do not exist.
     """
+    one_way(data, visible, infrared)
+    Register(None if data is None else str(data), pairs, per, matrix)
+    if data is None:
+        folder = increment_path(Path(project).absolute() / name, exist_ok=exist_ok)
+        drafted = draft(folder, str(visible), infrared)
+        LOGGER.info(f"{drafted.pairing.summary()}\nDrafted:   {drafted.yaml}")
+        data, project, name, exist_ok = drafted.yaml, folder.parent, folder.name, True
     file = _find_yaml(data, dry_run)
-    Register(str(data), pairs, per, matrix)
     by_hand = Registration.from_yaml(matrix, "the arguments")
     if by_hand and per != "dataset":
         raise UserValueError(f"matrix= is for the whole data set; leave out per={per}")
-    description = describe(file)
+    description = describe_what_is_there(file)
     rig = Rig.from_yaml(description, str(file))
     reader = PairReader(replace(rig, registration=None))
     sequences = {key: [*evenly(files, pairs)] for key, files in _sequences(description, rig, per).items()}
     if by_hand:
-        visible, infrared = zip(*(_read(reader, *pair) for pair in sequences[""]), strict=True)
-        registration = replace(by_hand, visible=usual_size(visible), infrared=usual_size(infrared))
+        sides = [*zip(*(_read(reader, *pair) for pair in sequences[""]), strict=True)]
+        registration = replace(by_hand, visible=usual_size(sides[0]), infrared=usual_size(sides[1]))
     else:
         registration = _estimate(sequences, reader)
         distance = _distance(rig.registration, registration, sequences)
@@ -111,10 +122,14 @@ def _find_yaml(data: str | Path, dry_run: bool) -> Path:
 def _sequences(description: Mapping[str, Any], rig: Rig, per: str) -> dict[str, Pairs]:
     """Return all pairs of a data set by the folder of the visible image, or by "" for one matrix."""
     splits = [split for split in SPLITS if description.get(split)]
-    files = list(dict.fromkeys(file for split in splits for file in split_images(description, split)))
-    partners, problems = find_partners(files, expected_by_rule(rig.pairing))
-    if problems:
-        raise PairError.of(problems, str(description["yaml_file"]))
+    partners: dict[str, str] = {}
+    for split in splits:
+        try:
+            listed = split_pairs(description, split, rig)
+        except MissingFileError as error:
+            LOGGER.warning(f"registering without '{split}:' ({error})")
+            continue
+        partners |= listed.complete(str(description["yaml_file"])).partners
     root, found = Path(description["path"]).resolve(), defaultdict(list)
     for visible, infrared in partners.items():
         folder = Path(visible).parent

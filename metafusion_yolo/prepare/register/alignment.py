@@ -182,10 +182,14 @@ def _correlate(level: Level, start: np.ndarray) -> Iterator[Peaks]:
             matrix = similarity(level.size, scale, rotation, margin) @ here
             sums = np.zeros((2, height, width, 2), np.float32)  # of each half
             for i, field in enumerate(infrared):
-                turned = _warp(field, matrix, (width, height)) * np.complex64(np.exp(2j * rotation))
-                one, other = (energies[i], _energy(turned)) if k == 0 else (spectra[i], turned)
+                warped = _warp(field, matrix, (width, height))
+                one, other = (energies[i], _energy(warped)) if k == 0 else (spectra[i], warped)
                 sums[2 * i // len(infrared)] += cv2.mulSpectrums(one, _spectrum(other), 0, conjB=True)
-            planes = np.stack([cv2.idft(plane, flags=cv2.DFT_SCALE)[..., 0] for plane in (*sums, sums.sum(0))])
+            turn = np.array(
+                [np.cos(2 * rotation), np.sin(2 * rotation)], np.float32
+            )  # edges turn twice as far as the image
+            first, second = (cv2.idft(plane, flags=cv2.DFT_SCALE) @ turn for plane in sums)
+            planes = np.stack([first, second, first + second])
             if k == 0:  # the energies hardly depend on the rotation
                 spread = _spread(planes, planes.max((1, 2), keepdims=True))
             else:
@@ -277,8 +281,8 @@ def similarity(size: Size, scale: float, rotation: float, shift: Sequence[float]
 
 def _warp(field: np.ndarray, matrix: np.ndarray, size: Size) -> np.ndarray:
     """Return a complex field (H, W) warped by an affine (3, 3) matrix."""
-    planes = field.view(np.float32).reshape(*field.shape, 2)
-    return np.ascontiguousarray(cv2.warpAffine(planes, matrix[:2], size)).view(np.complex64)[..., 0]
+    planes = [cv2.warpAffine(np.ascontiguousarray(part), matrix[:2], size) for part in (field.real, field.imag)]
+    return cv2.merge(planes).view(np.complex64)[..., 0]
 
 
 def _energy(field: np.ndarray) -> np.ndarray:

@@ -143,7 +143,7 @@ def test_file_of_four_channels(tmp_path, suffix) -> None:
 def test_file_of_other_channels(tmp_path) -> None:
     file = tmp_path / "three.png"
     cv2.imwrite(str(file), stacks(1)[0][..., :3])
-    with pytest.raises(PairError, match=r"'.*' has the channels RGB; layout=stacked reads four of 8 bits: R, G, B, IR"):
+    with pytest.raises(PairError, match=r"'.*' has the channels RGB; layout=stacked reads four, R, G, B, IR, of 8"):
         pairs_of(load(file, layout="stacked"))
 
 

@@ -92,10 +92,10 @@ def test_static_graph_has_no_operator_that_a_small_runtime_rejects(onnx):
     assert not kinds & rejected  # a comparison stopped NCNN
 
 
-def test_metadata_tell_all_that_a_user_of_the_file_needs(export):
+def test_metadata_tell_all_that_a_user_of_the_file_needs(export, untrained):
     cameras = {"infrared": "lwir", "thermal": {"normalize": "clahe"}, "registration": [[1, 0, 5], [0, 1, 2], [0, 0, 1]]}
     for kwargs in ({}, {"format": "torchscript"}):
-        metadata = BaseBackend.read_metadata(export(cameras, imgsz=64, **kwargs))
+        metadata = BaseBackend.read_metadata(export(cameras, of=untrained, imgsz=64, **kwargs))
         assert metadata["metafusion_yolo"] == __version__
         assert int(metadata["stride"]) == 32 and "person" in str(metadata["names"])
         assert ast.literal_eval(metadata["pair_input"]) == {
@@ -111,21 +111,21 @@ def test_metadata_tell_all_that_a_user_of_the_file_needs(export):
         }
 
 
-def test_two_inputs_and_all_outputs_have_their_names(export):
-    file = export(imgsz=64, inputs="two", fused=True, fusion_weights=True)
+def test_two_inputs_and_all_outputs_have_their_names(export, untrained):
+    file = export(of=untrained, imgsz=64, inputs="two", fused=True, fusion_weights=True)
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     assert {x.name: x.shape for x in session.get_inputs()} == {"visible": [1, 3, 64, 64], "infrared": [1, 1, 64, 64]}
     shapes = [(x.name, x.shape[1:]) for x in session.get_outputs()]
     assert shapes == [("output0", [84, 84]), ("output1", [3, 64, 64]), ("output2", [2, 64, 64])]
 
 
-def test_fused_output_is_what_the_front_end_makes(coco, export):
+def test_fused_output_is_what_the_front_end_makes(export, untrained):
     pair = torch.rand(1, 4, 64, 64, generator=torch.Generator().manual_seed(0))
-    file = export(imgsz=64, fused=True, fusion_weights=True)
+    file = export(of=untrained, imgsz=64, fused=True, fusion_weights=True)
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     _, fused, weights = map(torch.from_numpy, session.run(None, {"images": pair.numpy()}))
     with torch.no_grad():
-        expected = coco.model.float().eval().fuse_images(pair)
+        expected = untrained.model.float().eval().fuse_images(pair)
     torch.testing.assert_close(fused, expected["fused"], atol=1e-4, rtol=0)
     assert (weights.sum(1) - 1).abs().max() < 1e-5 and weights.shape == (1, 2, 64, 64)
 
@@ -184,10 +184,10 @@ def test_what_cannot_be_is_refused_before_any_work(export, message):
 
 # Serving -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("kwargs", [{"inputs": "two", "fused": True, "dynamic": True}, {"format": "openvino"}])
-def test_triton_repository_says_what_the_export_is(export, tmp_path, kwargs):
+def test_triton_repository_says_what_the_export_is(export, untrained, tmp_path, kwargs):
     if kwargs.get("format") == "openvino":
         pytest.importorskip("openvino")
-    file = export(imgsz=64, triton=tmp_path / "models", **kwargs)
+    file = export(of=untrained, imgsz=64, triton=tmp_path / "models", **kwargs)
     folder = tmp_path / "models" / "coco"
     config = parse_config((folder / "config.pbtxt").read_text())
     shown = {x["name"]: x["dims"] for x in config["input"]}

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,12 +16,14 @@ import pytest
 import ultralytics
 
 from metafusion_yolo import MetaFusionYOLO, cli
+from tests.conftest import TINY
 from tests.engine.predict.moving import moving_pairs, write_videos
+from tests.processes import Command, needs_fork
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 from mjpeg import MjpegCamera
 
-MODEL = ["model=metafusion-yolov8n.yaml", "imgsz=64", "verbose=False"]
+MODEL = [f"model={TINY}", "imgsz=64", "verbose=False"]
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_live_cameras_become_an_annotated_video_and_a_summary(tmp_path, caplog):
     cameras = [
         MjpegCamera(lambda i, k=k: np.ascontiguousarray(np.atleast_3d(pairs[i % 10][k])), 20, count=30) for k in (0, 1)
     ]
-    model = MetaFusionYOLO("metafusion-yolov8n.yaml")
+    model = MetaFusionYOLO(TINY)
     options = {"imgsz": 64, "verbose": False, "stream": True, "save": True, "project": str(tmp_path)}
     with caplog.at_level("INFO"):
         results = list(
@@ -94,7 +94,7 @@ def test_live_cameras_leave_fused_videos_and_a_record_of_each_pair(tmp_path):
     cameras = [
         MjpegCamera(lambda i, k=k: np.ascontiguousarray(np.atleast_3d(pairs[i % 10][k])), 20, count=30) for k in (0, 1)
     ]
-    model = MetaFusionYOLO("metafusion-yolov8n.yaml")
+    model = MetaFusionYOLO(TINY)
     rules = {"on_missing": "single", "reconnect": 0.2, "imgsz": 64, "verbose": False, "project": str(tmp_path)}
     source = {"source": cameras[0].url, "infrared": cameras[1].url}
     outputs = {"save_fused": True, "save_weights": True, "save_json": True}
@@ -110,7 +110,7 @@ def test_live_cameras_leave_fused_videos_and_a_record_of_each_pair(tmp_path):
 
 
 def test_only_sources_that_move_have_a_report(videos):
-    model = MetaFusionYOLO("metafusion-yolov8n.yaml")
+    model = MetaFusionYOLO(TINY)
     assert model.sync_report is None
     model.predict(videos[0], infrared=videos[1], imgsz=64, verbose=False)
     assert model.sync_report.visible.matched == model.sync_report.infrared.matched == 6
@@ -119,23 +119,17 @@ def test_only_sources_that_move_have_a_report(videos):
     assert model.sync_report is None
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGINT to send")
+@needs_fork
 def test_interrupt_keeps_what_is_done(tmp_path):
     visible, infrared = write_videos(tmp_path, list(moving_pairs(50, imgsz=320)) * 20)
     out = tmp_path / "runs"
-    words = ["track", "model=metafusion-yolov8n.yaml", "imgsz=320", f"source={visible}", f"infrared={infrared}"]
-    command = [sys.executable, "-m", "metafusion_yolo", *words, f"project={out}", "save_txt=True", "conf=0.0001"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + 60
-    while not (sizes := [f.stat().st_size for f in out.rglob("*.avi")]) or sizes[0] < 100_000:
-        assert process.poll() is None and time.monotonic() < end
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert error.strip().endswith("metafusion: interrupted")
-    assert "Traceback" not in error
+    words = ["track", f"model={TINY}", "imgsz=320", f"source={visible}", f"infrared={infrared}"]
+    process = Command([*words, f"project={out}", "save_txt=True", "conf=0.0001"], tmp_path / "said.txt")
+    process.wait(until=lambda: any(file.stat().st_size > 100_000 for file in out.rglob("*.avi")))
+    process.send(signal.SIGINT)
+    assert process.wait() == 130
+    assert process.said()[-1] == "metafusion: interrupted"
+    assert not any("Traceback" in line for line in process.said())
     assert 0 < length(written(out)) < 1000
     assert int(cv2.VideoCapture(str(written(out))).get(cv2.CAP_PROP_FRAME_COUNT)) == length(written(out))
 

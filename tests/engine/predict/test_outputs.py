@@ -7,9 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -21,6 +18,7 @@ from ultralytics.utils.checks import check_yaml
 from metafusion_yolo import MetaFusionYOLO, cli
 from tests.engine.conftest import IMGSZ
 from tests.engine.predict.test_writers import frames_of
+from tests.processes import Command, needs_fork
 
 LOW = {"conf": 0.0005, "imgsz": IMGSZ, "verbose": False, "max_det": 5}
 EVERYTHING = {"save_fused": True, "save_weights": True, "save_json": True, "save_csv": True}
@@ -193,19 +191,15 @@ def test_tracks_have_their_numbers_in_the_table(model, videos, tmp_path):
     assert max(map(len, frames.values())) > 5
 
 
+@needs_fork
 def test_ctrl_c_keeps_whole_files(run, tmp_path):
     videos = write_videos(tmp_path, frames=3000)
-    words = [sys.executable, "-m", "metafusion_yolo", "predict", f"model={run.best}", f"imgsz={IMGSZ}", "conf=0.0005"]
+    words = ["predict", f"model={run.best}", f"imgsz={IMGSZ}", "conf=0.0005"]
     words += [f"{k}={v}" for k, v in {**videos, **EVERYTHING, "project": tmp_path, "name": "p"}.items()]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    table, deadline = tmp_path / "p" / "predictions.csv", time.monotonic() + 90
-    while process.poll() is None and time.monotonic() < deadline:
-        if table.exists() and table.stat().st_size > 2000:
-            break
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130 and errors.splitlines()[-1] == "metafusion: interrupted"
+    process, table = Command(words, tmp_path / "said.txt"), tmp_path / "p" / "predictions.csv"
+    process.wait(until=lambda: table.exists() and table.stat().st_size > 2000)
+    process.send(signal.SIGINT)
+    assert process.wait() == 130 and process.said()[-1] == "metafusion: interrupted"
     records = json.loads((tmp_path / "p" / "predictions.json").read_text())
     assert 0 < len(records) < 3000
     assert rows(table)[-1]["frame"]

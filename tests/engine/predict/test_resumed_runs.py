@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +14,7 @@ from metafusion_yolo.engine.predict.fuser import fuse_images
 from metafusion_yolo.engine.predict.journal import Journal
 from tests.engine.conftest import IMGSZ
 from tests.engine.predict.test_outputs import EVERYTHING, LOW, write_videos
+from tests.processes import Command, needs_fork
 
 WRITTEN = {"save": True, "save_txt": True, "save_conf": True, **EVERYTHING, **LOW}
 
@@ -88,23 +86,21 @@ def test_all_pairs_are_done_once(model, many, tmp_path, monkeypatch):
     assert seen == [visible for visible, _ in many]
 
 
-@pytest.mark.slow
+@needs_fork
 def test_a_killed_process_is_gone_on_with(run, many, undisturbed, tmp_path):
     listing = tmp_path / "pairs.csv"
     listing.write_text("visible,infrared\n" + "".join(f"{visible},{infrared}\n" for visible, infrared in many))
     arguments = {**WRITTEN, "verbose": True, "source": listing, "model": run.best, "project": tmp_path, "name": "p"}
-    words = [sys.executable, "-m", "metafusion_yolo", "predict", "batch=3", "resume=True"]
-    words += [f"{key}={value}" for key, value in arguments.items()]
+    words = ["predict", "batch=3", "resume=True", *(f"{key}={value}" for key, value in arguments.items())]
     journal, kills = tmp_path / "p" / Journal.NAME, 0
     for wanted in (4, 20, 41):
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        while process.poll() is None:
-            if journal.exists() and journal.read_text().count("\n") > wanted:
-                process.send_signal(signal.SIGKILL)
-                kills += process.wait() == -signal.SIGKILL
-            time.sleep(0.001)
-        assert process.returncode in (0, -signal.SIGKILL), process.stderr.read().decode()[-2000:]
-    assert kills == 2 and process.returncode == 0
+        process = Command(words, tmp_path / "said.txt")
+        process.wait(until=lambda wanted=wanted: journal.exists() and journal.read_text().count("\n") > wanted)
+        if process.poll() is None:
+            process.send(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+        assert process.code in (0, -signal.SIGKILL), process.said()[-20:]
+    assert kills == 2 and process.code == 0
     assert contents(tmp_path / "p") == undisturbed
 
 

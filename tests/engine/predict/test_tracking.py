@@ -11,6 +11,7 @@ import pytest
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.engine.predict.results import FusionResults, showing_fused
+from tests.conftest import TINY
 from tests.engine.predict.moving import moving_pairs, write_videos
 
 FRAMES, PAN = 16, 2.5
@@ -29,7 +30,7 @@ def coco(yolov8n) -> MetaFusionYOLO:
 
 @pytest.fixture(scope="module")
 def untrained() -> MetaFusionYOLO:
-    return MetaFusionYOLO("metafusion-yolov8n.yaml")
+    return MetaFusionYOLO(TINY)
 
 
 def dark_from(pairs: list, start: int) -> list:

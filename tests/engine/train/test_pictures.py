@@ -11,8 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.engine.train.pictures import FilmStrip, Shown, plot_losses, plot_weights, stretches
+from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.nn.rules import PixelRule
+from tests.conftest import TINY
+from tests.engine.conftest import TRAIN_ARGS
 
 PAIRS = [
     Shown(torch.rand(1, 4, 64, 96, generator=torch.Generator().manual_seed(i)), (slice(8, 56), slice(0, 96)))
@@ -20,15 +24,29 @@ PAIRS = [
 ]
 
 
-def test_a_training_leaves_its_pictures(run) -> None:
+@pytest.fixture(scope="module")
+def pictured(tiny_data, tmp_path_factory) -> FusionDetectionTrainer:
+    """Two epochs with pictures."""
+    model, folder = MetaFusionYOLO(TINY), tmp_path_factory.mktemp("pictured")
+    model.train(data=str(tiny_data), epochs=2, project=str(folder), name="train", plots=True, **TRAIN_ARGS)
+    return model.trainer
+
+
+def test_a_training_leaves_its_pictures(pictured) -> None:
     sizes = {
-        name: cv2.imread(str(run.folder / name)).shape
+        name: cv2.imread(str(pictured.save_dir / name)).shape
         for name in ("film_strip.jpg", "fusion_weights.jpg", "losses.png")
     }
-    columns = sorted(path.stem for path in (run.folder / "film").glob("*.png"))
-    assert columns == [f"{epoch:05d}" for epoch in range(1, 6)]
-    assert sizes["film_strip.jpg"][1] >= 6 * 200
-    assert {"film_strip.jpg", "fusion_weights.jpg", "losses.png"} <= {path.name for path in run.trainer.plots}
+    columns = sorted(path.stem for path in (pictured.save_dir / "film").glob("*.png"))
+    assert columns == [f"{epoch:05d}" for epoch in (1, 2)]
+    assert sizes["film_strip.jpg"][1] >= 3 * 200
+    assert {"film_strip.jpg", "fusion_weights.jpg", "losses.png"} <= {path.name for path in pictured.plots}
+    assert (pictured.save_dir / "results.png").stat().st_size > 0
+
+
+def test_the_picture_of_a_batch_shows_both_sources_and_the_fused_image(pictured) -> None:
+    height, width = cv2.imread(str(pictured.save_dir / "train_batch0.jpg")).shape[:2]
+    assert width == 3 * height  # a square grid of samples, three views each
 
 
 def test_a_strip_keeps_few_epochs_with_the_first_and_the_last_and_goes_on_after_a_pause(tmp_path) -> None:
@@ -81,7 +99,7 @@ def test_tensorboard_gets_terms_and_pictures(tiny_data, tmp_path) -> None:
     code = (
         "from ultralytics import settings; settings.update(tensorboard=True)\n"
         "from metafusion_yolo import MetaFusionYOLO\n"
-        f"MetaFusionYOLO('metafusion-yolov8n.yaml').train(data={str(tiny_data)!r}, epochs=2, imgsz=64, batch=4,"
+        f"MetaFusionYOLO({TINY!r}).train(data={str(tiny_data)!r}, epochs=2, imgsz=64, batch=4,"
         f" pretrained=False, project={str(tmp_path)!r}, name='train', workers=0)\n"
     )
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}

@@ -5,14 +5,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 
 from metafusion_yolo import MetaFusionYOLO, cli
+from tests.conftest import TINY
 from tests.engine.conftest import IMGSZ
+from tests.processes import Command, needs_fork
 
 # Memory --------------------------------------------------------------------------------------------------------------
 SHORT_OF_MEMORY = """
@@ -63,10 +64,18 @@ def test_every_lack_of_memory_is_told_alike(error, monkeypatch, capsys):
 
 
 # Signals -------------------------------------------------------------------------------------------------------------
-@pytest.mark.slow
+@needs_fork
 def test_signals_leave_a_checkpoint_and_say_how_to_go_on(tiny_data, tmp_path):
     weights = tmp_path / "t" / "weights" / "last.pt"
-    fresh = [f"data={tiny_data}", "epochs=500", f"imgsz={IMGSZ}", "batch=4", "pretrained=False", "plots=False"]
+    fresh = [
+        f"model={TINY}",
+        f"data={tiny_data}",
+        "epochs=500",
+        f"imgsz={IMGSZ}",
+        "batch=4",
+        "pretrained=False",
+        "plots=False",
+    ]
     fresh += [f"project={tmp_path}", "name=t", "patience=0"]
     again = ["resume=True", f"model={weights}"]
     written = 0.0
@@ -74,16 +83,13 @@ def test_signals_leave_a_checkpoint_and_say_how_to_go_on(tiny_data, tmp_path):
         (fresh, signal.SIGTERM, 143, "terminated"),
         (again, signal.SIGINT, 130, "interrupted"),
     ):
-        command = [sys.executable, "-m", "metafusion_yolo", "train", *words]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and not (weights.exists() and weights.stat().st_mtime > written):
-            time.sleep(0.05)
-        process.send_signal(number)
-        told, _ = process.communicate(timeout=60)
-        assert process.returncode == code, told[-2000:]
-        assert told.splitlines()[-1] == f"metafusion: {word}" and "Traceback" not in told
-        assert f"go on with: metafusion train resume=True model={weights}" in told
+        process = Command(["train", *words], tmp_path / "said.txt")
+        process.wait(until=lambda last=written: weights.exists() and weights.stat().st_mtime > last)
+        process.send(number)
+        assert process.wait() == code, process.said()[-20:]
+        told = process.said()
+        assert told[-1] == f"metafusion: {word}" and not any("Traceback" in line for line in told)
+        assert any(f"go on with: metafusion train resume=True model={weights}" in line for line in told)
         assert not list(tmp_path.rglob("*.part"))
         written = weights.stat().st_mtime
     assert MetaFusionYOLO(weights).ckpt["epoch"] >= 1

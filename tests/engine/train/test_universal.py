@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from metafusion_yolo import MetaFusionYOLO
+from tests.conftest import TINY
 from tests.engine.conftest import TRAIN_ARGS
 
 
@@ -21,7 +22,7 @@ def unlabelled(pair_folder):
 
 
 def train(data, project, **kwargs):
-    model = MetaFusionYOLO(kwargs.pop("model", "metafusion-yolov8n.yaml"))
+    model = MetaFusionYOLO(kwargs.pop("model", TINY))
     args = {**TRAIN_ARGS, "epochs": 2, "plots": False, "project": str(project), "name": "train", **kwargs}
     model.train(data=str(data), **args)
 
@@ -38,7 +39,7 @@ def test_pairs_without_labels_names_and_validation_images_are_enough(unlabelled,
 
 
 def test_plain_images_are_enough_and_the_detector_stays_as_it_was(unlabelled, tmp_path, yolov8n) -> None:
-    train(unlabelled.images, tmp_path, fusion_only=True, pretrained=str(yolov8n))
+    train(unlabelled.images, tmp_path, fusion_only=True, pretrained=str(yolov8n), model="metafusion-yolov8n.yaml")
     trained = MetaFusionYOLO(tmp_path / "train" / "weights" / "last.pt").model
     stock = torch.load(yolov8n, weights_only=False)["model"].float().state_dict()
     state = trained.float().state_dict()

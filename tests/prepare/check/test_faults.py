@@ -55,6 +55,27 @@ def infrared_removed(root: Path) -> Found:
 
 
 @fault
+def evaluation_split_of_nowhere(root: Path) -> Found:
+    describe(root, test="images/nowhere")
+    return {"missing-test": ["test"]}
+
+
+@fault
+def val_split_of_nowhere(root: Path) -> Found:
+    describe(root, val="images/nowhere")
+    return {"missing-split": ["val"]}
+
+
+@fault
+def two_pages(root: Path) -> Found:
+    file = root / "infrared/train/000003.png"
+    image = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    file.unlink()
+    assert cv2.imwritemulti(str(file.with_suffix(".tif")), [image, image])
+    return {"several-pages": ["infrared/train/000003.tif"]}
+
+
+@fault
 def visible_removed(root: Path) -> Found:
     (root / "images/val/000003.png").unlink()
     return {"extra-partner": ["infrared/val/000003.png"], "label-orphan": ["labels/val/000003.txt"]}

@@ -11,18 +11,25 @@ import pytest
 
 from metafusion_yolo.prepare.check import check_dataset
 from metafusion_yolo.prepare.check.images import Measurements
+from metafusion_yolo.prepare.check.report import CheckReport
 from metafusion_yolo.prepare.check.sequences import PairSequence, find_polarity_flips
+from tests.conftest import linked_roads
 
 
-def test_registered_road_pairs_are_clean(roadscene):
-    report = check_dataset(roadscene / "data.yaml")
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> CheckReport:
+    """What the check says about the road pairs as they are."""
+    return check_dataset(linked_roads(tmp_path_factory.mktemp("roads")) / "data.yaml")
+
+
+def test_registered_road_pairs_are_clean(report, roadscene):
     assert len(report.measured) == sum(len(list((roadscene / "images" / s).iterdir())) for s in ("train", "val"))
     assert {finding.kind.name for finding in report.findings if finding.kind.severity != "note"} == set()
     medians = [sequence.median_shift for sequence in report.sequences]
     assert np.abs(medians).max() < 0.005
 
 
-@pytest.mark.parametrize(("x", "y"), [(0.03, 0.0), (-0.02, 0.025), (0.0, -0.05)])
+@pytest.mark.parametrize(("x", "y"), [(-0.02, 0.025), (0.0, -0.05)])
 def test_shifted_road_pairs_are_found_and_measured(roadscene, x, y):
     for file in (roadscene / "infrared/train").iterdir():
         image = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
@@ -59,8 +66,8 @@ def inverted(pair: Measurements) -> Measurements:
 
 @pytest.mark.parametrize("length", [8, 13, 26])
 @pytest.mark.parametrize("labelled", [True, False])
-def test_inverted_sequences_of_road_pairs_are_found(roadscene, length, labelled):
-    pairs = sorted(check_dataset(roadscene / "data.yaml").measured, key=lambda pair: Path(pair.files.visible).name)
+def test_inverted_sequences_of_road_pairs_are_found(report, length, labelled):
+    pairs = sorted(report.measured, key=lambda pair: Path(pair.files.visible).name)
     if not labelled:
         pairs = [replace(pair, box_contrasts=pair.box_contrasts * np.nan) for pair in pairs]
     blocks = [pairs[i : i + length] for i in range(0, len(pairs) - length + 1, length)]

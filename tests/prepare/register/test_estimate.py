@@ -48,8 +48,19 @@ def pairs() -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 @pytest.fixture(scope="module")
-def estimate(pairs) -> Estimate:
-    return estimate_registration(pairs)
+def steps() -> list[int]:
+    """Of how many steps the search was, at each of them."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def estimate(pairs, steps) -> Estimate:
+    def progress(search, total):
+        for step in search:
+            steps.append(total)
+            yield step
+
+    return estimate_registration(pairs, progress)
 
 
 # Found ---------------------------------------------------------------------------------------------------------------
@@ -83,24 +94,11 @@ def test_a_keystone_is_found_once_all_eight_ways_are_open(pairs):
     assert errors[1] < 0.003 < errors[0]
 
 
-def test_the_search_shows_its_progress(pairs):
-    seen = []
-
-    def progress(steps, total):
-        for step in steps:
-            seen.append(total)
-            yield step
-
-    estimate_registration(pairs[:6], progress, freedom=4)
-    assert len(seen) == seen[0] == 47 * 21
+def test_the_search_shows_its_progress(estimate, steps):
+    assert len(steps) == steps[0] == 47 * 21
 
 
 # Refused -------------------------------------------------------------------------------------------------------------
-def test_exchanged_partners_are_refused(pairs):
-    found = estimate_registration([(pairs[i][0], pairs[i - 3][1]) for i in range(len(pairs))])
-    assert found.problem().startswith("no position stands out: the best has 1.")
-
-
 def test_flat_images_are_refused(pairs):
     flat = np.full(SIZE[::-1], 7, np.uint8)
     for images in ([(v, flat) for v, _ in pairs], [(flat, i) for _, i in pairs]):
@@ -172,18 +170,15 @@ def test_the_usual_size_of_many():
 # Real pairs ----------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def road_pairs(roadscene) -> list[tuple[np.ndarray, np.ndarray]]:
-    files = file_pairs(roadscene / "images" / "train", roadscene / "infrared" / "train", "infrared")[::3][:20]
+    files = file_pairs(roadscene / "images" / "train", roadscene / "infrared" / "train", "infrared")[::3][:12]
     images = [(cv2.cvtColor(read_visible(v), cv2.COLOR_RGB2GRAY), read_counts(i)) for v, i in files]
     return [tuple(cv2.resize(image, (544, 320), interpolation=cv2.INTER_AREA) for image in pair) for pair in images]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("scale", "degrees", "shift"), [(0.9, 5, (43, -43)), (1.1, -5, (-43, 30))], ids=["smaller", "larger"]
-)
-def test_the_largest_warps_of_real_pairs_stay_within_one_percent(road_pairs, scale, degrees, shift):
+def test_the_largest_warps_of_real_pairs_stay_within_one_percent(road_pairs):
     size = 544, 320
-    warp = similarity(size, scale, np.deg2rad(degrees), shift)
+    warp = similarity(size, 1.1, np.deg2rad(-5), (-43, 30))
     found = estimate_registration([(v, warped(i, warp, size)) for v, i in road_pairs])
     assert found.problem() == ""
     assert corner_distance(found.matrix, warp, size, size) < 0.01

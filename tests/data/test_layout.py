@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.pairs import PairError
-from metafusion_yolo.data.sources.layout import split_layout
 
 FRAME = np.arange(4 * 6 * 3).reshape(4, 6, 3)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from metafusion_yolo.data.pairs import PairError
@@ -20,6 +22,18 @@ def check_layout(layout: str) -> str:
     if layout not in LAYOUTS:
         raise UserValueError(f"unknown layout '{layout}', {nearest(layout, LAYOUTS)}")
     return layout
+
+
+def part_shape(shape: Sequence[int], layout: str | None) -> tuple[int, int]:
+    """Return the (height, width) of each camera in an image of this shape (H, W, ...).
+
+    Example:
+        >>> part_shape((480, 1280), "horizontal")
+        (480, 640)
+    """
+    height, width = shape[:2]
+    halved = (layout or "").partition("-")[0]
+    return height // (2 if halved == "vertical" else 1), width // (2 if halved == "horizontal" else 1)
 
 
 def split_layout(frame: np.ndarray, layout: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,305 @@
+"""Image files as cameras, labs and GIS tools write them, decoded without losing what they hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import ExifTags, Image
+from ultralytics.utils import LOGGER, patches
+
+from metafusion_yolo.data.pairs import PairError
+from metafusion_yolo.data.registration import Size
+from metafusion_yolo.support.sampling import evenly
+
+OPENCV_FIRST = {".tif", ".tiff", ".jp2", ".dng", ".avif", ".heic", ".heif"}  # Pillow cannot read all of these
+TIFF = (".tif", ".tiff")
+MAY_MOVE = (*TIFF, ".webp", ".png")  # formats of several pages or frames; an MPO holds previews
+JPEG_END = b"\xff\xd9"
+NODATA, REDUCED = 42113, 254  # tags: GDAL's value for no data; whether a page is a smaller copy
+DEPTHS = (10, 12, 14, 16)  # bits of sensors whose images are saved in 16
+SAMPLE = 8  # images of a folder that its depth is looked for in
+
+# The host replaces `Image.open` by one that installs a package when a file is not an image.
+open_image = getattr(patches, "_image_open", Image.open)
+
+
+class Page(str):
+    """A page of a TIFF: a path that names it, `scan-0003.tif`, which leads to no file.
+
+    Attributes:
+        file: The TIFF.
+        number: Of the page, from 0.
+    """
+
+    file: str
+    number: int
+
+    def __new__(cls, file: str, number: int) -> Page:
+        """Create the path of a page."""
+        path = Path(file)
+        page = super().__new__(cls, path.with_name(f"{path.stem}-{number:04}{path.suffix}"))
+        page.file, page.number = file, number
+        return page
+
+
+def pages_of(file: str | Path) -> list[int]:
+    """Return the numbers of the pages or frames of an image file that are as large as its first one.
+
+    Smaller copies and thumbnails do not count.
+    """
+    if Path(file).suffix.lower() not in MAY_MOVE:
+        return [0]
+    try:
+        with open_image(file) as image:
+            size, found = image.size, [0]
+            for number in range(1, getattr(image, "n_frames", 1)):
+                image.seek(number)
+                reduced = getattr(image, "tag_v2", {}).get(REDUCED, 0) & 1
+                found += [number] if image.size == size and not reduced else []
+    except Exception:  # decoders raise all kinds of errors; the readers say what is wrong with the file
+        return [0]
+    return found
+
+
+def check_image(file: str, read: Callable[[str], np.ndarray]) -> Size:
+    """Check that an image file is complete, as some versions of OpenCV silently return half an image.
+
+    The end marker of a JPEG and the checksums of a PNG save decoding them twice.
+
+    Args:
+        file: Path of the image.
+        read: Its reader, used for formats that Pillow may not read.
+
+    Returns:
+        Width and height of the upright image.
+
+    Raises:
+        PairError: If the file is missing, empty, truncated or not an image.
+    """
+    suffix = _existing(file).suffix.lower()
+    if suffix in OPENCV_FIRST or suffix == ".npy" or isinstance(file, Page):
+        height, width = read(file).shape[:2]
+        return width, height
+    try:
+        with open_image(file) as image:
+            size = _upright(image)
+            if image.format == "PNG":
+                image.verify()
+            elif not (image.format == "JPEG" and _ends_in(file, JPEG_END)):
+                image.load()
+    except Exception as error:  # decoders raise all kinds of errors on broken files
+        raise _unreadable(file, error) from error
+    return size
+
+
+def _ends_in(file: str, marker: bytes) -> bool:
+    """Return whether a file ends in some bytes, without reading the others."""
+    with Path(file).open("rb") as stream:
+        stream.seek(-len(marker), os.SEEK_END)
+        return stream.read() == marker
+
+
+def image_size(file: str | Path) -> Size:
+    """Return the width and height of an upright image from the header of its file.
+
+    Raises:
+        PairError: If the file is missing, empty or not an image.
+    """
+    suffix = _existing(file).suffix.lower()
+    try:
+        if suffix == ".npy":
+            height, width = np.load(file, mmap_mode="r", allow_pickle=False).shape[:2]
+            return width, height
+        with open_image(file) as image:
+            return _upright(image)
+    except Exception as error:  # as above
+        if suffix in OPENCV_FIRST:
+            height, width = _decode(file, cv2.IMREAD_ANYDEPTH).shape[:2]
+            return width, height
+        raise _unreadable(file, error) from error
+
+
+def read_visible(file: str | Path) -> np.ndarray:
+    """Read a visible image as (H, W, 3) uint8, RGB, upright; grey, palette, alpha and deep files are converted.
+
+    Images of 10, 12 or 14 bits in 16 keep their highest 8: how many bits the camera has is seen from its folder.
+
+    Raises:
+        PairError: If the file cannot be decoded, or has samples of other types.
+    """
+    try:
+        image = _decode(file, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    except PairError:
+        if Path(file).suffix.lower() not in TIFF:
+            raise
+        image = _decode(file, cv2.IMREAD_ANYDEPTH)  # OpenCV makes no colours of fractions and of 32 bits
+    samples = visible_samples(image, file)
+    return cv2.cvtColor(samples, cv2.COLOR_BGR2RGB if samples.shape[2] == 3 else cv2.COLOR_GRAY2RGB)
+
+
+def visible_samples(image: np.ndarray, file: str | Path) -> np.ndarray:
+    """Return the samples of a visible image as uint8.
+
+    Args:
+        image: Of any shape: uint8, other whole numbers of 16 bits at most, or fractions of 0 to 1.
+        file: Where it came from; its folder tells the bits of the camera.
+
+    Raises:
+        PairError: If it has other samples.
+    """
+    if image.dtype == np.uint8:
+        return image
+    finite = image[np.isfinite(image)] if image.dtype.kind == "f" else image
+    low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
+    if image.dtype.kind in "ui" and low >= 0 and high < 1 << 16:
+        return (image.astype(np.uint16) >> (_bits(int(high), Path(file)) - 8)).astype(np.uint8)
+    if image.dtype.kind == "f" and low >= 0 and high <= 1:
+        return (np.nan_to_num(image) * 255 + 0.5).astype(np.uint8)
+    raise PairError(
+        f"'{file}' holds {image.dtype} samples, {low:g} to {high:g}; save visible images with 8 or 16 bits a "
+        f"channel, or as fractions of 0 to 1"
+    )
+
+
+def _bits(highest: int, file: Path) -> int:
+    """Return the bits of the camera that an image of 16 bits came from."""
+    deepest = next(bits for bits in DEPTHS if highest < 1 << bits)
+    return deepest if deepest == DEPTHS[-1] else max(deepest, _bits_of_folder(file.parent, file.suffix))
+
+
+@lru_cache(maxsize=256)
+def _bits_of_folder(folder: Path, suffix: str) -> int:
+    """Return the bits that the images of a folder use, from some of them, and say so."""
+    highest = 0
+    for file in evenly(sorted(folder.glob(f"*{suffix}")), SAMPLE):
+        image = patches.imread(str(file), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        highest = max(highest, int(image.max()) if image is not None and image.dtype == np.uint16 else 0)
+    bits = next(bits for bits in DEPTHS if highest < 1 << bits)
+    if bits < DEPTHS[-1]:
+        LOGGER.warning(f"visible images of 16 bits in '{folder}' use {bits} of them, and are read as {bits} bits")
+    return bits
+
+
+def read_counts(file: str | Path) -> np.ndarray:
+    """Read an infrared image as (H, W), upright, in the depth of its file; colours become their luminance.
+
+    Args:
+        file: An image, or an array of numbers in a `.npy` file; what a GeoTIFF declares as no data becomes NaN.
+
+    Raises:
+        PairError: If the file cannot be decoded.
+    """
+    if Path(file).suffix.lower() == ".npy":
+        return _array(file)
+    image = _decode(file, cv2.IMREAD_ANYDEPTH)
+    if image.shape[2] == 3:
+        image = image.astype(np.float32) if image.dtype == np.float64 else image  # OpenCV cannot convert doubles
+        return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    return _without_nodata(image[..., 0], file)
+
+
+def _without_nodata(counts: np.ndarray, file: str | Path) -> np.ndarray:
+    """Return counts (H, W) with NaN where the file says that there is no data."""
+    if Path(file).suffix.lower() not in TIFF or isinstance(file, Page):
+        return counts
+    try:
+        with open_image(file) as image:
+            value = float(str(image.tag_v2.get(NODATA, "nan")).strip("\0 "))
+    except Exception:  # BigTIFF and others that Pillow cannot read declare nothing that we know of
+        return counts
+    empty = counts == value
+    return np.where(empty, np.float32(np.nan), counts.astype(np.float32)) if empty.any() else counts
+
+
+def read_stack(file: str | Path) -> np.ndarray:
+    """Read an image of four channels, which holds both cameras, as (H, W, 4), R, G, B, IR, uint8 or uint16.
+
+    Pillow reads 8 bits, as OpenCV multiplies the colours of some TIFF files by the fourth channel.
+
+    Raises:
+        PairError: If the file cannot be decoded or has other channels.
+    """
+    _existing(file)
+    channels = ""
+    try:
+        with open_image(file) as image:
+            if image.mode == "RGBA" and not _is_deep(image):
+                return np.asarray(image)
+            channels = "".join(image.getbands())
+    except Exception as error:  # decoders raise all kinds of errors on broken files
+        reason: Exception | None = error
+    else:
+        reason = None
+    deep = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_UNCHANGED)
+    if deep is not None and deep.ndim == 3 and deep.shape[2] == 4 and deep.dtype == np.uint16:
+        return cv2.cvtColor(deep, cv2.COLOR_BGRA2RGBA)
+    if reason:
+        raise _unreadable(file, reason) from reason
+    raise PairError(f"'{file}' has the channels {channels}; layout=stacked reads four, R, G, B, IR, of 8 or 16 bits")
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Return whether Pillow reads 8 of the 16 bits of an image: it says RGBA for PNG files of either depth."""
+    return any("16" in str(tile[3]) for tile in getattr(image, "tile", None) or ())
+
+
+def _array(file: str | Path) -> np.ndarray:
+    """Read an (H, W) or (H, W, 1) array of numbers."""
+    _existing(file)
+    try:
+        array = np.load(file, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise _unreadable(file, error) from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "uif" or not array.size or array.ndim not in (2, 3):
+        raise PairError(f"'{file}' holds no image; save an (H, W) array of numbers by numpy.save")
+    array = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
+    if array.ndim == 3 and array.shape[2] != 1:
+        raise PairError(f"'{file}' holds an array {array.shape}; save one plane, (H, W), by numpy.save")
+    return np.ascontiguousarray(array.reshape(array.shape[:2]).astype(array.dtype.newbyteorder("=")))
+
+
+def _decode(file: str | Path, flags: int) -> np.ndarray:
+    """Read a file as (H, W, C) by the host's reader."""
+    if isinstance(file, Page):
+        done, pages = cv2.imreadmulti(file.file, start=file.number, count=1, flags=flags)
+        if not done:
+            raise PairError(f"page {file.number + 1} of '{file.file}' cannot be read; restore the file")
+        return pages[0] if pages[0].ndim == 3 else pages[0][..., None]
+    try:
+        image = patches.imread(str(file), flags)
+    except cv2.error as error:  # such as a header with more pixels than OpenCV decodes
+        raise PairError(
+            f"'{file}' cannot be read (OpenCV: {error.err}); restore the file or remove the pair"
+        ) from error
+    if image is None:
+        raise PairError(f"'{file}' cannot be read as an image; restore the file or remove the pair")
+    return image
+
+
+def _upright(image: Image.Image) -> Size:
+    """Return the width and height of an image after its EXIF orientation is applied."""
+    width, height = image.size
+    whole = image.format == "PNG" and "exif" not in image.info  # Pillow would decode all pixels to look behind them
+    turned = not whole and image.getexif().get(ExifTags.Base.Orientation) in {5, 6, 7, 8}
+    return (height, width) if turned else (width, height)
+
+
+def _existing(file: str | Path) -> Path:
+    path = Path(file.file if isinstance(file, Page) else file)
+    if not path.is_file():
+        lost = "is a link that leads nowhere" if path.is_symlink() else "does not exist"
+        what = "is a folder, not an image" if path.is_dir() else lost
+        raise PairError(f"'{file}' {what}; restore the file or take it off the list")
+    if not path.stat().st_size:
+        raise PairError(f"'{file}' is empty (0 bytes); restore the file or remove the pair")
+    return path
+
+
+def _unreadable(file: str | Path, error: Exception) -> PairError:
+    reason = " ".join(str(error).replace(f" '{file}'", "").split())
+    return PairError(f"'{file}' cannot be read ({reason}); restore the file or remove the pair")
