@@ -14,11 +14,12 @@ from ultralytics.utils.ops import xyxy2xywhn
 
 from metafusion_yolo.compare.budget import Setting
 from metafusion_yolo.compare.folds import blocks_of
-from metafusion_yolo.compare.training import below, evaluate, link_below, original
+from metafusion_yolo.compare.training import evaluate
 from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.listing import list_images
 from metafusion_yolo.data.pairs import expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.support.files import below, link_below, original
 
 SURE = 0.5  # least score of a box that becomes a label
 

@@ -19,10 +19,10 @@ from metafusion_yolo.compare.training import (
     host_arguments,
     link_fold,
     load_last,
-    original,
     train_row,
 )
 from metafusion_yolo.evaluation.robustness import shift_infrared
+from metafusion_yolo.support.files import original
 
 
 class ShiftedRecorder(Recorder):

@@ -196,6 +196,14 @@ _ALL = (
         ("data=pairs.yaml", "visible=photos/rgb infrared=photos/thermal"),
     ),
     Mode(
+        "data label",
+        "label pairs by a detector, write tasks for people to correct it, and read back what they did",
+        runs.label,
+        (options.Label,),
+        "",
+        ("data=pairs.yaml model=yolov8n.pt tasks=cvat", "data=pairs.yaml corrected=annotations.xml"),
+    ),
+    Mode(
         "data register",
         "find where the infrared camera looks in the visible image, and write it into the data-set YAML",
         runs.register,

@@ -108,6 +108,13 @@ def register(**args: Any) -> None:
     register_dataset(**args)
 
 
+def label(**args: Any) -> None:
+    """Label pairs; tell what came of it."""
+    from metafusion_yolo.labelling.dataset import label_pairs
+
+    say(str(label_pairs(**args)))
+
+
 def metrics(metrics: str | None = None, **args: Any) -> None:
     """Score fused images, and show the table."""
     from metafusion_yolo.evaluation.scoring import score_folders, table

@@ -22,7 +22,6 @@ from metafusion_yolo.compare.training import (
     keep_untrained,
     link_fold,
     load_last,
-    original,
     pairs_of,
     train_row,
 )
@@ -39,6 +38,7 @@ from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.options import Compare
 from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.files import original
 from metafusion_yolo.support.resources import find_data_yaml
 
 __all__ = ["Table", "Verdict", "run_compare"]

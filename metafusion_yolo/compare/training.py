@@ -30,6 +30,7 @@ from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.evaluation.precision import Image
 from metafusion_yolo.evaluation.robustness import AS_IS
 from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.files import below, link_below
 from metafusion_yolo.support.resources import find_model_yaml, read_yaml, split_scale
 from metafusion_yolo.support.sampling import evenly
 
@@ -253,21 +254,3 @@ def images_in(data: dict[str, Any], split: str) -> list[str]:
     if not data.get(split):
         raise UserValueError(f"the data set has no '{split}:'; a comparison trains on 'train:' and tests on 'val:'")
     return split_images(data, split)
-
-
-def below(folder: Path, file: Path) -> Path:
-    """Return the path of the link to a file: its absolute path, moved below the folder."""
-    return folder.joinpath(*file.absolute().parts[1:])
-
-
-def original(folder: Path, link: str) -> str:
-    """Return the file that a link stands for, the inverse of :func:`below`."""
-    return str(Path(folder.anchor) / Path(link).relative_to(folder))
-
-
-def link_below(folder: Path, file: Path) -> None:
-    """Create the link to a file below a folder, if the file exists."""
-    link = below(folder, file)
-    if file.exists() and not link.is_symlink():
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(file.absolute())

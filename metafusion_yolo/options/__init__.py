@@ -9,15 +9,29 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
+from metafusion_yolo.options.data import LABELS, Check, Convert, Label, Register, Synth
 from metafusion_yolo.options.fields import REQUIRED, Checked, Option, option, options_of
 from metafusion_yolo.options.init import LAYOUTS, Init
 
-__all__ = ["LAYOUTS", "REQUIRED", "Checked", "Init", "Option", "option", "options_of"]
+__all__ = [
+    "LABELS",
+    "LAYOUTS",
+    "REQUIRED",
+    "Check",
+    "Checked",
+    "Convert",
+    "Init",
+    "Label",
+    "Option",
+    "Register",
+    "Synth",
+    "option",
+    "options_of",
+]
 
 VIEWS = ("fused", "visible", "infrared", "weights", "panel")
 MODALITIES = ("both", "visible", "infrared")
 METHODS = ("learned", "average", "maximum", "laplacian", "max")  # the last is short for maximum
-LABELS = ("visible", "infrared", "union")
 QUICK = ("EN", "SD", "SF", "AG", "SCD", "Qabf")  # a tenth of the time of all
 
 
@@ -27,6 +41,10 @@ class Train(Checked):
 
     fusion_only: bool = option(
         False, "train the front-end alone, without labels; data= may be a folder of plain images"
+    )
+    unlabelled: str | None = option(
+        None,
+        "checkpoint that labels the pairs of 'unlabelled:' in the data set, to train on them too; self: this model",
     )
 
 
@@ -235,19 +253,6 @@ class Compare(Checked):
 
 
 @dataclass(frozen=True)
-class Synth(Checked):
-    """Synthetic pairs."""
-
-    dst: str = option(REQUIRED, "new or empty folder, or an earlier data set to replace")
-    train: int = option(400, "pairs to train with", least=1)
-    val: int = option(100, "pairs to validate with", least=1)
-    imgsz: int = option(640, "image size in pixels", least=32)
-    seed: int = option(0, "random seed for reproducibility", least=0)
-    everything_visible: bool = option(False, "show every object to both cameras")
-    everything_infrared: bool = option(False, "show every object to the infrared camera, so that it is enough")
-
-
-@dataclass(frozen=True)
 class Demo(Checked):
     """The demo."""
 
@@ -261,55 +266,3 @@ class Demo(Checked):
     project: str = option("runs/demo", "project name for results root")
     name: str = option("demo", "name of this run")
     exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
-
-
-@dataclass(frozen=True)
-class Convert(Checked):
-    """Conversions of published data sets."""
-
-    format: str = option(REQUIRED, "llvip, m3fd, flir-aligned, kaist, drone-vehicle, vedai, msrs, voc, coco or yolo")
-    src: str = option(REQUIRED, "root folder of the data set as published")
-    dst: str = option(REQUIRED, "new or empty folder, or an earlier data set to replace")
-    labels: str | None = option(
-        None,
-        "visible, infrared or union, where the cameras are labelled separately; left out: as is usual",
-        choices=LABELS,
-    )
-    copy: bool = option(False, "copy the images instead of linking them")
-
-
-@dataclass(frozen=True)
-class Check(Checked):
-    """Checks of data sets."""
-
-    data: str | None = option(None, "data-set YAML: path, train, val, names, infrared, ...")
-    project: str = option("runs/data", "project name for results root")
-    name: str = option("check", "name of this run")
-    exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
-    report: str | None = option(
-        None, "HTML file to write instead of one in project/name", shown="project/name/report.html"
-    )
-    visible: str | None = option(None, "instead of data=: folder of the visible images ...")
-    infrared: str | None = option(None, "... and of the infrared images; as for data init")
-
-
-@dataclass(frozen=True)
-class Register(Checked):
-    """Registrations."""
-
-    data: str | None = option(None, "data-set YAML: path, train, val, names, infrared, ...")
-    pairs: int = option(20, "pairs to estimate from, spread over the data set (or over each sequence)", least=6)
-    per: str = option(
-        "dataset",
-        "dataset: one matrix; sequence: one for each folder of visible images",
-        choices=("dataset", "sequence"),
-    )
-    matrix: list[Any] | tuple[Any, ...] | None = option(
-        None, "3 x 3 by hand, from infrared to visible pixels; left out: estimated"
-    )
-    project: str = option("runs/register", "project name for results root")
-    name: str = option("register", "name of this run")
-    exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
-    dry_run: bool = option(False, "leave the YAML as it is")
-    visible: str | None = option(None, "instead of data=: folder of the visible images ...")
-    infrared: str | None = option(None, "... and of the infrared images; the YAML is written to project/name")

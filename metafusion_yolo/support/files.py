@@ -1,4 +1,4 @@
-"""Atomic file writes: after a killed process or a full disk, the previous file is still there."""
+"""Atomic file writes, after which the previous or the whole new file is there; links that mirror a tree of folders."""
 
 import os
 from collections.abc import Iterator
@@ -43,3 +43,21 @@ class WholeFile(type(Path())):  # type: ignore[misc]  # the class of paths of th
         """See :func:`replacing`."""
         with replacing(Path(self), durable=True) as part:
             return part.write_bytes(data)
+
+
+def below(folder: Path, file: Path) -> Path:
+    """Return the path of the link to a file: its absolute path, moved below the folder."""
+    return folder.joinpath(*file.absolute().parts[1:])
+
+
+def original(folder: Path, link: str) -> str:
+    """Return the file that a link stands for, the inverse of :func:`below`."""
+    return str(Path(folder.anchor) / Path(link).relative_to(folder))
+
+
+def link_below(folder: Path, file: Path) -> None:
+    """Create the link to a file below a folder, if the file exists."""
+    link = below(folder, file)
+    if file.exists() and not link.is_symlink():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file.absolute())

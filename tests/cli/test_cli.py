@@ -24,8 +24,8 @@ from metafusion_yolo.support.errors import UserError, UserTypeError, UserValueEr
 from tests.prepare.convert.miniatures import MINIATURES
 
 MODES = (
-    "benchmark, checks, compare, completion, data check, data convert, data init, data register, data synth, demo, "
-    "export, fuse, help, metrics, predict, track, train, tune, val, version"
+    "benchmark, checks, compare, completion, data check, data convert, data init, data label, data register, "
+    "data synth, demo, export, fuse, help, metrics, predict, track, train, tune, val, version"
 )
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
 
@@ -495,6 +495,7 @@ def test_examples_work(model, monkeypatch, mode) -> None:
     clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")
     monkeypatch.setattr("metafusion_yolo.prepare.check.run_check", lambda **_: (clean, Path("report.html")))
     monkeypatch.setattr("metafusion_yolo.prepare.register.register_dataset", lambda **_: None)
+    monkeypatch.setattr("metafusion_yolo.labelling.dataset.label_pairs", lambda **_: "2 pairs labelled")
     figures = {"EN": Summary(6.5, 0.5, 3)}
     monkeypatch.setattr("metafusion_yolo.evaluation.scoring.score_folders", lambda **_: (figures, Path("metrics.csv")))
     verdict = SimpleNamespace(sentence="Use it.", rule="5 %")

@@ -11,10 +11,11 @@ from ultralytics.data.utils import img2label_paths
 
 from metafusion_yolo.compare.budget import Setting
 from metafusion_yolo.compare.rows import COMPARED
-from metafusion_yolo.compare.training import link_fold, model_yaml, original
+from metafusion_yolo.compare.training import link_fold, model_yaml
 from metafusion_yolo.config import FusionConfig
 from metafusion_yolo.data.pairs import expected_by_rule
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.support.files import original
 
 
 def setting(data: Path, **kwargs) -> Setting:

@@ -42,8 +42,22 @@ QUICK = {  # what the tests add to a command that does not say otherwise, so tha
     "metrics": "project=runs metrics=EN",
     "data check": "project=runs",
     "data register": "project=runs",
+    "data label": "project=runs imgsz=64 device=cpu",
 }
-EARLIER = ("train", "val", "predict", "track", "fuse", "benchmark", "compare", "metrics", "check", "register", "demo")
+EARLIER = (
+    "train",
+    "val",
+    "predict",
+    "track",
+    "fuse",
+    "benchmark",
+    "compare",
+    "metrics",
+    "check",
+    "register",
+    "label",
+    "demo",
+)
 Plant = Callable[[Path], object]
 
 

@@ -12,6 +12,7 @@ from tests.faults import (
     test_data_commands,
     test_data_yaml,
     test_files,
+    test_labelling,
     test_labels,
     test_model_yaml,
     test_odd_files,
@@ -37,6 +38,7 @@ AREAS: Sequence[Area] = [
         test_checkpoints,
         test_starts,
         test_data_commands,
+        test_labelling,
         test_outputs,
         test_python,
     )

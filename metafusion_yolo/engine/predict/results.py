@@ -52,6 +52,7 @@ class FusionResults(Results):
         frame: Number of the frame in its video, from 1; None for an image.
         time: Seconds from the start of the video or live run; None for an image.
         fused_path: File of the fused image or video, None if it was not written.
+        shows_in: The camera that shows each box, "visible", "infrared" or "both", if an ensemble found them; else None.
 
     Args:
         pair: (H, W, 4) uint8, R, G, B, IR.
@@ -73,6 +74,7 @@ class FusionResults(Results):
         self.frame: int | None = None
         self.time: float | None = None
         self.fused_path: Path | None = None
+        self.shows_in: list[str] | None = None
         self._fusion = fusion
 
     @property

@@ -14,6 +14,7 @@ from metafusion_yolo.engine.checkpoints import check_start, check_unfinished
 from metafusion_yolo.engine.train.arguments import plain_arguments
 from metafusion_yolo.engine.train.tuning import FusionTuner, tune_with_ray
 from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
+from metafusion_yolo.labelling.unlabelled import label_more
 from metafusion_yolo.nn.tasks import build_fusion
 from metafusion_yolo.options import Learning, Train, Tune
 from metafusion_yolo.support.console import in_our_words
@@ -30,6 +31,7 @@ class LearningModel(Model):
         fusion: dict[str, Any] | None = Learning.fusion,
         augmentations: list[Any] | None = Learning.augmentations,
         infrared_augmentations: list[Any] | None = Learning.infrared_augmentations,
+        unlabelled: str | None = Train.unlabelled,
         **kwargs: Any,
     ) -> Any:
         """Train on a paired data set.
@@ -42,6 +44,8 @@ class LearningModel(Model):
             augmentations: Albumentations transforms. What moves pixels moves both cameras and the boxes; what changes
                 colours changes the visible image.
             infrared_augmentations: Transforms that change the infrared image, and move nothing.
+            unlabelled: Checkpoint that labels the pairs of `unlabelled:` in the data set, to train on them too; "self"
+                for this model. See :func:`~metafusion_yolo.labelling.unlabelled.label_more`.
             **kwargs: The host's training arguments, `data=` and `epochs=` first of all.
 
         Returns:
@@ -55,6 +59,8 @@ class LearningModel(Model):
             ModuleNotFoundError: If transforms are given and Albumentations is not installed.
         """
         kwargs = self._checked(kwargs, fusion, augmentations, infrared_augmentations)
+        if unlabelled:
+            kwargs["data"] = label_more(self, unlabelled, {**kwargs, "fusion_only": fusion_only})
         with in_our_words(), quiet_start(), our_command():
             return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
 

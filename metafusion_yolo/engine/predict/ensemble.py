@@ -1,0 +1,168 @@
+"""Prediction by an ensemble of views of a pair: the fused image and each camera alone, as they are and mirrored.
+
+A detector behind our front-end sees one camera alone where the other is blank, so one model gives all views. The boxes
+of the views are joined by weighted boxes fusion, which averages what they agree on instead of keeping the best box.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.ops import box_iou
+
+from metafusion_yolo.data.planes import PLANES
+from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor
+from metafusion_yolo.engine.predict.results import FusionResults
+from metafusion_yolo.support.errors import MissingPackageError
+
+SAME = 0.55  # IoU from which boxes of one class in two views are one object; the default of ensemble-boxes
+BOTH, VISIBLE, INFRARED = "both", "visible", "infrared"
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to look at a pair.
+
+    Attributes:
+        camera: The camera that is on: "both", "visible" or "infrared".
+        mirrored: Whether left and right are exchanged.
+    """
+
+    camera: str
+    mirrored: bool
+
+    def of(self, pairs: Tensor) -> Tensor:
+        """Return a batch of pairs (B, 4, H, W) as this view shows it."""
+        if self.camera != BOTH:
+            pairs = pairs.clone()
+            pairs[:, PLANES[INFRARED if self.camera == VISIBLE else VISIBLE]] = 0
+        return pairs.flip(3) if self.mirrored else pairs
+
+    def back(self, boxes: Tensor, width: int) -> Tensor:
+        """Return boxes (K, 6) found in this view, x1, y1, x2, y2, score, class, where they lie in the pair."""
+        if self.mirrored:
+            boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
+        return boxes
+
+
+VIEWS = tuple(View(camera, mirrored) for camera in (BOTH, VISIBLE, INFRARED) for mirrored in (False, True))
+
+
+class EnsemblePredictor(FusionDetectionPredictor):
+    """Detect in every view, and join the boxes of all.
+
+    Attributes:
+        views: The views; the first is that of the pair as it is.
+        least: Lowest score of the boxes of a view that take part.
+    """
+
+    views: tuple[View, ...] = VIEWS
+    least = 0.05
+
+    def setup_model(self, model: Any, verbose: bool = True) -> None:
+        """Ask for the package that joins boxes before anything slow starts.
+
+        Raises:
+            MissingPackageError: If it is not installed.
+        """
+        if find_spec("ensemble_boxes") is None:
+            raise MissingPackageError("labelling joins boxes by 'ensemble-boxes'; pip install ensemble-boxes")
+        super().setup_model(model, verbose)
+
+    def inference(self, im: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Keep what is found in each view, and the fusion of the pair as it is."""
+        self._conf, self.args.conf = self.args.conf, min(self.least, self.args.conf)
+        try:
+            preds = super().inference(im, *args, **kwargs)
+            fusion = self._fusion
+            self._found = []
+            for view in self.views:
+                found = self._boxes(self._first(self.model(view.of(im))))
+                self._found.append([view.back(boxes[:, :6], im.shape[3]) for boxes in found])
+            self._fusion = fusion
+        finally:
+            self.args.conf = self._conf
+        return preds
+
+    def construct_results(self, preds: list[Tensor], img: Tensor, orig_imgs: list[np.ndarray]) -> list[FusionResults]:
+        """Put the joined boxes in the place of those of the pair as it is, and say in which camera each shows."""
+        height, width = img.shape[2:]
+        shows = []
+        for i, pred in enumerate(preds):
+            by_view = {view: boxes[i] for view, boxes in zip(self.views, self._found, strict=True)}
+            joined = join([*by_view.values()], height, width)
+            joined = joined[joined[:, 4] >= self.args.conf][: self.args.max_det]
+            shows.append(shown_in(joined, by_view, self.args.conf))
+            preds[i] = joined.to(pred)
+        results = super().construct_results(preds, img, orig_imgs)
+        for result, cameras in zip(results, shows, strict=True):
+            result.shows_in = cameras
+        return results
+
+
+def join(views: list[Tensor], height: int, width: int, same: float = SAME) -> Tensor:
+    """Join the boxes of several views of an image.
+
+    A joined box is the mean of the boxes that overlap, weighted by their scores; its score is their mean, less the
+    share of the views that found nothing there.
+
+    Args:
+        views: Boxes (K, 6) of each view, in pixels: x1, y1, x2, y2, score, class.
+        height: Of the image, pixels.
+        width: Of the image, pixels.
+        same: IoU from which boxes are one object.
+
+    Returns:
+        (at most the sum of all K, 6), by falling score.
+
+    Source:
+        R. Solovyev et al., "Weighted boxes fusion: Ensembling boxes from different object detection models", Image and
+        Vision Computing, 2021; computed by its authors' package.
+    """
+    from ensemble_boxes import weighted_boxes_fusion  # compiles parts of itself: not before it is needed
+
+    size = torch.tensor([width, height, width, height])
+    arrays = [view.cpu().double() for view in views]
+    boxes, scores, classes = weighted_boxes_fusion(
+        [(array[:, :4] / size).clamp(0, 1).numpy() for array in arrays],
+        [array[:, 4].numpy() for array in arrays],
+        [array[:, 5].numpy() for array in arrays],
+        iou_thr=same,
+    )
+    joined = np.column_stack((np.reshape(boxes, (-1, 4)) * size.numpy(), scores, classes))
+    return torch.from_numpy(joined).float()
+
+
+def shown_in(joined: Tensor, views: dict[View, Tensor], least: float) -> list[str]:
+    """Return for each box the camera that shows its object: "visible", "infrared" or "both".
+
+    A camera shows it if a view of that camera alone has a box of its class there, with a score of at least `least`, or
+    else if its box there has the higher score. What neither shows alone takes both.
+
+    Args:
+        joined: (K, 6): x1, y1, x2, y2, score, class.
+        views: Boxes of each view, of the same form.
+        least: Score from which a box counts.
+    """
+    best = torch.stack([_best(joined, views, camera) for camera in (VISIBLE, INFRARED)], 1)  # (K, 2)
+    shows = best >= least
+    alone = ~shows.any(1, keepdim=True) & (best > best.flip(1))
+    return [
+        VISIBLE if visible and not infrared else INFRARED if infrared and not visible else BOTH
+        for visible, infrared in (shows | alone).tolist()
+    ]
+
+
+def _best(joined: Tensor, views: dict[View, Tensor], camera: str) -> Tensor:
+    """Return the highest score (K,) of a camera's own boxes that overlap each joined box, 0 where none does."""
+    own = [boxes.cpu().float() for view, boxes in views.items() if view.camera == camera and len(boxes)]
+    if not own or not len(joined):
+        return torch.zeros(len(joined))
+    found = torch.cat(own)
+    fits = (box_iou(joined[:, :4], found[:, :4]) >= SAME) & (joined[:, None, 5] == found[None, :, 5])
+    return (fits * found[:, 4]).amax(1)

@@ -1,0 +1,173 @@
+"""`metafusion data label`: the pairs of a data set, labelled by a detector or by people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ultralytics.utils import LOGGER
+from ultralytics.utils.files import increment_path
+
+from metafusion_yolo.labelling.corrections import by_pair, read_export
+from metafusion_yolo.labelling.found import CAMERAS, Found, Pair, Sheet, rows_of
+from metafusion_yolo.labelling.ledger import PERSON, Ledger
+from metafusion_yolo.labelling.machine import classes_of, find
+from metafusion_yolo.labelling.pairs import PARTS, Job, of_folders, of_yaml
+from metafusion_yolo.labelling.tools import coco, cvat, fiftyone, label_studio
+from metafusion_yolo.model import MetaFusionYOLO
+from metafusion_yolo.options import Label
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.words import nearest
+
+TOOLS = {"coco": coco.write, "cvat": cvat.write, "label-studio": label_studio.write, "fiftyone": fiftyone.write}
+
+
+@dataclass
+class LabelReport:
+    """What became of the pairs.
+
+    Attributes:
+        pairs: Pairs that were labelled.
+        kept: Pairs whose labels by people were kept.
+        boxes: Boxes by class name.
+        shows_in: Boxes by the camera that shows them.
+        files: What was written beside the labels.
+    """
+
+    pairs: int = 0
+    kept: int = 0
+    boxes: Counter[str] = field(default_factory=Counter)
+    shows_in: Counter[str] = field(default_factory=Counter)
+    files: list[Path] = field(default_factory=list)
+
+    def add(self, found: Sequence[Found]) -> None:
+        """Count a pair."""
+        self.pairs += 1
+        self.boxes.update(one.name for one in found)
+        self.shows_in.update(one.shows_in for one in found)
+
+    def __str__(self) -> str:
+        """Return the report in a few lines."""
+        classes = ", ".join(f"{name} {count}" for name, count in self.boxes.most_common()) or "none"
+        cameras = ", ".join(f"{camera} {self.shows_in[camera]}" for camera in CAMERAS)
+        lines = [f"{self.pairs} pairs labelled, {self.boxes.total()} boxes: {classes}", f"shown in: {cameras}"]
+        if self.kept:
+            lines.append(f"{self.kept} pairs keep the labels that people gave them; overwrite=True replaces these too")
+        return "\n".join([*lines, *(f"written: {file}" for file in self.files)])
+
+
+def label_pairs(  # noqa: D417 - described once, in the options
+    data: str | None = None,
+    visible: str | None = None,
+    infrared: str | None = None,
+    model: str | None = None,
+    corrected: str | None = None,
+    split: str | None = Label.split,
+    classes: str | None = Label.classes,
+    conf: float = Label.conf,
+    imgsz: int = Label.imgsz,
+    batch: int = Label.batch,
+    device: str | int | None = Label.device,
+    tasks: str | None = Label.tasks,
+    overwrite: bool = Label.overwrite,
+    project: str = Label.project,
+    name: str = Label.name,
+    exist_ok: bool = Label.exist_ok,
+) -> LabelReport:
+    """Label pairs by a detector, or take over what people corrected.
+
+    The labels are YOLO files where training looks for them; scores, and the camera that shows each object, are in the
+    ledger beside them (:mod:`metafusion_yolo.labelling.ledger`) and in the files for other tools.
+
+    Args:
+        data: Data-set YAML.
+        visible: Folder of visible images, in place of a YAML.
+        infrared: Folder of the infrared ones, with the same names.
+        model: Checkpoint of a detector, stock or fused.
+        corrected: Export of a tool, in place of a model.
+        split, classes, conf, imgsz, batch, device, tasks, overwrite: See :class:`~metafusion_yolo.options.Label`.
+        project: Parent of the run's folder.
+        name: Name of the run's folder.
+        exist_ok: Whether an earlier run of that name may be overwritten.
+
+    Raises:
+        FileNotFoundError: If a file or folder does not exist.
+        PairError: If an image has no partner, or cannot be read.
+        UserValueError: For arguments that do not go together, unknown classes, or an export of other pairs.
+        MissingPackageError: If `ensemble-boxes` is not installed.
+    """
+    if (model is None) == (corrected is None):
+        raise UserValueError(
+            "give either model=, a detector that labels, or corrected=, what people made of its labels"
+        )
+    if (data is None) == (visible is None and infrared is None) or (visible is None) != (infrared is None):
+        raise UserValueError("give either data=, a data-set YAML, or visible= and infrared=, two folders")
+    writers = _writers(tasks)
+    job = of_yaml(data, [split] if split else PARTS) if data else of_folders(str(visible), str(infrared))
+    pairs = [*{pair.label: pair for part in job.pairs.values() for pair in part}.values()]
+    ledger, report = Ledger(), LabelReport()
+    if corrected is not None:
+        return _take_over(corrected, job, pairs, ledger, overwrite, report)
+    open_ = [pair for pair in pairs if overwrite or not ledger.of_person(pair.label)]
+    report.kept = len(pairs) - len(open_)
+    if not open_:
+        return report
+    detector = MetaFusionYOLO(str(model))
+    wanted = classes_of(detector.names, job.names, classes)
+    names = job.names or dict(enumerate(wanted.values()))
+    folder = increment_path(Path(project) / name, exist_ok=exist_ok, mkdir=True).absolute()
+    sheets: list[Sheet] = []
+    arguments = {"data": job.yaml, "conf": conf, "imgsz": imgsz, "batch": batch, "device": device}
+    for pair, sheet in find(detector, open_, wanted, folder / "pictures", **arguments):
+        ledger.write(pair.label, rows_of(sheet.found, names), str(model), sheet.found)
+        report.add(sheet.found)
+        sheets.append(sheet)
+    report.files = [write(folder, sheets, names) for write in writers]
+    if job.yaml is None:
+        report.files.append(_describe(folder, str(visible), str(infrared), names))
+    return report
+
+
+def _writers(tasks: str | None) -> list[Any]:
+    """Return the functions that write tasks.
+
+    Raises:
+        UserValueError: For the name of an unknown tool.
+    """
+    chosen = [] if tasks in (None, "none") else [tool.strip() for tool in str(tasks).split(",")]
+    for tool in chosen:
+        if tool not in TOOLS:
+            raise UserValueError(f"'tasks={tasks}': unknown tool '{tool}', {nearest(tool, [*TOOLS, 'none'])}")
+    return [TOOLS[tool] for tool in chosen]
+
+
+def _take_over(
+    corrected: str, job: Job, pairs: Sequence[Pair], ledger: Ledger, overwrite: bool, report: LabelReport
+) -> LabelReport:
+    """Write the labels that people gave, all of them or, at a mistake in the export, none."""
+    if not job.names:
+        raise UserValueError("corrected= needs the class numbers of the labels: give data=, a YAML with 'names:'")
+    found = by_pair(read_export(corrected), pairs, corrected)
+    rows = {pair: rows_of(objects, job.names) for pair, objects in found.items()}
+    for pair, objects in found.items():
+        if ledger.of_person(pair.label) and not overwrite:
+            report.kept += 1
+            continue
+        ledger.write(pair.label, rows[pair], PERSON, objects)
+        report.add(objects)
+    return report
+
+
+def _describe(folder: Path, visible: str, infrared: str, names: dict[int, str]) -> Path:
+    """Write the data-set YAML of two folders."""
+    roots = [str(Path(side).absolute()) for side in (visible, infrared)]
+    rule = {"from": f"{roots[0]}/", "to": f"{roots[1]}/"}
+    file = folder / "pairs.yaml"
+    content = {"path": roots[0], "train": ".", "val": ".", "infrared": rule, "names": names}
+    file.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    LOGGER.warning(f"'{file}' trains and validates on the same pairs; split them before you trust its numbers")
+    return file

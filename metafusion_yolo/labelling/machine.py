@@ -1,0 +1,83 @@
+"""The labels of a machine: what an ensemble of views of each pair finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+from ultralytics.utils import LOGGER, TQDM, patches
+
+from metafusion_yolo.engine.predict.ensemble import EnsemblePredictor
+from metafusion_yolo.evaluation.classes import class_order, describe_order
+from metafusion_yolo.labelling.found import Found, Pair, Sheet
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.words import nearest
+
+QUALITY = 95  # of the pictures for people, JPEG
+
+
+def classes_of(model: Mapping[int, str], names: Mapping[int, str], wanted: str | None) -> dict[int, str]:
+    """Return which classes of a detector to look for, and what the data set calls them.
+
+    Args:
+        model: Class names of the detector.
+        names: Class names of the data set; empty to take those of the detector.
+        wanted: Names of the classes to label, with commas; None for all.
+
+    Raises:
+        UserValueError: If the two have no class in common, or a wanted class is not among them.
+    """
+    names = names or model
+    order = class_order(model, names)
+    chosen = (
+        dict(names)
+        if order is None
+        else {j: names[i] for i, j in zip(sorted(names), order, strict=True) if j is not None}
+    )
+    if order is not None:
+        LOGGER.info(describe_order(order, model, names))
+    if wanted is None:
+        return chosen
+    asked = [name.strip() for name in wanted.split(",")]
+    for name in asked:
+        if name not in chosen.values():
+            raise UserValueError(f"'classes={wanted}': cannot label '{name}', {nearest(name, chosen.values())}")
+    return {number: name for number, name in chosen.items() if name in asked}
+
+
+def find(
+    model: Any, pairs: Sequence[Pair], classes: Mapping[int, str], pictures: Path | None = None, **arguments: Any
+) -> Iterator[tuple[Pair, Sheet]]:
+    """Label pairs one by one.
+
+    Args:
+        model: A :class:`~metafusion_yolo.MetaFusionYOLO`.
+        pairs: The pairs.
+        classes: See :func:`classes_of`.
+        pictures: Folder for 8-bit pictures of both images; None to write none.
+        **arguments: Of prediction: `data`, `conf`, `imgsz`, `batch`, `device`.
+
+    Yields:
+        Each pair with what was found, in order of the pairs.
+    """
+    source = [(pair.visible, pair.infrared) for pair in pairs]
+    given = {key: value for key, value in arguments.items() if value is not None}
+    results = model.predict(
+        source, predictor=EnsemblePredictor, stream=True, verbose=False, classes=sorted(classes), **given
+    )
+    for pair, result in zip(pairs, TQDM(results, total=len(pairs), desc="Labelling", unit="pairs"), strict=True):
+        boxes = result.boxes.cpu().numpy()
+        rows = zip(boxes.cls, boxes.xyxyn, boxes.conf, result.shows_in, strict=True)
+        found = [
+            Found(classes[int(number)], tuple(box.tolist()), round(float(score), 4), shows)
+            for number, box, score, shows in rows
+        ]
+        files = [(pictures or Path()) / camera / f"{pair.key}.jpg" for camera in ("visible", "infrared")]
+        for file, image in zip(files, (result.orig_img, result.infrared), strict=True) if pictures else ():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if not patches.imwrite(str(file), image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY]):
+                raise OSError(f"cannot write '{file}'")
+        height, width = result.orig_shape
+        yield pair, Sheet(pair.key, files[0], files[1], (width, height), found)

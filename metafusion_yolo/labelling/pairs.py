@@ -1,0 +1,95 @@
+"""The pairs to label: those of a data-set YAML, or of two folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metafusion_yolo.data.description import data_error
+from metafusion_yolo.data.listing import SPLITS, list_images
+from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
+from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.sources import file_pairs
+from metafusion_yolo.labelling.found import Pair
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.resources import find_data_yaml, read_yaml
+
+UNLABELLED = "unlabelled"
+PARTS = (*SPLITS, UNLABELLED)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be labelled.
+
+    Attributes:
+        pairs: The pairs, by part of the data set: train, val, test, unlabelled.
+        names: Class names by number; empty to take those of the detector.
+        yaml: The data-set YAML; None for two folders.
+    """
+
+    pairs: dict[str, list[Pair]]
+    names: dict[int, str]
+    yaml: str | None
+
+
+def of_yaml(data: str, parts: Iterable[str] = PARTS) -> Job:
+    """Return the pairs that a data-set YAML names; unlike training, labelling needs no `val:`, names or labels.
+
+    Args:
+        data: The YAML, or the name of one of the package.
+        parts: The parts to list, if the YAML names them.
+
+    Raises:
+        FileNotFoundError: If the YAML or a folder of it does not exist.
+        PairError: If a visible image has no partner.
+        UserValueError: If the YAML is wrong, or names no images.
+    """
+    file = find_data_yaml(data)
+    content = read_yaml(file) if Path(file).is_file() else {}
+    if not content:
+        raise data_error(FileNotFoundError("the file does not exist; give the path of a data-set YAML"), data)
+    root = Path(os.path.abspath(Path(file).parent / (content.get("path") or ".")))  # noqa: PTH100 - keeps links
+    expected = expected_by_rule(Rig.from_yaml(content, file).pairing)
+    pairs: dict[str, list[Pair]] = {}
+    for part in parts:
+        entries = content.get(part) or []
+        images = [
+            image
+            for entry in ([entries] if isinstance(entries, str) else entries)
+            for image in list_images(root / entry)
+        ]
+        partners, problems = find_partners(images, expected)
+        if problems:
+            raise PairError.of(problems, f"'{part}:' of '{data}'")
+        if partners:
+            pairs[part] = [Pair(_key(image, root), image, infrared) for image, infrared in partners.items()]
+    if not pairs:
+        raise UserValueError(f"'{data}' names no images under {', '.join(f'{part}:' for part in parts)}")
+    return Job(pairs, _names(content, file), file)
+
+
+def of_folders(visible: str, infrared: str) -> Job:
+    """Return the pairs of two folders; names and errors are those of prediction."""
+    root = Path(visible).absolute()
+    found = file_pairs(str(root), infrared, "")
+    return Job({"": [Pair(_key(image, root), image, str(partner)) for image, partner in found]}, {}, None)
+
+
+def _names(content: dict[str, Any], file: str) -> dict[int, str]:
+    names = content.get("names") or {}
+    named = {
+        int(number): str(name) for number, name in (names.items() if isinstance(names, dict) else enumerate(names))
+    }
+    if {*named} != {*range(len(named))}:
+        raise UserValueError(f"data set '{file}': 'names:' must name every class from 0 on, as a list or by number")
+    return named
+
+
+def _key(image: str, root: Path) -> str:
+    """Return the path of an image below the data set, or from the root of the disk on, without suffix."""
+    path = Path(image).absolute().with_suffix("")
+    return path.relative_to(root if path.is_relative_to(root) else path.anchor).as_posix()
