@@ -93,8 +93,8 @@ AREA = Area(
         Fault(
             "stock checkpoint",
             "predict source=images/train model=stock.pt",
-            "'stock.pt' reads single images: an untrained fusion front-end goes ahead of it, 70% infrared brightness "
-            "with the colours of the visible image; train it on pairs for more",
+            "'stock.pt' reads single images: the fusion front-end that ships goes ahead of it, which has learned from "
+            "made pictures where a camera is blind; train both on your pairs for more",
             code=0,
         ),
         Fault(
