@@ -38,6 +38,7 @@ HOOKS = {
         "construct_results inference postprocess pre_transform run_callbacks save_predicted_images setup_model "
         "setup_source stream_inference"
     ),
+    "EnsemblePredictor": "construct_results inference setup_model",
     "FusionDetectionTrainer": (
         "__init__ _model_train build_dataset build_optimizer get_dataset get_model get_validator plot_metrics "
         "plot_training_samples preprocess_batch validate"
@@ -62,7 +63,7 @@ HOOKS = {
     "PairTritonBackend": "forward",
     "PairedYOLODataset": (
         "__init__ build_transforms cache_images cache_images_to_disk cache_labels get_cache_hash get_img_files "
-        "get_labels load_image"
+        "get_label_files get_labels load_image"
     ),
     "Recorder": "__init__ get_stats update_metrics",
     "ResumableTrainer": (

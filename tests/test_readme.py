@@ -39,6 +39,8 @@ def test_commands_are_valid(command, monkeypatch):
     monkeypatch.setattr("metafusion_yolo.prepare.synthetic.write_dataset", lambda *a, **k: Path("synthetic.yaml"))
     monkeypatch.setattr("metafusion_yolo.prepare.convert.convert", lambda **k: _Anything())
     monkeypatch.setattr("metafusion_yolo.cli.demo.run_demo", lambda **k: None)
+    monkeypatch.setattr("metafusion_yolo.prepare.init.init_dataset", lambda **k: (_Anything(), Path("report.html")))
+    monkeypatch.setattr("metafusion_yolo.labelling.dataset.label_pairs", lambda **k: "2 pairs labelled")
     clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")
     monkeypatch.setattr("metafusion_yolo.prepare.check.run_check", lambda **k: (clean, Path("report.html")))
     verdict = SimpleNamespace(sentence="Use it.", rule="5 %")
@@ -60,8 +62,8 @@ def test_the_table_of_the_fusion_section_shows_the_defaults():
     assert rows["method"] == config.method
     assert rows["attention"] == str(config.attention).lower()
     assert float(rows["initial_infrared_weight"]) == config.initial_infrared_weight
-    expected = [gains.ssim, gains.gradient, gains.intensity, gains.detection, gains.meta]
-    assert [float(x) for x in rows["gains: {ssim, gradient, intensity, detection, meta}"].split(",")] == expected
+    expected = [gains.ssim, gains.gradient, gains.intensity, gains.detection, gains.meta, gains.trust]
+    assert [float(x) for x in rows["gains: {ssim, gradient, intensity, detection, meta, trust}"].split(",")] == expected
     shown = yaml.safe_load(f"[{rows['meta: {levels, distance, interval, inner_lr, first_order}']}]")
     assert shown == [list(meta.levels), meta.distance, meta.interval, meta.inner_lr, meta.first_order]
     key = f"augment: {{{', '.join(asdict(augment))}}}"

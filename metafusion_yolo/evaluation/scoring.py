@@ -84,9 +84,8 @@ def match(fused: str, visible: str, infrared: str) -> list[tuple[str, str, str]]
             raise MissingFileError(f"'{folder}' does not exist; give a folder with the names of '{fused}'")
         partners, problems = find_partners(files, expected_beside(root, Path(folder)))
         if problems:
-            lines = [
-                f"no image in '{folder}' for '{problem.file}'; add it, or remove the other" for problem in problems
-            ]
+            lost = [file for file in files if not partners.get(file)] or [problem.file for problem in problems]
+            lines = [f"no image in '{folder}' for '{file}'; add it, or remove the other" for file in lost]
             raise PairError.of(lines, f"fused='{fused}'")
         sources.append(partners)
     return [(file, sources[0][file], sources[1][file]) for file in files]

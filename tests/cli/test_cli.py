@@ -335,7 +335,7 @@ MISTAKES = {
     "fuse model=a": "missing argument 'source' for 'fuse', expected source=...",
     "benchmark": "missing argument 'model' for 'benchmark', expected model=...",
     "data synth": "missing argument 'dst' for 'data synth', expected dst=...",
-    "data check": "missing argument 'data' for 'data check', expected data=...",
+    "data check": "give data=, a data-set YAML, or the two folders, visible= and infrared=",
     "data check data=nothing-here.yaml": (
         "data set 'nothing-here.yaml': the file does not exist; give the path of a data-set YAML"
     ),
@@ -362,7 +362,7 @@ MISTAKES = {
     "data convert format=llvip src=a dst=b labels=both": "'labels=both' is invalid, known: infrared, union, visible",
     "data convert format=llvip src=a dst=b copy=1": "'copy=1' is invalid, expected True or False",
     "data synth dst=a imgsz=2.5": "'imgsz=2.5' is invalid, expected a whole number",
-    "data register": "missing argument 'data' for 'data register', expected data=...",
+    "data register": "give data=, a data-set YAML, or the two folders, visible= and infrared=",
     "data register data=a.yaml": "no data-set YAML 'a.yaml'; give a file with path, train, val and names",
     "data register data=a.yaml per=folder": "'per=folder' is invalid, known: dataset, sequence",
     "data register data=a.yaml pairs=many": "'pairs=many' is invalid, expected a whole number",
@@ -391,7 +391,7 @@ REFUSALS = {
         13, "Permission denied", "runs/größe 1"
     ),
     "two lines": UserValueError("two\n  lines"),
-    "Bad key in data.yaml .": UserTypeError("\x1b[31mBad key\x1b[0m in data.yaml ❌\ufe0f."),
+    "Bad key in data.yaml.": UserTypeError("\x1b[31mBad key\x1b[0m in data.yaml ❌\ufe0f."),
     "UserTypeError": UserTypeError(),
 }
 
@@ -495,6 +495,8 @@ def test_examples_work(model, monkeypatch, mode) -> None:
     clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")
     monkeypatch.setattr("metafusion_yolo.prepare.check.run_check", lambda **_: (clean, Path("report.html")))
     monkeypatch.setattr("metafusion_yolo.prepare.register.register_dataset", lambda **_: None)
+    drafted = Namespace(yaml=Path("pairs.yaml")), Path("report.html")
+    monkeypatch.setattr("metafusion_yolo.prepare.init.init_dataset", lambda **_: drafted)
     monkeypatch.setattr("metafusion_yolo.labelling.dataset.label_pairs", lambda **_: "2 pairs labelled")
     figures = {"EN": Summary(6.5, 0.5, 3)}
     monkeypatch.setattr("metafusion_yolo.evaluation.scoring.score_folders", lambda **_: (figures, Path("metrics.csv")))

@@ -32,7 +32,7 @@ def test_links_keep_pairing_registration_and_labels(make_pair_folder, tmp_path) 
     file = link_fold(setting(pairs.yaml), 0, folder)
     rig, whole = Rig.of_file(file), Rig.of_file(pairs.yaml)
     assert rig == whole
-    links = [Path(line) for line in (folder / "val.txt").read_text().splitlines()]
+    links = [Path(line.split(",")[0]) for line in (folder / "val.csv").read_text().splitlines()]
     assert [original(folder, str(link)) for link in links] == [str(path) for path in pairs.visible]
     for link in links:
         assert link.is_symlink() and Path(img2label_paths([str(link)])[0]).is_file()
@@ -43,10 +43,10 @@ def test_links_keep_pairing_registration_and_labels(make_pair_folder, tmp_path) 
 def test_a_cap_takes_pairs_from_all_over_the_split(make_pair_folder, tmp_path) -> None:
     pairs = make_pair_folder(count=6)
     link_fold(setting(pairs.yaml, pairs=3), 0, tmp_path)
-    names = [Path(line).name for line in (tmp_path / "train.txt").read_text().splitlines()]
+    names = [Path(line.split(",")[0]).name for line in (tmp_path / "train.csv").read_text().splitlines()]
     assert names == ["0.png", "2.png", "5.png"]
     link_fold(setting(pairs.yaml), 0, tmp_path)
-    assert len((tmp_path / "train.txt").read_text().splitlines()) == 6
+    assert len((tmp_path / "train.csv").read_text().splitlines()) == 6
 
 
 def test_more_folds_than_blocks_are_refused(pair_folder, tmp_path) -> None:

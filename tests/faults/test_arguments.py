@@ -230,7 +230,7 @@ AREA = Area(
         Fault(
             "export format that needs a GPU",
             f"{EXPORT} format=engine",
-            "format=engine cannot be exported: …",
+            "format=engine is made on a GPU of NVIDIA, and PyTorch sees none; export onnx",
         ),
         Fault(
             "export format that is not installed",
@@ -298,7 +298,7 @@ AREA = Area(
             "comparison of pairs paired wrongly",
             COMPARE,
             "'infrared: 5' in data.yaml is no pairing rule; expected a folder name that replaces the "
-            "last 'images' of a path, or {from: visible part, to: infrared part}",
+            "last 'images' of a path, or 'visible part -> infrared part', with as many * in both",
             described(infrared=5),
         ),
         Fault(

@@ -17,7 +17,7 @@ AREA = Area(
             "pairing rule that is a number",
             TRAIN,
             "'infrared: 5' in data.yaml is no pairing rule; expected a folder name that replaces the "
-            "last 'images' of a path, or {from: visible part, to: infrared part}",
+            "last 'images' of a path, or 'visible part -> infrared part', with as many * in both",
             described(infrared=5),
         ),
         Fault(

@@ -167,12 +167,6 @@ AREA = Area(
             described(val="images/nowhere"),
         ),
         Fault(
-            "val that does not exist, check",
-            CHECK,
-            "data set 'data.yaml': …'images/nowhere'; correct 'path:' or the split in it",
-            described(val="images/nowhere"),
-        ),
-        Fault(
             "path that does not exist",
             TRAIN,
             "data set 'data.yaml': …/datasets/nowhere/images/val'; correct 'path:' or the split in it",

@@ -147,7 +147,7 @@ AREA = Area(
         Fault(
             "layout of four channels in an image of three",
             f"{HERE} layout=stacked",
-            "'images/train/0.png' has the channels RGB; layout=stacked reads four of 8 bits: R, G, B, IR",
+            "'images/train/0.png' has the channels RGB; layout=stacked reads four, R, G, B, IR, of 8 or 16 bits",
         ),
         Fault(
             "halves of an odd width",

@@ -43,7 +43,7 @@ def test_training_and_check_list_the_same_files(tmp_path, name) -> None:
         assert len(list_images(tmp_path / entry)) == 2
         return
     trained = split_images(describe(file), "train")
-    assert trained and read_source(file).images["train"] == trained
+    assert trained and [*read_source(file).splits["train"].partners] == trained
     assert {Path(f).name for f in trained} <= {"0.png", "1.png", "2.png"}
 
 

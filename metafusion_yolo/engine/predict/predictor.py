@@ -128,28 +128,21 @@ class FusionDetectionPredictor(DetectionPredictor):
         self.model.prefetch = self.overlap  # in a thread, as the host does with a GPU
         args.exist_ok = args.exist_ok or request.resume
         writes = args.save or args.save_txt or args.save_crop or args.visualize or self.options.writes
-        self.save_dir = run_folder(args, make=writes)
-        self._journal = self._open_journal(request.resume)
-        done, names = (self._journal.done, self._journal.names) if self._journal else ([], None)
-        self._outputs = Outputs(self.save_dir, self.options, done, names)
-        self._said = False
-
-    def _open_journal(self, resume: bool) -> Journal | None:
-        """Open the journal of a run that writes files for image files, and skip the pairs that are done.
-
-        Raises:
-            ValueError: If the run cannot be resumed.
-        """
-        args, written = self.args, self.options
-        writes = args.save or args.save_txt or written.writes
-        of_files = getattr(self.dataset, "of_files", False)
-        if (resume and not (writes and of_files and args.mode == "predict")) or (resume and args.save_crop):
+        journaled = (args.save or args.save_txt or self.options.writes) and getattr(loader, "of_files", False)
+        if request.resume and not (journaled and args.mode == "predict" and not args.save_crop):
             raise UserValueError(
                 "resume=True goes on with what save=True, save_txt, save_fused, save_weights, save_json or save_csv "
                 "write for image files; videos, cameras, tracks, crops and images in memory are started anew"
             )
-        if not (writes and of_files):
-            return None
+        self.save_dir = run_folder(args, make=writes)
+        self._journal = self._open_journal(request.resume) if journaled else None
+        done, names = (self._journal.done, self._journal.names) if self._journal else ([], None)
+        self._outputs = Outputs(self.save_dir, self.options, done, names)
+        self._said = False
+
+    def _open_journal(self, resume: bool) -> Journal:
+        """Open the journal of a run that writes files for image files, and skip the pairs that are done."""
+        args, written = self.args, self.options
         settings = {**{key: getattr(args, key) for key in SETTINGS}, **vars(written), **vars(self.slicing)}
         journal = Journal(self.save_dir, settings, resume)
         self.dataset.leave_out(journal.done)

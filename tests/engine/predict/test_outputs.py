@@ -166,7 +166,7 @@ def test_a_video_gives_videos_and_times(model, videos, tmp_path, stride):
     for name, file in (("fused", "fused/clip.mp4"), ("weights", "weights/clip.mp4"), ("panel", "clip.avi")):
         frames = frames_of(tmp_path / "t" / file)
         assert len(frames) == count, name
-        assert frames[0].shape[1] >= (3 * 64 if name == "panel" else 64)
+        assert frames[0].shape[1] >= (2 * 64 if name == "panel" else 64)
         assert cv2.VideoCapture(str(tmp_path / "t" / file)).get(cv2.CAP_PROP_FPS) == pytest.approx(10 / stride, 0.01)
     assert np.abs(frames_of(tmp_path / "t" / "fused/clip.mp4")[0].astype(int) - results[0].image("fused")).mean() < 12
     records = json.loads((tmp_path / "t" / "predictions.json").read_text())

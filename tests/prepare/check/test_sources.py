@@ -109,8 +109,6 @@ def test_an_empty_label_file_is_background(dataset):
 @pytest.mark.parametrize(
     ("content", "error", "message"),
     [
-        ({"train": "images/nowhere"}, FileNotFoundError, "'.*nowhere' does not exist; give an image, a folder"),
-        ({"val": "images/nowhere"}, FileNotFoundError, "images not found"),
         ({"names": None}, ValueError, "names"),
         ({"thermal": {"normalise": "minmax"}}, ValueError, "did you mean 'normalize'"),
         ({"registration": [[1, 0], [0, 1]]}, ValueError, "3 x 3"),
