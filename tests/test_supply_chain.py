@@ -76,7 +76,9 @@ def doubtful(source: str) -> list[str]:
                 found.append(f"line {node.lineno}: {ast.unparse(node)[:60]}")
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        found += [f"line {node.lineno}: import {n}" for n in names if n.partition(".")[0] in MODULES]
+        found += [
+            f"line {node.lineno}: import {n}" for n in names if n.partition(".")[0] in MODULES and n != "urllib.parse"
+        ]
     return found
 
 

@@ -155,7 +155,7 @@ def test_rect_argument_does_the_same(make_pair_folder):
 
 
 def test_multi_scale_keeps_the_pair_registered(pair_folder, monkeypatch):
-    dataset = build(pair_folder)
+    dataset = build(pair_folder, augmentations=[])
     args = SimpleNamespace(multi_scale=0.5, imgsz=64)
     trainer = FusionDetectionTrainer.__new__(FusionDetectionTrainer)
     vars(trainer).update(device=torch.device("cpu"), args=args, stride=32)
