@@ -28,6 +28,7 @@ from metafusion_yolo.compare.rows import COMPARED, GUIDED
 from metafusion_yolo.compare.runs import Run, as_arrays, do_missing, read_results, remember
 from metafusion_yolo.compare.training import evaluate, host_arguments, keep_untrained, link_fold, load_last, train_row
 from metafusion_yolo.data.labels import label_file, label_rows, read_labels
+from metafusion_yolo.data.listing import read_pair_rows
 from metafusion_yolo.engine.predict.ensemble import EnsemblePredictor, join
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.evaluation.precision import average_precision, interval
@@ -143,7 +144,7 @@ def train_and_evaluate(setting: Setting, run: Run, views: dict[str, Any], classe
     files = run.folder / "data"
     data = link_fold(setting, run.fold, files)
     if run.row == "machine":
-        for image in (files / "train.txt").read_text().splitlines():
+        for image, _, _ in read_pair_rows(files / "train.csv"):
             label, boxes = label_file(image), joined(views[original(files, image)], ROWS["ensemble"])
             boxes, (height, width) = (
                 boxes[boxes[:, 4] >= Label.conf].double().numpy(),

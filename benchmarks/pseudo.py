@@ -16,7 +16,7 @@ from metafusion_yolo.compare.budget import Setting
 from metafusion_yolo.compare.folds import blocks_of
 from metafusion_yolo.compare.training import evaluate
 from metafusion_yolo.data.description import describe
-from metafusion_yolo.data.listing import list_images
+from metafusion_yolo.data.listing import list_images, read_pair_rows
 from metafusion_yolo.data.pairs import expected_by_rule, find_partners
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.support.files import below, link_below, original
@@ -37,7 +37,8 @@ def with_pseudo_labels(setting: Setting, data: Path, teacher: nn.Module, host: d
         host: The host's arguments of an evaluation.
     """
     folder, fold = data.parent, yaml.safe_load(data.read_text(encoding="utf-8"))
-    tested = [Path(original(folder, line)) for line in (folder / fold["val"]).read_text().splitlines()]
+    listed = {split: read_pair_rows(folder / fold[split]) for split in ("train", "val")}
+    tested = [Path(original(folder, visible)) for visible, _, _ in listed["val"]]
     unlabelled = unlabelled_pairs(setting)
     blocks = blocks_of([*tested, *unlabelled])
     chosen = [image for block in blocks if not {*block} & {*tested} for image in block]
@@ -53,11 +54,10 @@ def with_pseudo_labels(setting: Setting, data: Path, teacher: nn.Module, host: d
     sure = {link: boxes for link, boxes in sure.items() if boxes}
     for link, boxes in sure.items():
         write_label(link, np.array(boxes))
-    train = (folder / fold["train"]).read_text(encoding="utf-8")
-    (folder / "more.txt").write_text(train + "".join(f"{link}\n" for link in sure), encoding="utf-8")
+    (folder / "more.txt").write_text("".join(f"{link}\n" for link in sure), encoding="utf-8")
     answer = folder / "more.yaml"
-    answer.write_text(yaml.safe_dump({**fold, "train": "more.txt"}), encoding="utf-8")
-    print(f"{len(sure)} of {len(unlabelled)} pairs without labels join {len(train.splitlines())}")
+    answer.write_text(yaml.safe_dump({**fold, "train": [fold["train"], *["more.txt"] * bool(sure)]}), encoding="utf-8")
+    print(f"{len(sure)} of {len(unlabelled)} pairs without labels join {len(listed['train'])}")
     return answer
 
 

@@ -18,16 +18,15 @@ from typing import Any
 import numpy as np
 import yaml
 
+from metafusion_yolo.compare.budget import Setting
 from metafusion_yolo.compare.folds import blocks_of
 from metafusion_yolo.compare.runs import as_arrays
-from metafusion_yolo.compare.training import evaluate, images_in, link_below
+from metafusion_yolo.compare.training import evaluate, host_arguments, link_fold
 from metafusion_yolo.data.description import describe
-from metafusion_yolo.data.labels import label_file
-from metafusion_yolo.data.pairs import expected_by_rule, find_partners
-from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine.checkpoints import load_fusion_checkpoint
 from metafusion_yolo.evaluation.precision import average_precision, interval, resampled
 from metafusion_yolo.nn.rules import PixelRule
+from metafusion_yolo.support.resources import read_yaml
 
 FUSED = "fused"
 ROWS = ("visible", "infrared", "average", "maximum", "false-colour", FUSED)
@@ -51,7 +50,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the figures")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = {row: look(args, row, link_pairs(args.data, args.splits, Path(folder))) for row in args.rows}
+        data = link_pairs(args, Path(folder))
+        found = {row: look(args, row, data) for row in args.rows}
     names = {c: n for c, n in describe(args.data)["names"].items() if n in args.classes}
     table = summarise(found, names, args.resamples)
     if args.json:
@@ -59,20 +59,18 @@ def main() -> None:
     show(table)
 
 
-def link_pairs(data: str, splits: list[str], folder: Path) -> Path:
-    """Link the pairs of some splits where the host may write its caches, and return their data-set YAML."""
-    description = describe(data)
-    rig = Rig.from_yaml(description, data)
-    images = [str(Path(f).absolute()) for split in splits for f in images_in(description, split)]
-    partners, _ = find_partners(images, expected_by_rule(rig.pairing), False)
-    for image, partner in partners.items():
-        for file in (image, partner, label_file(image)):
-            link_below(folder, Path(file))
-    links = [folder.joinpath(*Path(image).parts[1:]) for image in partners]
-    (folder / "pairs.txt").write_text("".join(f"{link}\n" for link in links))
-    content = {"path": str(folder), "train": "pairs.txt", "val": "pairs.txt", "names": description["names"]}
-    (folder / "pairs.yaml").write_text(yaml.safe_dump({**content, **rig.to_yaml()}))
-    return folder / "pairs.yaml"
+def setting_of(args: argparse.Namespace) -> Setting:
+    """Return what all rows share, as a comparison says it."""
+    chosen = {key: getattr(args, key) for key in ("data", "imgsz", "batch", "device")}
+    return Setting(**chosen, pretrained=args.model, epochs=0, folds=0)
+
+
+def link_pairs(args: argparse.Namespace, folder: Path) -> Path:
+    """Link the pairs where the host may write its caches, and return a YAML whose `val:` are the wanted splits."""
+    file = link_fold(setting_of(args), 0, folder)
+    content = read_yaml(file)
+    file.write_text(yaml.safe_dump({**content, "val": [content[split] for split in args.splits]}))
+    return file
 
 
 def look(args: argparse.Namespace, row: str, data: Path) -> dict[str, dict[str, dict[str, Any]]]:
@@ -80,8 +78,7 @@ def look(args: argparse.Namespace, row: str, data: Path) -> dict[str, dict[str, 
     model, _ = load_fusion_checkpoint(args.model)
     if row != FUSED:
         model.fusion = PixelRule(row)
-    host = {"data": str(data), "imgsz": args.imgsz, "batch": args.batch, "device": args.device, "workers": 0}
-    host |= {"plots": False, "project": str(data.parent), "exist_ok": True}
+    host = host_arguments(setting_of(args), data.parent, data)
     recorder = evaluate(model, host, "both", corruptions=args.spoilt)
     return {"as is": recorder.recorded, **recorder.spoilt}
 

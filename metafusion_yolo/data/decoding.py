@@ -61,7 +61,7 @@ def pages_of(file: str | Path) -> list[int]:
                 image.seek(number)
                 reduced = getattr(image, "tag_v2", {}).get(REDUCED, 0) & 1
                 found += [number] if image.size == size and not reduced else []
-    except Exception:  # decoders raise all kinds of errors; the readers say what is wrong with the file
+    except Exception:  # Pillow: OSError, EOFError, SyntaxError, struct.error and others; reading the file says which
         return [0]
     return found
 
@@ -209,10 +209,13 @@ def _without_nodata(counts: np.ndarray, file: str | Path) -> np.ndarray:
         return counts
     try:
         with open_image(file) as image:
-            value = float(str(image.tag_v2.get(NODATA, "nan")).strip("\0 "))
-    except Exception:  # BigTIFF and others that Pillow cannot read declare nothing that we know of
+            declared = getattr(image, "tag_v2", {}).get(NODATA, "nan")
+    except Exception:  # Pillow cannot read every TIFF that OpenCV can (BigTIFF, odd tags): nothing is declared then
         return counts
-    empty = counts == value
+    try:
+        empty = counts == float(str(declared).strip("\0 "))
+    except ValueError:  # no number
+        return counts
     return np.where(empty, np.float32(np.nan), counts.astype(np.float32)) if empty.any() else counts
 
 

@@ -59,13 +59,14 @@ def split_pairs(data: Mapping[str, Any], split: str, rig: Rig, lost: bool = Fals
     return find_pairs(as_written(data[split], data), rig, lost)
 
 
-def find_pairs(source: str | list[str], rig: Rig, lost: bool = False) -> Split:
+def find_pairs(source: str | list[str], rig: Rig, lost: bool = False, orphans: bool = True) -> Split:
     """Return the pairs of folders, globs, text lists of visible images, or CSV lists of pairs.
 
     Args:
         source: A path, or several of them.
         rig: The cameras; its rule pairs what no CSV list pairs.
         lost: As for :func:`~metafusion_yolo.data.listing.list_images`.
+        orphans: Whether an infrared image without a partner is a problem, where whole folders are paired.
 
     Raises:
         FileNotFoundError: If there are no images, or some of a list do not exist.
@@ -92,6 +93,6 @@ def find_pairs(source: str | list[str], rig: Rig, lost: bool = False) -> Split:
             partners |= dict.fromkeys(files, "")
         else:
             whole = all(Path(entry).is_dir() for entry in entries)
-            found, more = find_partners(files, expected_by_rule(rig.pairing), orphans=whole)
+            found, more = find_partners(files, expected_by_rule(rig.pairing), orphans and whole)
             partners, problems = found | partners, problems + more
     return Split(dict(sorted(partners.items())), labels, problems)

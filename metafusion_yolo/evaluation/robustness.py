@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,12 +26,17 @@ def shift_infrared(pair: Tensor, pixels: int) -> Tensor:
     return shifted
 
 
+def alone(pair: Tensor, camera: str) -> Tensor:
+    """Return pairs (B, 4, H, W) in which only one camera is on, "visible" or "infrared"."""
+    kept = torch.zeros_like(pair)
+    kept[:, PLANES[camera]] = pair[:, PLANES[camera]]
+    return kept
+
+
 def disturbances(pair: Tensor) -> Iterator[tuple[str, Tensor]]:
     """Yield name and pairs (B, 4, H, W): "visible" and "infrared" keep that camera only, "shift-2" etc. shift IR."""
-    for on, off in (("visible", "infrared"), ("infrared", "visible")):
-        blanked = pair.clone()
-        blanked[:, PLANES[off]] = 0
-        yield on, blanked
+    for camera in PLANES:
+        yield camera, alone(pair, camera)
     for pixels in SHIFTS:
         yield f"shift-{pixels}", shift_infrared(pair, pixels)
 

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metafusion_yolo.data.labels import label_file, label_rows
+from metafusion_yolo.data.labels import label_rows
+from metafusion_yolo.options import MODALITIES
 from metafusion_yolo.support.errors import UserValueError
 
-CAMERAS = BOTH, VISIBLE, INFRARED = "both", "visible", "infrared"
+CAMERAS = BOTH, VISIBLE, INFRARED = MODALITIES
 Corners = tuple[float, float, float, float]  # left, top, right, bottom
 
 
@@ -40,16 +41,13 @@ class Pair:
         key: Its name in the files of other tools: the path of the visible image below the data set, without suffix.
         visible: The visible image.
         infrared: The infrared image.
+        label: Its label file, which need not exist.
     """
 
     key: str
     visible: str
     infrared: str
-
-    @property
-    def label(self) -> Path:
-        """Its label file, which need not exist."""
-        return label_file(self.visible)
+    label: Path
 
 
 @dataclass(frozen=True)

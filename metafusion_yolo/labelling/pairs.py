@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from metafusion_yolo.data.description import data_error
-from metafusion_yolo.data.listing import SPLITS, list_images
-from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners
+from metafusion_yolo.data.labels import label_file
+from metafusion_yolo.data.listing import SPLITS
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import file_pairs
+from metafusion_yolo.data.splits import find_pairs
 from metafusion_yolo.labelling.found import Pair
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.resources import find_data_yaml, read_yaml
@@ -53,20 +54,15 @@ def of_yaml(data: str, parts: Iterable[str] = PARTS) -> Job:
     if not content:
         raise data_error(FileNotFoundError("the file does not exist; give the path of a data-set YAML"), data)
     root = Path(os.path.abspath(Path(file).parent / (content.get("path") or ".")))  # noqa: PTH100 - keeps links
-    expected = expected_by_rule(Rig.from_yaml(content, file).pairing)
+    rig = Rig.from_yaml(content, file)
+    if rig.layout:
+        raise UserValueError(f"'{data}' has both cameras in each image ('layout:'); labelling needs a file for each")
     pairs: dict[str, list[Pair]] = {}
     for part in parts:
-        entries = content.get(part) or []
-        images = [
-            image
-            for entry in ([entries] if isinstance(entries, str) else entries)
-            for image in list_images(root / entry)
-        ]
-        partners, problems = find_partners(images, expected)
-        if problems:
-            raise PairError.of(problems, f"'{part}:' of '{data}'")
-        if partners:
-            pairs[part] = [Pair(_key(image, root), image, infrared) for image, infrared in partners.items()]
+        if entries := content.get(part) or []:
+            written = [str(root / entry) for entry in ([entries] if isinstance(entries, str) else entries)]
+            split = find_pairs(written, rig, orphans=False).complete(f"'{part}:' of '{data}'")
+            pairs[part] = [Pair(_key(v, root), v, i, split.label_of(v)) for v, i in split.partners.items()]
     if not pairs:
         raise UserValueError(f"'{data}' names no images under {', '.join(f'{part}:' for part in parts)}")
     return Job(pairs, _names(content, file), file)
@@ -76,7 +72,8 @@ def of_folders(visible: str, infrared: str) -> Job:
     """Return the pairs of two folders; names and errors are those of prediction."""
     root = Path(visible).absolute()
     found = file_pairs(str(root), infrared, "")
-    return Job({"": [Pair(_key(image, root), image, str(partner)) for image, partner in found]}, {}, None)
+    pairs = [Pair(_key(image, root), image, str(partner), label_file(image)) for image, partner in found]
+    return Job({"": pairs}, {}, None)
 
 
 def _names(content: dict[str, Any], file: str) -> dict[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -11,7 +12,6 @@ import yaml
 from ultralytics.cfg import get_cfg, get_save_dir
 from ultralytics.utils import LOGGER
 
-from metafusion_yolo.data.labels import label_file
 from metafusion_yolo.data.listing import SPLITS
 from metafusion_yolo.labelling.found import rows_of
 from metafusion_yolo.labelling.ledger import Ledger
@@ -81,18 +81,18 @@ def with_machine_labels(data: str, labeller: Any, folder: Path, conf: float = La
     listed = {pair.visible for part in SPLITS for pair in job.pairs.get(part, ())}
     pairs = [pair for pair in job.pairs[UNLABELLED] if pair.visible not in listed]
     ledger, boxes = Ledger(), 0
-    taken: list[Path] = []
+    taken: list[list[Path]] = []
     looks |= {"conf": conf, "data": job.yaml}
     for pair, sheet in find(labeller, pairs, classes_of(labeller.names, job.names, None), **looks):
         by_person = ledger.of_person(pair.label)
         if not (sheet.found or by_person):
             continue
-        files = [Path(pair.visible), Path(pair.infrared)] + [pair.label] * by_person
-        for file in files:
+        files = [Path(pair.visible), Path(pair.infrared), pair.label]
+        for file in files[: 3 if by_person else 2]:
             link_below(folder, file)
-        taken.append(below(folder, Path(pair.visible)))
+        taken.append([below(folder, file) for file in files])
         if not by_person:
-            ledger.write(label_file(taken[-1]), rows_of(sheet.found, job.names), "unlabelled=", sheet.found)
+            ledger.write(taken[-1][2], rows_of(sheet.found, job.names), "unlabelled=", sheet.found)
             boxes += len(sheet.found)
     if not taken:
         raise UserValueError(f"nothing was found in {len(pairs)} pairs of 'unlabelled:' in '{data}'; try another model")
@@ -111,13 +111,14 @@ def _pairs_of(data: str) -> Any:
     return job
 
 
-def _describe(data: str, folder: Path, taken: list[Path]) -> Path:
-    """Write the YAML of a data set with more pairs to train with."""
+def _describe(data: str, folder: Path, taken: list[list[Path]]) -> Path:
+    """Write the YAML of a data set with more pairs to train with: visible image, infrared image, label file."""
     content = read_yaml(data)
     root = (Path(data).parent / (content.get("path") or ".")).absolute()
-    (folder / "unlabelled.txt").write_text("".join(f"{file}\n" for file in taken), encoding="utf-8")
+    with (folder / "unlabelled.csv").open("w", encoding="utf-8", newline="") as listing:
+        csv.writer(listing).writerows(taken)
     entries = content["train"] if isinstance(content["train"], list) else [content["train"]]
-    train = [*(str(root / entry) for entry in entries), str(folder / "unlabelled.txt")]
+    train = [*(str(root / entry) for entry in entries), str(folder / "unlabelled.csv")]
     file = folder / "pairs.yaml"
     file.write_text(yaml.safe_dump({**content, "path": str(root), "train": train}), encoding="utf-8")
     return file

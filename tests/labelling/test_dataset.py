@@ -92,6 +92,19 @@ def test_keys_are_paths_below_the_data_set(pair_folder) -> None:
     assert job.names == {0: "person", 1: "car"}
 
 
+def test_a_list_of_pairs_says_where_the_labels_are(pair_folder) -> None:
+    rows = [f"images/train/{i}.png,infrared/train/{3 - i}.png,boxes/{i}.txt\n" for i in range(4)]
+    (pair_folder.root / "train.csv").write_text("".join(rows))
+    content = yaml.safe_load(pair_folder.yaml.read_text())
+    pair_folder.yaml.write_text(yaml.safe_dump({**content, "train": "train.csv"}))
+    pairs = of_yaml(str(pair_folder.yaml), ["train"]).pairs["train"]
+    assert [Path(pair.infrared).name for pair in pairs] == ["3.png", "2.png", "1.png", "0.png"]
+    assert [pair.label for pair in pairs] == [pair_folder.root / "boxes" / f"{i}.txt" for i in range(4)]
+    pair_folder.yaml.write_text(yaml.safe_dump({**content, "layout": "horizontal"}))
+    with pytest.raises(UserValueError, match="labelling needs a file for each"):
+        of_yaml(str(pair_folder.yaml))
+
+
 def test_classes_go_by_name() -> None:
     model, names = {0: "person", 1: "bicycle", 2: "car"}, {0: "Car", 1: "pedestrian"}
     assert classes_of(model, names, None) == {2: "Car", 0: "pedestrian"}
@@ -102,7 +115,7 @@ def test_classes_go_by_name() -> None:
 
 
 def test_images_that_a_tool_renamed_are_found_by_name_and_guessed_never() -> None:
-    pairs = [Pair(key, f"{key}.png", "") for key in ("images/a/0", "images/b/0", "images/b/1")]
+    pairs = [Pair(key, f"{key}.png", "", Path(f"{key}.txt")) for key in ("images/a/0", "images/b/0", "images/b/1")]
     found = by_pair({"images/a/0.png": [], "data/upload/1.jpg": []}, pairs, "export")
     assert [pair.key for pair in found] == ["images/a/0", "images/b/1"]
     with pytest.raises(UserValueError, match=r"image '0\.png' of 'export' could be any of 2 pairs"):

@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from metafusion_yolo.data.planes import PLANES
 from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor
 from metafusion_yolo.engine.predict.results import FusionResults
+from metafusion_yolo.evaluation.robustness import alone
+from metafusion_yolo.options import MODALITIES
 from metafusion_yolo.support.errors import MissingPackageError
 
 SAME = 0.55  # IoU from which boxes of one class in two views are one object; the default of ensemble-boxes
-BOTH, VISIBLE, INFRARED = "both", "visible", "infrared"
+BOTH, VISIBLE, INFRARED = MODALITIES
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,7 @@ class View:
 
     def of(self, pairs: Tensor) -> Tensor:
         """Return a batch of pairs (B, 4, H, W) as this view shows it."""
-        if self.camera != BOTH:
-            pairs = pairs.clone()
-            pairs[:, PLANES[INFRARED if self.camera == VISIBLE else VISIBLE]] = 0
+        pairs = pairs if self.camera == BOTH else alone(pairs, self.camera)
         return pairs.flip(3) if self.mirrored else pairs
 
     def back(self, boxes: Tensor, width: int) -> Tensor:

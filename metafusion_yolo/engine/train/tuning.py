@@ -19,6 +19,7 @@ from metafusion_yolo.support.logs import silent
 from metafusion_yolo.support.words import nearest
 
 BEST = "best_hyperparameters.yaml"
+NONE_ENDED = "no training of the search came to its end; the messages above say why"
 OWN_SPACE = {
     "fusion.augment.infrared_gain": (0.0, 0.9),
     "fusion.augment.infrared_offset": (0.0, 0.5),
@@ -74,7 +75,7 @@ class FusionTuner(Tuner):
             super().__call__(iterations, cleanup)
         best: Path = self.tune_dir / BEST
         if not best.is_file():
-            raise UserValueError("no training of the search came to its end; the messages above say why")
+            raise UserValueError(NONE_ENDED)
         if "optimizer" not in self.space:  # left to choose itself, it would pass over the rate that was found
             YAML.save(best, {**YAML.load(best), "optimizer": self.args.optimizer})
         return best
@@ -166,7 +167,7 @@ def write_best(results: Any, folder: Path, optimizer: str | None) -> Path:
     metric = TASK2METRIC["detect"]
     done = [result for result in results if (result.metrics or {}).get(metric) is not None]
     if not done:
-        raise UserValueError("no training of the search came to its end; the messages above say why")
+        raise UserValueError(NONE_ENDED)
     best = max(done, key=lambda result: result.metrics[metric])
     found = {key: value for key, value in best.config.items() if key != "data"}
     YAML.save(folder / BEST, {**({"optimizer": optimizer} if optimizer else {}), **found})

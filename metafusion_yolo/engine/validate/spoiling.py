@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from metafusion_yolo.data.planes import PLANES
 from metafusion_yolo.evaluation.corruptions import KINDS, STRENGTHS, Area, corrupt
 from metafusion_yolo.evaluation.report import PairRecord
+from metafusion_yolo.evaluation.robustness import alone
 from metafusion_yolo.evaluation.trust import AVERAGE, FUSED, view, weight_change
 from metafusion_yolo.nn.rules import PixelRule
 
@@ -23,7 +24,7 @@ def find_spoilt(
     areas: Sequence[Area],
     find: Find,
     front_end: nn.Module | None,
-    weigh: Callable[[Tensor], Tensor],
+    weights: Callable[[Tensor], np.ndarray],
     strengths: Sequence[int] = STRENGTHS,
     beside: bool = True,
 ) -> None:
@@ -35,16 +36,16 @@ def find_spoilt(
         areas: Where each image is inside its letterbox, pixels.
         find: Records what is found.
         front_end: The front-end; None for exports, which have neither weights nor an average image.
-        weigh: Returns the weights (B, 2, H / 4, W / 4) of pairs.
+        weights: Returns the weights (B, 2, H / 4, W / 4) of the pairs that were looked at last.
         strengths: Of the corruptions.
         beside: Whether to look at the spoilt camera alone, the average image and the weights too.
     """
     front_end = front_end if beside else None
     well = np.zeros(0)
     if front_end is not None:
-        well = weigh(pairs).float().cpu().numpy()
         with averaging(front_end):
             find(AVERAGE, pairs)
+        well = weights(pairs)
     for kind, (camera, _) in KINDS.items():
         for strength in strengths:
             spoilt, regions = spoil(pairs, records, areas, kind, strength)
@@ -55,7 +56,7 @@ def find_spoilt(
                 continue
             with averaging(front_end):
                 find(view(kind, strength, AVERAGE), spoilt)
-            now, c = weigh(spoilt).float().cpu().numpy(), [*PLANES].index(camera)
+            now, c = weights(spoilt), [*PLANES].index(camera)
             for i, (record, region, area) in enumerate(zip(records, regions, areas, strict=True)):
                 content = np.zeros(region.shape, bool)
                 content[area[1] : area[3], area[0] : area[2]] = True
@@ -71,13 +72,6 @@ def spoil(
         for pair, record, area in zip(pairs, records, areas, strict=True)
     ]
     return torch.stack([one.pair for one in made]), [one.region.cpu().numpy() for one in made]
-
-
-def alone(pairs: Tensor, camera: str) -> Tensor:
-    """Return the pairs (B, 4, H, W) with the other camera off."""
-    kept = torch.zeros_like(pairs)
-    kept[:, PLANES[camera]] = pairs[:, PLANES[camera]]
-    return kept
 
 
 @contextmanager

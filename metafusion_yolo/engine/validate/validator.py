@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from ultralytics.models.yolo.detect import DetectionValidator
@@ -183,7 +184,7 @@ class FusionDetectionValidator(DetectionValidator):
             if self.curves or (self.corruptions and self.beside and name in PLANES):
                 find(name, pairs)
         if self.corruptions:
-            given = batch["img"], records, areas, find, self._front_end, self._weigh
+            given = batch["img"], records, areas, find, self._front_end, self._weights_of
             find_spoilt(*given, strengths=self.strengths, beside=self.beside)
         self._fusion = fusion
         self._records += records
@@ -260,10 +261,9 @@ class FusionDetectionValidator(DetectionValidator):
             self._fusion = self._front_end(pair.to(weight))
         return self._fusion
 
-    def _weigh(self, pairs: Tensor) -> Tensor:
-        """Return the weights of both cameras (B, 2, H / 4, W / 4) for pairs (B, 4, H, W)."""
-        weight = next(self._front_end.parameters(), pairs)
-        weights: Tensor = self._front_end(pairs.to(weight))["weights"]
+    def _weights_of(self, pair: Tensor) -> np.ndarray:
+        """Return the weights of both cameras (B, 2, H / 4, W / 4) for the batch (B, 4, H, W) looked at last."""
+        weights: np.ndarray = self._fusion_of(pair)["weights"].float().cpu().numpy()
         return weights
 
     def _read(self, file: str) -> Tensor:
