@@ -152,7 +152,7 @@ def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str
     fused.args = {**model.args, "data": None}  # its data set has no pairs
     fused.pt_path = file
     LOGGER.info(
-        f"'{weights}' reads single images: the fusion front-end that ships goes ahead of it, which has learned from "
-        f"made pictures where a camera is blind; train both on your pairs for more"
+        f"'{weights}' reads single images, so a fusion front-end goes ahead of it. The front-end was trained on "
+        f"synthetic pairs; train both on your own pairs for better results"
     )
     return fused.eval(), {**checkpoint, "epoch": -1, "optimizer": None}

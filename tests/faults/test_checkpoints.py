@@ -93,8 +93,8 @@ AREA = Area(
         Fault(
             "stock checkpoint",
             "predict source=images/train model=stock.pt",
-            "'stock.pt' reads single images: the fusion front-end that ships goes ahead of it, which has learned from "
-            "made pictures where a camera is blind; train both on your pairs for more",
+            "'stock.pt' reads single images, so a fusion front-end goes ahead of it. The front-end was trained on "
+            "synthetic pairs; train both on your own pairs for better results",
             code=0,
         ),
         Fault(
