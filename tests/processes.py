@@ -1,8 +1,12 @@
-"""Commands in processes of their own, without the seconds that importing PyTorch takes: each is a copy of this one."""
+"""Commands in processes of their own, without the seconds that importing PyTorch takes.
+
+Each is forked from a server that has imported the package and done nothing else. A copy of the test process itself
+would inherit what earlier tests have loaded, and the threads of Ray, OpenVINO or gRPC do not survive a fork.
+"""
 
 from __future__ import annotations
 
-import logging
+import multiprocessing
 import os
 import signal
 import sys
@@ -12,11 +16,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from ultralytics.utils import LOGGER
 
 from metafusion_yolo import cli
 
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="a process cannot be copied here")
+needs_fork = pytest.mark.skipif(
+    "forkserver" not in multiprocessing.get_all_start_methods(), reason="a process cannot be copied here"
+)
 
 
 class Command:
@@ -28,25 +33,24 @@ class Command:
     """
 
     def __init__(self, words: Sequence[object], output: Path) -> None:
-        self.output, self.code = output, None
-        self.process = os.fork()
-        if not self.process:
-            _become([str(word) for word in words], output)
+        self.output = output
+        server = multiprocessing.get_context("forkserver")
+        server.set_forkserver_preload(["metafusion_yolo.model", "metafusion_yolo.cli.modes"])
+        self.process = server.Process(target=_become, args=([str(word) for word in words], output), daemon=False)
+        self.process.start()
 
-    def poll(self) -> int | None:
-        """Return the exit code, below 0 for the number of the signal that ended it; None while it runs."""
-        if self.code is None:
-            ended, status = os.waitpid(self.process, os.WNOHANG)
-            self.code = os.waitstatus_to_exitcode(status) if ended else None
-        return self.code
+    @property
+    def code(self) -> int | None:
+        """Exit code, below 0 for the number of the signal that ended it; None while it runs."""
+        return self.process.exitcode
 
     def send(self, number: signal.Signals) -> None:
-        os.kill(self.process, number)
+        os.kill(self.process.pid, number)
 
     def wait(self, seconds: float = 300, until: Callable[[], bool] = lambda: False) -> int | None:
         """Wait for its end, or until something is the case, and return the exit code; kill it after some seconds."""
         end = time.monotonic() + seconds
-        while self.poll() is None and not until():
+        while self.code is None and not until():
             if time.monotonic() > end:
                 self.send(signal.SIGKILL)
             time.sleep(0.001)
@@ -64,13 +68,8 @@ def _become(words: list[str], output: Path) -> None:
         file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(file, stream)
-        sys.stdout, sys.stderr = (
-            open(stream, "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: SIM115
-            for stream in (1, 2)
-        )
-        for handler in LOGGER.handlers:  # the host's has kept the stream that there was
-            if type(handler) is logging.StreamHandler:  # pytest has its own
-                handler.setStream(sys.stdout)
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(line_buffering=True)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         code = cli.main(words)

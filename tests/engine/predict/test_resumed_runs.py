@@ -96,7 +96,7 @@ def test_a_killed_process_is_gone_on_with(run, many, undisturbed, tmp_path):
     for wanted in (4, 20, 41):
         process = Command(words, tmp_path / "said.txt")
         process.wait(until=lambda wanted=wanted: journal.exists() and journal.read_text().count("\n") > wanted)
-        if process.poll() is None:
+        if process.code is None:
             process.send(signal.SIGKILL)
         kills += process.wait() == -signal.SIGKILL
         assert process.code in (0, -signal.SIGKILL), process.said()[-20:]
