@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from ultralytics.nn.tasks import DetectionModel
 
 from metafusion_yolo.compare.early import CONFIG, BaselineTrainer
+from metafusion_yolo.config import Augment, FusionConfig
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.teaching import backbone_taps
 
@@ -83,6 +85,15 @@ class MidFusionTrainer(BaselineTrainer):
     """Trains :class:`MidFusionModel`."""
 
     model_class = MidFusionModel
+
+
+class SpoiltMidFusionTrainer(MidFusionTrainer):
+    """Trains it on pairs that are spoilt as often as those of the default."""
+
+    @property
+    def augmentation(self) -> Augment:
+        """Augmentation of the training pairs."""
+        return replace(super().augmentation, degradation=FusionConfig().augment.degradation)
 
 
 torch.serialization.add_safe_globals([MidFusionModel])  # which its own checkpoints hold

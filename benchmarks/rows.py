@@ -17,6 +17,7 @@ BILEVEL = {**TEACHING, "meta": {"interval": 4}}
 SCHEDULE = {"schedule": PHASES}
 JITTER = {"augment": {"share_jitter": 3.0}}
 FROZEN = {"schedule": {"joint": {"lr": {"fusion": 0.0}}}}
+SPOILT = {"augment": {"modality_dropout": 0.0, "degradation": FusionConfig().augment.degradation}}
 DROPPED = {"augment": {"modality_dropout": FusionConfig().augment.modality_dropout}}  # as for the default
 
 SHIFTED = tuple(f"shift-{n}" for n in (2, 4, 8, 16))
@@ -37,6 +38,9 @@ ROWS = {
     "false-colour-dropped": Row(
         "false colour, the same", {**rule("false-colour"), **DROPPED}, views=(BOTH, VISIBLE, INFRARED)
     ),
+    "average-spoilt": Row("average, pairs spoilt as often as for the default", {**rule("average"), **SPOILT}),
+    "false-colour-spoilt": Row("false colour, the same", {**rule("false-colour"), **SPOILT}),
+    "mid-spoilt": Row("two backbones, pairs spoilt as often as for the default", baseline="mid-spoilt"),
     "mid": Row("two backbones, joined per level", baseline="mid"),
     "late": Row("both single-camera detectors, one NMS", baseline="late", needs=("visible", "infrared")),
     "separate": Row("fusion losses first, detector after", model="metafusion-separate-yolov8n.yaml"),

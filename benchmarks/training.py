@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from baselines import LateFusionModel, MidFusionTrainer
+from baselines import LateFusionModel, MidFusionTrainer, SpoiltMidFusionTrainer
 from pseudo import with_pseudo_labels
 from rows import ROWS, SELF_TRAINED
 from torch import nn
@@ -51,7 +51,7 @@ def train_and_evaluate(setting: Setting, run: Run) -> dict[str, Any]:
     if row.baseline == "late":
         model: nn.Module = LateFusionModel(*map(load_last, needed))
     else:
-        trainer = {**TRAINERS, "mid": MidFusionTrainer}[row.baseline]
+        trainer = {**TRAINERS, "mid": MidFusionTrainer, "mid-spoilt": SpoiltMidFusionTrainer}[row.baseline]
         teacher = {}
         if run.row in SELF_TRAINED:
             data = with_pseudo_labels(setting, data, load_last(needed[0]), host_arguments(setting, run.folder, data))

@@ -15,7 +15,7 @@ from metafusion_yolo.nn.model_yaml import load_model_yaml
 CONFIG = FusionConfig.from_dict(
     {
         "method": "average",
-        "augment": {"modality_dropout": 0.0},
+        "augment": {"modality_dropout": 0.0, "degradation": 0.0},
         "schedule": {"warmup": {"fraction": 0.0}, "joint": {"fraction": 1.0}, "finetune": {"fraction": 0.0}},
     }
 )
