@@ -128,14 +128,15 @@ AREA = Area(
         Fault(
             "thermal range of celsius in kelvin",
             TRAIN,
-            "thermal: range: [-20, 60] goes below absolute zero, 0 kelvin; give it in the unit of 'unit:' (in data.yaml)",
+            "thermal: range: [-20, 60] goes below absolute zero, 0 kelvin; give it in the unit of 'unit:' (in "
+            "data.yaml)",
             described(thermal={"normalize": "fixed", "range": [-20, 60], "unit": "kelvin", "scale": 0.01}),
         ),
         Fault(
             "temperatures in images of 8 bits",
             "predict model=best.pt data=data.yaml source=images/train/0.png infrared=infrared/train/0.png",
-            "'images/train/0.png' and 'infrared/train/0.png': the infrared image has 8 bits, which are no temperatures; "
-            "give the image in its full depth, or 'scale:' and 'offset:' beside 'thermal: unit: celsius'",
+            "'images/train/0.png' and 'infrared/train/0.png': the infrared image has 8 bits, which are no "
+            "temperatures; give the image in its full depth, or 'scale:' and 'offset:' beside 'thermal: unit: celsius'",
             described(thermal={"unit": "celsius"}),
         ),
         Fault(
