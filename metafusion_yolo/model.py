@@ -149,8 +149,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
             predictor: Another predictor class.
             infrared: The infrared side of the same kind. Left out, the pairing rule of the checkpoint finds it;
                 None detects with the visible camera alone.
-            view, save_fused, save_weights, save_json, save_csv, temperatures: See
-                :class:`~metafusion_yolo.options.OutputOptions`.
+            view, save_fused, ..., temperatures: See :class:`~metafusion_yolo.options.OutputOptions`.
             layout, on_error: See :class:`~metafusion_yolo.options.Source`.
             sync, sync_tolerance, sync_offset, on_missing, reconnect: See :class:`~metafusion_yolo.options.Sync`.
             slice, overlap: See :class:`~metafusion_yolo.options.SlicingOptions`.
@@ -177,8 +176,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
         paired = PairedSource(source, infrared, layout, on_error, data, timing)
         if inline := bool(kwargs.get("show")) and in_notebook():
             kwargs["show"] = False  # the host would look for a window
-        tracking = tracking or Track()
-        call = self._begin(kwargs, predictor, tracking.persist)
+        call = self._begin(kwargs, predictor, (tracking := tracking or Track()).persist)
         request = Request(paired, outputs, Slicing(slice, overlap), resume, tracking, call)
         results = super().predict(request, stream, predictor, **kwargs)
         return show_each(results) if inline else results

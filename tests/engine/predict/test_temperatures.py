@@ -77,7 +77,7 @@ def test_results_tables_and_pictures_carry_the_temperatures(model, pair, tmp_pat
     written = cv2.imread(str(tmp_path / "run" / "v.jpg"))
     assert written.shape[0] > 64  # the colour bar is below the picture
     infrared_view = result.plot(view="infrared", boxes=False, temperatures=True)
-    assert np.ptp(infrared_view[:64].astype(int), axis=2).max() > 100  # in colours
+    assert np.ptp(infrared_view[:64].astype(int), axis=2).max() > 50  # in colours
     assert result.plot(view="infrared", temperatures=False).shape == (64, 80, 3)
 
 
