@@ -495,6 +495,7 @@ def test_examples_work(model, monkeypatch, mode) -> None:
     clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")
     monkeypatch.setattr("metafusion_yolo.prepare.check.run_check", lambda **_: (clean, Path("report.html")))
     monkeypatch.setattr("metafusion_yolo.prepare.register.register_dataset", lambda **_: None)
+    monkeypatch.setattr("metafusion_yolo.serve.server.serve", lambda *_: None)
     drafted = Namespace(yaml=Path("pairs.yaml")), Path("report.html")
     monkeypatch.setattr("metafusion_yolo.prepare.init.init_dataset", lambda **_: drafted)
     monkeypatch.setattr("metafusion_yolo.labelling.dataset.label_pairs", lambda **_: "2 pairs labelled")

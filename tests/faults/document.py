@@ -18,6 +18,7 @@ from tests.faults import (
     test_odd_files,
     test_outputs,
     test_python,
+    test_serving,
     test_sources,
     test_starts,
 )
@@ -39,6 +40,7 @@ AREAS: Sequence[Area] = [
         test_starts,
         test_data_commands,
         test_labelling,
+        test_serving,
         test_outputs,
         test_python,
     )
