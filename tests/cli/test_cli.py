@@ -24,8 +24,8 @@ from metafusion_yolo.support.errors import UserError, UserTypeError, UserValueEr
 from tests.prepare.convert.miniatures import MINIATURES
 
 MODES = (
-    "benchmark, checks, compare, completion, data check, data convert, data init, data label, data register, "
-    "data synth, demo, export, fuse, help, metrics, predict, track, train, tune, val, version"
+    "app, benchmark, checks, compare, completion, data check, data convert, data init, data label, data register, "
+    "data synth, demo, export, fuse, help, metrics, predict, serve, track, train, tune, val, version"
 )
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.faults.catalogue import Area, Fault
+from tests.faults.plants import written
 
 TAKEN = 47613
 
@@ -20,25 +20,6 @@ def taken(root: Path) -> Callable[[], None]:
         other.bind(("127.0.0.1", TAKEN))
         other.listen()
     return other.close
-
-
-def without(package: str) -> Callable[[Path], Callable[[], None]]:
-    """Return what hides a package, and all of ours that have imported it."""
-
-    def plant(root: Path) -> Callable[[], None]:
-        ours = [name for name in sys.modules if name.startswith("metafusion_yolo.serve")]
-        before = {name: sys.modules.get(name) for name in (package, *ours)}
-        for name in ours:
-            del sys.modules[name]
-        sys.modules[package] = None  # type: ignore[assignment]
-
-        def undo() -> None:
-            del sys.modules[package]
-            sys.modules.update({name: module for name, module in before.items() if module})
-
-        return undo
-
-    return plant
 
 
 AREA = Area(
@@ -85,7 +66,9 @@ AREA = Area(
             "server without its packages",
             "serve model=best.pt port=0",
             "the server needs uvicorn, which is not installed: pip install 'metafusion-yolo[app]'",
-            without("uvicorn"),
+            written("uvicorn.py", "raise ModuleNotFoundError(name='uvicorn')"),  # in the place of the package
+            process=True,
+            leaves=["__pycache__/*"],
         ),
     ],
 )
