@@ -106,7 +106,9 @@ def inspect_pair(files: PairFiles, reader: PairReader, class_count: int) -> tupl
             if file and (count := len(pages_of(file))) > 1:
                 cases.append(Case("several-pages", file, f"{count} pages", files.both))
         except PairError as error:
-            cases.append(Case("unreadable", file, str(error).partition("; ")[0].replace(f"'{file}' ", ""), files.both))
+            cases.append(
+                Case("unreadable", file, str(error).partition("; restore ")[0].replace(f"'{file}' ", ""), files.both)
+            )
     labels = NO_LABELS
     if sizes and both:
         sizes = [part_shape(sizes[0][::-1], both)[::-1]] * 2
