@@ -135,7 +135,8 @@ def inspect_pair(files: PairFiles, reader: PairReader, class_count: int) -> tupl
 def _measure(files: PairFiles, reader: PairReader, labels: Labels, homography: np.ndarray | None) -> Measurements:
     visible, counts = reader.parts(files.visible, files.infrared)
     luminance = cv2.cvtColor(visible, cv2.COLOR_RGB2GRAY)
-    grey = reader.rig.thermal.to_uint8(counts, reader.limits_of(files.infrared) if files.infrared else None)
+    limits = reader.limits_of(files.infrared) if files.infrared else None
+    grey = reader.rig.thermal.to_uint8(counts, limits, files.visible)
     if homography is None:
         seen, plane = luminance, grey
     else:  # the visible image in the view of the infrared camera, and the infrared plane as in training
