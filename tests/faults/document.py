@@ -48,10 +48,10 @@ INTRODUCTION = """\
 # What goes wrong, and what you see
 
 {count} faults; those that are answered in the same words, but for names, share a row. `…` stands for the host's own
-words and for what depends on the machine or on a version, `⏎` for a new line. {refused} are refused: the command ends in exit
-code 2 with that one message behind `metafusion: error:`, or Python raises that exception; there is no traceback, and no
-file that was there before is touched. {found} are findings of `metafusion data check`, exit code 1. {tolerated} are
-tolerated, exit code 0: the command goes on.
+words and for what depends on the machine or on a version, `⏎` for a new line. {refused} are refused: the command
+ends in exit code 2 with that one message behind `metafusion: error:`, or Python raises that exception; there is no
+traceback, and no file that was there before is touched. {found} are findings of `metafusion data check`, exit code
+1. {tolerated} are tolerated, exit code 0: the command goes on.
 
 The tests plant each of them in a small folder of pairs and compare what is said with this page: `pytest tests/faults`.
 The page is written by `python -m tests.faults`. `METAFUSION_DEBUG=1` shows the traceback of a refusal.
