@@ -46,7 +46,7 @@ LAYERS = [
     ["data.thermal", "data.registration", "data.planes", "data.naming", "data.labels"],
     ["data.pairs", "data.temperatures"],
     ["data.layout", "data.listing", "data.decoding"],
-    ["data.radiometric"],
+    ["data.radiometric", "data.cameras"],
     ["data.description", "data.rig"],
     ["data.splits", "data.reading", "data.augment"],
     ["data.dataset"],
