@@ -96,10 +96,10 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, page: bool) ->
         return detected(Pair(cv2.cvtColor(made.visible, cv2.COLOR_RGB2BGR), made.infrared), conf, images, "jpeg")
 
     @app.get("/health", response_model=Health, summary="Whether the model is loaded")
-    async def health(response: Response) -> Health:
-        """Answer 200 once the model is loaded, 503 before."""
+    async def health(response: Response, live: bool = False) -> Health:
+        """Answer 200 once the model is loaded, 503 before; with `live=true` 200 as long as the server runs."""
         ready = batcher.engine is not None
-        response.status_code = 200 if ready else 503
+        response.status_code = 200 if ready or live else 503
         status: Literal["ready", "loading"] = "ready" if ready else "loading"
         return Health(status=status, model=model, names=batcher.names, waiting=batcher.waiting)
 
