@@ -26,13 +26,14 @@ from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.degradation import degrade
 from metafusion_yolo.nn.fusion import STRIDE
+from metafusion_yolo.nn.meeting import layer_name
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.schedule import PARTS, Phase
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.sampling import evenly
 
-SHAPES = ("method", "channels", "meta_channels", "heads", "attention", "initial_infrared_weight")  # of a front-end
+SHAPES = ("method", "meet", "channels", "meta_channels", "heads", "attention", "initial_infrared_weight")  # of a model
 
 
 class FusionDetectionTrainer(ResumableTrainer):
@@ -272,9 +273,10 @@ def _unwrap(model: nn.Module) -> FusionDetectionModel:
 
 
 def _modules(model: FusionDetectionModel) -> Iterator[tuple[str, str, nn.Module]]:
-    """Yield part (`fusion`, `backbone`, `head`), name and module of every module in a model."""
+    """Yield part (`fusion`, `backbone`, `head`), name as in the stock model, and module of every module in a model."""
     depth = len(model.yaml["backbone"])
     for name, module in model.named_modules():
+        name = layer_name(name)
         if name.startswith("model."):
             yield ("backbone" if int(name.split(".")[1]) < depth else "head"), name, module
         elif name not in ("", "model"):
