@@ -29,6 +29,7 @@ from metafusion_yolo.engine.train.model import LearningModel
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.validate.measure import FusionMetrics
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
+from metafusion_yolo.nn.front_end import FrontEndAhead
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.options import Export, Fuse, OutputOptions, SlicingOptions, Source, Sync, Track, Val
@@ -85,7 +86,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
         """Load the checkpoint of `pretrained=`, and warn of a detector that has learned nothing."""
         if start := arguments.pop("pretrained", None):
             self.load(start)
-        if isinstance(self.model, FusionDetectionModel) and not self.ckpt:
+        if isinstance(self.model, FrontEndAhead) and not self.ckpt:
             LOGGER.warning(
                 f"the detector of '{self.model_name}' has random weights and will find nothing; give "
                 f"pretrained=yolov8n.pt, or a checkpoint as model="
@@ -167,7 +168,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
         if source is None:
             raise UserValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
         self._take_start(kwargs)
-        check_arguments("predict", kwargs, native=isinstance(self.model, FusionDetectionModel))
+        check_arguments("predict", kwargs, native=isinstance(self.model, FrontEndAhead))
         outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv)
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
         timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
@@ -233,7 +234,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
             ValueError: For unknown modalities or metrics, or curves or corruptions with a camera switched off.
         """
         self._take_start(kwargs)
-        check_arguments("val", kwargs, native=isinstance(self.model, FusionDetectionModel))
+        check_arguments("val", kwargs, native=isinstance(self.model, FrontEndAhead))
         build = partial(validator or FusionDetectionValidator, modalities=modalities, metrics=metrics)
         return super().val(partial(build, curves=curves, night_below=night_below, corruptions=corruptions), **kwargs)
 
@@ -310,7 +311,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
             TypeError: For an export; `predict` writes the fused images of one that gives them.
             ValueError: For an unknown method.
         """
-        if not isinstance(self.model, FusionDetectionModel):
+        if not isinstance(self.model, FrontEndAhead):
             raise UserTypeError(
                 f"'{self.model_name}' is an export; use the .pt checkpoint, or predict with save_fused=True"
             )

@@ -8,7 +8,7 @@ from typing import Any
 from ultralytics.utils.torch_utils import get_num_params
 
 from metafusion_yolo.data.rig import INPUT_KEY, Rig, rig_of
-from metafusion_yolo.nn.tasks import FusionDetectionModel
+from metafusion_yolo.nn.front_end import FrontEndAhead
 
 NAMED = 6  # classes
 
@@ -22,7 +22,7 @@ def describe_model(name: str, model: Any, checkpoint: dict[str, Any] | None, fil
         checkpoint: What the file of its weights held; empty or None for random weights.
         file: The file of its weights.
     """
-    if not isinstance(model, FusionDetectionModel):
+    if not isinstance(model, FrontEndAhead):
         return f"MetaFusionYOLO '{name}'\n  an export; its classes and cameras are read at the first prediction"
     names, rig = list(model.names.values()), rig_of(model)
     classes = ", ".join(map(str, names[:NAMED])) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
