@@ -147,17 +147,35 @@ def split(model: Any, depth: int, joins: dict[int, Join] | None = None) -> None:
     """Put stems of the first `depth` layers of a model of the host in their place; see :class:`Stems`."""
     layers = model.model
     stems = Stems(layers[:depth], joins).to(next(layers.parameters()))
-    places = [stems, *map(Tap, range(1, depth))]
+    places: list[Any] = [stems, *map(Tap, range(1, depth))]
     for i, (place, layer) in enumerate(zip(places, layers, strict=False)):
         place.i, place.f, place.type, place.np = i, -1 if i == 0 else 0, layer.type, layer.np  # as the host expects
     model.model = nn.Sequential(*places, *layers[depth:])
     model.save = sorted({0, *model.save})
 
 
-def depth_of(model: Any) -> int:
-    """Return the number of layers that each camera has for itself in a model of the host; 0 if they meet as an image."""
-    first = model.model[0]
-    return len(first.visible) if isinstance(first, Stems) else 0
+def give_stems(source: Any, model: Any) -> Any:
+    """Return a model of the host whose weights `model` is to start from, with a stem for each camera if that has them.
+
+    Raises:
+        ValueError: If it has stems up to another level than `model`.
+    """
+    wanted, there = (len(m.model[0].visible) if has_stems(m) else 0 for m in (model, source))
+    if there == wanted:
+        return source
+    if there:
+        raise UserValueError(
+            f"the cameras of the checkpoint meet at {source.config.meet}, those of this model at {model.config.meet}; set "
+            f"fusion: meet: {source.config.meet}, or start from a stock detector such as yolov8n.pt"
+        )
+    source = deepcopy(source)
+    split(source, wanted)
+    return source
+
+
+def has_stems(model: Any) -> bool:
+    """Return whether the cameras of a model of the host have stems of their own."""
+    return isinstance(next(iter(getattr(model, "model", [])), None), Stems)
 
 
 def layer_name(name: str) -> str:
