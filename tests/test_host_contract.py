@@ -33,7 +33,7 @@ HOOKS = {
     "FusionDetectionExporter": (
         "__call__ __init__ _transform_fn export_coreml export_onnx get_int8_calibration_dataloader run_callbacks"
     ),
-    "FrontEndAhead": "__init__ info load loss predict",
+    "FrontEndAhead": "info load loss predict",
     "FusionDetectionModel": "",
     "FusionDetectionPredictor": (
         "construct_results inference postprocess pre_transform run_callbacks save_predicted_images setup_model "
