@@ -1,4 +1,4 @@
-"""Where the cameras meet: as one image, or as features of a stem for each camera, at a level of the detector's backbone."""
+"""Where the cameras meet: as one image, or in features, at a level of the backbone up to which each has a stem."""
 
 from __future__ import annotations
 
@@ -165,8 +165,8 @@ def give_stems(source: Any, model: Any) -> Any:
         return source
     if there:
         raise UserValueError(
-            f"the cameras of the checkpoint meet at {source.config.meet}, those of this model at {model.config.meet}; set "
-            f"fusion: meet: {source.config.meet}, or start from a stock detector such as yolov8n.pt"
+            f"the cameras of the checkpoint meet at {source.config.meet}, those of this model at {model.config.meet}; "
+            f"set fusion: meet: {source.config.meet}, or start from a stock detector such as yolov8n.pt"
         )
     source = deepcopy(source)
     split(source, wanted)

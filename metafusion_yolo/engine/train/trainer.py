@@ -234,7 +234,7 @@ def with_values(cfg: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the dictionary of a model with `fusion.` values of the training in its `fusion:` section.
 
     Raises:
-        ValueError: If a value shapes the front-end of a checkpoint, which has its shape already.
+        ValueError: If a value shapes the model of a checkpoint, which has its shape already.
     """
     checkpoint = isinstance(cfg, dict)
     model = cfg if checkpoint else load_model_yaml(cfg)
@@ -244,7 +244,7 @@ def with_values(cfg: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     shapes = [name for name in SHAPES if checkpoint and getattr(old, name) != getattr(new, name)]
     if shapes:
         raise UserValueError(
-            f"'fusion.{shapes[0]}={getattr(new, shapes[0])}' shapes the front-end, and the checkpoint has one already; "
+            f"'fusion.{shapes[0]}={getattr(new, shapes[0])}' shapes the model, and that of the checkpoint has its shape; "
             f"start from a model YAML: model=metafusion-yolov8n.yaml"
         )
     return {**model, "fusion": section}
