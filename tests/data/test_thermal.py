@@ -224,5 +224,5 @@ def test_wrong_section_is_refused_in_a_line(section, message):
     ("dtype", "high", "fits"), [("uint8", 9000, False), ("uint8", 200, True), ("uint16", 9000, True)]
 )
 def test_fixed_range_of_counts_does_not_fit_8_bits(dtype, high, fits):
-    assert (Thermal("fixed", (0, high)).depth_problem(np.dtype(dtype)) == "") == fits
-    assert Thermal().depth_problem(np.dtype("uint8")) == ""
+    assert (Thermal("fixed", (0, high)).problem(np.zeros((2, 2), dtype)) == "") == fits
+    assert Thermal().problem(np.zeros((2, 2), np.uint8)) == ""
