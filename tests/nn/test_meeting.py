@@ -72,7 +72,7 @@ def test_new_weights_of_a_join_are_its_start() -> None:
 
 
 # Beside the stock detector -------------------------------------------------------------------------------------------
-@pytest.fixture(scope="module", params=["yolov8", "yolo11", "yolo26"])
+@pytest.fixture(scope="module")
 def stock(request) -> FusionDetectionModel:
     """A model whose cameras meet as an image, whose scores depend on it."""
     model = fused_model(request.param)
@@ -84,7 +84,10 @@ def stock(request) -> FusionDetectionModel:
     return model.eval()
 
 
-@pytest.mark.parametrize("level", LAYERS)
+FAMILIES = [*(("yolov8", level) for level in LAYERS), ("yolo11", "P5"), ("yolo26", "P3"), ("yolo26", "P5")]
+
+
+@pytest.mark.parametrize(("stock", "level"), FAMILIES, indirect=["stock"], scope="module")
 def test_cameras_that_agree_and_single_cameras_give_what_the_stock_detector_says(level, stock) -> None:
     model = meeting(stock, level).eval()
     assert len(model.model[0].visible) == (len(stock.yaml["backbone"]) if level == "P5" else LAYERS[level])
@@ -107,6 +110,7 @@ def test_cameras_that_agree_and_single_cameras_give_what_the_stock_detector_says
         assert (model(pair)[0] - model(visible)[0])[:, 4:].abs().max() > 0.5
 
 
+@pytest.mark.parametrize("stock", ["yolov8"], indirect=True, scope="module")
 def test_folding_batch_norms_and_augmentation_reach_both_stems(stock) -> None:
     model = meeting(stock, "P4").eval()
     folded, pair = deepcopy(model).fuse(verbose=False), random_pair(64, 64)
@@ -139,12 +143,11 @@ def test_joined_features_teach_and_the_look_ahead_goes_through_both_stems(level)
     with torch.no_grad():
         heard = model.eval()(pair)[1]["backbone"]
         output = model.fuse_images(pair)
-        shown = model.shown_to_detector(pair, output)
-        for i, layer in enumerate(model.model[:6]):
-            shown = layer(shown if layer.f == -1 else stems)
-            stems = shown if i == 0 else stems
+        joined = stems = model.model[0](model.shown_to_detector(pair, output))
+        for i, layer in enumerate(model.model[1:6], start=1):
+            joined = layer(stems if layer.f == 0 else joined)
             if i in (3, 5):
-                torch.testing.assert_close(heard[{3: 16, 5: 32}[i]], shown)
+                torch.testing.assert_close(heard[{3: 16, 5: 32}[i]], joined)
     total, items = model.train().loss(labelled(pair))
     total.sum().backward()
     assert total.shape == (6,) and items["meta_loss"] > 0
