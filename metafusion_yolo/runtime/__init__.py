@@ -200,7 +200,7 @@ class Detector:
             return join(rgb, np.zeros(visible.shape[:2], np.uint8))
         if problem := self.thermal.problem(infrared):
             raise UserValueError(problem)
-        grey = self.thermal.to_uint8(infrared, limits)
+        grey = self.thermal.to_uint8(infrared, limits, file)
         matrix = self.registration.homography(file, size, grey.shape[1::-1]) if self.registration else None
         if matrix is not None:
             return join(rgb, warp_infrared(rgb, grey, matrix))
