@@ -47,7 +47,7 @@ LAYERS = [
     ["data.pairs", "data.temperatures"],
     ["data.layout", "data.listing", "data.depth", "data.tiff"],
     ["data.decoding"],
-    ["data.radiometric"],
+    ["data.radiometric", "data.cameras"],
     ["data.description", "data.rig"],
     ["data.splits", "data.reading", "data.augment"],
     ["data.dataset"],
