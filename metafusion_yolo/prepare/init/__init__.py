@@ -89,13 +89,21 @@ def init_dataset(
             register_dataset(found.yaml, project=dst, name="register", exist_ok=True)
         except RegistrationError as error:
             LOGGER.warning(f"{error}; give a matrix by hand: metafusion data register data={found.yaml} matrix=...")
+        except PairError as error:
+            LOGGER.warning(f"not registered: {error}; then go on: metafusion data register data={found.yaml}")
         rig = Rig.of_file(found.yaml)
+    cases = [(Path(v).name, Path(i or v).name, _pictures(v, i, PairReader(rig))) for v, i in shown]
+    if lost := [pictures[0][0] for _, _, pictures in cases if not pictures[0][1]]:
+        LOGGER.warning(
+            f"{len(lost)} of {len(cases)} pairs looked at cannot be used, for one: {lost[0]}; metafusion data check "
+            f"lists all"
+        )
     page = write_html(
         TEMPLATE,
         Path(dst) / "report.html",
         draft=found,
         registered=rig.registration is not None,
-        cases=[(Path(v).name, Path(i or v).name, _pictures(v, i, PairReader(rig))) for v, i in shown],
+        cases=cases,
         version=__version__,
     )
     return found, page
