@@ -48,6 +48,10 @@ class Metrics:
         self.batch = Histogram("metafusion_batch_pairs", "Pairs of a run.", registry=self.registry, buckets=sizes)
         self.waiting = Gauge("metafusion_waiting", "Requests that wait for the detector.", registry=self.registry)
 
+    def answered(self, status: int) -> None:
+        """Count an answer."""
+        self.requests.labels(status).inc()
+
     def ran(self, pairs: int, seconds: float) -> None:
         """Count a run of the detector."""
         self.batch.observe(pairs)
@@ -108,12 +112,6 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, page: bool) ->
         metrics.waiting.set(batcher.waiting)
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    @app.middleware("http")
-    async def count(request: Request, call_next: Any) -> Response:
-        response: Response = await call_next(request)
-        metrics.requests.labels(response.status_code).inc()
-        return response
-
     async def explain(request: Request, error: Exception) -> JSONResponse:
         """Say in one line why there is no answer; a bug is told to the log alone."""
         if isinstance(error, HTTPException):
@@ -131,4 +129,4 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, page: bool) ->
     if page:
         app.post("/scene", response_model=Answer, summary="Detect on a synthetic scene")(scene)
         add_page(app)
-    return Guard(app, options.token, round(options.max_mb * 1e6), options.timeout)
+    return Guard(app, options.token, round(options.max_mb * 1e6), options.timeout, metrics.answered)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Callable
 from hmac import compare_digest
 from typing import Any
 
@@ -44,10 +45,13 @@ class Guard:
             of a stranger whose name has been made to lead here (DNS rebinding) asks by that name.
         most: Largest body, bytes.
         timeout: Seconds for which a body may arrive.
+        answered: Told the status of each answer.
     """
 
-    def __init__(self, app: ASGIApp, token: str | None, most: int, timeout: float) -> None:
-        self.app, self.token, self.most, self.timeout = app, token, most, timeout
+    def __init__(
+        self, app: ASGIApp, token: str | None, most: int, timeout: float, answered: Callable[[int], None]
+    ) -> None:
+        self.app, self.token, self.most, self.timeout, self.answered = app, token, most, timeout, answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check a request, and pass it on."""
@@ -59,6 +63,7 @@ class Guard:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                self.answered(message["status"])
                 names = {name for name, _ in message["headers"]}
                 more = [(name.encode(), value.encode()) for name, value in SENT.items() if name.encode() not in names]
                 message["headers"] = [*message["headers"], *more]
