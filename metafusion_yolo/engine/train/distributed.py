@@ -204,12 +204,19 @@ def decide_once(decide: Callable[[], str]) -> str:
     """Return what rank 0 decides; the others wait for it. All must ask for the same decisions in the same order."""
     if RANK == -1:
         return decide()
-    key = f"metafusion/{next(_DECISIONS)}"
-    if RANK == 0:
-        _store().set(key, decide())
-    else:
-        _store().wait([key], PATIENCE)
-    return str(_store().get(key).decode())
+    store, key = _store(), f"metafusion/{next(_DECISIONS)}"
+    heard = [f"{key}/{rank}" for rank in range(1, WORLD_SIZE)]
+    if RANK > 0:
+        store.wait([key], PATIENCE)
+        answer = str(store.get(key).decode())
+        store.set(heard[RANK - 1], "")
+        return answer
+    answer = decide()
+    store.set(key, answer)
+    store.wait(heard, PATIENCE)
+    for name in (key, *heard):  # torchrun keeps the store, and processes that it starts anew would find the old answer
+        store.delete_key(name)
+    return answer
 
 
 @cache

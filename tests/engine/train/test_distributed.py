@@ -87,7 +87,11 @@ def nodes(tmp_path_factory) -> Nodes:
     for file in said:
         with file.open("w") as stream:
             machines.append(subprocess.Popen(launch, stdout=stream, stderr=subprocess.STDOUT))
-    ends = [machine.wait(timeout=600) for machine in machines]
+    try:
+        ends = [machine.wait(timeout=900) for machine in machines]
+    finally:
+        for machine in machines:
+            machine.terminate()
     told = [file.read_text() for file in said]
     assert ends == [0, 0], "".join(text[-3000:] for text in told)
     codes = [json.loads((folder / f"codes{rank}.json").read_text()) for rank in range(2)]
@@ -101,7 +105,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.slow
 def test_two_machines_agree_on_one_run_and_one_of_them_writes(nodes) -> None:
     assert nodes.codes == [[0, 0, 0, 0, 0, 2, 2, 2]] * 2, nodes.said[-3000:]
-    assert sorted(path.name for path in nodes.project.iterdir()) == ["alone", "cut", "step", "train", "train2"]
+    assert sorted(path.name for path in nodes.project.iterdir()) == ["alone", "cut", "step", "train", "train-2"]
     for name, width in (("film_strip.jpg", 400), ("fusion_weights.jpg", 400), ("losses.png", 100)):
         assert cv2.imread(str(nodes.project / "cut" / name)).shape[1] > width
     assert [path.stem for path in sorted((nodes.project / "cut" / "film").iterdir())] == ["00001", "00002", "00003"]
