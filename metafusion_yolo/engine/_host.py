@@ -11,8 +11,6 @@ import cv2
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed.run import parse_args
-from torch.distributed.run import run as run_ranks
 from ultralytics.cfg import QUANTIZE_ALIASES
 from ultralytics.data import build as host_build
 from ultralytics.data import dataset as host_dataset
@@ -171,7 +169,9 @@ def our_command() -> Iterator[None]:
 @contextmanager
 def in_one_process() -> Iterator[None]:
     """Let the host start the processes of a training from this one, whose errors are then at hand."""
-    launcher = SimpleNamespace(run=lambda command, check: run_ranks(parse_args(command[3:])))
+    from torch.distributed.run import parse_args, run  # not in every build of PyTorch
+
+    launcher = SimpleNamespace(run=lambda command, check: run(parse_args(command[3:])))
     with replaced(host_trainer, "subprocess", launcher):
         yield
 

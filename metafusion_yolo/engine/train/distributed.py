@@ -20,9 +20,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.rendezvous import rendezvous
 from ultralytics.cfg import get_cfg, get_save_dir
 from ultralytics.engine.trainer import BaseTrainer
 from ultralytics.utils import DEFAULT_CFG, RANK, WORLD_SIZE
@@ -90,6 +87,8 @@ class DistributedTrainer(BaseTrainer):
 
     def _start_processes(self) -> None:
         """Start a process a device, wait, and take over the metrics of rank 0."""
+        from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
         self.train_time_start = time.time()
         with TemporaryDirectory(prefix="metafusion-") as folder:
             os.environ[HANDOVER] = folder
@@ -97,7 +96,7 @@ class DistributedTrainer(BaseTrainer):
                 with quiet_launcher(), in_one_process():
                     super().train()
             except ChildFailedError as error:
-                raise first_cause(error, Path(folder)) from None
+                raise first_cause(error, Path(folder), self.world_size) from None
             finally:
                 del os.environ[HANDOVER]
             self.validator: Any = SimpleNamespace(metrics=pickle.loads((Path(folder) / "0").read_bytes()))
@@ -108,14 +107,16 @@ class DistributedTrainer(BaseTrainer):
         left: Any = None
         try:
             super().train()
-            left = getattr(self.validator, "metrics", None) if RANK == 0 else None
+            left = getattr(self.validator, "metrics", None)
         except UserError as error:
             left = error
         except RuntimeError as error:
             if not LOST.search(str(error)):
                 raise
-            left = RanksFailedError("another process of this training is gone, and says why if it can")
-        if folder and left is not None and not isinstance(left, RanksFailedError):  # those are counted there
+            if folder:  # the process that started all counts those that are gone
+                raise SystemExit(1) from None
+            raise RanksFailedError("another process of this training is gone, and says why if it can") from None
+        if folder and (RANK == 0 or isinstance(left, UserError)):
             (Path(folder) / str(RANK)).write_bytes(pickle.dumps(left))
         if isinstance(left, UserError):
             if folder:
@@ -222,6 +223,8 @@ def decide_once(decide: Callable[[], str]) -> str:
 @cache
 def _store() -> Any:
     """Return the memory that all processes share, of the launcher's address."""
+    from torch.distributed.rendezvous import rendezvous
+
     return next(iter(rendezvous("env://", RANK, WORLD_SIZE)))[0]
 
 
@@ -229,6 +232,8 @@ def _store() -> Any:
 @contextmanager
 def quiet_launcher() -> Iterator[None]:
     """Leave what the processes end of to us, and signal handlers, log levels and threads as they were."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+
     disabled, threads = logging.root.manager.disable, os.environ.get("OMP_NUM_THREADS")
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     logging.disable(logging.ERROR)
@@ -250,8 +255,14 @@ def quiet_launcher() -> Iterator[None]:
             pass
 
 
-def first_cause(error: ChildFailedError, folder: Path) -> UserError:
-    """Return why a training ended: a mistake of the user that a process left, or which process was ended by what."""
+def first_cause(error: Any, folder: Path, count: int) -> UserError:
+    """Return why a training ended: a mistake of the user that a process left, or which process was ended by what.
+
+    Args:
+        error: What the launcher raised, with the exit codes of the processes that failed.
+        folder: Where they leave mistakes.
+        count: Number of processes.
+    """
     left = [pickle.loads(file.read_bytes()) for file in sorted(folder.iterdir())]
     for mistake in left:
         if isinstance(mistake, UserError):
@@ -260,4 +271,4 @@ def first_cause(error: ChildFailedError, folder: Path) -> UserError:
     killed = {rank: code for rank, code in ended.items() if code < 0}
     rank, code = next(iter((killed or ended).items()))
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"failed with exit code {code}, as said above"
-    return RanksFailedError(f"the training stopped because its process {rank} of {len(ended) or 1} {how}")
+    return RanksFailedError(f"the training stopped because its process {rank} of {count} {how}")
