@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import torch
 import torch.distributed as dist
@@ -25,7 +26,7 @@ from ultralytics.engine.trainer import BaseTrainer
 from ultralytics.utils import DEFAULT_CFG, RANK, WORLD_SIZE
 from ultralytics.utils.torch_utils import parse_device, unwrap_model
 
-from metafusion_yolo.engine._host import in_one_process, on_processors
+from metafusion_yolo.engine._host import in_one_process, on_processors, replaced
 from metafusion_yolo.support.errors import MissingPackageError, UserError, UserValueError
 
 HANDOVER = "METAFUSION_HANDOVER"  # names the folder in which the processes leave results for the one that started them
@@ -125,12 +126,17 @@ class DistributedTrainer(BaseTrainer):
 
     def _setup_ddp(self) -> None:
         """Join the other processes, unless the launcher has done so."""
-        if self.device.type != "cpu":
-            if dist.is_initialized():
-                dist.destroy_process_group()  # of an earlier training in these processes
-            super()._setup_ddp()
-        elif not dist.is_initialized():
-            dist.init_process_group("gloo", timeout=PATIENCE, rank=RANK, world_size=self.world_size)
+        cpu = self.device.type == "cpu"
+        if dist.is_initialized():
+            if cpu:
+                return
+            dist.destroy_process_group()  # of an earlier training in these processes, perhaps on other devices
+        store = dist.PrefixStore(decide_once(lambda: uuid4().hex), _store())  # not where those before a restart met
+        if cpu:
+            dist.init_process_group("gloo", store=store, timeout=PATIENCE, rank=RANK, world_size=self.world_size)
+        else:
+            with replaced(dist, "init_process_group", partial(dist.init_process_group, store=store)):
+                super()._setup_ddp()
 
     def _do_train(self) -> None:
         """Train, on processors too."""
