@@ -29,6 +29,7 @@ from metafusion_yolo.engine.train.model import LearningModel
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.validate.measure import FusionMetrics
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
+from metafusion_yolo.nn.front_end import FrontEndAhead
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.options import Export, Fuse, OutputOptions, SlicingOptions, Source, Sync, Track, Val
@@ -85,7 +86,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
         """Load the checkpoint of `pretrained=`, and warn of a detector that has learned nothing."""
         if start := arguments.pop("pretrained", None):
             self.load(start)
-        if isinstance(self.model, FusionDetectionModel) and not self.ckpt:
+        if isinstance(self.model, FrontEndAhead) and not self.ckpt:
             LOGGER.warning(
                 f"the detector of '{self.model_name}' has random weights and will find nothing; give "
                 f"pretrained=yolov8n.pt, or a checkpoint as model="
@@ -123,6 +124,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
         save_weights: bool = OutputOptions.save_weights,
         save_json: bool = OutputOptions.save_json,
         save_csv: bool = OutputOptions.save_csv,
+        temperatures: bool = OutputOptions.temperatures,
         layout: str | None = Source.layout,
         on_error: str = Source.on_error,
         sync: str = Sync.by,
@@ -147,7 +149,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
             predictor: Another predictor class.
             infrared: The infrared side of the same kind. Left out, the pairing rule of the checkpoint finds it;
                 None detects with the visible camera alone.
-            view, save_fused, save_weights, save_json, save_csv: See :class:`~metafusion_yolo.options.OutputOptions`.
+            view, save_fused, ..., temperatures: See :class:`~metafusion_yolo.options.OutputOptions`.
             layout, on_error: See :class:`~metafusion_yolo.options.Source`.
             sync, sync_tolerance, sync_offset, on_missing, reconnect: See :class:`~metafusion_yolo.options.Sync`.
             slice, overlap: See :class:`~metafusion_yolo.options.SlicingOptions`.
@@ -167,15 +169,14 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
         if source is None:
             raise UserValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
         self._take_start(kwargs)
-        check_arguments("predict", kwargs, native=isinstance(self.model, FusionDetectionModel))
-        outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv)
+        check_arguments("predict", kwargs, native=isinstance(self.model, FrontEndAhead))
+        outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv, temperatures)
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
         timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
         paired = PairedSource(source, infrared, layout, on_error, data, timing)
         if inline := bool(kwargs.get("show")) and in_notebook():
             kwargs["show"] = False  # the host would look for a window
-        tracking = tracking or Track()
-        call = self._begin(kwargs, predictor, tracking.persist)
+        call = self._begin(kwargs, predictor, (tracking := tracking or Track()).persist)
         request = Request(paired, outputs, Slicing(slice, overlap), resume, tracking, call)
         results = super().predict(request, stream, predictor, **kwargs)
         return show_each(results) if inline else results
@@ -233,7 +234,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
             ValueError: For unknown modalities or metrics, or curves or corruptions with a camera switched off.
         """
         self._take_start(kwargs)
-        check_arguments("val", kwargs, native=isinstance(self.model, FusionDetectionModel))
+        check_arguments("val", kwargs, native=isinstance(self.model, FrontEndAhead))
         build = partial(validator or FusionDetectionValidator, modalities=modalities, metrics=metrics)
         return super().val(partial(build, curves=curves, night_below=night_below, corruptions=corruptions), **kwargs)
 
@@ -310,7 +311,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
             TypeError: For an export; `predict` writes the fused images of one that gives them.
             ValueError: For an unknown method.
         """
-        if not isinstance(self.model, FusionDetectionModel):
+        if not isinstance(self.model, FrontEndAhead):
             raise UserTypeError(
                 f"'{self.model_name}' is an export; use the .pt checkpoint, or predict with save_fused=True"
             )

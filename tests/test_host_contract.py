@@ -34,7 +34,8 @@ HOOKS = {
     "FusionDetectionExporter": (
         "__call__ __init__ _transform_fn export_coreml export_onnx get_int8_calibration_dataloader run_callbacks"
     ),
-    "FusionDetectionModel": "__init__ _predict_augment _predict_once info init_criterion load loss",
+    "FrontEndAhead": "info load loss predict",
+    "FusionDetectionModel": "",
     "FusionDetectionPredictor": (
         "construct_results inference postprocess pre_transform run_callbacks save_predicted_images setup_model "
         "setup_source stream_inference"

@@ -15,7 +15,8 @@ from ultralytics.utils import LOGGER
 from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
 
 from metafusion_yolo.engine._host import one_line
-from metafusion_yolo.nn.tasks import FusionDetectionModel
+from metafusion_yolo.nn.front_end import FrontEndAhead
+from metafusion_yolo.nn.tasks import fused_form
 from metafusion_yolo.support.errors import MissingFileError, UserError, UserTypeError, UserValueError
 
 ADVICE = re.compile(
@@ -132,7 +133,7 @@ def check_unfinished(run: str | Path, checkpoint: dict[str, Any] | None = None) 
         raise UserValueError(f"'{run}' is of no run that was cut off; give the last.pt of one")
 
 
-def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str, Any]]:
+def load_fusion_checkpoint(weights: str) -> tuple[FrontEndAhead, dict[str, Any]]:
     """Load the checkpoint of a fused detector, or of a stock one and put the front-end that ships ahead of it.
 
     Raises:
@@ -143,10 +144,10 @@ def load_fusion_checkpoint(weights: str) -> tuple[FusionDetectionModel, dict[str
     file = find_checkpoint(weights, otherwise="")
     model: Any
     model, checkpoint = load_checkpoint(file)
-    if isinstance(model, FusionDetectionModel):
+    if isinstance(model, FrontEndAhead):
         return model, checkpoint
     try:
-        fused = FusionDetectionModel.ahead_of(model)
+        fused = fused_form(model)
     except UserTypeError as error:
         raise UserTypeError(f"'{weights}': {error}") from error
     fused.args = {**model.args, "data": None}  # its data set has no pairs

@@ -8,7 +8,7 @@ from typing import Any
 from ultralytics.utils.torch_utils import get_num_params
 
 from metafusion_yolo.data.rig import INPUT_KEY, Rig, rig_of
-from metafusion_yolo.nn.tasks import FusionDetectionModel
+from metafusion_yolo.nn.front_end import FrontEndAhead
 
 NAMED = 6  # classes
 
@@ -22,7 +22,7 @@ def describe_model(name: str, model: Any, checkpoint: dict[str, Any] | None, fil
         checkpoint: What the file of its weights held; empty or None for random weights.
         file: The file of its weights.
     """
-    if not isinstance(model, FusionDetectionModel):
+    if not isinstance(model, FrontEndAhead):
         return f"MetaFusionYOLO '{name}'\n  an export; its classes and cameras are read at the first prediction"
     names, rig = list(model.names.values()), rig_of(model)
     classes = ", ".join(map(str, names[:NAMED])) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
@@ -46,7 +46,7 @@ def describe_model(name: str, model: Any, checkpoint: dict[str, Any] | None, fil
 def _cameras(rig: Rig) -> str:
     """Return how infrared counts become grey levels, and how the infrared image comes to lie on the visible one."""
     place = "as it is" if rig.registration is None else "registered onto the visible one"
-    return f"infrared image {place}, counts by {rig.thermal.normalize}{', inverted' * rig.thermal.invert}"
+    return f"infrared image {place}, counts by {rig.thermal.normalize}{', inverted' * bool(rig.thermal.invert)}"
 
 
 def _start(fused: bool, checkpoint: dict[str, Any] | None, file: Any) -> str:

@@ -1,8 +1,7 @@
-"""The joint loss: fusion terms added to the host's detection loss, with the interface of the host's criterion."""
+"""The joint loss: fusion terms added to the host's detection loss, whatever its head finds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,7 +13,6 @@ from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.functional.losses import gradient_loss, intensity_loss, meta_loss, ssim_loss, trust_loss
 from metafusion_yolo.nn.fusion import FusionOutput
 
-DetectionLoss = Callable[[Any, dict[str, Any]], tuple[Tensor, dict[str, Tensor]]]
 FUSION_LOSSES = {"ssim_loss": ssim_loss, "grad_loss": gradient_loss, "int_loss": intensity_loss}
 
 
@@ -79,61 +77,40 @@ def restoration_loss(output: FusionOutput, clean: Tensor, gains: Gains) -> tuple
     return total[None] * len(clean), terms
 
 
-class FusionDetectionLoss:
-    """`L = L_ssim + L_gradient + L_intensity + L_trust + λ · L_detection + μ · L_meta`, each term with its gain.
-
-    YOLOv8 is anchor-free and has no objectness term: detection is class, box and distribution focal loss.
+def joint_loss(
+    detection: tuple[Tensor, dict[str, Tensor]],
+    batch: dict[str, Any],
+    output: FusionOutput,
+    gains: Gains,
+    size: int,
+    taught: tuple[dict[int, Tensor], dict[int, Tensor]] | None = None,
+    distance: str = "cosine",
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return `L_ssim + L_gradient + L_intensity + L_trust + λ · L_detection + μ · L_meta`, each term with its gain.
 
     Args:
-        detection: The host's criterion; `(preds, batch) -> (loss times batch size, named items)`.
+        detection: The host's loss of its head, whatever it finds, and its named items.
+        batch: The host's batch with the pair as `img`; where cameras were spoilt, with `hidden` and `sources` of
+            :func:`~metafusion_yolo.nn.degradation.degrade`.
+        output: Output of the front-end for the pair.
         gains: Weights of the terms.
+        size: What the other terms are multiplied by, as the host has multiplied its own: the batch size, or 1.
+        taught: Predicted and actual backbone features by stride, with a teacher.
         distance: See :func:`~metafusion_yolo.functional.losses.meta_loss`.
+
+    Returns:
+        Vector of the weighted terms, and by name every raw term.
     """
-
-    def __init__(self, detection: DetectionLoss, gains: Gains, distance: str = "cosine") -> None:
-        self.detection = detection
-        self.gains = gains
-        self.distance = distance
-
-    def __call__(self, preds: Any, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the weighted fusion, teaching and detection losses, times the batch size, and by name every raw term.
-
-        Args:
-            preds: Detector outputs.
-            batch: The host's batch with `fusion` (a :class:`FusionOutput`) beside `img` (the pair); with a teacher
-                `taught` (predicted and actual backbone features by stride); where cameras were spoilt, `hidden` and
-                `sources` of :func:`~metafusion_yolo.nn.degradation.degrade`. Without `fusion`, the images are fused
-                already and the loss is the host's.
-        """
-        detection, items = self.detection(preds, batch)
-        if "fusion" not in batch:
-            return detection, items
-        fusion, terms = fusion_loss(batch["fusion"], batch.get("sources", batch["img"]), self.gains)
-        losses = [fusion]
-        if "hidden" in batch:
-            output = batch["fusion"]
-            trust = trust_loss(output["weights"], output["coefficients"][:, 3:], batch["hidden"])
-            losses.append(self.gains.trust * trust)
-            terms["trust_loss"] = trust.detach()
-        if "taught" in batch:
-            predicted, target = batch["taught"]
-            meta = meta_loss(predicted, target, self.distance)
-            losses.append(self.gains.meta * meta)
-            terms["meta_loss"] = meta.detach()
-        total = torch.cat((torch.stack(losses) * len(batch["img"]), self.gains.detection * detection))
-        return total, {**terms, **items}
-
-    def update(self) -> None:
-        """Advance the detection loss by one epoch, for heads whose loss changes over time (YOLO26)."""
-        if hasattr(self.detection, "update"):
-            self.detection.update()
-
-    @property
-    def updates(self) -> int:
-        """Number of epochs the detection loss has seen; the host sets it on resume."""
-        return getattr(self.detection, "updates", 0)
-
-    @updates.setter
-    def updates(self, value: int) -> None:
-        if hasattr(self.detection, "updates"):
-            self.detection.updates = value
+    detected, items = detection
+    fusion, terms = fusion_loss(output, batch.get("sources", batch["img"]), gains)
+    losses = [fusion]
+    if "hidden" in batch:
+        trust = trust_loss(output["weights"], output["coefficients"][:, 3:], batch["hidden"])
+        losses.append(gains.trust * trust)
+        terms["trust_loss"] = trust.detach()
+    if taught:
+        meta = meta_loss(*taught, distance)
+        losses.append(gains.meta * meta)
+        terms["meta_loss"] = meta.detach()
+    total = torch.cat((torch.stack(losses) * size, (gains.detection * detected).reshape(-1)))
+    return total, {**terms, **items}

@@ -135,6 +135,9 @@ class OutputOptions(Checked):
     save_weights: bool = option(False, "save how much came from which camera, as colours over the fused images")
     save_json: bool = option(False, "save the detections to predictions.json, a record a pair")
     save_csv: bool = option(False, "save the detections to predictions.csv, a row a detection")
+    temperatures: bool = option(
+        False, "draw the hottest spot and its temperature of each box; needs 'thermal: unit:' in the data-set YAML"
+    )
 
     @property
     def writes(self) -> bool:

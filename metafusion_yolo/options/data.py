@@ -21,6 +21,7 @@ class Synth(Checked):
     seed: int = option(0, "random seed for reproducibility", least=0)
     everything_visible: bool = option(False, "show every object to both cameras")
     everything_infrared: bool = option(False, "show every object to the infrared camera, so that it is enough")
+    hard: bool = option(False, "hard scenes: heat of the hour, sensor noise, look-alikes, small and hidden objects")
 
 
 @dataclass(frozen=True)

@@ -310,7 +310,7 @@ MISTAKES = {
     "demo epoch=3": "unknown argument 'epoch' for 'demo', did you mean 'epochs'?",
     "data synth dst=a conf=3": (
         "unknown argument 'conf' for 'data synth', "
-        "known: dst, everything_infrared, everything_visible, imgsz, seed, train, val"
+        "known: dst, everything_infrared, everything_visible, hard, imgsz, seed, train, val"
     ),
     "train data=a.yaml epochs": "'epochs' is incomplete, expected key=value",
     "train data=a.yaml epochs=": "'epochs=' is incomplete, expected key=value",

@@ -48,7 +48,7 @@ def test_a_front_end_of_a_former_format_is_refused_in_one_line(file):
 
 
 def test_a_fixed_rule_of_a_former_format_loads(tmp_path, monkeypatch):
-    monkeypatch.setattr("metafusion_yolo.nn.tasks.FUSION_FORMAT", 2)
+    monkeypatch.setattr("metafusion_yolo.nn.front_end.FUSION_FORMAT", 2)
     model = MetaFusionYOLO("metafusion-yolov8n.yaml")
     cfg = {**load_model_yaml("metafusion-yolov8n.yaml"), "fusion": {"method": "average"}}
     model.model = FusionDetectionModel(cfg, verbose=False)
@@ -78,7 +78,7 @@ def test_a_checkpoint_asks_for_no_other_class_of_ours(tmp_path, meta):
 
 
 def test_a_later_format_is_refused_in_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("metafusion_yolo.nn.tasks.FUSION_FORMAT", 4)
+    monkeypatch.setattr("metafusion_yolo.nn.front_end.FUSION_FORMAT", 4)
     MetaFusionYOLO(TINY).save(tmp_path / "later.pt")
     monkeypatch.undo()
     with pytest.raises(

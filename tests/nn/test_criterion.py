@@ -6,27 +6,18 @@ import torch
 from metafusion_yolo.config import Gains
 from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.functional.losses import gradient_loss, intensity_loss, meta_loss, ssim_loss, trust_loss
-from metafusion_yolo.nn.criterion import FusionDetectionLoss, fusion_loss
+from metafusion_yolo.nn.criterion import fusion_loss, joint_loss
 
 BATCH = 3
 DETECTION = torch.tensor([0.5, 0.25, 0.125])
 ITEMS = {"box_loss": DETECTION[0], "cls_loss": DETECTION[1], "dfl_loss": DETECTION[2]}
 
 
-class Detection:
-    """Stands for the host's criterion: the loss times the batch size, and its items."""
-
-    def __call__(self, preds, batch):
-        return preds * BATCH, dict(ITEMS)
-
-
-class ChangingDetection(Detection):
-    """Stands for the criterion of YOLO26, whose weights depend on the epoch."""
-
-    updates = 0
-
-    def update(self):
-        self.updates += 1
+def joint(gains: Gains, batch: dict, detection: torch.Tensor = DETECTION, distance: str = "cosine"):
+    """Return the joint loss with the host's: its loss times the batch size, and its items."""
+    given = {key: value for key, value in batch.items() if key not in ("fusion", "taught")}
+    host = detection * BATCH, dict(ITEMS)
+    return joint_loss(host, given, batch["fusion"], gains, BATCH, batch.get("taught"), distance)
 
 
 def example(*, requires_grad: bool = False) -> dict:
@@ -65,7 +56,7 @@ def test_terms_have_short_names_and_are_unweighted() -> None:
 @pytest.mark.parametrize("gains", [Gains(), Gains(2.0, 3.0, 5.0, 7.0), Gains(0.0, 0.0, 1.0, 0.0)])
 def test_total_is_the_weighted_sum_times_the_batch_size(gains) -> None:
     batch = example()
-    total, items = FusionDetectionLoss(Detection(), gains)(DETECTION, batch)
+    total, items = joint(gains, batch)
     ssim, gradient, intensity = expected_terms(batch)
     expected = BATCH * (
         gains.ssim * ssim
@@ -96,7 +87,7 @@ def test_gain_of_zero_switches_its_term_off(i) -> None:
     values[i] = 2.0
     preds = DETECTION.clone().requires_grad_()
     batch = example(requires_grad=True)
-    total, items = FusionDetectionLoss(Detection(), Gains(*values))(preds, batch)
+    total, items = joint(Gains(*values), batch, preds)
     terms = [*items.values()]
     assert all(value > 0 for value in terms)  # still logged
     expected = terms[i] if i < 3 else DETECTION.sum()
@@ -109,19 +100,11 @@ def test_gain_of_zero_switches_its_term_off(i) -> None:
 def test_gradient_reaches_both_sides_and_items_are_detached() -> None:
     preds = DETECTION.clone().requires_grad_()
     batch = example(requires_grad=True)
-    total, items = FusionDetectionLoss(Detection(), Gains())(preds, batch)
+    total, items = joint(Gains(), batch, preds)
     total.sum().backward()
     assert batch["fusion"]["luminance"].grad.abs().sum() > 0
     assert preds.grad.abs().sum() > 0
     assert not any(value.requires_grad for value in items.values())
-
-
-def test_fused_images_get_the_loss_of_the_host_as_it_is() -> None:
-    total, items = FusionDetectionLoss(Detection(), Gains(2.0, 3.0, 5.0, 7.0))(
-        DETECTION, {"img": torch.rand(3, 3, 8, 8)}
-    )
-    assert torch.equal(total, DETECTION * BATCH)
-    assert items == ITEMS
 
 
 @pytest.mark.parametrize("distance", ["cosine", "l1", "l2"])
@@ -129,8 +112,8 @@ def test_fused_images_get_the_loss_of_the_host_as_it_is() -> None:
 def test_meta_term_is_weighted_and_logged_unweighted(gain, distance) -> None:
     batch, gains = taught(), Gains(meta=gain)
     expected = meta_loss(*batch["taught"], distance)
-    total, items = FusionDetectionLoss(Detection(), gains, distance)(DETECTION, batch)
-    plain, _ = FusionDetectionLoss(Detection(), gains, distance)(DETECTION, example())
+    total, items = joint(gains, batch, distance=distance)
+    plain, _ = joint(gains, example(), distance=distance)
     assert list(items) == ["ssim_loss", "grad_loss", "int_loss", "meta_loss", "box_loss", "cls_loss", "dfl_loss"]
     assert torch.equal(items["meta_loss"], expected)
     assert not items["meta_loss"].requires_grad
@@ -145,7 +128,7 @@ def test_trust_term_is_weighted_and_the_fusion_is_compared_with_the_sources(gain
     batch["hidden"] = torch.rand(BATCH, 2, 16, 24, generator=generator) / 2
     shares = torch.rand(BATCH, 2, 4, 6, generator=generator)
     batch["fusion"].update(weights=shares, coefficients=torch.rand(BATCH, 4, 4, 6, generator=generator))
-    total, items = FusionDetectionLoss(Detection(), Gains(trust=gain))(DETECTION, batch)
+    total, items = joint(Gains(trust=gain), batch)
     trust = trust_loss(shares, batch["fusion"]["coefficients"][:, 3:], batch["hidden"])
     assert torch.equal(items["trust_loss"], trust)
     torch.testing.assert_close(total[1], gain * trust * BATCH)
@@ -154,31 +137,24 @@ def test_trust_term_is_weighted_and_the_fusion_is_compared_with_the_sources(gain
 
 
 def test_meta_term_is_absent_where_nothing_is_taught() -> None:
-    total, items = FusionDetectionLoss(Detection(), Gains(meta=3.0))(DETECTION, example())
+    total, items = joint(Gains(meta=3.0), example())
     assert "meta_loss" not in items
     assert total.shape == (4,)
 
 
 def test_meta_term_teaches_the_prediction_only() -> None:
     batch = taught(requires_grad=True)
-    total, _ = FusionDetectionLoss(Detection(), Gains(meta=1.0))(DETECTION, batch)
+    total, _ = joint(Gains(meta=1.0), batch)
     total.sum().backward()
     predicted, target = batch["taught"]
     assert all(features.grad.any() for features in predicted.values())
     assert all(features.grad is None for features in target.values())
 
 
-def test_epochs_pass_through_to_a_detection_loss_that_counts_them() -> None:
-    loss = FusionDetectionLoss(ChangingDetection(), Gains())
-    assert loss.updates == 0
-    loss.updates = 4  # what the host does when it resumes
-    loss.update()  # and after each epoch
-    assert loss.updates == loss.detection.updates == 5
-
-
-def test_epochs_mean_nothing_to_other_detection_losses() -> None:
-    loss = FusionDetectionLoss(Detection(), Gains())
-    loss.updates = 4
-    loss.update()
-    assert loss.updates == 0
-    assert not hasattr(loss.detection, "updates")
+def test_a_loss_of_the_mean_image_gets_terms_of_the_mean_image() -> None:
+    batch = example()
+    (total, _), (times, _) = (
+        joint_loss((DETECTION.sum(), {}), batch, batch["fusion"], Gains(), 1),
+        joint(Gains(), batch),
+    )
+    torch.testing.assert_close(total.sum() * BATCH, times.sum())

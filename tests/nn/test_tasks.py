@@ -9,12 +9,12 @@ import torch
 from torch import nn
 from ultralytics.cfg import get_cfg
 from ultralytics.nn.tasks import DetectionModel, load_checkpoint, parse_model, yaml_model_load
-from ultralytics.utils.loss import E2ELoss, v8DetectionLoss
 
 from metafusion_yolo.config import METHODS, FusionConfig
+from metafusion_yolo.nn.front_end import FUSION_FORMAT, front_end_gflops
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.rules import PixelRule
-from metafusion_yolo.nn.tasks import FUSION_FORMAT, FusionDetectionModel, front_end_gflops
+from metafusion_yolo.nn.tasks import FusionDetectionModel
 from tests.nn.conftest import fused_model, labelled, random_pair, write_yaml
 
 FAMILIES = ["yolov8", "yolo11", "yolo26"]
@@ -311,26 +311,6 @@ def test_batch_without_boxes(model) -> None:
     total, _ = model.loss(batch)
     total.sum().backward()
     assert total.isfinite().all()
-
-
-def test_criterion_is_that_of_the_head(family, model) -> None:
-    criterion = model.init_criterion()
-    assert type(criterion.detection) is (E2ELoss if family == "yolo26" else v8DetectionLoss)
-    assert criterion.gains is model.config.gains
-
-
-def test_epochs_move_the_weights_of_two_headed_losses_as_in_the_host() -> None:
-    model = fused_model("yolo26")
-    model.args.epochs = 10
-    model.criterion, host = model.init_criterion(), E2ELoss(model)
-    for criterion in (model.criterion, host):  # resumed after 3 epochs, then one more
-        criterion.updates = 3 - 1
-        criterion.update()
-        criterion.update()
-    own = model.criterion.detection
-    assert model.criterion.updates == host.updates == 4
-    assert (own.o2m, own.o2o) == (host.o2m, host.o2o)
-    assert own.o2m < own.o2m_copy
 
 
 def test_two_headed_detector_can_do_without_nms() -> None:

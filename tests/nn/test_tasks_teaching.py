@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ultralytics.utils.torch_utils import ModelEMA
 
 from metafusion_yolo.functional.losses import meta_loss
+from metafusion_yolo.nn.criterion import joint_loss
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from tests.nn.conftest import fused_model, labelled, random_pair
 
@@ -168,7 +169,6 @@ def test_term_is_the_loss_of_the_second_half_after_a_step_on_the_first(family) -
     copy = deepcopy(model)
     total, _ = model.loss(content)
 
-    copy.criterion = copy.init_criterion()
     features = {stride: f[:1] for stride, f in copy(content["img"])["backbone"].items()}
     students = [p for name, p in copy.fusion.named_parameters() if not name.startswith("meta.")]
     inner = meta_loss(copy.teacher(copy.fusion(content["img"][:1])), features, copy.config.meta.distance)
@@ -179,8 +179,9 @@ def test_term_is_the_loss_of_the_second_half_after_a_step_on_the_first(family) -
                 parameter -= LOOKING_AHEAD["inner_lr"] * slope
     test = {**content, "img": content["img"][1:], "batch_idx": torch.tensor([0.0, 0.0])}
     test["cls"], test["bboxes"] = content["cls"][1:], content["bboxes"][1:]
-    test["fusion"] = copy.fusion(test["img"])
-    outer, _ = copy.criterion(copy(test["fusion"]["fused"]), test)  # without the meta term
+    output = copy.fusion(test["img"])
+    detection = copy.loss({**test, "img": output["fused"]})
+    outer, _ = joint_loss(detection, test, output, copy.config.gains, 2)  # without the meta term
     expected = 3 * outer.sum() * 3 / 2  # as if it were of all three pairs
     torch.testing.assert_close(total[-1], expected, rtol=3e-5, atol=0)
 

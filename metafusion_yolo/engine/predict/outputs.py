@@ -10,14 +10,21 @@ from typing import Any
 from ultralytics.cfg import get_save_dir
 from ultralytics.utils import LOGGER
 
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.engine.predict.writers import CsvTable, JsonArray, Names, PictureFolder
 from metafusion_yolo.options import OutputOptions
 from metafusion_yolo.support.drawing import with_legend
+from metafusion_yolo.support.errors import UserValueError
 
 COLUMNS = (
     *("visible", "infrared", "modalities", "frame", "time", "name", "class", "confidence"),
     *("x1", "y1", "x2", "y2", "track_id", "infrared_weight"),
+)
+
+TEMPERATURES = (
+    *("temperature_min", "temperature_mean", "temperature_max", "temperature_contrast", "temperature_unit"),
+    *("hot_x", "hot_y"),
 )
 
 
@@ -44,6 +51,20 @@ def run_folder(args: Any, make: bool = True) -> Path:
             before = folder
 
 
+def check_measured(options: OutputOptions, rig: Rig) -> bool:
+    """Return whether the infrared camera measures temperatures.
+
+    Raises:
+        ValueError: If it does not, and they are to be drawn.
+    """
+    if options.temperatures and not rig.thermal.unit:
+        raise UserValueError(
+            "temperatures=True needs to know what counts mean; write 'thermal: {unit: celsius}', with scale: and "
+            "offset:, into a data-set YAML, and give it as data="
+        )
+    return bool(rig.thermal.unit)
+
+
 class Outputs:
     """The files of a run. Every result is written at once, so memory use stays constant.
 
@@ -52,10 +73,16 @@ class Outputs:
         options: What to write.
         done: Visible images of the finished pairs, whose records are kept.
         names: Names for the remaining pairs.
+        measured: Whether the infrared camera measures temperatures, which then have columns of their own.
     """
 
     def __init__(
-        self, folder: Path, options: OutputOptions, done: Sequence[str] = (), names: Names | None = None
+        self,
+        folder: Path,
+        options: OutputOptions,
+        done: Sequence[str] = (),
+        names: Names | None = None,
+        measured: bool = False,
     ) -> None:
         keep = frozenset(done)
         makers: dict[str, Callable[[Path], Any]] = {}
@@ -66,7 +93,7 @@ class Outputs:
         if options.save_json:
             makers["predictions.json"] = partial(JsonArray, keep=keep)
         if options.save_csv:
-            makers["predictions.csv"] = partial(CsvTable, columns=COLUMNS, keep=keep)
+            makers["predictions.csv"] = partial(CsvTable, columns=COLUMNS + TEMPERATURES * measured, keep=keep)
         if makers:
             folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -126,5 +153,8 @@ def flat_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for detection in record["detections"]:
         values = {key: value for key, value in detection.items() if key in COLUMNS}
+        if measured := detection.get("temperature"):
+            spot, told = measured["hot"], {f"temperature_{key}": measured[key] for key in measured.keys() - {"hot"}}
+            values |= told | {"hot_x": spot["x"], "hot_y": spot["y"]}
         rows.append({**pair, **values, **detection["box"]})
     return rows

@@ -18,7 +18,7 @@ from metafusion_yolo.engine.train.resumable import cut_off_run
 from metafusion_yolo.engine.train.tuning import FusionTuner, tune_with_ray
 from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
 from metafusion_yolo.labelling.unlabelled import label_more
-from metafusion_yolo.nn.tasks import build_fusion
+from metafusion_yolo.nn.front_end import build_fusion
 from metafusion_yolo.options import Learning, Train, Tune
 from metafusion_yolo.support.console import in_our_words
 from metafusion_yolo.support.errors import UserTypeError, UserValueError

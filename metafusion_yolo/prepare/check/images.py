@@ -126,13 +126,16 @@ def inspect_pair(files: PairFiles, reader: PairReader, class_count: int) -> tupl
         measured = _measure(files, reader, labels, homography)
     except (PairError, cv2.error) as error:  # Pillow can read it, OpenCV cannot
         return None, [*cases, Case("unreadable", files.visible, " ".join(str(error).split()), files.both)]
-    return measured, cases + [Case(kind, file, detail, files.both) for kind, file, detail in _judge(measured)]
+    found = [Case(kind, file, detail, files.both) for kind, file, detail in _judge(measured)]
+    expected = "unusual-depth" if reader.rig.thermal.unit else ""  # temperatures may be fractions
+    return measured, cases + [case for case in found if case.kind != expected]
 
 
 def _measure(files: PairFiles, reader: PairReader, labels: Labels, homography: np.ndarray | None) -> Measurements:
     visible, counts = reader.parts(files.visible, files.infrared)
     luminance = cv2.cvtColor(visible, cv2.COLOR_RGB2GRAY)
-    grey = reader.rig.thermal.to_uint8(counts, reader.limits_of(files.infrared) if files.infrared else None)
+    limits = reader.limits_of(files.infrared) if files.infrared else None
+    grey = reader.rig.thermal.to_uint8(counts, limits, files.visible)
     if homography is None:
         seen, plane = luminance, grey
     else:  # the visible image in the view of the infrared camera, and the infrared plane as in training

@@ -110,7 +110,7 @@ def _pictures(visible: str, infrared: str, reader: PairReader) -> list[tuple[str
     try:
         image, counts = reader.parts(visible, infrared)
         limits = reader.limits_of(infrared) if infrared else None
-        heat = cv2.cvtColor(reader.rig.thermal.to_uint8(counts, limits), cv2.COLOR_GRAY2RGB)
+        heat = cv2.cvtColor(reader.rig.thermal.to_uint8(counts, limits, visible), cv2.COLOR_GRAY2RGB)
         pictures = [("visible", data_uri(shrink(image))), ("infrared", data_uri(shrink(heat)))]
     except PairError as error:
         return [(str(error), "")]
