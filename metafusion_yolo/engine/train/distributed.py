@@ -131,7 +131,8 @@ class DistributedTrainer(BaseTrainer):
             if cpu:
                 return
             dist.destroy_process_group()  # of an earlier training in these processes, perhaps on other devices
-        store = dist.PrefixStore(decide_once(lambda: uuid4().hex), _store())  # not where those before a restart met
+        place = decide_once(lambda: uuid4().hex)  # not where those before a restart met
+        store = dist.PrefixStore(place, _store())  # type: ignore[attr-defined]
         if cpu:
             dist.init_process_group("gloo", store=store, timeout=PATIENCE, rank=RANK, world_size=self.world_size)
         else:
