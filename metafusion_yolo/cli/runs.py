@@ -80,8 +80,11 @@ def init(**args: Any) -> None:
     from metafusion_yolo.prepare.init import init_dataset
 
     found, page = init_dataset(**args)
+    data = shlex.quote(str(found.yaml))
     say(f"Data set:  {found.yaml}\nReport:    {page}")
-    say(f"Train:     metafusion train data={shlex.quote(str(found.yaml))} pretrained=yolov8n.pt epochs=50")
+    if not found.labelled:
+        say(f"Label:     metafusion data label data={data} model=yolov8n.pt")
+    say(f"Train:     metafusion train data={data} pretrained=yolov8n.pt epochs=50")
 
 
 def check_data(**args: Any) -> int:

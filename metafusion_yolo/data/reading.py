@@ -16,8 +16,8 @@ from metafusion_yolo.data.decoding import (
     read_counts,
     read_stack,
     read_visible,
-    visible_samples,
 )
+from metafusion_yolo.data.depth import visible_samples
 from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.planes import join

@@ -495,7 +495,7 @@ def test_examples_work(model, monkeypatch, mode) -> None:
     clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")
     monkeypatch.setattr("metafusion_yolo.prepare.check.run_check", lambda **_: (clean, Path("report.html")))
     monkeypatch.setattr("metafusion_yolo.prepare.register.register_dataset", lambda **_: None)
-    drafted = Namespace(yaml=Path("pairs.yaml")), Path("report.html")
+    drafted = Namespace(yaml=Path("pairs.yaml"), labelled=False), Path("report.html")
     monkeypatch.setattr("metafusion_yolo.prepare.init.init_dataset", lambda **_: drafted)
     monkeypatch.setattr("metafusion_yolo.labelling.dataset.label_pairs", lambda **_: "2 pairs labelled")
     figures = {"EN": Summary(6.5, 0.5, 3)}

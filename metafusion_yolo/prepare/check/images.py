@@ -103,17 +103,18 @@ def inspect_pair(files: PairFiles, reader: PairReader, class_count: int) -> tupl
     for file, read in ((files.visible, read_visible), (files.infrared, read_counts)):
         try:
             sizes += [check_image(file, read)] if file else []
+            if file and (count := len(pages_of(file))) > 1:
+                cases.append(Case("several-pages", file, f"{count} pages", files.both))
         except PairError as error:
-            cases.append(Case("unreadable", file, str(error).partition("; ")[0].replace(f"'{file}' ", ""), files.both))
+            cases.append(
+                Case("unreadable", file, str(error).partition("; restore ")[0].replace(f"'{file}' ", ""), files.both)
+            )
     labels = NO_LABELS
     if sizes and both:
         sizes = [part_shape(sizes[0][::-1], both)[::-1]] * 2
     if sizes and Path(files.label).is_file():
         labels, found = inspect_labels(files.label, class_count, sizes[0], files.both)
         cases += found
-    for file in filter(None, files.both):
-        if (count := len(pages_of(file))) > 1:
-            cases.append(Case("several-pages", file, f"{count} pages", files.both))
     if len(sizes) < 2:
         return None, cases
     homography = reader.rig.homography(files.visible, sizes[0], sizes[1])
