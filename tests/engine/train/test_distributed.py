@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,8 +20,8 @@ import torch.distributed as dist
 import yaml
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.config import Augment, dotted
-from metafusion_yolo.engine.train.distributed import RanksFailedError
+from metafusion_yolo.config import dotted
+from metafusion_yolo.engine.train.distributed import HANDOVER, RanksFailedError
 from metafusion_yolo.engine.validate.measure import FusionMetrics
 from metafusion_yolo.prepare.synthetic import write_dataset
 from tests.conftest import TINY
@@ -35,12 +34,6 @@ FRACTIONS = {"warmup": 0.34, "joint": 0.33, "finetune": 0.33}  # the last freeze
 PHASES = {"meta": {"interval": 1}, "schedule": {name: {"fraction": part} for name, part in FRACTIONS.items()}}
 COMMON = {"imgsz": 32, "batch": 8, "epochs": 3, "nbs": 8, "warmup_epochs": 0, "pretrained": False, "verbose": False}
 COMMON |= {"optimizer": "SGD", "lr0": 0.01, "device": "cpu", "workers": 0, "plots": False}
-PLAIN = dict.fromkeys(("mosaic", "translate", "scale", "fliplr", "hsv_h", "hsv_s", "hsv_v"), 0.0)
-ONE_STEP = {**PLAIN, "batch": 16, "nbs": 16, "epochs": 2, "val": False}  # of all pairs, as they are
-WARMUP = {
-    "augment": {field.name: 0.0 for field in fields(Augment)},
-    "schedule": {"warmup": {"fraction": 1.0}, "joint": {"fraction": 0.0}},
-}
 
 
 class Nodes(NamedTuple):
@@ -53,8 +46,8 @@ class Nodes(NamedTuple):
 
 
 def words(fusion: dict | None = None, **arguments) -> list[str]:
-    given = {**COMMON, **dotted(fusion or {}), **arguments}
-    return ["train", f"model={TINY}", *(f"{key}={value}" for key, value in given.items())]
+    given = {"model": TINY, **COMMON, **dotted(fusion or {}), **arguments}
+    return ["train", *(f"{key}={value}" for key, value in given.items())]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +63,6 @@ def nodes(tmp_path_factory) -> Nodes:
         words(**given, fusion=PHASES, name="cut", resume="auto", plots=True),
         words(**given, epochs=1, val=False),  # in a folder that is named once for both
         words(**{**given, "data": one}, name="alone", fusion_only=True, epochs=1),
-        words(**given, **ONE_STEP, fusion=WARMUP, name="step"),
         words(**given, name="refused", compile=True),
         words(**given, name="refused", batch=3),
         words(**given, name="refused", unlabelled="self"),
@@ -103,14 +95,14 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.slow
 def test_two_machines_agree_on_one_run_and_one_of_them_writes(nodes) -> None:
-    assert nodes.codes == [[0, 0, 0, 0, 2, 2, 2]] * 2, nodes.said[-3000:]
-    assert sorted(path.name for path in nodes.project.iterdir()) == ["alone", "cut", "step", "train"]
+    assert nodes.codes == [[0, 0, 0, 2, 2, 2]] * 2, nodes.said[-3000:]
+    assert sorted(path.name for path in nodes.project.iterdir()) == ["alone", "cut", "train"]
     for name, width in (("film_strip.jpg", 400), ("fusion_weights.jpg", 400), ("losses.png", 100)):
         assert cv2.imread(str(nodes.project / "cut" / name)).shape[1] > width
     assert [path.stem for path in sorted((nodes.project / "cut" / "film").iterdir())] == ["00001", "00002", "00003"]
     with (nodes.project / "cut" / "results.csv").open() as file:
         assert [int(float(row["epoch"])) for row in csv.DictReader(file)] == [1, 2, 3]
-    assert nodes.said.count("epochs completed") == 4
+    assert nodes.said.count("epochs completed") == 3
 
 
 @pytest.mark.slow
@@ -118,17 +110,6 @@ def test_front_ends_alone_are_validated_where_a_machine_has_no_pair(nodes) -> No
     with (nodes.project / "alone" / "results.csv").open() as file:
         row = next(csv.DictReader(file))
     assert 0 < float(row["val/ssim_loss"]) < 2 and 0 < float(row["val/int_loss"]) < 2
-
-
-@pytest.mark.slow
-def test_two_machines_take_the_steps_of_one(nodes, tmp_path) -> None:
-    model = MetaFusionYOLO(TINY)
-    before = {f"fusion.{name}": value.clone() for name, value in model.model.fusion.state_dict().items()}
-    model.train(**COMMON | ONE_STEP, data=str(nodes.data), project=str(tmp_path), name="step", fusion=WARMUP)
-    one, two = weights(tmp_path / "step"), weights(nodes.project / "step")
-    moved = max((one[name] - value).abs().max() for name, value in before.items())
-    apart = max((one[name] - two[name]).abs().max() for name in before)
-    assert moved > 1e-3 > 1e3 * apart, (moved, apart)  # checkpoints are in half precision
 
 
 @pytest.mark.slow
@@ -140,7 +121,7 @@ def test_what_cannot_work_in_several_processes_is_refused_in_a_line(nodes) -> No
 
 @pytest.mark.slow
 def test_a_run_that_torchrun_restarts_ends_as_one_that_train_starts_undisturbed(nodes, tmp_path) -> None:
-    assert "signal: 9" in nodes.said.lower() or "SIGKILL" in nodes.said, nodes.said[-3000:]
+    assert "failed (exitcode: -9)" in nodes.said, "nothing was killed"
     model = MetaFusionYOLO(TINY)
     arguments = {**COMMON, "data": str(nodes.data), "project": str(tmp_path), "name": "whole", "fusion": PHASES}
     metrics = model.train(trainer=TwoProcesses, **arguments)
@@ -149,15 +130,21 @@ def test_a_run_that_torchrun_restarts_ends_as_one_that_train_starts_undisturbed(
     assert all(torch.equal(value, found[name]) for name, value in expected.items())
 
 
+def left_alone() -> list:
+    """Return what a launcher changes for itself."""
+    variables = [os.environ.get(name) for name in (HANDOVER, "OMP_NUM_THREADS")]
+    return [*variables, logging.root.manager.disable, signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)]
+
+
 @pytest.mark.slow
 def test_a_killed_process_ends_in_a_line_that_says_how_to_go_on(nodes, tmp_path, caplog, capfd) -> None:
     model = MetaFusionYOLO(TINY)
     model.add_callback("on_train_batch_start", killed)
     arguments = {**COMMON, "data": str(nodes.data), "project": str(tmp_path), "name": "cut", "epochs": 2}
-    before = dict(os.environ), logging.root.manager.disable, signal.getsignal(signal.SIGTERM)
+    before = left_alone()
     with pytest.raises(RanksFailedError, match=r"because its process 1 of 2 was ended by SIGKILL$"):
         model.train(trainer=TwoProcesses, **arguments)
-    assert before == (dict(os.environ), logging.root.manager.disable, signal.getsignal(signal.SIGTERM))
+    assert left_alone() == before
     last = tmp_path / "cut" / "weights" / "last.pt"
     assert f"go on with: metafusion train resume=True model={last}" in caplog.text
     assert "Traceback" not in capfd.readouterr().err
