@@ -11,7 +11,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
-from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.options.serve import App, Serve
+from metafusion_yolo.support.errors import MissingPackageError, UserValueError
 
 
 def say(text: str) -> int:
@@ -55,6 +56,32 @@ def demo(**args: Any) -> None:
     from metafusion_yolo.cli.demo import run_demo
 
     run_demo(**args)
+
+
+def app(**args: Any) -> None:
+    """Open the page."""
+    _serve(App(**args))
+
+
+def serve(**args: Any) -> None:
+    """Detect over HTTP."""
+    _serve(Serve(**args))
+
+
+def _serve(options: Serve) -> None:
+    """Run the server.
+
+    Raises:
+        MissingPackageError: If a package that it needs is not installed.
+    """
+    try:
+        from metafusion_yolo.serve.server import serve
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"the server needs {error.name}, which is not installed: pip install 'metafusion-yolo[app]'",
+            name=error.name,
+        ) from error
+    serve(options, say)
 
 
 def synth(dst: str, **args: Any) -> None:

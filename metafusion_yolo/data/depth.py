@@ -10,9 +10,9 @@ import numpy as np
 from ultralytics.utils import LOGGER, patches
 
 from metafusion_yolo.data.pairs import PairError
+from metafusion_yolo.data.planes import DEPTHS, bits_of
 from metafusion_yolo.support.sampling import evenly
 
-DEPTHS = (10, 12, 14, 16)  # bits of sensors whose images are saved in 16
 SAMPLE = 8  # images of a folder that its depth is looked for in
 
 
@@ -42,7 +42,7 @@ def visible_samples(image: np.ndarray, file: str | Path) -> np.ndarray:
 
 def _bits(highest: int, file: Path) -> int:
     """Return the bits of the camera that an image of 16 bits came from."""
-    deepest = next(bits for bits in DEPTHS if highest < 1 << bits)
+    deepest = bits_of(highest)
     return deepest if deepest == DEPTHS[-1] else max(deepest, _bits_of_folder(file.parent, file.suffix))
 
 
@@ -53,7 +53,7 @@ def _bits_of_folder(folder: Path, suffix: str) -> int:
     for file in evenly(sorted(folder.glob(f"*{suffix}")), SAMPLE):
         image = patches.imread(str(file), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
         highest = max(highest, int(image.max()) if image is not None and image.dtype == np.uint16 else 0)
-    bits = next(bits for bits in DEPTHS if highest < 1 << bits)
+    bits = bits_of(highest)
     if highest and bits < DEPTHS[-1]:
         LOGGER.warning(f"visible images of 16 bits in '{folder}' use {bits} of them, and are read as {bits} bits")
     return bits

@@ -62,6 +62,7 @@ def draft(
     names: str | Sequence[str] | None = None,
     by: str = "auto",
     layout: str | None = None,
+    camera: str | None = None,
 ) -> Draft:
     """Describe images in a data-set YAML, beside CSV lists of their pairs; the images are left where they are.
 
@@ -73,6 +74,7 @@ def draft(
         names: Class names; None for those of a classes.txt or YAML there.
         by: See :func:`~metafusion_yolo.prepare.pairing.propose`.
         layout: Where the two cameras are in images that hold both.
+        camera: Its name, see :data:`~metafusion_yolo.data.cameras.CAMERAS`.
 
     Raises:
         PairError: If the images do not pair up clearly; nothing is written.
@@ -94,6 +96,7 @@ def draft(
     content |= {"names": dict(enumerate(classes))}
     content |= {"infrared": pairing.rule} if pairing.rule else {}
     content |= {"layout": layout} if layout else {}
+    content |= {"camera": camera} if camera else {}
     head = f"# {len(pairing.pairs)} pairs, by {pairing.by}; written by metafusion data init\n"
     file_text = head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     (folder / "pairs.yaml").write_text(file_text, encoding="utf-8")

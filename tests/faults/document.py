@@ -19,6 +19,7 @@ from tests.faults import (
     test_odd_files,
     test_outputs,
     test_python,
+    test_serving,
     test_sources,
     test_starts,
 )
@@ -40,6 +41,7 @@ AREAS: Sequence[Area] = [
         test_starts,
         test_data_commands,
         test_labelling,
+        test_serving,
         test_outputs,
         test_python,
     )

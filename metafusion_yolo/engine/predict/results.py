@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from torch.nn import functional as F
 from ultralytics.engine.results import Results
 from ultralytics.utils.ops import scale_masks
 
-from metafusion_yolo.data.planes import cameras_on
+from metafusion_yolo.data.planes import cameras_on, mean_inside
 from metafusion_yolo.data.temperatures import Reading, Thermogram
 from metafusion_yolo.engine.predict.pictures import (
     draw,
@@ -272,14 +271,6 @@ def compose_fused(pair: Tensor, coefficients: Tensor) -> np.ndarray:
     luminance = rgb_to_luminance(visible)
     fused, _ = compose(coefficients.split(1, 1), visible, luminance, infrared)
     return to_uint8(fused[0])
-
-
-def mean_inside(plane: np.ndarray, box: np.ndarray) -> float:
-    """Return the mean of a plane (H, W) over the pixels that a box x1, y1, x2, y2 touches, but at least one."""
-    height, width = plane.shape
-    left, top = min(max(int(box[0]), 0), width - 1), min(max(int(box[1]), 0), height - 1)
-    right, bottom = max(math.ceil(box[2]), left + 1), max(math.ceil(box[3]), top + 1)
-    return float(plane[top:bottom, left:right].mean())
 
 
 @contextmanager
