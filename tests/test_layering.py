@@ -99,7 +99,8 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 TORCH_ONLY = {"functional.color", "functional.ssim", "functional.losses"} | {
-    f"nn.{name}" for name in ("attention", "blocks", "degradation", "evidence", "fusion", "meta", "rules", "teaching")
+    f"nn.{name}"
+    for name in ("attention", "blocks", "degradation", "evidence", "fusion", "meeting", "meta", "rules", "teaching")
 }
 WITHOUT_HOST = TORCH_ONLY | {"config", "schedule", "support.resources", "support.versions", "nn.criterion", "__init__"}
 

@@ -30,11 +30,12 @@ def describe_model(name: str, model: Any, checkpoint: dict[str, Any] | None, fil
     attends = model.config.attention and model.config.method == "learned"
     detector = f"{Path(str(model.yaml.get('yaml_file', 'YOLO'))).stem}, {type(model.model[-1]).__name__}"
     strides = ", ".join(f"{int(stride)}" for stride in model.stride)
+    stem = "" if model.config.meet == "image" else f"infrared stem up to {model.config.meet}, "
     rows = {
         "task": model.task,
         "input": "pairs (B, 4, H, W): R, G, B, IR in [0, 1]",
         "front-end": f"{model.config.method}{' with cross-attention' * attends}, {front_end:,} parameters",
-        "detector": f"{detector} head, strides {strides}, {whole - front_end:,} parameters",
+        "detector": f"{detector} head, strides {strides}, {stem}{whole - front_end:,} parameters",
         "classes": f"{len(names)}: {classes}",
         "cameras": "not described: infrared image as it is" if rig is None else _cameras(rig),
         "parameters": f"{whole:,}",

@@ -26,13 +26,14 @@ from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.degradation import degrade
 from metafusion_yolo.nn.fusion import STRIDE
+from metafusion_yolo.nn.meeting import layer_name
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.schedule import PARTS, Phase
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.sampling import evenly
 
-SHAPES = ("method", "channels", "meta_channels", "heads", "attention", "initial_infrared_weight")  # of a front-end
+SHAPES = ("method", "meet", "channels", "meta_channels", "heads", "attention", "initial_infrared_weight")  # of a model
 
 
 class FusionDetectionTrainer(ResumableTrainer):
@@ -56,7 +57,7 @@ class FusionDetectionTrainer(ResumableTrainer):
             "on_train_end": log_pictures,
         }
         for event, function in pictures.items():
-            if RANK in {-1, 0} and function not in self.callbacks[event]:  # the trainings of a model share callbacks
+            if function not in self.callbacks[event]:  # the trainings of a model share callbacks
                 self.add_callback(event, function)
 
     def get_dataset(self) -> dict[str, Any]:
@@ -186,7 +187,7 @@ class FusionDetectionTrainer(ResumableTrainer):
     # Pictures over the epochs ----------------------------------------------------------------------------------------
     def _start_film(self) -> None:
         """Choose the pairs to show from the validation images."""
-        if not self.args.plots:
+        if not self.args.plots or RANK > 0:
             return
         dataset = self.test_loader.dataset
         self._shown = [Shown.of(dataset[i]) for i in evenly(range(len(dataset)), PAIRS)]
@@ -194,7 +195,7 @@ class FusionDetectionTrainer(ResumableTrainer):
 
     def _add_to_film(self) -> None:
         """Add the fused pairs after this epoch to the film strip."""
-        if not self.args.plots:
+        if not self.args.plots or RANK > 0:
             return
         file = self._film.add(_unwrap(self.ema.ema).fusion, self.epoch + 1, self.save_dir / "film_strip.jpg")
         if file:
@@ -233,7 +234,7 @@ def with_values(cfg: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the dictionary of a model with `fusion.` values of the training in its `fusion:` section.
 
     Raises:
-        ValueError: If a value shapes the front-end of a checkpoint, which has its shape already.
+        ValueError: If a value shapes the model of a checkpoint, which has its shape already.
     """
     checkpoint = isinstance(cfg, dict)
     model = cfg if checkpoint else load_model_yaml(cfg)
@@ -243,7 +244,7 @@ def with_values(cfg: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     shapes = [name for name in SHAPES if checkpoint and getattr(old, name) != getattr(new, name)]
     if shapes:
         raise UserValueError(
-            f"'fusion.{shapes[0]}={getattr(new, shapes[0])}' shapes the front-end, and the checkpoint has one already; "
+            f"'fusion.{shapes[0]}={getattr(new, shapes[0])}' shapes the model, and the checkpoint has its shape; "
             f"start from a model YAML: model=metafusion-yolov8n.yaml"
         )
     return {**model, "fusion": section}
@@ -272,9 +273,10 @@ def _unwrap(model: nn.Module) -> FusionDetectionModel:
 
 
 def _modules(model: FusionDetectionModel) -> Iterator[tuple[str, str, nn.Module]]:
-    """Yield part (`fusion`, `backbone`, `head`), name and module of every module in a model."""
+    """Yield part (`fusion`, `backbone`, `head`), name as in the stock model, and module of every module in a model."""
     depth = len(model.yaml["backbone"])
     for name, module in model.named_modules():
+        name = layer_name(name)
         if name.startswith("model."):
             yield ("backbone" if int(name.split(".")[1]) < depth else "head"), name, module
         elif name not in ("", "model"):
