@@ -9,6 +9,9 @@ from metafusion_yolo import options
 from metafusion_yolo.cli import runs
 from metafusion_yolo.options import REQUIRED, Option, options_of
 
+TASK = "detect"  # where none is said
+TASKS = {TASK: "", "segment": "-seg", "pose": "-pose", "obb": "-obb"}  # with what a model YAML of each is called
+
 
 @dataclass(frozen=True)
 class Mode:

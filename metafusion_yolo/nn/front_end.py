@@ -202,7 +202,7 @@ class FrontEndAhead(BaseModel):
         """Return the weighted look-ahead loss: half of the batch for the inner step, the rest for the outer loss."""
         size, meta = len(batch["img"]), self.config.meta
         half = size // 2
-        test = rows(batch, half, size)
+        test = rows(batch, half, size, getattr(self.args, "overlap_mask", True))
         targets = {stride: x[:half] for stride, x in features.items()}
         detector = frozen_copy(self, "model.")
 

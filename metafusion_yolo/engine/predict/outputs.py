@@ -19,6 +19,7 @@ COLUMNS = (
     *("visible", "infrared", "modalities", "frame", "time", "name", "class", "confidence"),
     *("x1", "y1", "x2", "y2", "track_id", "infrared_weight"),
 )
+OTHER_CORNERS = ("x3", "y3", "x4", "y4")  # of oriented boxes
 
 
 def run_folder(args: Any, make: bool = True) -> Path:
@@ -52,10 +53,16 @@ class Outputs:
         options: What to write.
         done: Visible images of the finished pairs, whose records are kept.
         names: Names for the remaining pairs.
+        oriented: Whether boxes have four corners.
     """
 
     def __init__(
-        self, folder: Path, options: OutputOptions, done: Sequence[str] = (), names: Names | None = None
+        self,
+        folder: Path,
+        options: OutputOptions,
+        done: Sequence[str] = (),
+        names: Names | None = None,
+        oriented: bool = False,
     ) -> None:
         keep = frozenset(done)
         makers: dict[str, Callable[[Path], Any]] = {}
@@ -66,7 +73,7 @@ class Outputs:
         if options.save_json:
             makers["predictions.json"] = partial(JsonArray, keep=keep)
         if options.save_csv:
-            makers["predictions.csv"] = partial(CsvTable, columns=COLUMNS, keep=keep)
+            makers["predictions.csv"] = partial(CsvTable, columns=COLUMNS + OTHER_CORNERS * oriented, keep=keep)
         if makers:
             folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder

@@ -53,10 +53,9 @@ def draw_on(result: FusionResults, image: Any, style: dict[str, Any]) -> np.ndar
 
 def _marks(result: FusionResults, style: dict[str, Any]) -> list[Mark]:
     """Return outline, label and colour of each detection, the most certain first."""
-    found: Any = result.obb if result.obb is not None else result.boxes
-    if found is None:
+    if result.found is None:
         return []
-    found = found.cpu().numpy()
+    found = result.found.cpu().numpy()
     corners = found.xyxy[:, [[0, 1], [2, 1], [2, 3], [0, 3]]] if result.obb is None else found.xyxyxyxy
     marks = []
     for i, (cls, score) in enumerate(zip(found.cls.astype(int).tolist(), found.conf.tolist(), strict=True)):

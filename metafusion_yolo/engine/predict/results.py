@@ -120,12 +120,23 @@ class FusionResults(Results):
         return compose_fused(pair, self._at_image_size("coefficients"))
 
     @property
+    def found(self) -> Any:
+        """The boxes, oriented ones if the model finds such; the host has two attributes, of which one is None."""
+        return self.boxes if self.obb is None else self.obb
+
+    @property
     def box_weights(self) -> np.ndarray | None:
-        """Mean share of each camera in each box, (K, 2) float32, [0, 1], visible first; None for exports without it."""
+        """Mean share of each camera in each box, (K, 2) float32, [0, 1], visible first; None for exports without it.
+
+        With masks it is the share in each mask, with oriented boxes the share in what these cover.
+        """
         if not self.has_weights:
             return None
         infrared = self._at_image_size("infrared_weight")[0, 0].numpy()
-        shares = [mean_inside(infrared, box) for box in self.boxes.cpu().numpy().xyxy]
+        found = self.found.cpu().numpy()
+        outlines = [None] * len(found) if self.masks is None else self.masks.xy
+        outlines = outlines if self.obb is None else found.xyxyxyxy
+        shares = [mean_inside(infrared, *region) for region in zip(found.xyxy, outlines, strict=True)]
         return np.array([(1 - share, share) for share in shares], np.float32).reshape(-1, 2)
 
     def _at_image_size(self, key: str) -> Tensor:
@@ -242,12 +253,20 @@ def compose_fused(pair: Tensor, coefficients: Tensor) -> np.ndarray:
     return to_uint8(fused[0])
 
 
-def mean_inside(plane: np.ndarray, box: np.ndarray) -> float:
-    """Return the mean of a plane (H, W) over the pixels that a box x1, y1, x2, y2 touches, but at least one."""
+def mean_inside(plane: np.ndarray, box: np.ndarray, outline: np.ndarray | None = None) -> float:
+    """Return the mean of a plane (H, W) over the pixels that a box x1, y1, x2, y2 touches, but at least one.
+
+    Of these, only those inside an outline (P, 2) in pixels count, if it has three points or more.
+    """
     height, width = plane.shape
     left, top = min(max(int(box[0]), 0), width - 1), min(max(int(box[1]), 0), height - 1)
     right, bottom = max(math.ceil(box[2]), left + 1), max(math.ceil(box[3]), top + 1)
-    return float(plane[top:bottom, left:right].mean())
+    inside = plane[top:bottom, left:right]
+    if outline is None or len(outline) < 3:
+        return float(inside.mean())
+    counts = np.zeros(inside.shape, np.uint8)
+    cv2.fillPoly(counts, [np.rint(outline - (left, top)).astype(np.int32)], 1)
+    return float(inside[counts > 0].mean() if counts.any() else inside.mean())
 
 
 @contextmanager
