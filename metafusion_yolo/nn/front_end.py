@@ -156,6 +156,8 @@ class FrontEndAhead(BaseModel):
         With `clean` in the batch, the target luminance of the fusion, detector and labels are not used: see
         :mod:`metafusion_yolo.nn.universal`.
         """
+        if getattr(self, "criterion", None) is None:
+            self.criterion = self.init_criterion()  # as in the host; without labels too, for its trainer asks for it
         pair = batch["img"]
         if "clean" in batch:
             return restoration_loss(self.fuse_images(pair), batch["clean"], self.config.gains)

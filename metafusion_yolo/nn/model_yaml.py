@@ -61,10 +61,8 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
             f"yolov8.yaml"
         ) from error
     if "head" not in model or head_of(model) not in HEADS:
-        what = f"has the head {model['head'][-1][2]}" if "head" in model else "has no head"
-        raise UserValueError(
-            f"'detector: {own['detector']}' of '{path}' {what}, which has no fused form; give one such as yolov8.yaml"
-        )
+        what = f"has the head {model['head'][-1][2]}, which has no fused form" if "head" in model else "is no model"
+        raise UserValueError(f"'detector: {own['detector']}' of '{path}' {what}; give one such as yolov8.yaml")
     refuse_unknown(own, {"detector", "fusion", *HOST_KEYS, *model}, f"in '{path}'")
     scale = own.get("scale") or split_scale(Path(name).name)[1] or model["scale"] or "n"
     if scale not in model.get("scales", {scale: ()}):
