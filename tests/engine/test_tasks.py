@@ -29,7 +29,7 @@ HEAD = {  # of each task: its layer, the labels it learns from, and what its res
 KEYPOINTS = {"kpt_shape": [2, 3], "flip_idx": [1, 0]}
 WORDS = {
     "world": (YOLOWorld, ["WorldDetect", ["nc", 512, False]]),
-    "yoloe": (YOLOE, ["YOLOESegment", ["nc", 8, 16, 512, True]]),
+    "yoloe": (YOLOE, ["YOLOEDetect", ["nc", 512, True]]),
 }
 EMBEDDINGS = torch.rand(1, 2, 512, generator=torch.Generator().manual_seed(0))
 
