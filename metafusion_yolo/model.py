@@ -78,6 +78,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
         save_weights: bool = OutputOptions.save_weights,
         save_json: bool = OutputOptions.save_json,
         save_csv: bool = OutputOptions.save_csv,
+        temperatures: bool = OutputOptions.temperatures,
         layout: str | None = Source.layout,
         on_error: str = Source.on_error,
         sync: str = Sync.by,
@@ -102,7 +103,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
             predictor: Another predictor class.
             infrared: The infrared side of the same kind. Left out, the pairing rule of the checkpoint finds it;
                 None detects with the visible camera alone.
-            view, save_fused, save_weights, save_json, save_csv: See :class:`~metafusion_yolo.options.OutputOptions`.
+            view, save_fused, ..., temperatures: See :class:`~metafusion_yolo.options.OutputOptions`.
             layout, on_error: See :class:`~metafusion_yolo.options.Source`.
             sync, sync_tolerance, sync_offset, on_missing, reconnect: See :class:`~metafusion_yolo.options.Sync`.
             slice, overlap: See :class:`~metafusion_yolo.options.SlicingOptions`.
@@ -123,14 +124,13 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
             raise UserValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
         self._take_start(kwargs)
         check_arguments("predict", kwargs, isinstance(self.model, FrontEndAhead), self.task)
-        outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv)
+        outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv, temperatures)
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
         timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
         paired = PairedSource(source, infrared, layout, on_error, data, timing)
         if inline := bool(kwargs.get("show")) and in_notebook():
             kwargs["show"] = False  # the host would look for a window
-        tracking = tracking or Track()
-        call = self._begin(kwargs, predictor, tracking.persist)
+        call = self._begin(kwargs, predictor, (tracking := tracking or Track()).persist)
         request = Request(paired, outputs, Slicing(slice, overlap), resume, tracking, call)
         results = super().predict(request, stream, predictor, **kwargs)
         return show_each(results) if inline else results

@@ -44,8 +44,10 @@ LAYERS = [
     ["nn.front_end"],
     ["nn.tasks"],
     ["data.thermal", "data.registration", "data.planes", "data.naming", "data.labels"],
-    ["data.pairs"],
-    ["data.layout", "data.listing", "data.decoding"],
+    ["data.pairs", "data.temperatures"],
+    ["data.layout", "data.listing", "data.depth", "data.tiff"],
+    ["data.decoding"],
+    ["data.radiometric", "data.cameras"],
     ["data.description", "data.rig"],
     ["data.splits", "data.reading", "data.augment"],
     ["data.dataset"],
@@ -81,6 +83,11 @@ LAYERS = [
     ["compare.folds", "compare.rows"],
     ["compare.budget", "compare.verdict"],
     ["compare"],
+    ["serve.uploads"],
+    ["serve.engines"],
+    ["serve.batching", "serve.answers", "serve.page", "serve.guard"],
+    ["serve.api"],
+    ["serve"],
     ["cli.demo"],
     ["cli.runs"],
     ["cli.modes"],
@@ -92,7 +99,8 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 TORCH_ONLY = {"functional.color", "functional.ssim", "functional.losses"} | {
-    f"nn.{name}" for name in ("attention", "blocks", "degradation", "evidence", "fusion", "meta", "rules", "teaching")
+    f"nn.{name}"
+    for name in ("attention", "blocks", "degradation", "evidence", "fusion", "meeting", "meta", "rules", "teaching")
 }
 WITHOUT_HOST = TORCH_ONLY | {"config", "schedule", "support.resources", "support.versions", "nn.criterion", "__init__"}
 

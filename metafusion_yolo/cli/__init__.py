@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from metafusion_yolo import __version__
@@ -14,7 +14,7 @@ from metafusion_yolo.cli.completion import completion
 from metafusion_yolo.cli.errors import Terminated
 from metafusion_yolo.cli.errors import explain as explain_error
 from metafusion_yolo.cli.help import SPECIAL, children, explain, overview
-from metafusion_yolo.cli.modes import MODES, TASK, TASKS
+from metafusion_yolo.cli.modes import MODES, TASK, TASKS, Mode
 from metafusion_yolo.cli.parsing import check, parse
 from metafusion_yolo.cli.runs import say
 from metafusion_yolo.support.errors import UserValueError
@@ -86,18 +86,26 @@ def _dispatch(words: list[str]) -> int:
     mode = MODES[name]
     if rest[:1] == ["help"] or {"-h", "--help"} & set(rest):
         return say(explain(mode))
-    check_host()
+    if not mode.alone:
+        check_host()
     if task and (mode.host or task != TASK):
         rest.append(f"task={task}")
     args = check(mode, parse(mode, rest))
-    from metafusion_yolo.support.console import in_our_words
-
-    with in_our_words():
+    with _words(mode):
         if not mode.host:
             return mode.run(**args) or 0
         method = _method_of(name, args.pop("model", None), args.pop("task", None))
         mode.run(method, **args) if mode.run else method(**args)
     return 0
+
+
+def _words(mode: Mode) -> AbstractContextManager[None]:
+    """Return what lets the host say less, where the mode needs the host."""
+    if mode.alone:
+        return nullcontext()
+    from metafusion_yolo.support.console import in_our_words
+
+    return in_our_words()
 
 
 def _print_checks() -> int:

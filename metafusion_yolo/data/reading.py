@@ -16,13 +16,15 @@ from metafusion_yolo.data.decoding import (
     read_counts,
     read_stack,
     read_visible,
-    visible_samples,
 )
+from metafusion_yolo.data.depth import visible_samples
 from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.planes import join
-from metafusion_yolo.data.registration import Size, warp_infrared
+from metafusion_yolo.data.radiometric import maker_of, read_measurement
+from metafusion_yolo.data.registration import Size, scaling, warp_infrared
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.temperatures import Thermogram
 from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE, Limits
 from metafusion_yolo.support.sampling import evenly
 
@@ -76,7 +78,27 @@ class PairReader:
         """
         if self.rig.layout:
             return self.read_both(visible)
-        return read_visible(visible), read_counts(infrared)
+        return read_visible(visible), self.counts(infrared)
+
+    def counts(self, infrared: str | Path) -> np.ndarray:
+        """Read an infrared image (h, w) in the depth of its file; where the rig has a unit, the measurement in a JPEG.
+
+        Raises:
+            PairError: If the file cannot be decoded.
+            ModuleNotFoundError: If the package that reads measurements of this maker is not installed.
+        """
+        maker, thermal = maker_of(infrared), self.rig.thermal
+        if maker and thermal.unit:
+            return read_measurement(infrared, maker, thermal)
+        if maker:
+            self._warn(
+                f"preview of 8 bits is read from a radiometric file of {maker}; 'thermal: {{unit: celsius}}' in the "
+                f"data-set YAML takes what it measured",
+                f"'{infrared}'",
+            )
+        elif thermal.corrects:
+            self._warn("corrections for emissivity and the like are for radiometric files alone", f"'{infrared}'")
+        return read_counts(infrared)
 
     def read_both(self, image: str | Path | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the visible (H, W, 3) uint8 and the infrared part (H, W) of an image that holds both, by the layout.
@@ -95,9 +117,9 @@ class PairReader:
     def limits_of(self, infrared: str | Path) -> Limits | None:
         """Return the counts that become black and white in the folder of a file; None if each file has its own."""
         folder = Path(infrared).parent
-        if self.rig.thermal.scope == "sequence" and folder not in self._limits:
+        if self.rig.thermal.scope != "image" and folder not in self._limits:
             files = evenly(self._sequence(Path(infrared)), SEQUENCE_SAMPLE)
-            self._limits[folder] = self.rig.thermal.limits_of(read_counts(file) for file in files)
+            self._limits[folder] = self.rig.thermal.limits_of(map(self.counts, files))
         return self._limits.get(folder)
 
     def _sequence(self, infrared: Path) -> list[Path]:
@@ -124,20 +146,22 @@ class PairReader:
             limits: Counts that become black and white; None to take them from the image.
 
         Raises:
-            PairError: If there is no registration and the aspect ratios differ by more than 2 %, or if the fixed range
-                of counts needs more than the 8 bits of the image.
+            PairError: If there is no registration and the aspect ratios differ by more than 2 %, or if the image cannot
+                hold the counts that the rig describes.
         """
         if self.off == "visible":
             visible = np.zeros_like(visible)
         if counts is None or self.off == "infrared":
             return join(visible, np.zeros(visible.shape[:2], np.uint8))
         names = f"'{file}' and '{infrared_name}'" if infrared_name else "the two images"
-        if problem := self.rig.thermal.depth_problem(counts.dtype):
+        if problem := self.rig.thermal.problem(counts):
             raise PairError(f"{names}: {problem}")
         if limits and counts.dtype == np.uint8 and limits[1] > 255 and not self.rig.thermal.range:
             self._warn("infrared images of 8 bits among deeper ones have a range of their own", names)
             limits = None
-        grey = self.rig.thermal.to_uint8(counts, limits)
+        grey = self.rig.thermal.to_uint8(counts, limits, file)
+        if self.rig.thermal.range and grey.size and grey.min() == grey.max() and counts.min() < counts.max():
+            self._warn("nothing is within 'thermal: range:', so the infrared image is blank", names)
         for camera, plane in (("visible", visible), ("infrared", grey)):
             if count_levels(plane[::8, ::8]) < FEW and 1 < (levels := count_levels(plane)) < FEW:
                 self._warn(f"{camera} images with {levels} of 256 levels; metafusion data check lists all such", names)
@@ -150,6 +174,20 @@ class PairReader:
                 raise PairError(problem)
             grey = cv2.resize(grey, sizes[0], interpolation=cv2.INTER_LINEAR)
         return join(visible, grey)
+
+    def thermogram(self, counts: np.ndarray | None, size: Size, file: str | Path | None = None) -> Thermogram | None:
+        """Return the measurement of a pair; None without an infrared image or a unit.
+
+        Args:
+            counts: The infrared image (h, w), as it was given to :meth:`stack`.
+            size: (width, height) of the pair.
+            file: The visible file, as there.
+        """
+        if counts is None or self.off == "infrared" or not self.rig.thermal.unit:
+            return None
+        infrared = counts.shape[1::-1]
+        homography = self.rig.homography(file, size, infrared)
+        return Thermogram(counts, self.rig.thermal, scaling(infrared, size) if homography is None else homography)
 
     def _warn(self, text: str, names: str) -> None:
         """Say something once for all pairs of this reader."""
@@ -176,7 +214,8 @@ class PairReader:
         except PairError as error:
             return str(error), ""
         names = f"'{visible}' and '{infrared}'"
-        if self.rig.thermal.range and (problem := self.rig.thermal.depth_problem(read_counts(infrared).dtype)):
+        thermal = self.rig.thermal
+        if (thermal.range or thermal.unit) and (problem := thermal.problem(self.counts(infrared))):
             return f"{names}: {problem}", ""
         if self.rig.homography(visible, *sizes) is not None:
             return "", ""

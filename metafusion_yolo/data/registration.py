@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -95,13 +95,21 @@ class Registration:
 
     def _of_sequence(self, file: str | Path | None) -> Matrix | None:
         """Return the matrix of the longest sequence name that ends the folder of the file, else the common one."""
-        parts = PurePosixPath(Path(file).parent.as_posix()).parts if file is not None else ()
-        best, found = 0, self.matrix
-        for folder, matrix in self.sequences.items():
-            wanted = PurePosixPath(folder).parts
-            if len(wanted) > best and parts[-len(wanted) :] == wanted:
-                best, found = len(wanted), matrix
-        return found
+        name = sequence_of(file, self.sequences)
+        return self.matrix if name is None else self.sequences[name]
+
+
+def sequence_of(file: str | Path | None, names: Iterable[str]) -> str | None:
+    """Return the longest of some names of sequences, last parts of folders, that ends the folder of a file.
+
+    Example:
+        >>> sequence_of("pairs/train/drive-1/7.png", ["drive-1", "train/drive-1", "drive"])
+        'train/drive-1'
+    """
+    parts = PurePosixPath(Path(file).parent.as_posix()).parts if file is not None else ()
+    wanted = {name: PurePosixPath(name).parts for name in names}
+    fitting = [name for name, last in wanted.items() if last and parts[-len(last) :] == last]
+    return max(fitting, key=lambda name: len(wanted[name]), default=None)
 
 
 def scaling(before: Size, after: Size) -> np.ndarray:

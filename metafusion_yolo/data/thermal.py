@@ -1,23 +1,30 @@
-"""Conversion of thermal counts to the 8-bit plane of a pair."""
+"""Thermal counts: what temperatures they mean, and their conversion to the 8-bit plane of a pair."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from metafusion_yolo.data.registration import sequence_of
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest, refuse_unknown
 
 NORMALIZATIONS = ("percentile", "minmax", "fixed", "clahe")
-SCOPES = ("image", "sequence")
+SCOPES = ("image", "sequence", "follow")
 PERCENTILES = (0.1, 99.9)  # of the counts; dead pixels and sun glints are outside
 CLAHE_LIMIT, CLAHE_TILES = 2.0, (8, 8)
 SEQUENCE_SAMPLE = 32  # images from which the limits of a sequence are taken
+FOLLOW = 32  # frames over which limits follow the scene
+UNITS = {"celsius": -273.15, "kelvin": 0.0}  # absolute zero in each
+SIGNS = {"celsius": "°C", "kelvin": "K"}
+SCENE = (120.0, 3800.0)  # kelvin; the median of a scene is colder than the one or hotter than the other only by mistake
+MEASURING = ("scale", "offset", "emissivity", "reflected", "distance", "humidity")
 LEVELS = 1 << 16  # of 16-bit counts, and of the input to CLAHE, so that it gets all levels
 
 Limits = tuple[float, float]
@@ -31,9 +38,19 @@ class Thermal:
         normalize: "percentile" stretches deep images between their percentiles 0.1 and 99.9 and does not change 8-bit
             ones; "minmax" stretches between the extremes; "fixed" between the counts of `range`; "clahe" equalizes the
             histogram locally, after percentiles.
-        range: Counts that become black and white, for "fixed" only.
-        invert: Whether the camera shows hot as dark (black-hot), so that grey values are inverted.
-        scope: Whether limits are taken from each "image", or from the whole "sequence": a folder or a video.
+        range: Counts that become black and white, for "fixed" only; temperatures if there is a `unit`.
+        invert: Whether the camera shows hot as dark (black-hot), so that grey values are inverted; or the sequences in
+            which it does: folders of visible images, by their last parts, such as "train/drive-1".
+        scope: Whether limits are taken from each "image", or from the whole "sequence": a folder or a video; "follow"
+            lets those of a sequence follow the scene of a video or a live camera.
+        unit: "celsius" or "kelvin" if the camera measures: a temperature is `scale` times a count plus `offset`; None
+            if counts have no meaning of their own.
+        scale: Degrees a count; None for 1, which counts of 8 bits cannot be.
+        offset: Temperature of the count 0.
+        emissivity: Of what is measured, 0 to 1, in place of what a radiometric JPEG says; so the next three.
+        reflected: Reflected apparent temperature, in the unit.
+        distance: Metres.
+        humidity: Relative humidity of the air, 0 to 1.
 
     Raises:
         ValueError: If a value is wrong.
@@ -41,8 +58,15 @@ class Thermal:
 
     normalize: str = "percentile"
     range: Limits | None = None
-    invert: bool = False
+    invert: bool | tuple[str, ...] = False
     scope: str = "image"
+    unit: str | None = None
+    scale: float | None = None
+    offset: float = 0.0
+    emissivity: float | None = None
+    reflected: float | None = None
+    distance: float | None = None
+    humidity: float | None = None
 
     def __post_init__(self) -> None:
         for name, known in (("normalize", NORMALIZATIONS), ("scope", SCOPES)):
@@ -50,12 +74,36 @@ class Thermal:
                 raise UserValueError(
                     f"thermal: {name}: '{getattr(self, name)}' is unknown, {nearest(getattr(self, name), known)}"
                 )
-        if not isinstance(self.invert, bool):
-            raise UserValueError(f"thermal: invert must be true or false, not {self.invert!r}")
+        if not isinstance(self.invert, bool) and not (
+            isinstance(self.invert, tuple) and all(isinstance(name, str) and name for name in self.invert)
+        ):
+            raise UserValueError(f"thermal: invert must be true or false, or a list of folders, not {self.invert!r}")
         if (self.normalize == "fixed") != (self.range is not None):
             raise UserValueError("thermal: range: [low, high] goes with normalize: fixed, and with nothing else")
         if self.range is not None and not self.range[0] < self.range[1]:
             raise UserValueError(f"thermal: range must be [low, high] with low < high, not {list(self.range)}")
+        self._check_measuring()
+
+    def _check_measuring(self) -> None:
+        """Check what says how counts are temperatures."""
+        if self.unit is not None and self.unit not in UNITS:
+            raise UserValueError(f"thermal: unit: '{self.unit}' is unknown, {nearest(self.unit, UNITS)}")
+        values = {name: getattr(self, name) for name in MEASURING}
+        given = [name for name, value in values.items() if value is not None and not (name == "offset" and value == 0)]
+        for name in given:
+            value, most = values[name], 1.0 if name in ("emissivity", "humidity") else math.inf
+            number = type(value) in (int, float) and math.isfinite(value)
+            if not number or (name not in ("offset", "reflected") and not 0 < value <= most):
+                expected = "a number" + ("" if name in ("offset", "reflected") else " above 0")
+                expected += " and at most 1" * (most == 1)
+                raise UserValueError(f"thermal: {name} must be {expected}, not {value!r}")
+        if given and not self.unit:
+            raise UserValueError(f"thermal: {given[0]} needs the unit of the temperatures too: unit: celsius or kelvin")
+        if self.unit and self.range and self.range[0] < UNITS[self.unit]:
+            raise UserValueError(
+                f"thermal: range: [{self.range[0]:g}, {self.range[1]:g}] goes below absolute zero, "
+                f"{UNITS[self.unit]:g} {self.unit}; give it in the unit of 'unit:'"
+            )
 
     @classmethod
     def from_yaml(cls, section: Any, where: str = "the data-set YAML") -> Thermal:
@@ -75,6 +123,8 @@ class Thermal:
             raise UserValueError(f"'thermal: {section!r}' in {where} must be a mapping; keys: {', '.join(known)}")
         refuse_unknown(section, known, f"under 'thermal:' in {where}")
         values = dict(section)
+        if isinstance(values.get("invert"), list):
+            values["invert"] = tuple(values["invert"])
         if values.get("range") is not None:
             values["range"] = _limits(values["range"], where)
         try:
@@ -84,13 +134,53 @@ class Thermal:
 
     def to_yaml(self) -> dict[str, Any]:
         """Return the section that :meth:`from_yaml` reads."""
-        return {**asdict(self), "range": None if self.range is None else list(self.range)}
+        listed = {key: list(value) for key, value in asdict(self).items() if isinstance(value, tuple)}
+        section = {**asdict(self), **listed}
+        return {key: value for key, value in section.items() if self.unit or key not in ("unit", *MEASURING)}
 
-    def depth_problem(self, dtype: np.dtype) -> str:
-        """Return why an image of this type cannot hold counts of the fixed range; empty if it can."""
-        if self.range is None or dtype != np.uint8 or self.range[1] <= 255:
+    @property
+    def corrects(self) -> bool:
+        """Whether what a radiometric file says of its scene is to be replaced."""
+        return any(getattr(self, name) is not None for name in MEASURING[2:])
+
+    def temperatures(self, counts: Any) -> Any:
+        """Return counts as temperatures in the unit.
+
+        Example:
+            >>> float(Thermal(unit="celsius", scale=0.01, offset=-273.15).temperatures(30315))
+            30.0
+        """
+        return counts * (self.scale or 1.0) + self.offset
+
+    def counts(self, temperatures: Any) -> Any:
+        """Return the counts that mean these temperatures."""
+        return (temperatures - self.offset) / (self.scale or 1.0)
+
+    @property
+    def _fixed(self) -> Limits | None:
+        """The counts of `range`."""
+        if self.range is None or not self.unit:
+            return self.range
+        return self.counts(self.range[0]), self.counts(self.range[1])
+
+    def problem(self, counts: np.ndarray) -> str:
+        """Return why an image cannot hold such counts as are described; empty if it can."""
+        if self.unit and counts.dtype == np.uint8 and self.scale is None:
+            return (
+                f"the infrared image has 8 bits, which are no temperatures; give the image in its full depth, or "
+                f"'scale:' and 'offset:' beside 'thermal: unit: {self.unit}'"
+            )
+        if self.unit and counts.size:
+            some = self.temperatures(counts[::8, ::8].astype(np.float64))
+            middle = float(np.median(some[np.isfinite(some)])) if np.isfinite(some).any() else 300 + UNITS[self.unit]
+            if not SCENE[0] <= middle - UNITS[self.unit] <= SCENE[1]:
+                return (
+                    f"its temperatures would be about {middle:.6g} {self.unit}; correct 'thermal:', of centikelvin "
+                    f"for one '{{unit: kelvin, scale: 0.01}}'"
+                )
+        if self._fixed is None or counts.dtype != np.uint8 or self._fixed[1] <= 255:
             return ""
-        low, high = self.range
+        low, high = self._fixed
         return (
             f"the infrared image has 8 bits, but 'thermal: range: [{low:g}, {high:g}]' is of counts; give the image in "
             f"its full depth, or another range"
@@ -105,8 +195,8 @@ class Thermal:
         Returns:
             Low and high; equal if all counts are the same, or none is finite.
         """
-        if self.range is not None:
-            return self.range
+        if self._fixed is not None:
+            return self._fixed
         if counts.dtype == np.uint8 and self.normalize == "percentile":
             return 0.0, 255.0
         finite = counts[np.isfinite(counts)] if counts.dtype.kind == "f" else counts.ravel()
@@ -128,12 +218,22 @@ class Thermal:
         pooled = [sample.ravel() if same else sample.ravel().astype(np.float64) for sample in samples]
         return self.limits(np.concatenate(pooled)) if pooled else None
 
-    def to_uint8(self, counts: np.ndarray, limits: Limits | None = None) -> np.ndarray:
+    def follow(self, before: Limits | None, counts: np.ndarray) -> Limits | None:
+        """Return the limits for the next frame of a sequence, given those before it; they change slowly."""
+        if self.scope != "follow" or before is None:
+            return before
+        low, high = (
+            (FOLLOW - 1) / FOLLOW * old + new / FOLLOW for old, new in zip(before, self.limits(counts), strict=True)
+        )
+        return low, high
+
+    def to_uint8(self, counts: np.ndarray, limits: Limits | None = None, file: str | Path | None = None) -> np.ndarray:
         """Stretch an infrared image over the 8-bit range, so that a narrow 14-bit signal keeps its levels.
 
         Args:
             counts: (H, W), any integer or floating-point type.
             limits: Counts that become black and white; None to take them from the image.
+            file: The visible file, whose folder tells whether the sequence is black-hot.
 
         Returns:
             (H, W) uint8, 0 to 255, hot is bright. A constant deep image becomes 0, like that of a blank camera; values
@@ -145,7 +245,7 @@ class Thermal:
         """
         low, high = limits or self.limits(counts)
         if counts.dtype == np.uint8 and (low, high) == (0, 255) and self.normalize != "clahe":
-            return self.invert_if_black_hot(counts)
+            return self.invert_if_black_hot(counts, file)
         if high <= low:
             return np.zeros(counts.shape, np.uint8)
         depth: type[np.unsignedinteger] = np.uint16 if self.normalize == "clahe" else np.uint8
@@ -155,11 +255,12 @@ class Thermal:
             grey = _stretch(counts, low, high, depth)
         if self.normalize == "clahe":
             grey = (cv2.createCLAHE(CLAHE_LIMIT, CLAHE_TILES).apply(grey) >> 8).astype(np.uint8)
-        return self.invert_if_black_hot(grey)
+        return self.invert_if_black_hot(grey, file)
 
-    def invert_if_black_hot(self, grey: np.ndarray) -> np.ndarray:
+    def invert_if_black_hot(self, grey: np.ndarray, file: str | Path | None = None) -> np.ndarray:
         """Return the image with hot as bright; with `invert`, a constant image becomes 0."""
-        if not self.invert:
+        turned = self.invert if isinstance(self.invert, bool) else sequence_of(file, self.invert) is not None
+        if not turned:
             return grey
         return np.zeros_like(grey) if grey.size and grey.min() == grey.max() else 255 - grey
 

@@ -19,6 +19,9 @@ FORMAT_CLASSES = (
     "nn.meta.MetaFeatureExtractor",
     "nn.attention.MetaFeatureCrossAttention",
     "nn.rules.PixelRule",
+    "nn.meeting.Stems",
+    "nn.meeting.Join",
+    "nn.meeting.Tap",
     "nn.teaching.MetaTeacher",
     "nn.meta.MetaProjection",
     *(f"config.{name}" for name in ("FusionConfig", "Gains", "Meta", "Augment")),  # format 1 only

@@ -60,16 +60,21 @@ def backbone_taps(backbone: nn.Sequential, size: int = 64) -> dict[int, tuple[in
         backbone: Layers in sequence, the first takes an image (B, 3, H, W).
         size: Side of the probe image in pixels.
     """
-    taps, x = {}, next(backbone.parameters()).new_zeros(1, 3, size, size)
+    return {size // x.shape[-1]: (i, x.shape[1]) for i, x in enumerate(probe(backbone, size))}
+
+
+def probe(backbone: nn.Sequential, size: int) -> list[Tensor]:
+    """Return the features of every layer of a backbone for a black image of `size` × `size` pixels."""
+    features, x = [], next(backbone.parameters()).new_zeros(1, 3, size, size)
     modes = {module: module.training for module in backbone.modules()}
     backbone.eval()
     with torch.no_grad():
-        for i, layer in enumerate(backbone):
+        for layer in backbone:
             x = layer(x)
-            taps[size // x.shape[-1]] = (i, x.shape[1])
+            features.append(x)
     for module, mode in modes.items():
         module.training = mode
-    return taps
+    return features
 
 
 def look_ahead_loss(

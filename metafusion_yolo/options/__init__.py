@@ -11,9 +11,10 @@ from typing import Any
 
 from metafusion_yolo.options.data import LABELS, Check, Convert, Label, Register, Synth
 from metafusion_yolo.options.fields import REQUIRED, Checked, Option, option, options_of
-from metafusion_yolo.options.init import LAYOUTS, Init
+from metafusion_yolo.options.init import CAMERAS, LAYOUTS, Init
 
 __all__ = [
+    "CAMERAS",
     "LABELS",
     "LAYOUTS",
     "REQUIRED",
@@ -135,6 +136,9 @@ class OutputOptions(Checked):
     save_weights: bool = option(False, "save how much came from which camera, as colours over the fused images")
     save_json: bool = option(False, "save the detections to predictions.json, a record a pair")
     save_csv: bool = option(False, "save the detections to predictions.csv, a row a detection")
+    temperatures: bool = option(
+        False, "draw the hottest spot and its temperature of each box; needs 'thermal: unit:' in the data-set YAML"
+    )
 
     @property
     def writes(self) -> bool:

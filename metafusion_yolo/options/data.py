@@ -21,6 +21,7 @@ class Synth(Checked):
     seed: int = option(0, "random seed for reproducibility", least=0)
     everything_visible: bool = option(False, "show every object to both cameras")
     everything_infrared: bool = option(False, "show every object to the infrared camera, so that it is enough")
+    hard: bool = option(False, "hard scenes: heat of the hour, sensor noise, look-alikes, small and hidden objects")
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class Label(Checked):
     """Labels by a detector, and their correction by people."""
 
     data: str | None = option(None, "data-set YAML: path, train, val, names, infrared, ...")
-    visible: str | None = option(None, "folder of visible images, in place of data=")
-    infrared: str | None = option(None, "folder of the infrared images, same names")
+    visible: str | None = option(None, "folder of visible images, in place of data=; paired as by data init")
+    infrared: str | None = option(None, "folder of the infrared images")
     model: str | None = option(None, "checkpoint of the detector that labels, stock or fused")
     corrected: str | None = option(
         None, "export of CVAT, Label Studio, FiftyOne or COCO to read back, in place of model="

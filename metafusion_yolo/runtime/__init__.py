@@ -22,7 +22,8 @@ import numpy as np
 import onnxruntime
 
 from metafusion_yolo.data.planes import PLANES, cameras_on, join
-from metafusion_yolo.data.registration import Registration, warp_infrared
+from metafusion_yolo.data.registration import Registration, Size, scaling, warp_infrared
+from metafusion_yolo.data.temperatures import Reading, Thermogram
 from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE, Limits, Thermal
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from metafusion_yolo.support.placement import place_labels
@@ -44,6 +45,7 @@ class Detections:
         image: Image to draw on, (H, W, 3) uint8, B, G, R: the fused image if the export has it, else the visible one.
         fused: Fused image (H, W, 3) uint8, B, G, R; None for exports without it.
         fusion_weights: Share of each camera (2, H, W) float32, visible first; None for exports without it.
+        temperatures: Of each box, in the `unit` of the data set; None where the camera does not measure.
     """
 
     boxes_xyxy: np.ndarray
@@ -53,6 +55,7 @@ class Detections:
     image: np.ndarray
     fused: np.ndarray | None = None
     fusion_weights: np.ndarray | None = None
+    temperatures: list[Reading | None] | None = None
 
     def draw(self) -> np.ndarray:
         """Return a copy of the image (H, W, 3) uint8, B, G, R, with boxes, names and scores."""
@@ -74,9 +77,13 @@ class Detections:
         return image
 
     def __str__(self) -> str:
-        """Return one line per box: name, score, x1, y1, x2, y2."""
-        rows = zip(self.classes, self.scores, self.boxes_xyxy, strict=True)
-        return "\n".join(f"{self.names[int(c)]} {s:.3f} " + " ".join(f"{x:.1f}" for x in box) for c, s, box in rows)
+        """Return one line per box: name, score, x1, y1, x2, y2 and, if measured, lowest, mean, highest temperature."""
+        heat = self.temperatures or [None] * len(self.scores)
+        rows = zip(self.classes, self.scores, self.boxes_xyxy, heat, strict=True)
+        told = [(c, s, [*box, *(reading[:3] if reading else ())]) for c, s, box, reading in rows]
+        return "\n".join(
+            f"{self.names[int(c)]} {s:.3f} " + " ".join(f"{x:.1f}" for x in values) for c, s, values in told
+        )
 
 
 class Detector:
@@ -175,7 +182,16 @@ class Detector:
         fused = cv2.cvtColor((extra["fused"] * 255).round().astype(np.uint8), cv2.COLOR_RGB2BGR) if extra else None
         weights = extra["fusion_weights"].transpose(2, 0, 1) if "fusion_weights" in extra else None
         shown = visible if fused is None else fused
-        return Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64), self.names, shown, fused, weights)
+        heat = None
+        if self.thermal.unit and infrared is not None:
+            thermogram = Thermogram(infrared, self.thermal, self._homography(file, size, infrared.shape[1::-1]))
+            heat = [thermogram.under(box[[[0, 1], [2, 1], [2, 3], [0, 3]]]) for box in rows[:, :4]]
+        return Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64), self.names, shown, fused, weights, heat)
+
+    def _homography(self, file: str | Path | None, visible: Size, infrared: Size) -> np.ndarray:
+        """Return the (3, 3) matrix from infrared to visible pixels, that of a resize where nothing is registered."""
+        matrix = self.registration.homography(file, visible, infrared) if self.registration else None
+        return scaling(infrared, visible) if matrix is None else matrix
 
     def stack(
         self, visible: np.ndarray, infrared: np.ndarray | None, file: str | Path | None, limits: Limits | None = None
@@ -184,9 +200,9 @@ class Detector:
         rgb, size = cv2.cvtColor(visible, cv2.COLOR_BGR2RGB), visible.shape[1::-1]
         if infrared is None:
             return join(rgb, np.zeros(visible.shape[:2], np.uint8))
-        if problem := self.thermal.depth_problem(infrared.dtype):
+        if problem := self.thermal.problem(infrared):
             raise UserValueError(problem)
-        grey = self.thermal.to_uint8(infrared, limits)
+        grey = self.thermal.to_uint8(infrared, limits, file)
         matrix = self.registration.homography(file, size, grey.shape[1::-1]) if self.registration else None
         if matrix is not None:
             return join(rgb, warp_infrared(rgb, grey, matrix))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw
-from torch import Tensor
 
 from metafusion_yolo.support.annotate import LEAST_FONT, load_font
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 COLORS = cv2.COLORMAP_VIRIDIS  # dark: visible camera, bright: infrared; readable without colour vision
 INK, PAPER = (32, 32, 32), 255
@@ -98,15 +101,21 @@ def weight_overlay(image: np.ndarray, infrared_weight: np.ndarray) -> np.ndarray
 
 def with_legend(overlay: np.ndarray, limits: tuple[float, float] = ABSOLUTE) -> np.ndarray:
     """Add a colour bar below weights in colours (H, W, 3) uint8: which share of the infrared camera a colour means."""
-    height, width = bar_height(overlay.shape), overlay.shape[1]
+    ends = ("visible 0", "1 infrared") if limits == ABSOLUTE else (f"{limits[0]:.2f}", f"{limits[1]:.2f} of infrared")
+    return with_scale(overlay, *ends, cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], COLORS))
+
+
+def with_scale(picture: np.ndarray, low: str, high: str, ramp: np.ndarray) -> np.ndarray:
+    """Add a bar of colours (1, N, 3) below a picture (H, W, 3) uint8, with words for its two ends."""
+    height, width = bar_height(picture.shape), picture.shape[1]
     bar = np.full((height, width, 3), PAPER, np.uint8)
     third, margin = width // 3, height // 4
-    ramp = cv2.applyColorMap(np.linspace(0, 255, third).round().astype(np.uint8)[None], COLORS)
-    bar[margin : height - margin, third : 2 * third] = ramp
-    ends = ("visible 0", "1 infrared") if limits == ABSOLUTE else (f"{limits[0]:.2f}", f"{limits[1]:.2f} of infrared")
-    bar = write_text(bar, ends[0], left=0, width=third - margin, flush_right=True)
-    bar = write_text(bar, ends[1], left=2 * third + margin, width=width - 2 * third - margin)
-    return np.vstack((overlay, bar))
+    bar[margin : height - margin, third : 2 * third] = ramp[
+        :, np.linspace(0, ramp.shape[1] - 1, third).round().astype(int)
+    ]
+    bar = write_text(bar, low, left=0, width=third - margin, flush_right=True)
+    bar = write_text(bar, high, left=2 * third + margin, width=width - 2 * third - margin)
+    return np.vstack((picture, bar))
 
 
 def to_uint8(image: Tensor) -> np.ndarray:
@@ -119,6 +128,7 @@ def to_uint8(image: Tensor) -> np.ndarray:
         (..., H, W, C) uint8, rounded to the nearest level.
 
     Example:
+        >>> from torch import Tensor
         >>> to_uint8(Tensor([-0.1, 0.5, 1.0]).view(3, 1, 1)).tolist()
         [[[0, 128, 255]]]
     """

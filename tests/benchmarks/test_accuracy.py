@@ -35,16 +35,15 @@ def go(pair_folder, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_every_kind_of_row_is_trained_once_and_tabled(go, capsys) -> None:
-    out = go("--rows", *ROWS)
+    first = [row for row in ROWS if row != "late"]
+    out = go("--rows", *first)
     results = {row: out / f"{row}-fold0-seed0.json" for row in ROWS}
-    assert all(file.is_file() for file in results.values())
-    assert "[6/6]" in capsys.readouterr().out
-    written = {row: file.stat().st_mtime_ns for row, file in results.items()}
-    results["late"].unlink()
+    assert f"[{len(first)}/{len(first)}]" in capsys.readouterr().out
+    written = {row: results[row].stat().st_mtime_ns for row in first}
     go("--rows", *ROWS)
     printed = capsys.readouterr().out
     assert "[1/1] late-fold0-seed0: mAP50" in printed
-    assert all(file.stat().st_mtime_ns == written[row] for row, file in results.items() if row != "late")
+    assert all(results[row].stat().st_mtime_ns == written[row] for row in first)
     table = json.loads((out / "accuracy.json").read_text())["rows"]
     views = [f"default, {view}" for view in ("visible", "infrared", "shift-16", "25% missing", "100% missing")]
     for key in (*ROWS, *views):

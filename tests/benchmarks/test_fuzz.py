@@ -13,12 +13,12 @@ HOSTILE = 73  # the number of a case whose pickle runs a command
 def test_damaged_files_are_read_or_refused_in_a_line():
     import fuzz
 
-    rows = fuzz.run(first=0, count=400, seconds=600, patience=30)
+    rows = fuzz.run(first=0, count=150, seconds=600, patience=30)
     assert [row for row in rows if row["outcome"] in fuzz.FAULTS] == []
     kinds = Counter(row["kind"] for row in rows)
-    assert len(kinds) >= 18 and min(kinds.values()) >= 5
+    assert len(kinds) >= 18 and min(kinds.values()) >= 2
     outcomes = Counter(row["outcome"] for row in rows)
-    assert outcomes["read"] > 30 and outcomes["refused"] > 100  # neither all harmless nor all hopeless
+    assert outcomes["read"] > 10 and outcomes["refused"] > 35  # neither all harmless nor all hopeless
 
 
 @pytest.mark.slow

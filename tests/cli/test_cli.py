@@ -24,8 +24,8 @@ from metafusion_yolo.support.errors import UserError, UserTypeError, UserValueEr
 from tests.prepare.convert.miniatures import MINIATURES
 
 MODES = (
-    "benchmark, checks, compare, completion, data check, data convert, data init, data label, data register, "
-    "data synth, demo, export, fuse, help, metrics, predict, track, train, tune, val, version"
+    "app, benchmark, checks, compare, completion, data check, data convert, data init, data label, data register, "
+    "data synth, demo, export, fuse, help, metrics, predict, serve, track, train, tune, val, version"
 )
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
 
@@ -310,7 +310,7 @@ MISTAKES = {
     "demo epoch=3": "unknown argument 'epoch' for 'demo', did you mean 'epochs'?",
     "data synth dst=a conf=3": (
         "unknown argument 'conf' for 'data synth', "
-        "known: dst, everything_infrared, everything_visible, imgsz, seed, train, val"
+        "known: dst, everything_infrared, everything_visible, hard, imgsz, seed, train, val"
     ),
     "train data=a.yaml epochs": "'epochs' is incomplete, expected key=value",
     "train data=a.yaml epochs=": "'epochs=' is incomplete, expected key=value",
@@ -495,7 +495,8 @@ def test_examples_work(model, monkeypatch, mode) -> None:
     clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")
     monkeypatch.setattr("metafusion_yolo.prepare.check.run_check", lambda **_: (clean, Path("report.html")))
     monkeypatch.setattr("metafusion_yolo.prepare.register.register_dataset", lambda **_: None)
-    drafted = Namespace(yaml=Path("pairs.yaml")), Path("report.html")
+    monkeypatch.setattr("metafusion_yolo.serve.server.serve", lambda *_: None)
+    drafted = Namespace(yaml=Path("pairs.yaml"), labelled=False), Path("report.html")
     monkeypatch.setattr("metafusion_yolo.prepare.init.init_dataset", lambda **_: drafted)
     monkeypatch.setattr("metafusion_yolo.labelling.dataset.label_pairs", lambda **_: "2 pairs labelled")
     figures = {"EN": Summary(6.5, 0.5, 3)}

@@ -15,7 +15,7 @@ from tests.conftest import TINY
 
 
 @pytest.mark.slow
-def test_every_row_is_trained_once_and_reported(pair_folder, tmp_path, capfd) -> None:
+def test_every_row_is_trained_and_reported(pair_folder, tmp_path, capfd) -> None:
     words = f"compare data={pair_folder.yaml} model={TINY} epochs=1 imgsz=64 batch=4 jobs=1 project={tmp_path}".split()
     assert cli.main(words) == 0
     out = tmp_path / "compare"
@@ -32,11 +32,6 @@ def test_every_row_is_trained_once_and_reported(pair_folder, tmp_path, capfd) ->
     assert summary["recommendation"]["sentence"] in page.replace("&#39;", "'")
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert len(sources) > 4 * len(rows) and all(source.startswith("data:") for source in sources)  # self-contained
-
-    written = {row: file.stat().st_mtime_ns for row, file in results.items()}
-    results["early"].unlink()
-    assert cli.main(words) == 0
-    assert all(file.stat().st_mtime_ns == written[row] for row, file in results.items() if row != "early")
 
 
 @pytest.mark.parametrize(

@@ -195,13 +195,6 @@ def test_dynamic_export_takes_any_size(run, model):
         assert (first.boxes.xyxy - second.boxes.xyxy).abs().max() < 1e-2
 
 
-def test_benchmark_compares_formats(run):
-    rows = MetaFusionYOLO(run.best).benchmark(format="pt,onnx", imgsz=IMGSZ)
-    assert [row["format"] for row in rows] == ["pt", "onnx"]
-    assert rows[0]["mAP50"] == pytest.approx(rows[1]["mAP50"], abs=0.02)
-    assert all(row["inference"] > 0 and row["size_mb"] > 0 for row in rows)
-
-
 # Training from checkpoints -------------------------------------------------------------------------------------------
 def test_a_checkpoint_is_a_start_for_more_training(run, tmp_path):
     model = MetaFusionYOLO(run.best)

@@ -13,7 +13,7 @@ from ultralytics import YOLO, YOLOE, YOLOWorld
 from ultralytics.nn.tasks import guess_model_task
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.engine.predict.results import mean_inside
+from metafusion_yolo.data.planes import mean_inside
 from metafusion_yolo.engine.tasks import TASKS
 from metafusion_yolo.nn.model_yaml import HEADS, head_of, load_model_yaml
 from metafusion_yolo.nn.tasks import BY_HEAD, build_model, fused_form

@@ -58,7 +58,8 @@ AREA = Area(
         Fault(
             "thermal that is a word",
             TRAIN,
-            "'thermal: 'hot'' in data.yaml must be a mapping; keys: normalize, range, invert, scope",
+            "'thermal: 'hot'' in data.yaml must be a mapping; keys: normalize, range, invert, scope, "
+            "unit, scale, offset, emissivity, reflected, distance, humidity",
             described(thermal="hot"),
         ),
         Fault(
@@ -105,6 +106,51 @@ AREA = Area(
             "8 bits, but 'thermal: range: [7000, 9000]' is of counts; give the image in its full "
             "depth, or another range",
             described(thermal={"normalize": "fixed", "range": [7000, 9000]}),
+        ),
+        Fault(
+            "camera that is not known",
+            TRAIN,
+            "camera: 'dji-m3' in data.yaml is unknown, did you mean 'dji-m3t'?",
+            described(camera="dji-m3"),
+        ),
+        Fault(
+            "temperatures in an unknown unit",
+            TRAIN,
+            "thermal: unit: 'celcius' is unknown, did you mean 'celsius'? (in data.yaml)",
+            described(thermal={"unit": "celcius"}),
+        ),
+        Fault(
+            "temperatures without a unit",
+            TRAIN,
+            "thermal: scale needs the unit of the temperatures too: unit: celsius or kelvin (in data.yaml)",
+            described(thermal={"scale": 0.01}),
+        ),
+        Fault(
+            "emissivity in percent",
+            CHECK,
+            "thermal: emissivity must be a number above 0 and at most 1, not 95 (in data.yaml)",
+            described(thermal={"unit": "celsius", "emissivity": 95}),
+        ),
+        Fault(
+            "thermal range of celsius in kelvin",
+            TRAIN,
+            "thermal: range: [-20, 60] goes below absolute zero, 0 kelvin; give it in the unit of 'unit:' (in "
+            "data.yaml)",
+            described(thermal={"normalize": "fixed", "range": [-20, 60], "unit": "kelvin", "scale": 0.01}),
+        ),
+        Fault(
+            "temperatures in images of 8 bits",
+            "predict model=best.pt data=data.yaml source=images/train/0.png infrared=infrared/train/0.png",
+            "'images/train/0.png' and 'infrared/train/0.png': the infrared image has 8 bits, which are no "
+            "temperatures; give the image in its full depth, or 'scale:' and 'offset:' beside 'thermal: unit: celsius'",
+            described(thermal={"unit": "celsius"}),
+        ),
+        Fault(
+            "temperatures asked of counts without a unit",
+            "predict model=best.pt data=data.yaml source=images/train/0.png infrared=infrared/train/0.png "
+            "temperatures=True",
+            "temperatures=True needs to know what counts mean; write 'thermal: {unit: celsius}', with scale: and "
+            "offset:, into a data-set YAML, and give it as data=",
         ),
         Fault(
             "registration of two rows",

@@ -32,12 +32,12 @@ AREA = Area(
         Fault(
             "labelling of nothing",
             "data label model=best.pt",
-            "give either data=, a data-set YAML, or visible= and infrared=, two folders",
+            "give data=, a data-set YAML, or the two folders, visible= and infrared=",
         ),
         Fault(
             "labelling of one folder",
             "data label model=best.pt visible=images/train",
-            "give either data=, a data-set YAML, or visible= and infrared=, two folders",
+            "give data=, a data-set YAML, or the two folders, visible= and infrared=",
         ),
         Fault(
             "labelling of a data set that is not there",

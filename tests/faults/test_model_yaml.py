@@ -157,6 +157,25 @@ AREA = Area(
             modelled({"method": "avrage"}),
         ),
         Fault(
+            "cameras that meet at an unknown level",
+            TRAIN,
+            "fusion: meet: 'P6' is unknown, did you mean 'P5'?",
+            modelled({"meet": "P6"}),
+        ),
+        Fault(
+            "cameras that meet at a level without weights to join them by",
+            TRAIN,
+            "fusion: meet: P3 joins features by weights, which method 'maximum' does not give; set meet: image, or "
+            "method: learned or average",
+            modelled({"meet": "P3", "method": "maximum"}),
+        ),
+        Fault(
+            "cameras that meet at a level that the backbone does not have",
+            TRAIN,
+            "fusion: meet: P5 is no level of this detector's backbone, expected one of image, P2",
+            modelled({"meet": "P5"}, backbone=[[-1, 1, "Conv", [16, 3, 4]]], head=[[[0], 1, "Detect", ["nc"]]]),
+        ),
+        Fault(
             "fusion with a start of 1.5",
             TRAIN,
             "fusion: initial_infrared_weight must lie in (0.02, 0.98), not 1.5",

@@ -10,16 +10,8 @@ import numpy as np
 import pytest
 import yaml
 
-from metafusion_yolo.prepare.synthetic import (
-    CONDITIONS,
-    NAMES,
-    SPLITS,
-    draw_scene,
-    pair_seed,
-    plan_scene,
-    render_pair,
-    write_dataset,
-)
+from metafusion_yolo.prepare.synthetic import NAMES, SPLITS, pair_seed, render_pair, write_dataset
+from metafusion_yolo.prepare.synthetic.easy import CONDITIONS, draw_scene, plan_scene
 from metafusion_yolo.prepare.synthetic.scene import Canvas
 
 CAMERAS = ("visible", "infrared")

@@ -26,6 +26,7 @@ from metafusion_yolo.data.pairs import (
     parse_rule,
 )
 from metafusion_yolo.data.sources.memory import as_infrared, as_visible, describe, split_stack
+from metafusion_yolo.data.temperatures import Thermogram
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.options import Source, Sync
 from metafusion_yolo.support.errors import MissingFileError, UserTypeError
@@ -48,11 +49,13 @@ class Origin(NamedTuple):
         infrared: File, video or address of the infrared side; None if it was in memory or missing.
         frame: Number of the frame, from 1; None for an image.
         time: Seconds from the start of the video or live run; None for an image.
+        thermogram: What the infrared camera measured; None if its counts have no unit.
     """
 
     infrared: str | None = None
     frame: int | None = None
     time: float | None = None
+    thermogram: Thermogram | None = None
 
 
 @dataclass(frozen=True)

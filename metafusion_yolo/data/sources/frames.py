@@ -10,6 +10,7 @@ import numpy as np
 from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.sources.sync import Frames
+from metafusion_yolo.data.temperatures import Thermogram
 
 
 class FrameStacker:
@@ -46,8 +47,10 @@ class FrameStacker:
         halves = (split_layout(frame, self.layout)[1] if self.layout else frame for frame in frames)
         self.limits = self.reader.rig.thermal.limits_of(map(_grey, halves))
 
-    def stack(self, frames: Frames) -> np.ndarray:
+    def stack(self, frames: Frames) -> tuple[np.ndarray, Thermogram | None]:
         """Return the pair (H, W, 4) uint8, R, G, B, IR, of simultaneous frames, of which one may be missing.
+
+        What the infrared camera measured comes with it; None if its counts have no unit.
 
         Raises:
             PairError: If the two images do not fit.
@@ -63,7 +66,10 @@ class FrameStacker:
             rgb = cv2.cvtColor(np.ascontiguousarray(visible), cv2.COLOR_BGR2RGB)
             if rgb.shape[:2] != (height, width):  # the camera reconnected with another resolution
                 rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
-        return self.reader.stack(rgb, counts, self.visible_name, self.infrared_name, self.limits)
+        if counts is not None:
+            self.limits = self.reader.rig.thermal.follow(self.limits, counts)
+        pair = self.reader.stack(rgb, counts, self.visible_name, self.infrared_name, self.limits)
+        return pair, self.reader.thermogram(counts, (width, height), self.visible_name)
 
     def _settle_shape(self, visible: np.ndarray | None, counts: np.ndarray | None) -> tuple[int, int]:
         """Return (height, width) of all pairs, as a written video has one size."""
@@ -78,5 +84,7 @@ class FrameStacker:
 
 
 def _grey(frame: np.ndarray) -> np.ndarray:
-    """Return the luminance (H, W) of a frame (H, W, 3), B, G, R."""
+    """Return the luminance (H, W) of a frame (H, W, 3), B, G, R; one plane stays as it is."""
+    if frame.ndim == 2:
+        return frame
     return cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_BGR2GRAY)

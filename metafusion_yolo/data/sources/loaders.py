@@ -15,10 +15,11 @@ import torch
 from ultralytics.data.loaders import LoadImagesAndVideos, SourceTypes
 from ultralytics.utils import LOGGER
 
-from metafusion_yolo.data.decoding import TIFF, Page, pages_of
+from metafusion_yolo.data import tiff
+from metafusion_yolo.data.decoding import Page, pages_of
 from metafusion_yolo.data.listing import is_pair_list
 from metafusion_yolo.data.pairs import PairError, listed
-from metafusion_yolo.data.reading import PairReader, check_image, read_counts, read_visible
+from metafusion_yolo.data.reading import PairReader, check_image, read_visible
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import (
     BY_RULE,
@@ -33,6 +34,7 @@ from metafusion_yolo.data.sources import (
 )
 from metafusion_yolo.data.sources.streams import LoadStreamPair, is_live
 from metafusion_yolo.data.sources.videos import Batch, LoadVideoPair, is_video
+from metafusion_yolo.data.temperatures import Thermogram
 from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE
 from metafusion_yolo.support.logs import pace
 from metafusion_yolo.support.sampling import evenly
@@ -181,7 +183,7 @@ class LoadPairs(LoadImagesAndVideos):
             try:
                 visible, infrared = next(self._rest)
                 name = name if isinstance(visible, np.ndarray) else visible
-                pair = self._read(visible, infrared, name)
+                pair, thermogram = self._read(visible, infrared, name)
             except StopIteration:
                 return None
             except (PairError, TypeError, FileNotFoundError) as error:
@@ -193,20 +195,22 @@ class LoadPairs(LoadImagesAndVideos):
             line = self._log_line(visible)
             self.count += 1
             partner = visible if self.reader.rig.layout else infrared
-            return name, pair, line, Origin(partner if isinstance(partner, str) else None)
+            return name, pair, line, Origin(partner if isinstance(partner, str) else None, thermogram=thermogram)
 
-    def _read(self, visible: Any, infrared: Any, name: str) -> np.ndarray:
-        """Read one pair."""
+    def _read(self, visible: Any, infrared: Any, name: str) -> tuple[np.ndarray, Thermogram | None]:
+        """Read one pair, and what its infrared camera measured."""
+        limits, partner = self.limits, None
         if self.reader.rig.layout:
             if isinstance(visible, str):
                 check_image(visible, read_visible)
-            return self.reader.stack(*self.reader.read_both(visible), name)
-        limits, partner = self.limits, None
+            visible, infrared = self.reader.read_both(visible)
+            limits = None
         if isinstance(infrared, str):
             partner, limits = infrared, self.reader.limits_of(infrared)
-            infrared = _checked(infrared, read_counts)
+            infrared = _checked(infrared, self.reader.counts)
         visible = visible if isinstance(visible, np.ndarray) else _checked(visible, read_visible)
-        return self.reader.stack(visible, infrared, name, partner, limits)
+        pair = self.reader.stack(visible, infrared, name, partner, limits)
+        return pair, self.reader.thermogram(infrared, pair.shape[1::-1], name)
 
     def _log_line(self, visible: Any) -> str:
         """Return progress, pairs per second and time left for a pair of files; empty for images in memory."""
@@ -231,7 +235,7 @@ def _pages(visible: str, infrared: str | None) -> list[tuple[str, str | None]]:
         return [(visible, infrared)]
     if counts[0] != counts[1]:
         raise PairError(f"'{visible}' has {counts[0]} pages and '{infrared}' has {counts[1]}; give as many of each")
-    moving = [file for file in (visible, infrared) if file and not file.lower().endswith(TIFF)]
+    moving = [file for file in (visible, infrared) if file and not file.lower().endswith(tiff.SUFFIXES)]
     if moving:
         raise PairError(f"'{moving[0]}' has {counts[0]} frames; save them as files or as a video")
     heat = [None] * counts[0] if infrared is None else [Page(infrared, number) for number in pages[1] or ()]

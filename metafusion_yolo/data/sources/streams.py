@@ -120,12 +120,13 @@ class LoadStreamPair(LoadStreams):
             self.report.use(frames)
         self.count += 1
         moment = next(iter(frames.values())).time - self._began
-        self.origins = [Origin(self.stacker.infrared_name, self.count + 1, moment)]
         counts = frames.get(list(self.cameras)[-1])
         if self.stacker.limits is None and counts is not None and counts.image is not None:
             self.stacker.set_limits([counts.image])  # from the first frame, as later ones are unknown
         alone = f"{next(iter(frames))} only, " if len(frames) < len(self.cameras) else ""
-        return self.sources, [self.stacker.stack(frames)], [alone]
+        pair, thermogram = self.stacker.stack(frames)
+        self.origins = [Origin(self.stacker.infrared_name, self.count + 1, moment, thermogram)]
+        return self.sources, [pair], [alone]
 
     def _next(self) -> Frames | None:
         """Wait for the next pair, or under "single" a frame alone; return None when the run is over."""

@@ -29,6 +29,7 @@ Batch = tuple[list[str], list[np.ndarray], list[str]]
 
 FRAMES_APART = 1  # largest difference in length of two videos of one recording, frames
 RATES_APART = 0.01  # largest relative difference of frame rates for pairing by frame number
+GRAY16 = int.from_bytes(b"Y1\0\x10", "little")  # FFmpeg's tag of gray16le
 ATTEMPTS = 100  # a video ends after so many undecodable frames in a row
 
 
@@ -42,13 +43,14 @@ class VideoReader:
 
     Args:
         path: File or web address.
+        deep: Whether frames of 16 bits and one plane, such as those of FFV1 in Matroska, are kept so, as (H, W).
 
     Raises:
         FileNotFoundError: If there is no such file, it is not a video, or its name is not UTF-8.
         PermissionError: If the file must not be read.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, deep: bool = False) -> None:
         self.path = path
         if "://" not in path:
             if not Path(path).is_file():
@@ -66,6 +68,8 @@ class VideoReader:
         self.capture = cv2.VideoCapture(path)
         if not self.capture.isOpened():
             raise MissingFileError(f"'{path}' cannot be opened as a video; is it complete, and does a player play it?")
+        if deep and self.capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT) == GRAY16:
+            self.capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
         rate = self.capture.get(cv2.CAP_PROP_FPS)
         self.fps = rate if 0 < rate < 1000 else 30.0  # hertz; some containers have no rate
         self.frames = max(int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
@@ -93,7 +97,7 @@ class VideoReader:
         return next((i for i in range(ATTEMPTS) if self.capture.grab()), None)
 
     def sample(self) -> Iterator[np.ndarray]:
-        """Yield some frames (H, W, 3), evenly spread over the video."""
+        """Yield some frames, evenly spread over the video."""
         for number in evenly(range(self.frames), SEQUENCE_SAMPLE):
             self.capture.set(cv2.CAP_PROP_POS_FRAMES, number)
             read, frame = self.capture.read()
@@ -131,7 +135,7 @@ class LoadVideoPair(LoadImagesAndVideos):
         self.videos = {"visible": VideoReader(self.path)}
         if (infrared := moving_partner(source, "video", is_video)) is not None:
             infrared = str(infrared)
-            self.videos["infrared"] = VideoReader(infrared)
+            self.videos["infrared"] = VideoReader(infrared, deep=True)
             self._check_lengths()
         self.fps = min(video.fps for video in self.videos.values())  # the slower one sets the pace
         counts = [video.frames for video in self.videos.values()]
@@ -183,9 +187,10 @@ class LoadVideoPair(LoadImagesAndVideos):
             self.report.use(frames)
             self.frame += 1
             infrared = self.videos["infrared"].path if "infrared" in self.videos else self.stacker.layout and self.path
-            self.origins.append(Origin(infrared, self.count, next(iter(frames.values())).time))
+            pair, thermogram = self.stacker.stack(frames)
+            self.origins.append(Origin(infrared, self.count, next(iter(frames.values())).time, thermogram))
             names.append(self.path)
-            pairs.append(self.stacker.stack(frames))
+            pairs.append(pair)
             lines.append(self._log_line(frames))
         if not pairs:
             raise StopIteration

@@ -17,7 +17,7 @@ class FusedOutputModel(ExportWrapper):
 
     Args:
         model: The fused detector, prepared for export.
-        detector: Finds the boxes (B, ...) in a fused image: the model itself, or the model with NMS.
+        detector: Finds the boxes (B, ...) in what the front-end shows it: the model itself, or the model with NMS.
         weights: Whether to return the weights of the cameras too.
     """
 
@@ -29,7 +29,7 @@ class FusedOutputModel(ExportWrapper):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return boxes, prototypes of masks, fused images (B, 3, H, W), [0, 1], and weights (B, 2, H, W) if asked."""
         fusion = self._model.fuse_images(images)
-        found = self.detector(fusion["fused"])
+        found = self.detector(self._model.shown_to_detector(images, fusion))
         outputs = *(found if isinstance(found, (tuple, list)) else (found,)), fusion["fused"]
         if not self.weights:
             return outputs

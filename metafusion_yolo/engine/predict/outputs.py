@@ -10,16 +10,23 @@ from typing import Any
 from ultralytics.cfg import get_save_dir
 from ultralytics.utils import LOGGER
 
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.engine.predict.writers import CsvTable, JsonArray, Names, PictureFolder
 from metafusion_yolo.options import OutputOptions
 from metafusion_yolo.support.drawing import with_legend
+from metafusion_yolo.support.errors import UserValueError
 
 COLUMNS = (
     *("visible", "infrared", "modalities", "frame", "time", "name", "class", "confidence"),
     *("x1", "y1", "x2", "y2", "track_id", "infrared_weight"),
 )
 OTHER_CORNERS = ("x3", "y3", "x4", "y4")  # of oriented boxes
+
+TEMPERATURES = (
+    *("temperature_min", "temperature_mean", "temperature_max", "temperature_contrast", "temperature_unit"),
+    *("hot_x", "hot_y"),
+)
 
 
 def run_folder(args: Any, make: bool = True) -> Path:
@@ -45,6 +52,20 @@ def run_folder(args: Any, make: bool = True) -> Path:
             before = folder
 
 
+def check_measured(options: OutputOptions, rig: Rig) -> bool:
+    """Return whether the infrared camera measures temperatures.
+
+    Raises:
+        ValueError: If it does not, and they are to be drawn.
+    """
+    if options.temperatures and not rig.thermal.unit:
+        raise UserValueError(
+            "temperatures=True needs to know what counts mean; write 'thermal: {unit: celsius}', with scale: and "
+            "offset:, into a data-set YAML, and give it as data="
+        )
+    return bool(rig.thermal.unit)
+
+
 class Outputs:
     """The files of a run. Every result is written at once, so memory use stays constant.
 
@@ -53,6 +74,7 @@ class Outputs:
         options: What to write.
         done: Visible images of the finished pairs, whose records are kept.
         names: Names for the remaining pairs.
+        measured: Whether the infrared camera measures temperatures, which then have columns of their own.
         oriented: Whether boxes have four corners.
     """
 
@@ -62,6 +84,7 @@ class Outputs:
         options: OutputOptions,
         done: Sequence[str] = (),
         names: Names | None = None,
+        measured: bool = False,
         oriented: bool = False,
     ) -> None:
         keep = frozenset(done)
@@ -73,7 +96,8 @@ class Outputs:
         if options.save_json:
             makers["predictions.json"] = partial(JsonArray, keep=keep)
         if options.save_csv:
-            makers["predictions.csv"] = partial(CsvTable, columns=COLUMNS + OTHER_CORNERS * oriented, keep=keep)
+            columns = COLUMNS + TEMPERATURES * measured + OTHER_CORNERS * oriented
+            makers["predictions.csv"] = partial(CsvTable, columns=columns, keep=keep)
         if makers:
             folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -133,5 +157,8 @@ def flat_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for detection in record["detections"]:
         values = {key: value for key, value in detection.items() if key in COLUMNS}
+        if measured := detection.get("temperature"):
+            spot, told = measured["hot"], {f"temperature_{key}": measured[key] for key in measured.keys() - {"hot"}}
+            values |= told | {"hot_x": spot["x"], "hot_y": spot["y"]}
         rows.append({**pair, **values, **detection["box"]})
     return rows

@@ -15,8 +15,9 @@ import torch
 from ultralytics.engine.results import Results
 from ultralytics.utils.plotting import colors
 
+from metafusion_yolo.data.temperatures import Reading, Thermogram
 from metafusion_yolo.support.annotate import Mark, draw_marks
-from metafusion_yolo.support.drawing import grid, scale_of, titled, with_legend
+from metafusion_yolo.support.drawing import grid, scale_of, titled, with_legend, with_scale
 from metafusion_yolo.support.errors import MissingPackageError
 from metafusion_yolo.support.pages import data_uri
 
@@ -36,32 +37,69 @@ def draw(result: FusionResults, view: str, style: dict[str, Any]) -> np.ndarray:
     """
     if view == "panel":
         return _panel(result, style)
-    picture = draw_on(result, result.image(view), style)
+    image = result.image(view)
+    if style.get("temperatures") and view == "infrared" and result.thermogram is not None:
+        image = result.thermogram.picture(image.shape[1::-1])
+    picture = draw_on(result, image, style)
     return with_legend(picture) if view == "weights" and result.has_weights else picture
 
 
 def draw_on(result: FusionResults, image: Any, style: dict[str, Any]) -> np.ndarray:
     """Draw detections on an image; masks, keypoints and the rest are drawn by the host, below the boxes."""
+    heat = result.thermogram if style.get("temperatures") else None
     if any(getattr(result, key) is not None for key in result._keys if key not in ("boxes", "obb")):
-        image = Results.plot(result, **{**style, "img": image, "boxes": False})
+        told = {key: value for key, value in style.items() if key != "temperatures"}
+        image = Results.plot(result, **{**told, "img": image, "boxes": False})
     elif isinstance(image, torch.Tensor):
         image = image.cpu().numpy()
     marks = _marks(result, style) if style["boxes"] else []
     font = None if style["font"] == "Arial.ttf" else style["font"]  # the host's default
-    return draw_marks(np.ascontiguousarray(image), marks, style["line_width"], style["font_size"], font)
+    picture = draw_marks(np.ascontiguousarray(image), marks, style["line_width"], style["font_size"], font)
+    return picture if heat is None else _with_heat(picture, heat, result.temperatures or [])
+
+
+def _with_heat(picture: np.ndarray, heat: Thermogram, readings: list[Reading | None]) -> np.ndarray:
+    """Mark the hottest spot of each object in the colour of its temperature, and add the colour bar."""
+    size = max(3, round(0.006 * sum(picture.shape[:2])))
+    for reading in filter(None, readings):
+        place = tuple(round(at - 0.5) for at in reading.hot)
+        colour = heat.colours(np.array([[reading.maximum]]))[0, 0].tolist()
+        for line, tint in ((3, (255, 255, 255)), (1, colour)):
+            cv2.drawMarker(picture, place, tint, cv2.MARKER_CROSS, 2 * size + line, line)
+    low, high = heat.limits()
+    ends = f"{low:.1f} {heat.sign}", f"{high:.1f} {heat.sign}"
+    return with_scale(picture, *ends, heat.colours(np.linspace(low, high, 256)[None]))
+
+
+def outlines(result: FusionResults) -> list[np.ndarray]:
+    """Return the outline (P, 2) of each object in pixels of the visible image: of its mask, else of its box."""
+    if result.masks is not None:
+        boxes = list(_corners(result))
+        return [mask if len(mask) > 2 else box for mask, box in zip(result.masks.xy, boxes, strict=True)]
+    return list(_corners(result))
+
+
+def _corners(result: FusionResults) -> np.ndarray:
+    """Return the corners of the boxes (K, 4, 2)."""
+    if result.found is None:
+        return np.zeros((0, 4, 2))
+    found = result.found.cpu().numpy()
+    return np.asarray(found.xyxy[:, [[0, 1], [2, 1], [2, 3], [0, 3]]] if result.obb is None else found.xyxyxyxy)
 
 
 def _marks(result: FusionResults, style: dict[str, Any]) -> list[Mark]:
     """Return outline, label and colour of each detection, the most certain first."""
     if result.found is None:
         return []
-    found = result.found.cpu().numpy()
-    corners = found.xyxy[:, [[0, 1], [2, 1], [2, 3], [0, 3]]] if result.obb is None else found.xyxyxyxy
+    found, corners = result.found.cpu().numpy(), _corners(result)
+    readings = (result.temperatures if style.get("temperatures") else None) or [None] * len(corners)
     marks = []
     for i, (cls, score) in enumerate(zip(found.cls.astype(int).tolist(), found.conf.tolist(), strict=True)):
         number = int(found.id[i]) if found.is_track else None
         parts = [f"id:{number}"] * (number is not None) * style["labels"]
         parts += [result.names[cls]] * style["labels"] + [f"{score:.2f}"] * style["conf"]
+        if (reading := readings[i]) is not None and result.thermogram is not None:
+            parts.append(f"{reading.maximum:.1f} {result.thermogram.sign}")
         by = {"class": cls, "instance": i if number is None else number}[style["color_mode"]]
         texts = tuple(dict.fromkeys((" ".join(parts), parts[0] if number is not None else parts[-1]))) if parts else ()
         marks.append(Mark(corners[i], texts, colors(by, True)))

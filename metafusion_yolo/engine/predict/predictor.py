@@ -32,7 +32,7 @@ from metafusion_yolo.engine._host import (
 from metafusion_yolo.engine.arguments import check_classes
 from metafusion_yolo.engine.predict.calls import Call, Networks
 from metafusion_yolo.engine.predict.journal import Journal
-from metafusion_yolo.engine.predict.outputs import Outputs, run_folder
+from metafusion_yolo.engine.predict.outputs import Outputs, check_measured, run_folder
 from metafusion_yolo.engine.predict.results import FusionResults, pack_fusion, showing_fused
 from metafusion_yolo.engine.predict.sequences import ImageSequences, in_name_order
 from metafusion_yolo.engine.predict.slicing import Slicing, cut, merge, place
@@ -119,6 +119,7 @@ class FusionDetectionPredictor(DetectionPredictor):
             rig = Rig.of_file(source.data)
             warn_of_other_cameras(self._trained_with, rig, source.data)
         args = self.args
+        measured = check_measured(self.options, rig)
         loader = load_pairs(source, rig, args.batch, args.vid_stride, in_order=args.stream_buffer)
         self._sequences = None
         if isinstance(loader, LoadPairs) and args.mode == "track":
@@ -142,7 +143,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         self.save_dir = run_folder(args, make=writes)
         self._journal = self._open_journal(request.resume) if journaled else None
         done, names = (self._journal.done, self._journal.names) if self._journal else ([], None)
-        self._outputs = Outputs(self.save_dir, self.options, done, names, oriented=args.task == "obb")
+        self._outputs = Outputs(self.save_dir, self.options, done, names, measured, oriented=args.task == "obb")
         self._said = False
 
     def _open_journal(self, resume: bool) -> Journal:
@@ -293,7 +294,8 @@ class FusionDetectionPredictor(DetectionPredictor):
                 setattr(result, key, getattr(host, key))
             if self._sliced and len(self._sliced[i]):
                 result.update(boxes=self._merged(host.boxes.data, self._sliced[i]))
-            result.infrared_path, result.frame, result.time = origins[i]
+            result.infrared_path, result.frame, result.time, result.thermogram = origins[i]
+            result.shows_temperatures = self.options.temperatures
             results.append(result)
         return results
 

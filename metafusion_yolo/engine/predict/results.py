@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +18,17 @@ from torch.nn import functional as F
 from ultralytics.engine.results import Results
 from ultralytics.utils.ops import scale_masks
 
-from metafusion_yolo.data.planes import cameras_on
-from metafusion_yolo.engine.predict.pictures import draw, draw_on, show_inline, style_of, to_html, to_supervision
+from metafusion_yolo.data.planes import cameras_on, mean_inside
+from metafusion_yolo.data.temperatures import Reading, Thermogram
+from metafusion_yolo.engine.predict.pictures import (
+    draw,
+    draw_on,
+    outlines,
+    show_inline,
+    style_of,
+    to_html,
+    to_supervision,
+)
 from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.nn.fusion import compose
 from metafusion_yolo.options import VIEWS
@@ -52,6 +60,8 @@ class FusionResults(Results):
         frame: Number of the frame in its video, from 1; None for an image.
         time: Seconds from the start of the video or live run; None for an image.
         fused_path: File of the fused image or video, None if it was not written.
+        thermogram: What the infrared camera measured; None if its counts have no unit.
+        shows_temperatures: Whether :meth:`plot` draws temperatures by default.
         shows_in: The camera that shows each box, "visible", "infrared" or "both", if an ensemble found them; else None.
 
     Args:
@@ -75,6 +85,8 @@ class FusionResults(Results):
         self.time: float | None = None
         self.fused_path: Path | None = None
         self.shows_in: list[str] | None = None
+        self.thermogram: Thermogram | None = None
+        self.shows_temperatures = False
         self._fusion = fusion
 
     @property
@@ -133,11 +145,17 @@ class FusionResults(Results):
         if not self.has_weights:
             return None
         infrared = self._at_image_size("infrared_weight")[0, 0].numpy()
-        found = self.found.cpu().numpy()
-        outlines = [None] * len(found) if self.masks is None else self.masks.xy
-        outlines = outlines if self.obb is None else found.xyxyxyxy
-        shares = [mean_inside(infrared, *region) for region in zip(found.xyxy, outlines, strict=True)]
+        boxes, upright = self.found.cpu().numpy().xyxy, self.masks is None and self.obb is None
+        regions = zip(boxes, [None] * len(boxes) if upright else outlines(self), strict=True)
+        shares = [mean_inside(infrared, box, outline) for box, outline in regions]
         return np.array([(1 - share, share) for share in shares], np.float32).reshape(-1, 2)
+
+    @property
+    def temperatures(self) -> list[Reading | None] | None:
+        """The temperatures of each box, oriented box or mask; None without a measurement, or where it sees nothing."""
+        if self.thermogram is None:
+            return None
+        return [self.thermogram.under(outline) for outline in outlines(self)]
 
     def _at_image_size(self, key: str) -> Tensor:
         """Bring maps to the network's size, remove the letterbox, and resize them to (1, C, H, W)."""
@@ -172,20 +190,25 @@ class FusionResults(Results):
         """Return the available images: the two cameras, and the fused image if there is one."""
         return [name for name in CAMERAS if name != "fused" or self.has_fusion]
 
-    def plot(self, *args: Any, view: str | None = None, **kwargs: Any) -> Any:
+    def plot(self, *args: Any, view: str | None = None, temperatures: bool | None = None, **kwargs: Any) -> Any:
         """Draw the detections on one of the images, or on all.
 
         Args:
             view: "fused", "visible", "infrared"; "weights" for the fused image coloured by the share of each camera;
                 "panel" for all of them together; None for the `view` of the result. The visible image replaces a
                 missing fused image.
+            temperatures: Whether to mark the hottest spot of each object with its temperature, to show the infrared
+                image in colours, and to add a colour bar in the unit; None for the `shows_temperatures` of the result.
             *args: As for the host's plot.
             **kwargs: As for the host's plot.
 
         Raises:
-            ValueError: If the view is unknown.
+            ValueError: If the view is unknown, or temperatures are asked for that were not measured.
         """
         style = style_of(*args, **kwargs)
+        if temperatures and self.thermogram is None:
+            raise UserValueError("no temperatures in this result; they need 'thermal: unit:' in the data-set YAML")
+        style["temperatures"] = self.shows_temperatures if temperatures is None else temperatures
         given, last = style["img"], {key: style.pop(key) for key in ("pil", "show", "save", "filename")}
         view = view or self.view
         picture = draw(self, view, style) if given is None else draw_on(self, given, style)
@@ -229,9 +252,16 @@ class FusionResults(Results):
             Results.save_crop(result, Path(save_dir) / name, file_name)
 
     def summary(self, normalize: bool = False, decimals: int = 5) -> list[dict[str, Any]]:
-        """Add `infrared_weight`, the mean share of the infrared camera in each box, [0, 1], to the host's summary."""
+        """Add `infrared_weight`, the mean share of the infrared camera in each box, [0, 1], to the host's summary.
+
+        Where the infrared camera measures, `temperature` is added too.
+        """
         rows = super().summary(normalize, decimals)
         weights = self.box_weights
+        if self.thermogram is not None:
+            size = self.orig_shape[::-1] if normalize else (1, 1)
+            for row, reading in zip(rows, self.temperatures or (), strict=False):
+                row["temperature"] = self.thermogram.record(reading, size)
         for i, row in enumerate(rows):
             row["infrared_weight"] = None if weights is None else round(float(weights[i, 1]), decimals)
         return rows
@@ -251,22 +281,6 @@ def compose_fused(pair: Tensor, coefficients: Tensor) -> np.ndarray:
     luminance = rgb_to_luminance(visible)
     fused, _ = compose(coefficients.split(1, 1), visible, luminance, infrared)
     return to_uint8(fused[0])
-
-
-def mean_inside(plane: np.ndarray, box: np.ndarray, outline: np.ndarray | None = None) -> float:
-    """Return the mean of a plane (H, W) over the pixels that a box x1, y1, x2, y2 touches, but at least one.
-
-    Of these, only those inside an outline (P, 2) in pixels count, if it has three points or more.
-    """
-    height, width = plane.shape
-    left, top = min(max(int(box[0]), 0), width - 1), min(max(int(box[1]), 0), height - 1)
-    right, bottom = max(math.ceil(box[2]), left + 1), max(math.ceil(box[3]), top + 1)
-    inside = plane[top:bottom, left:right]
-    if outline is None or len(outline) < 3:
-        return float(inside.mean())
-    counts = np.zeros(inside.shape, np.uint8)
-    cv2.fillPoly(counts, [np.rint(outline - (left, top)).astype(np.int32)], 1)
-    return float(inside[counts > 0].mean() if counts.any() else inside.mean())
 
 
 @contextmanager

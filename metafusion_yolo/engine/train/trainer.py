@@ -27,13 +27,14 @@ from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.degradation import degrade
 from metafusion_yolo.nn.front_end import FrontEndAhead
 from metafusion_yolo.nn.fusion import STRIDE
+from metafusion_yolo.nn.meeting import layer_name
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import build_model
 from metafusion_yolo.schedule import PARTS, Phase
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.sampling import evenly
 
-SHAPES = ("method", "channels", "meta_channels", "heads", "attention", "initial_infrared_weight")  # of a front-end
+SHAPES = ("method", "meet", "channels", "meta_channels", "heads", "attention", "initial_infrared_weight")  # of a model
 
 
 class FusionDetectionTrainer(ResumableTrainer):
@@ -239,7 +240,7 @@ def with_values(cfg: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the dictionary of a model with `fusion.` values of the training in its `fusion:` section.
 
     Raises:
-        ValueError: If a value shapes the front-end of a checkpoint, which has its shape already.
+        ValueError: If a value shapes the model of a checkpoint, which has its shape already.
     """
     checkpoint = isinstance(cfg, dict)
     model = cfg if checkpoint else load_model_yaml(cfg)
@@ -249,7 +250,7 @@ def with_values(cfg: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     shapes = [name for name in SHAPES if checkpoint and getattr(old, name) != getattr(new, name)]
     if shapes:
         raise UserValueError(
-            f"'fusion.{shapes[0]}={getattr(new, shapes[0])}' shapes the front-end, and the checkpoint has one already; "
+            f"'fusion.{shapes[0]}={getattr(new, shapes[0])}' shapes the model, and the checkpoint has its shape; "
             f"start from a model YAML: model=metafusion-yolov8n.yaml"
         )
     return {**model, "fusion": section}
@@ -278,9 +279,10 @@ def _unwrap(model: nn.Module) -> FrontEndAhead:
 
 
 def _modules(model: FrontEndAhead) -> Iterator[tuple[str, str, nn.Module]]:
-    """Yield part (`fusion`, `backbone`, `head`), name and module of every module in a model."""
+    """Yield part (`fusion`, `backbone`, `head`), name as in the stock model, and module of every module in a model."""
     depth = len(model.yaml["backbone"])
     for name, module in model.named_modules():
+        name = layer_name(name)
         if name.startswith("model."):
             yield ("backbone" if int(name.split(".")[1]) < depth else "head"), name, module
         elif name not in ("", "model"):

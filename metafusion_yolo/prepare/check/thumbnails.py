@@ -8,7 +8,7 @@ import numpy as np
 from ultralytics.utils import patches
 
 from metafusion_yolo.data.pairs import PairError
-from metafusion_yolo.data.reading import PairReader, read_counts, read_visible
+from metafusion_yolo.data.reading import PairReader, read_visible
 from metafusion_yolo.prepare.check.findings import Case
 from metafusion_yolo.support.pages import data_uri, draw_box
 
@@ -52,7 +52,7 @@ def _visible(file: str, reader: PairReader) -> np.ndarray | None:
 def _infrared(file: str, reader: PairReader) -> np.ndarray | None:
     """Return an (H, W, 3) image, None if it cannot be read; false colours are kept, as they are the fault."""
     try:
-        counts = read_counts(file)
+        counts = reader.counts(file)
         colours = patches.imread(file, cv2.IMREAD_UNCHANGED) if counts.dtype == np.uint8 else None
         if colours is not None and colours.ndim == 3:
             return cv2.cvtColor(colours[..., :3], cv2.COLOR_BGR2RGB)

@@ -13,7 +13,7 @@ from ultralytics.utils.files import increment_path
 
 from metafusion_yolo.data.description import describe_what_is_there
 from metafusion_yolo.data.listing import SPLITS
-from metafusion_yolo.data.reading import PairReader, compare_sizes, read_counts, read_visible
+from metafusion_yolo.data.reading import PairReader, compare_sizes, read_visible
 from metafusion_yolo.data.registration import Matrix, Registration, scaling
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.splits import split_pairs
@@ -141,7 +141,7 @@ def _sequences(description: Mapping[str, Any], rig: Rig, per: str) -> dict[str, 
 def _read(reader: PairReader, visible: str, infrared: str) -> tuple[np.ndarray, np.ndarray]:
     """Return a pair as grey images (H, W) and (h, w) uint8, each in its own size."""
     grey = cv2.cvtColor(read_visible(visible), cv2.COLOR_RGB2GRAY)
-    return grey, reader.rig.thermal.to_uint8(read_counts(infrared), reader.limits_of(infrared))
+    return grey, reader.rig.thermal.to_uint8(reader.counts(infrared), reader.limits_of(infrared), visible)
 
 
 def _estimate(sequences: Mapping[str, Pairs], reader: PairReader) -> Registration:

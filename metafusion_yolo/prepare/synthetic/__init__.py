@@ -1,43 +1,34 @@
 """Embedded synthetic pairs: road scenes whose objects show in one camera, in the other, or in both, by construction.
 
-They make every experiment and test reproducible without a download. A third of the objects shows in the infrared image
-only (the visible camera is blinded by night, smoke or glare), a third in the visible image only (thermal crossover: the
-object is as warm as its background), a third in both. A hidden object leaves no trace in the image that hides it, so a
-detector of one camera can find at most about two thirds of them.
+They make every experiment and test reproducible without a download. Of the objects of easy scenes (:mod:`.easy`), a
+third shows in the infrared image only (the visible camera is blinded by night, smoke or glare), a third in the visible
+image only (thermal crossover: the object is as warm as its background), a third in both. A hidden object leaves no
+trace in the image that hides it, so a detector of one camera can find at most about two thirds of them. In hard scenes
+(:mod:`.hard`) hour, weather, materials and sensors decide what shows where, and clutter looks like the objects.
 
 Source: this project.
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 import yaml
 
-from metafusion_yolo.data.labels import label_rows
 from metafusion_yolo.options import Synth
-from metafusion_yolo.prepare.synthetic import scene
-from metafusion_yolo.prepare.synthetic.scene import BLINDING, Blob, Canvas, Item
+from metafusion_yolo.prepare.synthetic import climate
+from metafusion_yolo.prepare.synthetic.easy import CONDITIONS, draw_scene, plan_scene
+from metafusion_yolo.prepare.synthetic.hard import cameras_of, draw_hard_scene, plan_hard_scene
+from metafusion_yolo.prepare.synthetic.scene import Item
 from metafusion_yolo.support.errors import UserValueError
 
 NAMES = {0: "person", 1: "car"}
-# Cameras that show successive objects; over the four conditions, each group has a third of the objects.
-GROUPS = {
-    "day": ("visible", "both"),
-    "night": ("infrared", "visible", "infrared", "both"),
-    "smoke": ("infrared", "visible", "infrared", "both"),
-    "glare": ("infrared", "visible", "both"),
-}
-CONDITIONS = tuple(GROUPS)
 INDEX = "shown_in.csv"
 SPLITS = ("train", "val")
 QUICK = 12_000_000  # pixels that render in about 2 s
-ASPECT = 1.25  # width over height
-MAX_COVERED = 0.15  # largest share of a box that another may cover, hence IoU <= 0.15 / 1.85 < 0.1
 
 
 @dataclass(frozen=True)
@@ -50,7 +41,7 @@ class SyntheticPair:
         boxes_xyxy: (K, 4) float32, pixels.
         classes: (K,) int64, keys of :data:`NAMES`.
         shown_in: For each box "both", "visible" or "infrared".
-        condition: "day", "night", "smoke" or "glare".
+        condition: "day", "night", "smoke" or "glare"; of a hard scene "day", "dusk", "night" or "smoke".
     """
 
     visible: np.ndarray
@@ -61,31 +52,12 @@ class SyntheticPair:
     condition: str
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A scene to render, independent of the image size.
-
-    Attributes:
-        condition: "day", "night", "smoke" or "glare".
-        horizon: Image heights from the top.
-        vanishing: Where the road meets the horizon, image heights from the left.
-        objects: Persons and cars, far to near.
-        distractors: Items that are not labelled.
-        blinding: Spots of smoke or glare over the visible image.
-        seed: Seed of background, textures and noise.
-    """
-
-    condition: str
-    horizon: float
-    vanishing: float
-    objects: tuple[Item, ...]
-    distractors: tuple[Item, ...]
-    blinding: tuple[Blob, ...]
-    seed: int
-
-
 def render_pair(
-    seed: int, imgsz: int = 640, everything_visible: bool = False, everything_infrared: bool = False
+    seed: int,
+    imgsz: int = 640,
+    everything_visible: bool = False,
+    everything_infrared: bool = False,
+    hard: bool = False,
 ) -> SyntheticPair:
     """Render the pair of a seed.
 
@@ -95,9 +67,11 @@ def render_pair(
         everything_visible: Show every object in both images; scene and boxes stay the same. The accuracy of a detector
             on such pairs is the upper limit of what fusion can reach.
         everything_infrared: Show every object in the infrared image, so that one camera is enough.
+        hard: Render a hard scene. `everything_visible` then gives it noon and clear air, `everything_infrared` a cold
+            day; scene and boxes stay the same too.
 
     Returns:
-        The pair with 2 to 5 objects.
+        The pair with 2 to 5 objects, a hard one with up to 7.
 
     Raises:
         ValueError: If imgsz is below 32 or the seed negative.
@@ -109,108 +83,46 @@ def render_pair(
     """
     if imgsz < 32:
         raise UserValueError(f"imgsz must be at least 32 pixels, got {imgsz}")
+    if hard:
+        return render_hard_pair(seed, imgsz, everything_visible, everything_infrared)
     plan = plan_scene(seed)
     if everything_visible:
         plan = replace(plan, objects=tuple(replace(item, shown_in="both") for item in plan.objects))
     elif everything_infrared:
         seen = {"visible": "both", "both": "both", "infrared": "infrared"}
         plan = replace(plan, objects=tuple(replace(item, shown_in=seen[item.shown_in]) for item in plan.objects))
-    visible, infrared = draw_scene(plan, imgsz)
+    cameras = tuple(item.shown_in for item in plan.objects)
+    return as_pair(*draw_scene(plan, imgsz), plan.objects, cameras, plan.condition)
+
+
+def render_hard_pair(seed: int, imgsz: int, everything_visible: bool, everything_infrared: bool) -> SyntheticPair:
+    """Render the hard pair of a seed, see :func:`render_pair`."""
+    condition = climate.CONDITIONS[seed % len(climate.CONDITIONS)]
+    plan = plan_hard_scene(seed, condition)
+    kept = [(item, cameras) for item, cameras in zip(plan.objects, cameras_of(plan), strict=True) if cameras]
+    plan = replace(plan, objects=tuple(item for item, _ in kept))
+    shown_in = tuple(cameras for _, cameras in kept)
+    if everything_visible:
+        plan, shown_in = plan.cleared(), ("both",) * len(kept)
+    elif everything_infrared:
+        plan, shown_in = plan.cold(), tuple({"visible": "both"}.get(cameras, cameras) for cameras in shown_in)
+    return as_pair(*draw_hard_scene(plan, imgsz), plan.objects, shown_in, condition)
+
+
+def as_pair(
+    visible: np.ndarray, infrared: np.ndarray, objects: Sequence[Item], shown_in: tuple[str, ...], condition: str
+) -> SyntheticPair:
+    """Return two images with the truth of the objects in them."""
     height, width = infrared.shape
-    boxes = np.array([item.box_xyxy for item in plan.objects]) * height
+    boxes = np.array([item.box_xyxy for item in objects]).reshape(-1, 4) * height
     return SyntheticPair(
         visible=visible,
         infrared=infrared,
         boxes_xyxy=boxes.clip(0, [width, height, width, height]).astype(np.float32),
-        classes=np.array([item.category for item in plan.objects], np.int64),
-        shown_in=tuple(item.shown_in for item in plan.objects),
-        condition=plan.condition,
+        classes=np.array([item.category for item in objects], np.int64),
+        shown_in=shown_in,
+        condition=condition,
     )
-
-
-def plan_scene(seed: int) -> Plan:
-    """Choose position, size (nearer objects are larger and lower) and cameras of all items."""
-    rng = np.random.default_rng([seed, 0])
-    condition = CONDITIONS[seed % len(CONDITIONS)]
-    horizon, vanishing = rng.uniform(0.3, 0.42), rng.uniform(0.4, 0.85)
-    camera = rng.uniform(2.0, 2.5)  # metres above ground; an item of a scale stands camera * scale below the horizon
-    objects: list[Item] = []
-    count = rng.integers(2, 6)
-    for _ in range(30):  # fewer objects in a crowded scene
-        category = int(rng.random() < 0.52)
-        smallest, largest = (0.085, 0.2) if category else (0.075, 0.27)
-        scale = np.exp(rng.uniform(np.log(smallest), np.log(largest)))
-        parts = (scene.person, scene.car)[category](rng)
-        tries = (Item(parts, x, horizon + camera * scale, scale, category) for x in rng.uniform(0, ASPECT, 8))
-        objects += [*islice((item for item in tries if fits(item, objects)), 1)]
-        if len(objects) == count:
-            break
-    groups, start = GROUPS[condition], int(rng.integers(12))
-    objects = [replace(item, shown_in=groups[(start + i) % len(groups)]) for i, item in enumerate(objects)]
-    distractors: list[Item] = []
-    for _ in range(rng.integers(5, 13)):
-        scale = rng.uniform(0.06, 0.16)
-        item = Item(scene.distractor(rng), rng.uniform(0, ASPECT), horizon + camera * scale, scale)
-        distractors += [item] if fits(item, [*objects, *distractors]) else []
-    objects.sort(key=lambda item: item.foot)
-    blinding = tuple(blinding_spots(rng, condition, objects, horizon))
-    return Plan(condition, horizon, vanishing, tuple(objects), tuple(distractors), blinding, seed)
-
-
-def fits(item: Item, others: list[Item]) -> bool:
-    """Return whether an item is inside the image and hardly overlaps the others."""
-    box = item.box_xyxy
-    if box.min() < 0.005 or box[2] > ASPECT - 0.005 or box[3] > 0.99:
-        return False
-    boxes = np.array([other.box_xyxy for other in others]).reshape(-1, 4)
-    overlap = (np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])).clip(0).prod(1)
-    smaller = np.minimum((boxes[:, 2:] - boxes[:, :2]).prod(1), (box[2:] - box[:2]).prod())
-    return bool(np.all(overlap <= MAX_COVERED * smaller))
-
-
-def blinding_spots(rng: np.random.Generator, condition: str, objects: list[Item], horizon: float) -> Iterator[Blob]:
-    """Yield spots of smoke or glare: over the objects to hide from the visible camera, and by chance elsewhere."""
-    if condition not in BLINDING:
-        return
-    hidden = [item.box_xyxy for item in objects if item.shown_in == "infrared"]
-    for x0, y0, x1, y1 in hidden:
-        (dx, dy), (rx, ry) = rng.normal(0, 0.02, 2), rng.uniform(1.0, 1.4, 2)
-        yield Blob((x0 + x1) / 2 + dx, (y0 + y1) / 2 + dy, rx * (x1 - x0) + 0.06, ry * (y1 - y0) + 0.04, 2.0)
-    if condition == "smoke" or not hidden:
-        rx, ry = rng.uniform(0.15, 0.3, 2)
-        yield Blob(rng.uniform(0, ASPECT), horizon + rng.uniform(-0.1, 0.3), rx, ry, 1.6)
-
-
-def draw_scene(plan: Plan, imgsz: int) -> tuple[np.ndarray, np.ndarray]:
-    """Render a plan, `imgsz` pixels wide, as a visible (H, W, 3) and an infrared (H, W) uint8 image.
-
-    Random draws do not depend on the objects: without one of them, the images differ by that object only.
-    """
-    layout, texture, noise = (np.random.default_rng([plan.seed, stream]) for stream in (1, 2, 3))
-    canvas = Canvas(imgsz, dark=plan.condition == "night")
-    scene.background(layout, canvas, plan.horizon, plan.vanishing)
-    for item in plan.distractors:
-        canvas.draw(item)
-    canvas.shade(illumination(plan), scene.clouds(texture, canvas.size, 20, 4), scene.clouds(texture, canvas.size, 20))
-    wisps = scene.clouds(texture, canvas.size, 4)
-    if plan.condition in BLINDING:
-        canvas.veil(canvas.blobs(plan.blinding) * (1 + 0.15 * wisps), BLINDING[plan.condition], wisps)
-    canvas.light = scene.LAMPLIGHT if canvas.dark else scene.DAY
-    for item in plan.objects:
-        canvas.draw(item)
-    if plan.condition in BLINDING:  # thin, and in front of the objects
-        canvas.veil(0.12 + 0.06 * wisps, BLINDING[plan.condition], wisps)
-    return scene.expose(noise, canvas)
-
-
-def illumination(plan: Plan) -> list[Blob]:
-    """Return dark and bright spots of the visible image: shadows by day, light at night, none of hidden objects."""
-    seen = [item.box_xyxy for item in plan.objects if item.shown_in != "infrared"]
-    if plan.condition != "night":
-        return [Blob((x0 + x1) / 2, y1, 0.55 * (x1 - x0), 0.02 + 0.05 * (y1 - y0), -0.5) for x0, y0, x1, y1 in seen]
-    lamps = (item.box_xyxy for item in plan.distractors if any(part.glows for part in item.parts))
-    spots = [Blob((x0 + x1) / 2, y1, x1 - x0 + 0.1, 0.4 * (y1 - y0), 2.5) for x0, y0, x1, y1 in seen]
-    return spots + [Blob(x1, y1, 0.25, 0.08, 2.5) for _, _, x1, y1 in lamps]
 
 
 def write_dataset(
@@ -221,6 +133,7 @@ def write_dataset(
     seed: int = Synth.seed,
     everything_visible: bool = Synth.everything_visible,
     everything_infrared: bool = Synth.everything_infrared,
+    hard: bool = Synth.hard,
 ) -> Path:
     """Write a data set of pairs in the layout of :class:`~metafusion_yolo.data.dataset.PairedYOLODataset`.
 
@@ -240,6 +153,7 @@ def write_dataset(
         seed: Non-negative; another seed gives another data set.
         everything_visible: Show every object in both images, see :func:`render_pair`.
         everything_infrared: Show every object in the infrared image, see :func:`render_pair`.
+        hard: Render hard scenes, see :func:`render_pair`.
 
     Returns:
         Path of synthetic.yaml.
@@ -247,7 +161,7 @@ def write_dataset(
     Raises:
         ValueError: If train or val is below 1, imgsz below 32 or the seed negative, or if root holds other files.
     """
-    Synth(str(root), train, val, imgsz, seed, everything_visible, everything_infrared)  # checks them
+    Synth(str(root), train, val, imgsz, seed, everything_visible, everything_infrared, hard)  # checks them
     root = Path(root).resolve()
     clear(root)
     from ultralytics.utils.tqdm import TQDM
@@ -258,7 +172,7 @@ def write_dataset(
         index = csv.writer(file)
         index.writerow(("split", "file", "box", "class", "shown_in", "condition"))
         for split, i in TQDM(jobs, desc=f"Rendering {root.name}", disable=True if quick else None):
-            pair = render_pair(pair_seed(seed, split, i), imgsz, everything_visible, everything_infrared)
+            pair = render_pair(pair_seed(seed, split, i), imgsz, everything_visible, everything_infrared, hard)
             write_pair(root, f"{split}/{i:06d}", pair)
             rows = zip(pair.classes.tolist(), pair.shown_in, strict=True)
             index.writerows((split, f"{i:06d}", box, *row, pair.condition) for box, row in enumerate(rows))
@@ -288,6 +202,8 @@ def clear(root: Path) -> None:
 
 def write_pair(root: Path, stem: str, pair: SyntheticPair) -> None:
     """Write the two images and the label file of a pair; `stem` is split/number."""
+    from metafusion_yolo.data.labels import label_rows  # needs the host, which rendering does not
+
     images = {"images": cv2.cvtColor(pair.visible, cv2.COLOR_RGB2BGR), "infrared": pair.infrared}
     for folder, image in images.items():
         path = root / folder / f"{stem}.png"

@@ -14,11 +14,12 @@ import numpy as np
 
 Colour = Sequence[float] | np.ndarray
 
+ASPECT = 1.25  # width over height
+MAX_COVERED = 0.15  # largest share of a box that another may cover, hence IoU <= 0.15 / 1.85 < 0.1
 CIRCLE = np.stack([np.cos(np.arange(24) * np.pi / 12), np.sin(np.arange(24) * np.pi / 12)], 1)
 DAY = np.ones(3)
 NIGHT = np.array([0.13, 0.14, 0.19])  # light of the night sky, per channel, as a share of daylight
 LAMPLIGHT = np.array([0.78, 0.73, 0.62])  # light on an object that the visible camera sees at night
-BLINDING = {"smoke": (186, 184, 182), "glare": (255, 252, 240)}
 SHIRTS = ((200, 45, 40), (40, 80, 190), (235, 235, 230), (235, 190, 50), (50, 150, 80), (225, 110, 40), (150, 70, 160))
 SKINS = ((225, 180, 150), (150, 105, 80), (95, 65, 50))
 TROUSERS = ((35, 40, 70), (25, 25, 28), (150, 125, 85), (65, 85, 125), (200, 195, 185))
@@ -136,6 +137,17 @@ class Canvas:
         opacity = opacity.clip(0, 1)
         cover = cv2.add(cv2.merge([7 * texture] * 3), (*colour, 0), dtype=cv2.CV_8U)
         self.visible = cv2.blendLinear(self.visible, cover, 1 - opacity, opacity)
+
+
+def apart(item: Item, others: Sequence[Item]) -> bool:
+    """Return whether an item is inside the image and hardly overlaps the others."""
+    box = item.box_xyxy
+    if box.min() < 0.005 or box[2] > ASPECT - 0.005 or box[3] > 0.99:
+        return False
+    boxes = np.array([other.box_xyxy for other in others]).reshape(-1, 4)
+    overlap = (np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])).clip(0).prod(1)
+    smaller = np.minimum((boxes[:, 2:] - boxes[:, :2]).prod(1), (box[2:] - box[:2]).prod())
+    return bool(np.all(overlap <= MAX_COVERED * smaller))
 
 
 def clouds(rng: np.random.Generator, size: tuple[int, int], cells: int, octaves: int = 3) -> np.ndarray:
@@ -306,13 +318,3 @@ def tree(rng: np.random.Generator, canvas: Canvas, x: float, foot: float) -> Non
         dx, dy = rng.normal(0, 0.28 * size, 2)
         leaf = ellipse(x + dx, foot - size + 0.6 * dy, 0.26 * size, 0.2 * size)
         canvas.fill(leaf, leaves * shade, heat + 8 * shade)
-
-
-def expose(rng: np.random.Generator, canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
-    """Return the two images as their cameras record them: blurred, with noise, the infrared one softer and striped."""
-    width, height = canvas.size
-    noise, columns = rng.standard_normal((2, height, width), np.float32), rng.standard_normal(width, np.float32)
-    visible = cv2.GaussianBlur(canvas.visible, (0, 0), 0.35 + width / 1600)
-    visible = cv2.add(visible, cv2.merge([(5.0 if canvas.dark else 3.0) * noise[0]] * 3), dtype=cv2.CV_8U)
-    infrared = cv2.GaussianBlur(canvas.infrared, (0, 0), 0.45 + width / 700)
-    return visible, cv2.add(infrared, 3.0 * noise[1] + 1.2 * columns, dtype=cv2.CV_8U)

@@ -23,14 +23,14 @@ def stacker(rig: Rig | None = None, layout: str | None = None, **options) -> Fra
 
 
 def test_pair_is_in_the_order_of_the_network():
-    pair = stacker().stack({"visible": frame(48, 64), "infrared": frame(48, 64, 200)})
+    pair = stacker().stack({"visible": frame(48, 64), "infrared": frame(48, 64, 200)})[0]
     assert pair[0, 0].tolist() == [0, 0, 255, 29]  # red, green, blue, luminance of blue
     assert pair[40, 40].tolist() == [90, 90, 90, 200]
 
 
 @pytest.mark.parametrize("there", ["visible", "infrared"])
 def test_missing_camera_is_blank(there):
-    pair = stacker().stack({there: frame(48, 64)})
+    pair = stacker().stack({there: frame(48, 64)})[0]
     assert pair.shape == (48, 64, 4)
     blank = pair[..., 3] if there == "visible" else pair[..., :3]
     assert not blank.any()
@@ -39,7 +39,7 @@ def test_missing_camera_is_blank(there):
 def test_size_of_the_first_pair_stays():
     one = stacker()
     shapes = [
-        one.stack(frames).shape
+        one.stack(frames)[0].shape
         for frames in (
             {"visible": frame(48, 64), "infrared": frame(24, 32)},
             {"infrared": frame(24, 32)},
@@ -51,14 +51,14 @@ def test_size_of_the_first_pair_stays():
 
 def test_size_without_a_visible_frame():
     registered = Rig.from_yaml({"registration": {"matrix": [[2, 0, 0], [0, 2, 0], [0, 0, 1]], "visible": [64, 48]}})
-    assert stacker(registered).stack({"infrared": frame(24, 32)}).shape == (48, 64, 4)
-    assert stacker().stack({"infrared": frame(24, 32)}).shape == (24, 32, 4)
-    assert stacker(shape=(96, 128)).stack({"infrared": frame(24, 32)}).shape == (96, 128, 4)
+    assert stacker(registered).stack({"infrared": frame(24, 32)})[0].shape == (48, 64, 4)
+    assert stacker().stack({"infrared": frame(24, 32)})[0].shape == (24, 32, 4)
+    assert stacker(shape=(96, 128)).stack({"infrared": frame(24, 32)})[0].shape == (96, 128, 4)
 
 
 def test_frames_of_other_shapes_are_refused():
     with pytest.raises(PairError, match=r"'v' and 'ir' have different sizes \(64x48 and 48x48\)"):
-        stacker().stack({"visible": frame(48, 64), "infrared": frame(48, 48)})
+        stacker().stack({"visible": frame(48, 64), "infrared": frame(48, 48)})[0]
 
 
 def test_limits_are_those_of_the_infrared_half():

@@ -139,7 +139,8 @@ def test_batches(pair_folder, batch, sizes):
 def test_pairs_are_read_as_they_are_needed(pair_folder, monkeypatch):
     seen = []
     monkeypatch.setattr(loaders, "read_visible", lambda file: (seen.append(Path(file).name), read_visible(file))[1])
-    monkeypatch.setattr(loaders, "read_counts", lambda file: (seen.append(Path(file).name), read_counts(file))[1])
+    counts = lambda reader, file: (seen.append(Path(file).name), read_counts(file))[1]  # noqa: E731
+    monkeypatch.setattr(loaders.PairReader, "counts", counts)
     stream = iter(load(pair_folder.images, batch=2))
     assert not seen
     next(stream)

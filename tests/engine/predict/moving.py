@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from metafusion_yolo.prepare.synthetic import draw_scene, plan_scene
+from metafusion_yolo.prepare.synthetic.easy import draw_scene, plan_scene
 
 SEED = 1  # three people and two cars at night
 

@@ -1,0 +1,94 @@
+"""Radiometric JPEG files, whose measurement stands beside an 8-bit preview, read by packages for each maker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+from metafusion_yolo.data.decoding import open_image
+from metafusion_yolo.data.pairs import PairError
+from metafusion_yolo.data.thermal import UNITS, Thermal
+from metafusion_yolo.support.errors import MissingPackageError
+
+SUFFIXES = (".jpg", ".jpeg", ".rjpg", ".rjpeg")
+KELVIN = -UNITS["celsius"]  # of 0 degrees celsius
+PACKAGES = {"FLIR": "flyr", "DJI": "dji-thermal-cli"}  # the second from Python 3.12 on
+
+
+def maker_of(file: str | Path) -> str:
+    """Return whose radiometric file this is, "FLIR" or "DJI"; empty for any other file."""
+    if Path(file).suffix.lower() not in SUFFIXES:
+        return ""
+    try:
+        with open_image(file) as image:
+            segments = getattr(image, "applist", [])
+            if any(name == "APP1" and data.startswith(b"FLIR\0") for name, data in segments):
+                return "FLIR"
+            raw = any(name == "APP3" for name, _ in segments)
+            return "DJI" if raw and str(image.getexif().get(ExifTags.Base.Make)).startswith("DJI") else ""
+    except Exception:  # reading the file says what is wrong with it
+        return ""
+
+
+def read_measurement(file: str | Path, maker: str, thermal: Thermal) -> np.ndarray:
+    """Return the measurement of a radiometric file, upright, as counts (h, w) float32 of the description.
+
+    Args:
+        file: Path of the file.
+        maker: See :func:`maker_of`.
+        thermal: The unit, and what is to replace emissivity and the like in the file.
+
+    Raises:
+        ModuleNotFoundError: If the package that reads these files is not installed.
+        PairError: If it cannot read the file.
+    """
+    try:
+        celsius = {"FLIR": _flir, "DJI": _dji}[maker](str(file), thermal)
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"'{file}' is a radiometric JPEG of {maker}, which the package '{PACKAGES[maker]}' reads: pip install "
+            f'"metafusion-yolo[thermal]"{" with Python 3.12 or later" * (maker == "DJI")}'
+            f"; without 'thermal: unit:' its 8-bit preview is read"
+        ) from error
+    except Exception as error:  # the packages have errors of their own
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise PairError(
+            f"the temperatures of '{file}' cannot be read ({PACKAGES[maker]}: {said}); restore the file, convert it to "
+            f"TIFF by the maker's program, or leave 'thermal: unit:' out to use its 8-bit preview"
+        ) from error
+    with open_image(file) as preview:
+        turn = preview.getexif().get(ExifTags.Base.Orientation, 1)
+    plane = Image.fromarray(celsius.astype(np.float32))
+    plane.getexif()[ExifTags.Base.Orientation] = turn
+    upright = np.asarray(ImageOps.exif_transpose(plane), np.float32)
+    return np.asarray(thermal.counts(upright - UNITS["celsius"] + UNITS[str(thermal.unit)]), np.float32)
+
+
+def _flir(file: str, thermal: Thermal) -> np.ndarray:
+    """Return degrees celsius (h, w) of a file of FLIR."""
+    import flyr
+
+    kelvin = None if thermal.reflected is None else thermal.reflected - UNITS[str(thermal.unit)]
+    values = {
+        "emissivity": thermal.emissivity,
+        "reflected_apparent_temperature": kelvin,
+        "object_distance": thermal.distance,
+        "relative_humidity": thermal.humidity,
+    }
+    return np.asarray(flyr.unpack(file).adjust_metadata(**{k: v for k, v in values.items() if v is not None}).celsius)
+
+
+def _dji(file: str, thermal: Thermal) -> np.ndarray:
+    """Return degrees celsius (h, w) of a file of DJI."""
+    import dji_thermal_cli as dji
+
+    celsius = None if thermal.reflected is None else thermal.reflected - UNITS[str(thermal.unit)] + UNITS["celsius"]
+    settings = dji.Settings(
+        emissivity=thermal.emissivity,
+        reflected_temp=celsius,
+        humidity=None if thermal.humidity is None else 100 * thermal.humidity,
+        **({} if thermal.distance is None else {"distance": thermal.distance}),
+    )
+    return np.asarray(dji.measure(file, settings).temperature)
