@@ -26,6 +26,7 @@ HOST = f"ultralytics {ultralytics.__version__}"
 HOOKS = {
     "BaselineTrainer": "get_model",
     "ConcurrentModel": "val",
+    "DistributedTrainer": "__init__ _do_train _model_train _setup_ddp train",
     "EarlyFusionModel": "__init__ load",
     "EarlyFusionTrainer": "",
     "ExactOpenVINOBackend": "forward load_model",

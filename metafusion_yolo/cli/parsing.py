@@ -83,7 +83,7 @@ def check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
         args = _with_file(args)
     host = host_arguments() if mode.host else {}
     known, required = {*mode.options, *host}, mode.required
-    if mode.name == "train" and args.get("resume"):  # the checkpoint knows the rest
+    if mode.name == "train" and args.get("resume") not in (None, False, "auto"):  # the checkpoint knows the rest
         required = ["model"]
         args["model"] = args.get("model") or (None if args["resume"] is True else args["resume"])
     if "fusion" in known:

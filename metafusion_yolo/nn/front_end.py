@@ -55,6 +55,7 @@ class FrontEndAhead(BaseModel):
     """
 
     loss_of_batch = True
+    criterion: Any = None  # of the host, which looks for it even where only the front-end is trained
 
     def __init__(
         self,

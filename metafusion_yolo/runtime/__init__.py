@@ -116,6 +116,7 @@ class Detector:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self.conf, self.iou, self.max_det = conf, iou, max_det
+        self._given = str(Path(model).absolute()), conf, iou, max_det, threads, tuple(providers)
         try:
             self.session = onnxruntime.InferenceSession(str(model), options, providers=list(providers))
             metadata = self.session.get_modelmeta().custom_metadata_map
@@ -130,6 +131,10 @@ class Detector:
         except Exception as error:  # damaged text can raise almost anything
             reason = " ".join(str(error).split())
             raise UserValueError(f"'{model}' has damaged metadata ({reason}); export it again") from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the arguments; the file is loaded again where the copy arrives, from the same path."""
+        return Detector, self._given, {key: getattr(self, key) for key in ("conf", "iou", "max_det")}
 
     def _read(self, metadata: dict[str, str], model: str) -> None:
         """Read the metadata of the export, which are Python literals; no code is run."""

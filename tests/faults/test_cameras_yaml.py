@@ -174,7 +174,8 @@ AREA = Area(
         Fault(
             "registration with a key mistyped",
             TRAIN,
-            "unknown key 'homografy' under 'registration:' in data.yaml, known: infrared, matrix, sequences, visible",
+            "unknown key 'homografy' under 'registration:' in data.yaml, known: at, distance, infrared, matrix, "
+            "parallax, sequences, visible",
             described(registration={"homografy": 1}),
         ),
     ],

@@ -159,7 +159,7 @@ AREA = Area(
         Fault(
             "cameras that meet at an unknown level",
             TRAIN,
-            "fusion: meet: 'P6' is unknown, did you mean 'P5'?",
+            "fusion: meet: 'P6' is unknown, known: P2, P3, P4, P5, image",
             modelled({"meet": "P6"}),
         ),
         Fault(

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from ultralytics.engine.model import Model
+from ultralytics.utils import RANK
 
 from metafusion_yolo.data.description import check_description
 from metafusion_yolo.engine._host import our_command, quiet_start
 from metafusion_yolo.engine.arguments import check_arguments
 from metafusion_yolo.engine.checkpoints import check_start, check_unfinished
 from metafusion_yolo.engine.train.arguments import plain_arguments
+from metafusion_yolo.engine.train.distributed import decide_once
+from metafusion_yolo.engine.train.resumable import cut_off_run
 from metafusion_yolo.engine.train.tuning import FusionTuner, tune_with_ray
 from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.vocabulary import refuse_words
@@ -47,7 +50,8 @@ class LearningModel(Model):
             infrared_augmentations: Transforms that change the infrared image, and move nothing.
             unlabelled: Checkpoint that labels the pairs of `unlabelled:` in the data set, to train on them too; "self"
                 for this model. See :func:`~metafusion_yolo.labelling.unlabelled.label_more`.
-            **kwargs: The host's training arguments, `data=` and `epochs=` first of all.
+            **kwargs: The host's training arguments, `data=` and `epochs=` first of all. `resume="auto"` goes on with
+                the run of this `project` and `name` if it was cut off, and else begins it.
 
         Returns:
             The host's detection metrics; a dictionary of them by data set if `data` is a list.
@@ -63,6 +67,11 @@ class LearningModel(Model):
             refuse_words(self.model, "trained")
         kwargs = self._checked(kwargs, fusion, augmentations, infrared_augmentations)
         if unlabelled:
+            if RANK != -1:
+                raise UserValueError(
+                    f"'unlabelled={unlabelled}' labels before the training, in one process; write the labels by "
+                    f"metafusion data label first, or give device= the list of devices in the place of a launcher"
+                )
             kwargs["data"] = label_more(self, unlabelled, {**kwargs, "fusion_only": fusion_only})
         with in_our_words(), quiet_start(), our_command():
             return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
@@ -78,6 +87,9 @@ class LearningModel(Model):
         ours = {"augmentations": visible, "infrared_augmentations": infrared, "fusion": fusion}
         kwargs = {**kwargs, **{name: value for name, value in ours.items() if value}}
         resume = kwargs.get("resume")
+        if resume == "auto":
+            resume = decide_once(lambda: cut_off_run(kwargs)) or False
+            kwargs |= {"resume": resume, "exist_ok": True}
         if resume:
             check_unfinished(*(self.model_name, self.ckpt) if resume is True else (resume, None))
         elif not (kwargs.get("data") or kwargs.get("cfg")):

@@ -59,7 +59,7 @@ class FusionDetectionTrainer(ResumableTrainer):
             "on_train_end": log_pictures,
         }
         for event, function in pictures.items():
-            if RANK in {-1, 0} and function not in self.callbacks[event]:  # the trainings of a model share callbacks
+            if function not in self.callbacks[event]:  # the trainings of a model share callbacks
                 self.add_callback(event, function)
 
     def get_dataset(self) -> dict[str, Any]:
@@ -188,7 +188,7 @@ class FusionDetectionTrainer(ResumableTrainer):
     # Pictures over the epochs ----------------------------------------------------------------------------------------
     def _start_film(self) -> None:
         """Choose the pairs to show from the validation images."""
-        if not self.args.plots:
+        if not self.args.plots or RANK > 0:
             return
         dataset = self.test_loader.dataset
         self._shown = [Shown.of(dataset[i]) for i in evenly(range(len(dataset)), PAIRS)]
@@ -196,7 +196,7 @@ class FusionDetectionTrainer(ResumableTrainer):
 
     def _add_to_film(self) -> None:
         """Add the fused pairs after this epoch to the film strip."""
-        if not self.args.plots:
+        if not self.args.plots or RANK > 0:
             return
         file = self._film.add(_unwrap(self.ema.ema).fusion, self.epoch + 1, self.save_dir / "film_strip.jpg")
         if file:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from metafusion_yolo.config import Augment
@@ -40,8 +43,8 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
     def get_dataset(self) -> dict[str, Any]:
         """Read a folder, or a data set that may lack labels, names and validation images."""
         self.args.data = find_data_yaml(self.args.data)
-        file = describe_unlabelled(self.args.data, self.save_dir / "unlabelled.yaml")
-        data = describe(file)
+        with TemporaryDirectory() as folder:  # every rank has its own
+            data = describe(describe_unlabelled(self.args.data, Path(folder) / "unlabelled.yaml"))
         data["channels"] = NUM_CHANNELS
         self._rig = Rig.from_yaml(data, self.args.data)
         return data
@@ -91,6 +94,11 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
             size = len(batch["img"])
             total, count = total + float(loss.sum()), count + size
             sums = {name: value + size * float(items[name]) for name, value in sums.items()}
+        if self.world_size > 1:  # each rank has seen its share
+            figures = torch.tensor([total, count, *sums.values()], dtype=torch.float64, device=self.device)
+            dist.all_reduce(figures)
+            total, count, *shares = figures.tolist()
+            sums = dict(zip(sums, shares, strict=True))
         fitness = -total / count
         self.best_fitness = fitness if self.best_fitness is None else max(fitness, self.best_fitness)
         return {f"val/{name}": value / count for name, value in sums.items()}, fitness
