@@ -48,6 +48,10 @@ class Metrics:
         self.batch = Histogram("metafusion_batch_pairs", "Pairs of a run.", registry=self.registry, buckets=sizes)
         self.waiting = Gauge("metafusion_waiting", "Requests that wait for the detector.", registry=self.registry)
 
+    def answered(self, status: int) -> None:
+        """Count an answer."""
+        self.requests.labels(status).inc()
+
     def ran(self, pairs: int, seconds: float) -> None:
         """Count a run of the detector."""
         self.batch.observe(pairs)
@@ -96,10 +100,10 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, page: bool) ->
         return detected(Pair(cv2.cvtColor(made.visible, cv2.COLOR_RGB2BGR), made.infrared), conf, images, "jpeg")
 
     @app.get("/health", response_model=Health, summary="Whether the model is loaded")
-    async def health(response: Response) -> Health:
-        """Answer 200 once the model is loaded, 503 before."""
+    async def health(response: Response, live: bool = False) -> Health:
+        """Answer 200 once the model is loaded, 503 before; with `live=true` 200 as long as the server runs."""
         ready = batcher.engine is not None
-        response.status_code = 200 if ready else 503
+        response.status_code = 200 if ready or live else 503
         status: Literal["ready", "loading"] = "ready" if ready else "loading"
         return Health(status=status, model=model, names=batcher.names, waiting=batcher.waiting)
 
@@ -107,12 +111,6 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, page: bool) ->
     async def figures() -> Response:
         metrics.waiting.set(batcher.waiting)
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
-
-    @app.middleware("http")
-    async def count(request: Request, call_next: Any) -> Response:
-        response: Response = await call_next(request)
-        metrics.requests.labels(response.status_code).inc()
-        return response
 
     async def explain(request: Request, error: Exception) -> JSONResponse:
         """Say in one line why there is no answer; a bug is told to the log alone."""
@@ -131,4 +129,4 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, page: bool) ->
     if page:
         app.post("/scene", response_model=Answer, summary="Detect on a synthetic scene")(scene)
         add_page(app)
-    return Guard(app, options.token, round(options.max_mb * 1e6), options.timeout)
+    return Guard(app, options.token, round(options.max_mb * 1e6), options.timeout, metrics.answered)

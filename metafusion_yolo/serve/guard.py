@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Callable
 from hmac import compare_digest
 from typing import Any
 
+from fastapi import HTTPException
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,13 +25,15 @@ SENT = {  # with every answer
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
 }
+CUT = (400, 403, 408, 413)  # after which the rest of a request is not waited for
+DRAINED = 4  # times the largest body that is read and thrown away, so that a client hears why it is refused
 PAGE = re.compile(r"/|/style\.css|/static/[\w.]+")  # holds nothing of anyone, so it is given without a token
 
 
 def refuse(status: int, text: str) -> JSONResponse:
     """Return an answer that refuses a request, one line of JSON."""
-    retry = {"retry-after": "1"} if status == 503 else {"www-authenticate": "Bearer"} if status == 401 else None
-    return JSONResponse({"error": text}, status, retry)
+    more = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": "1"}}
+    return JSONResponse({"error": text}, status, more.get(status, {"connection": "close"} if status in CUT else None))
 
 
 class Guard:
@@ -42,10 +45,13 @@ class Guard:
             of a stranger whose name has been made to lead here (DNS rebinding) asks by that name.
         most: Largest body, bytes.
         timeout: Seconds for which a body may arrive.
+        answered: Told the status of each answer.
     """
 
-    def __init__(self, app: ASGIApp, token: str | None, most: int, timeout: float) -> None:
-        self.app, self.token, self.most, self.timeout = app, token, most, timeout
+    def __init__(
+        self, app: ASGIApp, token: str | None, most: int, timeout: float, answered: Callable[[int], None]
+    ) -> None:
+        self.app, self.token, self.most, self.timeout, self.answered = app, token, most, timeout, answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check a request, and pass it on."""
@@ -57,13 +63,27 @@ class Guard:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                self.answered(message["status"])
                 names = {name for name, _ in message["headers"]}
                 more = [(name.encode(), value.encode()) for name, value in SENT.items() if name.encode() not in names]
                 message["headers"] = [*message["headers"], *more]
             await send(message)
 
-        app = self._refusal(scope["method"], scope["path"], Headers(scope=scope)) or self.app
-        await app(scope, self._limited(receive), with_headers)
+        refusal = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
+        if refusal:
+            await self._drain(receive, time.monotonic() + self.timeout)
+        await (refusal or self.app)(scope, self._limited(receive), with_headers)
+
+    async def _drain(self, receive: Receive, until: float) -> None:
+        """Read what is left of a body, as long as it is not much and not slow."""
+        left, more = DRAINED * self.most, True
+        while more and left > 0:
+            try:
+                message = await asyncio.wait_for(receive(), until - time.monotonic())
+            except asyncio.TimeoutError:
+                return
+            left -= len(message.get("body", b""))
+            more = message.get("more_body", False)
 
     def _refusal(self, method: str, path: str, headers: Headers) -> JSONResponse | None:
         """Return the answer to a request that is not let in."""
@@ -105,6 +125,7 @@ class Guard:
             state["bytes"] += len(message.get("body", b""))
             state["whole"] = not message.get("more_body", False)
             if state["bytes"] > self.most:
+                await self._drain(receive, state["until"])
                 raise HTTPException(413, self._too_large)
             return message
 

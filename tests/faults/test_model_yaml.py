@@ -87,13 +87,14 @@ AREA = Area(
         Fault(
             "detector that is no detector",
             TRAIN,
-            "'detector: yolov8-seg.yaml' of 'mine.yaml' is no detection model; give one such as yolov8.yaml",
-            modelled(detector="yolov8-seg.yaml"),
+            "'detector: yolov8-cls.yaml' of 'mine.yaml' has the head Classify, which has no fused form; "
+            "give one such as yolov8.yaml",
+            modelled(detector="yolov8-cls.yaml"),
         ),
         Fault(
             "detector that is the file itself",
             TRAIN,
-            "'detector: mine.yaml' of 'mine.yaml' is no detection model; give one such as yolov8.yaml",
+            "'detector: mine.yaml' of 'mine.yaml' is no model; give one such as yolov8.yaml",
             modelled(detector="mine.yaml"),
         ),
         Fault(
@@ -158,7 +159,7 @@ AREA = Area(
         Fault(
             "cameras that meet at an unknown level",
             TRAIN,
-            "fusion: meet: 'P6' is unknown, did you mean 'P5'?",
+            "fusion: meet: 'P6' is unknown, known: P2, P3, P4, P5, image",
             modelled({"meet": "P6"}),
         ),
         Fault(

@@ -43,7 +43,7 @@ function say(status, text) {
 
 async function watch() {
   try {
-    const response = await ask("/health");
+    const response = await ask("/health?live=true");
     if (response.status === 401) return say("loading", "locked");
     const health = await response.json();
     ready = health.status === "ready";
