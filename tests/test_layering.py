@@ -70,7 +70,7 @@ LAYERS = [
     ["runtime"],
     ["engine.backends", "engine.arguments", "engine.checkpoint_format"],
     ["engine._host"],
-    ["engine.checkpoints"],
+    ["engine.checkpoints", "engine.vocabulary"],
     ["engine.predict", "engine.validate"],
     ["labelling.found"],
     ["labelling.ledger", "labelling.tools", "labelling.pairs", "labelling.machine"],

@@ -10,6 +10,9 @@ from metafusion_yolo.cli import runs
 from metafusion_yolo.options import REQUIRED, Option, options_of
 from metafusion_yolo.options.serve import App, Serve
 
+TASK = "detect"  # where none is said
+TASKS = {TASK: "", "segment": "-seg", "pose": "-pose", "obb": "-obb"}  # with what a model YAML of each is called
+
 
 @dataclass(frozen=True)
 class Mode:

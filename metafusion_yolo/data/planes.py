@@ -54,9 +54,17 @@ def highest_8_bits(image: np.ndarray) -> np.ndarray:
     return (image >> (bits_of(int(image.max(initial=0))) - 8)).astype(np.uint8)
 
 
-def mean_inside(plane: np.ndarray, box: np.ndarray) -> float:
-    """Return the mean of a plane (H, W) over the pixels that a box x1, y1, x2, y2 touches, but at least one."""
+def mean_inside(plane: np.ndarray, box: np.ndarray, outline: np.ndarray | None = None) -> float:
+    """Return the mean of a plane (H, W) over the pixels that a box x1, y1, x2, y2 touches, but at least one.
+
+    Of these, only those inside an outline (P, 2) in pixels count, if it has three points or more.
+    """
     height, width = plane.shape
     left, top = min(max(int(box[0]), 0), width - 1), min(max(int(box[1]), 0), height - 1)
     right, bottom = max(math.ceil(box[2]), left + 1), max(math.ceil(box[3]), top + 1)
-    return float(plane[top:bottom, left:right].mean())
+    inside = plane[top:bottom, left:right]
+    if outline is None or len(outline) < 3:
+        return float(inside.mean())
+    counts = np.zeros(inside.shape, np.uint8)
+    cv2.fillPoly(counts, [np.rint(outline - (left, top)).astype(np.int32)], 1)
+    return float(inside[counts > 0].mean() if counts.any() else inside.mean())

@@ -112,7 +112,8 @@ def loaded_with(args: Any) -> tuple[str, ...]:
 
 def extra_outputs(backend: Any) -> list[str]:
     """Return the outputs of an export in addition to its boxes: "fused", "fusion_weights"."""
-    return pair_input(getattr(backend, "metadata", {})).get("outputs", [])[1:] if native_model(backend) is None else []
+    outputs = pair_input(getattr(backend, "metadata", {})).get("outputs", []) if native_model(backend) is None else []
+    return [name for name in outputs if name in ("fused", "fusion_weights")]
 
 
 def warn_of_other_cameras(trained: Rig | None, now: Rig, where: Any) -> None:

@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import Any
 
 FORMAT_CLASSES = (
-    "nn.tasks.FusionDetectionModel",
+    *(f"nn.tasks.Fusion{head}Model" for head in ("Detection", "Segmentation", "Pose", "OBB")),
+    *(f"nn.tasks.Fusion{head}Model" for head in ("World", "YOLOE", "YOLOESeg")),
     "nn.fusion.FusionNet",
     "nn.fusion.WeightDecoder",
     "nn.blocks.ConvAct",

@@ -164,6 +164,8 @@ class FrontEndAhead(BaseModel):
         With `clean` in the batch, the target luminance of the fusion, detector and labels are not used: see
         :mod:`metafusion_yolo.nn.universal`.
         """
+        if getattr(self, "criterion", None) is None:
+            self.criterion = self.init_criterion()  # as in the host; without labels too, for its trainer asks for it
         pair = batch["img"]
         if "clean" in batch:
             return restoration_loss(self.fuse_images(pair), batch["clean"], self.config.gains)
@@ -210,7 +212,7 @@ class FrontEndAhead(BaseModel):
         """Return the weighted look-ahead loss: half of the batch for the inner step, the rest for the outer loss."""
         size, meta = len(batch["img"]), self.config.meta
         half = size // 2
-        test = rows(batch, half, size)
+        test = rows(batch, half, size, getattr(self.args, "overlap_mask", True))
         targets = {stride: x[:half] for stride, x in features.items()}
         detector = frozen_copy(self, "model.")
 

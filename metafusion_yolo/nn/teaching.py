@@ -131,9 +131,11 @@ def frozen_copy(model: nn.Module, prefix: str) -> dict[str, Tensor]:
     return {**parameters, **buffers}
 
 
-def rows(batch: Mapping[str, Any], start: int, stop: int) -> dict[str, Any]:
-    """Return images `start` to `stop` of the host's batch, with their boxes."""
+def rows(batch: Mapping[str, Any], start: int, stop: int, joint_masks: bool = True) -> dict[str, Any]:
+    """Return images `start` to `stop` of the host's batch, with their labels; `joint_masks`: one mask an image."""
     inside = (batch["batch_idx"] >= start) & (batch["batch_idx"] < stop)
-    boxes = {key: batch[key][inside] for key in ("cls", "bboxes")}
-    images = {key: batch[key][start:stop] for key in ("img", "hidden", "sources") if key in batch}
-    return {**images, "batch_idx": batch["batch_idx"][inside] - start, **boxes}
+    of_image, of_object = ["img", "hidden", "sources", "sem_masks"], ["cls", "bboxes", "keypoints"]
+    (of_image if joint_masks else of_object).append("masks")
+    objects = {key: batch[key][inside] for key in of_object if key in batch}
+    images = {key: batch[key][start:stop] for key in of_image if key in batch}
+    return {**images, "batch_idx": batch["batch_idx"][inside] - start, **objects}

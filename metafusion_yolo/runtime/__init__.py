@@ -138,6 +138,8 @@ class Detector:
 
     def _read(self, metadata: dict[str, str], model: str) -> None:
         """Read the metadata of the export, which are Python literals; no code is run."""
+        if (task := metadata.get("task", "detect")) != "detect":
+            raise UserValueError(f"'{model}' is of the task '{task}', and the runtime finds boxes; use metafusion_yolo")
         values = {name: ast.literal_eval(metadata[name]) for name in ("pair_input", "names", "imgsz", "args")}
         pair_input: dict[str, Any] = values["pair_input"]
         self.names: dict[int, str] = dict(values["names"])

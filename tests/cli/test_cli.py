@@ -54,7 +54,7 @@ def model(monkeypatch) -> Model:
     fake = Model()
     fake.answer = ()
 
-    def load_model(path):
+    def load_model(path, task=None):
         fake.path = path
         return fake
 
@@ -347,7 +347,7 @@ MISTAKES = {
         "'infrared=True' is invalid, expected a name or path or a list or an image"
     ),
     "train data=a mode=val": "argument 'mode' can only be 'train' here, or be left out",
-    "train data=a task=segment": "argument 'task' can only be 'detect' here, or be left out",
+    "train data=a task=depth": "argument 'task' can only be detect, segment, pose, obb here, not 'depth'",
     "train data=a cfg=nothing-here.yaml": (
         "no file 'cfg=nothing-here.yaml'; give a YAML of arguments, as 'yolo copy-cfg' writes one"
     ),

@@ -87,13 +87,14 @@ AREA = Area(
         Fault(
             "detector that is no detector",
             TRAIN,
-            "'detector: yolov8-seg.yaml' of 'mine.yaml' is no detection model; give one such as yolov8.yaml",
-            modelled(detector="yolov8-seg.yaml"),
+            "'detector: yolov8-cls.yaml' of 'mine.yaml' has the head Classify, which has no fused form; "
+            "give one such as yolov8.yaml",
+            modelled(detector="yolov8-cls.yaml"),
         ),
         Fault(
             "detector that is the file itself",
             TRAIN,
-            "'detector: mine.yaml' of 'mine.yaml' is no detection model; give one such as yolov8.yaml",
+            "'detector: mine.yaml' of 'mine.yaml' is no model; give one such as yolov8.yaml",
             modelled(detector="mine.yaml"),
         ),
         Fault(

@@ -110,7 +110,10 @@ def test_host_keys_may_be_set(tmp_path) -> None:
     [
         ({"fusion": {}}, r"has no 'detector:'; expected the name .* such as 'detector: yolov8.yaml'"),
         ({"detector": None}, "has no 'detector:'"),
-        ({"detector": "yolov8-seg.yaml"}, "'detector: yolov8-seg.yaml' of .* is no detection model"),
+        (
+            {"detector": "yolov8-cls.yaml"},
+            "'detector: yolov8-cls.yaml' of .* has the head Classify, which has no fused",
+        ),
         ({"detector": "yolov8.yaml", "fusoin": {}}, r"unknown key 'fusoin' in .*, did you mean 'fusion'\?"),
         ({"detector": "yolov8.yaml", "fusion": {"chanels": 8}}, r"unknown key 'chanels' in 'fusion', did you mean"),
     ],

@@ -132,12 +132,22 @@ class FusionResults(Results):
         return compose_fused(pair, self._at_image_size("coefficients"))
 
     @property
+    def found(self) -> Any:
+        """The boxes, oriented ones if the model finds such; the host has two attributes, of which one is None."""
+        return self.boxes if self.obb is None else self.obb
+
+    @property
     def box_weights(self) -> np.ndarray | None:
-        """Mean share of each camera in each box, (K, 2) float32, [0, 1], visible first; None for exports without it."""
+        """Mean share of each camera in each box, (K, 2) float32, [0, 1], visible first; None for exports without it.
+
+        With masks it is the share in each mask, with oriented boxes the share in what these cover.
+        """
         if not self.has_weights:
             return None
         infrared = self._at_image_size("infrared_weight")[0, 0].numpy()
-        shares = [mean_inside(infrared, box) for box in self.boxes.cpu().numpy().xyxy]
+        boxes, upright = self.found.cpu().numpy().xyxy, self.masks is None and self.obb is None
+        regions = zip(boxes, [None] * len(boxes) if upright else outlines(self), strict=True)
+        shares = [mean_inside(infrared, box, outline) for box, outline in regions]
         return np.array([(1 - share, share) for share in shares], np.float32).reshape(-1, 2)
 
     @property

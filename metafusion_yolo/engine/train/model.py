@@ -17,6 +17,7 @@ from metafusion_yolo.engine.train.distributed import decide_once
 from metafusion_yolo.engine.train.resumable import cut_off_run
 from metafusion_yolo.engine.train.tuning import FusionTuner, tune_with_ray
 from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
+from metafusion_yolo.engine.vocabulary import refuse_words
 from metafusion_yolo.labelling.unlabelled import label_more
 from metafusion_yolo.nn.front_end import build_fusion
 from metafusion_yolo.options import Learning, Train, Tune
@@ -62,6 +63,8 @@ class LearningModel(Model):
             TypeError: If it names no checkpoint, as :class:`UnsafeCheckpointError` if it could run code.
             ModuleNotFoundError: If transforms are given and Albumentations is not installed.
         """
+        if not fusion_only:
+            refuse_words(self.model, "trained")
         kwargs = self._checked(kwargs, fusion, augmentations, infrared_augmentations)
         if unlabelled:
             if RANK != -1:
@@ -92,7 +95,7 @@ class LearningModel(Model):
         elif not (kwargs.get("data") or kwargs.get("cfg")):
             raise UserValueError("'data' is missing; give the YAML of a paired data set")
         kwargs = plain_arguments(kwargs)
-        check_arguments("train", kwargs)
+        check_arguments("train", kwargs, task=self.task)
         if isinstance(start := kwargs.get("pretrained"), (str, Path)):
             kwargs["pretrained"] = check_start(start)
         return kwargs
@@ -131,6 +134,7 @@ class LearningModel(Model):
             ModuleNotFoundError: If Ray Tune is asked for and not installed.
         """
         self._check_is_pytorch_model()
+        refuse_words(self.model, "tuned")
         Tune(iterations, use_ray)
         if args and use_ray:
             space, *args = args  # type: ignore[assignment]

@@ -17,7 +17,7 @@ from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.unlabelled import UNNAMED, UnlabelledDataset, describe_unlabelled
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.nn import NUM_CHANNELS
-from metafusion_yolo.nn.tasks import FusionDetectionModel
+from metafusion_yolo.nn.front_end import FrontEndAhead
 from metafusion_yolo.nn.universal import one_of_each, two_views
 from metafusion_yolo.schedule import WARMUP, Phase
 from metafusion_yolo.support.errors import UserValueError
@@ -37,6 +37,7 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.args.task = "detect"  # whatever the head is: it learns nothing, and there are no labels of its task
         self.args.mosaic = self.args.mixup = self.args.cutmix = 0.0  # the front-end should not learn seams
 
     def get_dataset(self) -> dict[str, Any]:
@@ -48,9 +49,7 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
         self._rig = Rig.from_yaml(data, self.args.data)
         return data
 
-    def get_model(
-        self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True
-    ) -> FusionDetectionModel:
+    def get_model(self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True) -> FrontEndAhead:
         """Build the fused detector, with the class names of the data or else of the weights.
 
         Raises:
