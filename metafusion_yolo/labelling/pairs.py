@@ -58,7 +58,12 @@ def of_yaml(data: str, parts: Iterable[str] = PARTS) -> Job:
     found: dict[str, list[tuple[str, str, Path]]] = {}
     for part in parts:
         if entries := content.get(part) or []:
-            written = [str(root / entry) for entry in ([entries] if isinstance(entries, str) else entries)]
+            entries = [entries] if isinstance(entries, str) else entries
+            if not (isinstance(entries, list) and all(isinstance(entry, str) for entry in entries)):
+                raise UserValueError(
+                    f"data set '{data}': '{part}:' must be a folder or list file, or several of them, not {entries!r}"
+                )
+            written = [str(root / entry) for entry in entries]
             split = find_pairs(written, rig, orphans=False).complete(f"'{part}:' of '{data}'")
             found[part] = [(v, i, split.label_of(v)) for v, i in split.partners.items()]
     if not found:

@@ -137,6 +137,20 @@ AREA = Area(
             "'data.yaml' names no pairs without labels; add 'unlabelled:', their folder, to it",
         ),
         Fault(
+            "pairs without labels that are a number",
+            f"{TRAIN} unlabelled=self",
+            "data set 'data.yaml': 'unlabelled:' must be a folder or list file, or several of them, not 5",
+            written("data.yaml", "train: images/train\nval: images/val\nunlabelled: 5\nnames: [person, car]\n"),
+        ),
+        Fault(
+            "pairs without labels that are those to validate with",
+            f"{TRAIN} unlabelled=best.pt",
+            "every pair of 'unlabelled:' in 'data.yaml' is in another split too; name others there",
+            written(
+                "data.yaml", "train: images/train\nval: images/val\nunlabelled: images/val\nnames: [person, car]\n"
+            ),
+        ),
+        Fault(
             "training on pairs without labels that no detector labels",
             f"{TRAIN} unlabelled=nowhere.pt",
             "no checkpoint 'nowhere.pt'; give the path of one, such as yolov8n.pt",

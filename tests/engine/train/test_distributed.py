@@ -10,9 +10,11 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
+import albumentations
 import cv2
 import pytest
 import torch
@@ -20,7 +22,7 @@ import torch.distributed as dist
 import yaml
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.config import dotted
+from metafusion_yolo.config import Augment, dotted
 from metafusion_yolo.engine.train.distributed import HANDOVER, RanksFailedError
 from metafusion_yolo.engine.validate.measure import FusionMetrics
 from metafusion_yolo.prepare.synthetic import write_dataset
@@ -34,6 +36,21 @@ FRACTIONS = {"warmup": 0.34, "joint": 0.33, "finetune": 0.33}  # the last freeze
 PHASES = {"meta": {"interval": 1}, "schedule": {name: {"fraction": part} for name, part in FRACTIONS.items()}}
 COMMON = {"imgsz": 32, "batch": 8, "epochs": 3, "nbs": 8, "warmup_epochs": 0, "pretrained": False, "verbose": False}
 COMMON |= {"optimizer": "SGD", "lr0": 0.01, "device": "cpu", "workers": 0, "plots": False}
+PLAIN = dict.fromkeys(("mosaic", "translate", "scale", "fliplr", "hsv_h", "hsv_s", "hsv_v"), 0.0)
+NOTHING = [albumentations.to_dict(albumentations.HorizontalFlip(p=0.0))]  # in the place of the host's rare changes
+ONE_STEP = {
+    **PLAIN,
+    "augmentations": NOTHING,
+    "batch": 16,
+    "nbs": 16,
+    "epochs": 2,
+    "val": False,
+    "pretrained": True,
+}  # of all pairs, as they are
+WARMUP = {
+    "augment": {field.name: 0.0 for field in fields(Augment)},
+    "schedule": {"warmup": {"fraction": 1.0}, "joint": {"fraction": 0.0}},
+}
 
 
 class Nodes(NamedTuple):
@@ -63,10 +80,12 @@ def nodes(tmp_path_factory) -> Nodes:
         words(**given, fusion=PHASES, name="cut", resume="auto", plots=True),
         words(**given, epochs=1, val=False),  # in a folder that is named once for both
         words(**{**given, "data": one}, name="alone", fusion_only=True, epochs=1),
+        words(**given | ONE_STEP, fusion=WARMUP, name="step", model=folder / "start.pt"),
         words(**given, name="refused", compile=True),
         words(**given, name="refused", batch=3),
         words(**given, name="refused", unlabelled="self"),
     ]
+    MetaFusionYOLO(TINY).save(folder / "start.pt")
     (folder / "trainings.json").write_text(json.dumps(trainings))
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -95,14 +114,14 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.slow
 def test_two_machines_agree_on_one_run_and_one_of_them_writes(nodes) -> None:
-    assert nodes.codes == [[0, 0, 0, 2, 2, 2]] * 2, nodes.said[-3000:]
-    assert sorted(path.name for path in nodes.project.iterdir()) == ["alone", "cut", "train"]
+    assert nodes.codes == [[0, 0, 0, 0, 2, 2, 2]] * 2, nodes.said[-3000:]
+    assert sorted(path.name for path in nodes.project.iterdir()) == ["alone", "cut", "step", "train"]
     for name, width in (("film_strip.jpg", 400), ("fusion_weights.jpg", 400), ("losses.png", 100)):
         assert cv2.imread(str(nodes.project / "cut" / name)).shape[1] > width
     assert [path.stem for path in sorted((nodes.project / "cut" / "film").iterdir())] == ["00001", "00002", "00003"]
     with (nodes.project / "cut" / "results.csv").open() as file:
         assert [int(float(row["epoch"])) for row in csv.DictReader(file)] == [1, 2, 3]
-    assert nodes.said.count("epochs completed") == 3
+    assert nodes.said.count("epochs completed") == 4
 
 
 @pytest.mark.slow
@@ -110,6 +129,17 @@ def test_front_ends_alone_are_validated_where_a_machine_has_no_pair(nodes) -> No
     with (nodes.project / "alone" / "results.csv").open() as file:
         row = next(csv.DictReader(file))
     assert 0 < float(row["val/ssim_loss"]) < 2 and 0 < float(row["val/int_loss"]) < 2
+
+
+@pytest.mark.slow
+def test_two_machines_take_the_steps_of_one(nodes, tmp_path) -> None:
+    model = MetaFusionYOLO(nodes.data.parents[1] / "start.pt")
+    before = {f"fusion.{name}": value.clone() for name, value in model.model.fusion.state_dict().items()}
+    model.train(**COMMON | ONE_STEP, data=str(nodes.data), project=str(tmp_path), name="step", fusion=WARMUP)
+    one, two = weights(tmp_path / "step"), weights(nodes.project / "step")
+    moved = max((one[name] - value).abs().max() for name, value in before.items())
+    apart = max((one[name] - two[name]).abs().max() for name in before)
+    assert moved > 1e-3 > 1e3 * apart, (moved, apart)  # checkpoints are in half precision
 
 
 @pytest.mark.slow
