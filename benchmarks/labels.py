@@ -204,7 +204,9 @@ def main() -> None:
     args = parser.parse_args()
     out = Path(args.out).resolve()
     out.mkdir(parents=True, exist_ok=True)
-    views = record(args.data, args.model, args.label_imgsz, out / "views.json")
+    views = record(
+        args.data, args.model, args.label_imgsz, out / f"views-{Path(args.model).stem}-{args.label_imgsz}.json"
+    )
     names = of_yaml(args.data).names
     of_model = {name: number for number, name in classes_of(MetaFusionYOLO(args.model).names, names, None).items()}
     chosen = {number: (of_model[name], name) for number, name in names.items() if name in args.classes}

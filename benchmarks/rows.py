@@ -20,6 +20,8 @@ FROZEN = {"schedule": {"joint": {"lr": {"fusion": 0.0}}}}
 SPOILT = {"augment": {"modality_dropout": 0.0, "degradation": FusionConfig().augment.degradation}}
 DROPPED = {"augment": {"modality_dropout": FusionConfig().augment.modality_dropout}}  # as for the default
 
+TWO_BACKBONES = {**rule("average"), "meet": "P5"}  # joined at every level that the neck reads, by weights of 0.5
+
 SHIFTED = tuple(f"shift-{n}" for n in (2, 4, 8, 16))
 
 
@@ -40,8 +42,8 @@ ROWS = {
     ),
     "average-spoilt": Row("average, pairs spoilt as often as for the default", {**rule("average"), **SPOILT}),
     "false-colour-spoilt": Row("false colour, the same", {**rule("false-colour"), **SPOILT}),
-    "mid-spoilt": Row("two backbones, pairs spoilt as often as for the default", baseline="mid-spoilt"),
-    "mid": Row("two backbones, joined per level", baseline="mid"),
+    "mid-spoilt": Row("two backbones, pairs spoilt as often as for the default", {**TWO_BACKBONES, **SPOILT}),
+    "mid": Row("two backbones, joined per level", TWO_BACKBONES),
     "late": Row("both single-camera detectors, one NMS", baseline="late", needs=("visible", "infrared")),
     "separate": Row("fusion losses first, detector after", model="metafusion-separate-yolov8n.yaml"),
     "cascade": Row("joint losses, no embedding", model=CASCADE),
@@ -52,6 +54,10 @@ ROWS = {
     "jitter": Row("cascade + share jitter", JITTER, CASCADE),
     "all": Row("cascade + all of the above", {**BILEVEL, **SCHEDULE, **JITTER}, CASCADE),
     "default": Row("the shipped configuration", views=(BOTH, VISIBLE, INFRARED, *SHIFTED)),
+    **{
+        f"meet-{level}": Row(f"default, a stem for each camera up to {level}", {"meet": level})
+        for level in ("P2", "P3", "P4", "P5")
+    },
     "frozen": Row("default, front-end frozen at its start: a fixed blend, jittered in training", FROZEN),
     "undropped": Row("default, no camera ever blanked", UNDROPPED),
     "shifted": Row(
@@ -62,7 +68,7 @@ ROWS = {
         "default, and pairs without labels by its own labels", needs=("default",), views=(BOTH, VISIBLE, INFRARED)
     ),
     "taught": Row("default, and pairs without labels by mid-fusion's labels", needs=("mid",)),
-    "self-mid": Row("mid-fusion, and pairs without labels by its own labels", baseline="mid", needs=("mid",)),
+    "self-mid": Row("mid-fusion, and pairs without labels by its own labels", TWO_BACKBONES, needs=("mid",)),
 }
 SELF_TRAINED = "self", "taught", "self-mid"  # on what the row that they need finds, instead of distilled from it
 BEST_OF = ("visible", "infrared", "average", "maximum", "early", "false-colour", "mid")

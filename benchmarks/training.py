@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from baselines import LateFusionModel, MidFusionTrainer, SpoiltMidFusionTrainer
+from late import LateFusionModel
 from pseudo import with_pseudo_labels
 from rows import ROWS, SELF_TRAINED
 from torch import nn
@@ -51,13 +51,12 @@ def train_and_evaluate(setting: Setting, run: Run) -> dict[str, Any]:
     if row.baseline == "late":
         model: nn.Module = LateFusionModel(*map(load_last, needed))
     else:
-        trainer = {**TRAINERS, "mid": MidFusionTrainer, "mid-spoilt": SpoiltMidFusionTrainer}[row.baseline]
         teacher = {}
         if run.row in SELF_TRAINED:
             data = with_pseudo_labels(setting, data, load_last(needed[0]), host_arguments(setting, run.folder, data))
         elif needed:
             teacher["distill_model"] = str(needed[0])
-        model = load_last(train_row(setting, row, run.seed, run.folder, data, trainer, **teacher))
+        model = load_last(train_row(setting, row, run.seed, run.folder, data, TRAINERS[row.baseline], **teacher))
     host = host_arguments(setting, run.folder, data)
     views = {view: look(model, host, view) for view in row.views if view != "both"}
     found = evaluate(model, host, "both", corruptions=True)

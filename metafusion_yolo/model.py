@@ -7,38 +7,33 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, RANK
-
 from metafusion_yolo.data.rig import rig_of
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
 from metafusion_yolo.data.sources.sync import SyncReport
-from metafusion_yolo.engine._host import check_export, check_tracker
+from metafusion_yolo.engine._host import check_tracker
 from metafusion_yolo.engine.arguments import check_arguments
-from metafusion_yolo.engine.checkpoints import check_start, load_fusion_checkpoint
 from metafusion_yolo.engine.export.benchmark import benchmark_formats
 from metafusion_yolo.engine.export.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.export.triton import check_servable, write_repository
+from metafusion_yolo.engine.loading import LoadedModel
 from metafusion_yolo.engine.overview import describe_model
 from metafusion_yolo.engine.predict.calls import ConcurrentModel
 from metafusion_yolo.engine.predict.fuser import fuse_images
 from metafusion_yolo.engine.predict.pictures import in_notebook, show_each
-from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor, Request
+from metafusion_yolo.engine.predict.predictor import Request
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.engine.predict.slicing import Slicing
+from metafusion_yolo.engine.tasks import TASKS
 from metafusion_yolo.engine.train.model import LearningModel
-from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.validate.measure import FusionMetrics
-from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.nn.front_end import FrontEndAhead
-from metafusion_yolo.nn.model_yaml import load_model_yaml
-from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.options import Export, Fuse, OutputOptions, SlicingOptions, Source, Sync, Track, Val
 from metafusion_yolo.support.console import in_our_words
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 
 
-class MetaFusionYOLO(ConcurrentModel, LearningModel):
+class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
     """A fused detector, used as one uses `ultralytics.YOLO`.
 
     Example:
@@ -48,63 +43,22 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
 
     Args:
         model: Model YAML, checkpoint (`.pt`) or export (`.onnx`, ...).
-        task: Only "detect".
+        task: What it must be good for: "detect", "segment", "pose" or "obb"; None for what its head is.
         verbose: Whether to log a summary of a new model.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        TypeError: If the file is no checkpoint, or one of a model that does not read pairs.
+        TypeError: If the file is no checkpoint, one of a model that has no fused form, or of another task.
     """
 
     def __init__(
         self, model: str | Path = "metafusion-yolov8n.yaml", task: str | None = None, verbose: bool = False
     ) -> None:
-        super().__init__(model=model, task=task or "detect", verbose=verbose)
-
-    def _new(self, cfg: str, task: str | None = None, verbose: bool = False) -> None:
-        """Build a new model from one of our YAMLs; the host looks in its own folders only."""
-        self.cfg = self.model_name = cfg
-        self.model = FusionDetectionModel(load_model_yaml(cfg), verbose=verbose and RANK == -1)
-        self.overrides.update(model=cfg, task=task)
-        self.model.args = {**DEFAULT_CFG_DICT, **self.overrides}
-        self.task = self.model.task = task
-
-    def _load(self, weights: str, task: str | None = None) -> None:
-        """Load a checkpoint or an export, refusing models that do not read pairs."""
-        if not weights.lower().endswith(".pt"):
-            check_export(weights)
-            super()._load(weights, task)
-            return
-        self.model, self.ckpt = load_fusion_checkpoint(weights)
-        self.task = self.model.task = "detect"
-        self.overrides = self.model.args = self._reset_ckpt_args(self.model.args)
-        self.ckpt_path = self.model.pt_path
-        self.overrides.update(model=weights, task=self.task)
-        self.model_name = weights
-
-    def _take_start(self, arguments: dict[str, Any]) -> None:
-        """Load the checkpoint of `pretrained=`, and warn of a detector that has learned nothing."""
-        if start := arguments.pop("pretrained", None):
-            self.load(start)
-        if isinstance(self.model, FrontEndAhead) and not self.ckpt:
-            LOGGER.warning(
-                f"the detector of '{self.model_name}' has random weights and will find nothing; give "
-                f"pretrained=yolov8n.pt, or a checkpoint as model="
-            )
+        super().__init__(model=model, task=task, verbose=verbose)
 
     def __repr__(self) -> str:
         """Return front-end, detector, classes, cameras and origin in ten lines; the layers are those of `.model`."""
         return describe_model(self.model_name, self.model, self.ckpt, self.ckpt_path)
-
-    @property
-    def task_map(self) -> dict[str, dict[str, type]]:
-        """Our classes for the host's one task that has a fused form."""
-        classes = FusionDetectionModel, FusionDetectionTrainer, FusionDetectionValidator, FusionDetectionPredictor
-        return {"detect": dict(zip(("model", "trainer", "validator", "predictor"), classes, strict=True))}
-
-    def load(self, weights: Any = "yolov8n.pt") -> MetaFusionYOLO:
-        """Take the weights of a stock or a fused checkpoint; what is none, or could run code, is refused."""
-        return super().load(check_start(weights) if isinstance(weights, (str, Path)) else weights)
 
     def _val_data(self) -> str:
         """Return the data set of the checkpoint; the host would fall back on COCO."""
@@ -169,7 +123,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
         if source is None:
             raise UserValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
         self._take_start(kwargs)
-        check_arguments("predict", kwargs, native=isinstance(self.model, FrontEndAhead))
+        check_arguments("predict", kwargs, isinstance(self.model, FrontEndAhead), self.task)
         outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv, temperatures)
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
         timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
@@ -234,8 +188,8 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
             ValueError: For unknown modalities or metrics, or curves or corruptions with a camera switched off.
         """
         self._take_start(kwargs)
-        check_arguments("val", kwargs, native=isinstance(self.model, FrontEndAhead))
-        build = partial(validator or FusionDetectionValidator, modalities=modalities, metrics=metrics)
+        check_arguments("val", kwargs, isinstance(self.model, FrontEndAhead), self.task)
+        build = partial(validator or TASKS[self.task]["validator"], modalities=modalities, metrics=metrics)
         return super().val(partial(build, curves=curves, night_below=night_below, corruptions=corruptions), **kwargs)
 
     def export(
@@ -259,7 +213,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel):
             Path of the exported file or folder.
         """
         self._check_is_pytorch_model()
-        check_arguments("export", kwargs)
+        check_arguments("export", kwargs, task=self.task)
         method = {"imgsz": self.model.args["imgsz"], "batch": 1, "data": None, "device": None, "verbose": False}
         overrides = {**self.overrides, **method, **kwargs, "mode": "export"}
         if triton is not None:

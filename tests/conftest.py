@@ -83,11 +83,17 @@ def polygon_row(label: tuple) -> str:
     return " ".join(map(str, (cls, *np.ravel(corners))))
 
 
+def keypoint_row(label: tuple) -> str:
+    """Return a box with two keypoints: its upper left and its lower right corner, both visible."""
+    _, x, y, w, h = label
+    return " ".join(map(str, (*label, x - w / 2, y - h / 2, 2, x + w / 2, y + h / 2, 2)))
+
+
 @pytest.fixture
 def make_pair_folder(tmp_path) -> Callable[..., PairFolder]:
     """Return the function that writes `count` pairs of PNG files with labels, and their YAML."""
 
-    def make(count: int = 4, sizes=((48, 64),), name: str = "pairs", polygons: bool = False, **description):
+    def make(count: int = 4, sizes=((48, 64),), name: str = "pairs", polygons: bool = False, row=None, **description):
         root = tmp_path / name
         for part in ("images", "infrared", "labels"):
             (root / part / "train").mkdir(parents=True)
@@ -98,8 +104,8 @@ def make_pair_folder(tmp_path) -> Callable[..., PairFolder]:
             infrared.append(root / "infrared" / "train" / f"{i}.png")
             cv2.imwrite(str(visible[-1]), image[..., ::-1])
             cv2.imwrite(str(infrared[-1]), image[..., 0])
-            row = polygon_row if polygons else box_row
-            (root / "labels" / "train" / f"{i}.txt").write_text("\n".join(map(row, labels)) + "\n")
+            written = row or (polygon_row if polygons else box_row)
+            (root / "labels" / "train" / f"{i}.txt").write_text("\n".join(map(written, labels)) + "\n")
         content = {"path": str(root), "train": "images/train", "val": "images/train", "names": {0: "person", 1: "car"}}
         file = root / "data.yaml"
         file.write_text(yaml.safe_dump({k: v for k, v in {**content, **description}.items() if v is not None}))

@@ -26,6 +26,7 @@ HOST = f"ultralytics {ultralytics.__version__}"
 HOOKS = {
     "BaselineTrainer": "get_model",
     "ConcurrentModel": "val",
+    "DistributedTrainer": "__init__ _do_train _model_train _setup_ddp train",
     "EarlyFusionModel": "__init__ load",
     "EarlyFusionTrainer": "",
     "ExactOpenVINOBackend": "forward load_model",
@@ -34,7 +35,13 @@ HOOKS = {
         "__call__ __init__ _transform_fn export_coreml export_onnx get_int8_calibration_dataloader run_callbacks"
     ),
     "FrontEndAhead": "info load loss predict",
-    "FusionDetectionModel": "",
+    **{f"Fusion{head}Model": "" for head in ("Detection", "Segmentation", "Pose", "OBB", "World", "YOLOE", "YOLOESeg")},
+    **{
+        f"Fusion{task}{part}": ""
+        for task in ("Segmentation", "Pose", "OBB")
+        for part in ("Trainer", "Validator", "Predictor")
+    },
+    **{f"Fusion{task}Metrics": "" for task in ("Segment", "Pose", "OBB")},
     "FusionDetectionPredictor": (
         "construct_results inference postprocess pre_transform run_callbacks save_predicted_images setup_model "
         "setup_source stream_inference"
@@ -55,7 +62,8 @@ HOOKS = {
     "LoadVideoPair": "__init__ __iter__ __next__ close",
     "FusionTuner": "__call__ __init__",
     "LearningModel": "reset_weights train tune",
-    "MetaFusionYOLO": "__init__ _load _new _val_data benchmark export load predict task_map track val",
+    "LoadedModel": "_load _new load task_map",
+    "MetaFusionYOLO": "__init__ _val_data benchmark export predict track val",
     "PairedAlbumentations": "__call__ __init__",
     "TwoInputModel": "",
     "PairONNXBackend": "forward",
@@ -64,7 +72,7 @@ HOOKS = {
     "PairTritonBackend": "forward",
     "PairedYOLODataset": (
         "__init__ build_transforms cache_images cache_images_to_disk cache_labels get_cache_hash get_img_files "
-        "get_label_files get_labels load_image"
+        "get_label_files get_labels load_image verify_labels"
     ),
     "Recorder": "__init__ get_stats update_metrics",
     "ResumableTrainer": (

@@ -45,8 +45,9 @@ LAYERS = [
     ["nn.tasks"],
     ["data.thermal", "data.registration", "data.planes", "data.naming", "data.labels"],
     ["data.pairs", "data.temperatures"],
-    ["data.layout", "data.listing", "data.decoding"],
-    ["data.radiometric"],
+    ["data.layout", "data.listing", "data.depth", "data.tiff"],
+    ["data.decoding"],
+    ["data.radiometric", "data.cameras"],
     ["data.description", "data.rig"],
     ["data.splits", "data.reading", "data.augment"],
     ["data.dataset"],
@@ -69,7 +70,7 @@ LAYERS = [
     ["runtime"],
     ["engine.backends", "engine.arguments", "engine.checkpoint_format"],
     ["engine._host"],
-    ["engine.checkpoints"],
+    ["engine.checkpoints", "engine.vocabulary"],
     ["engine.predict", "engine.validate"],
     ["labelling.found"],
     ["labelling.ledger", "labelling.tools", "labelling.pairs", "labelling.machine"],
@@ -82,6 +83,11 @@ LAYERS = [
     ["compare.folds", "compare.rows"],
     ["compare.budget", "compare.verdict"],
     ["compare"],
+    ["serve.uploads"],
+    ["serve.engines"],
+    ["serve.batching", "serve.answers", "serve.page", "serve.guard"],
+    ["serve.api"],
+    ["serve"],
     ["cli.demo"],
     ["cli.runs"],
     ["cli.modes"],
@@ -93,7 +99,8 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 TORCH_ONLY = {"functional.color", "functional.ssim", "functional.losses"} | {
-    f"nn.{name}" for name in ("attention", "blocks", "degradation", "evidence", "fusion", "meta", "rules", "teaching")
+    f"nn.{name}"
+    for name in ("attention", "blocks", "degradation", "evidence", "fusion", "meeting", "meta", "rules", "teaching")
 }
 WITHOUT_HOST = TORCH_ONLY | {"config", "schedule", "support.resources", "support.versions", "nn.criterion", "__init__"}
 

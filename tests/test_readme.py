@@ -35,7 +35,7 @@ def test_python_runs_as_pasted(tmp_path, monkeypatch):
 def test_commands_are_valid(command, monkeypatch):
     """Everything up to loading the model, which the paths of the README do not have."""
     reached = []
-    monkeypatch.setattr(cli, "load_model", lambda path: reached.append(path) or _Anything())
+    monkeypatch.setattr(cli, "load_model", lambda path, task=None: reached.append(path) or _Anything())
     monkeypatch.setattr("metafusion_yolo.prepare.synthetic.write_dataset", lambda *a, **k: Path("synthetic.yaml"))
     monkeypatch.setattr("metafusion_yolo.prepare.convert.convert", lambda **k: _Anything())
     monkeypatch.setattr("metafusion_yolo.cli.demo.run_demo", lambda **k: None)

@@ -60,6 +60,9 @@ MODULES = {
 }
 
 
+LISTENS = PACKAGE / "serve" / "server.py"  # the one file that may import `socket`
+
+
 def doubtful(source: str) -> list[str]:
     """Return the lines of a source that run text or commands, load pickles, or talk to the network."""
     found = []
@@ -84,7 +87,8 @@ def doubtful(source: str) -> list[str]:
 
 @pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda f: f.relative_to(PACKAGE).as_posix())
 def test_the_source_runs_no_text_and_opens_no_connection(file):
-    assert doubtful(file.read_text(encoding="utf-8")) == []
+    found = [line for line in doubtful(file.read_text(encoding="utf-8")) if file != LISTENS or "socket" not in line]
+    assert found == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from metafusion_yolo import __version__
@@ -14,7 +14,7 @@ from metafusion_yolo.cli.completion import completion
 from metafusion_yolo.cli.errors import Terminated
 from metafusion_yolo.cli.errors import explain as explain_error
 from metafusion_yolo.cli.help import SPECIAL, children, explain, overview
-from metafusion_yolo.cli.modes import MODES
+from metafusion_yolo.cli.modes import MODES, TASK, TASKS, Mode
 from metafusion_yolo.cli.parsing import check, parse
 from metafusion_yolo.cli.runs import say
 from metafusion_yolo.support.errors import UserValueError
@@ -73,8 +73,8 @@ def _dispatch(words: list[str]) -> int:
         words = [*words[1:], "help"] if words[1:] else []  # `help train` is `train help`
     if not words or words[0] in VERSION:
         return say(__version__ if words else overview())
-    if words[0] == "detect" and words[1:]:
-        words = words[1:]  # `yolo detect predict` is how the host has it
+    task = words[0] if words[0] in TASKS and words[1:] else ""  # `yolo segment predict` is how the host has it
+    words = words[bool(task) :]
     if words[0] == "data" and words[1:] in ([], *([word] for word in HELP)):
         return say(children("data"))
     if words[0] in ("checks", "completion"):
@@ -86,16 +86,26 @@ def _dispatch(words: list[str]) -> int:
     mode = MODES[name]
     if rest[:1] == ["help"] or {"-h", "--help"} & set(rest):
         return say(explain(mode))
-    check_host()
+    if not mode.alone:
+        check_host()
+    if task and (mode.host or task != TASK):
+        rest.append(f"task={task}")
     args = check(mode, parse(mode, rest))
-    from metafusion_yolo.support.console import in_our_words
-
-    with in_our_words():
+    with _words(mode):
         if not mode.host:
             return mode.run(**args) or 0
-        method = _method_of(name, args.pop("model", None))
+        method = _method_of(name, args.pop("model", None), args.pop("task", None))
         mode.run(method, **args) if mode.run else method(**args)
     return 0
+
+
+def _words(mode: Mode) -> AbstractContextManager[None]:
+    """Return what lets the host say less, where the mode needs the host."""
+    if mode.alone:
+        return nullcontext()
+    from metafusion_yolo.support.console import in_our_words
+
+    return in_our_words()
 
 
 def _print_checks() -> int:
@@ -108,17 +118,18 @@ def _print_checks() -> int:
     return 0
 
 
-def _method_of(name: str, model: Any) -> Any:
+def _method_of(name: str, model: Any, task: str | None) -> Any:
     """Return the method of the model that does what the name of a mode says; classical fusion needs no model."""
     if name == "fuse" and model is None:
         from metafusion_yolo.engine.predict.fuser import fuse_images
 
         return fuse_images
-    return getattr(load_model(model or "metafusion-yolov8n.yaml"), "fuse_images" if name == "fuse" else name)
+    model = model or f"metafusion-yolov8n{TASKS[task or TASK]}.yaml"
+    return getattr(load_model(model, task), "fuse_images" if name == "fuse" else name)
 
 
-def load_model(path: Any) -> Any:
-    """Return the model of a YAML, checkpoint or export."""
+def load_model(path: Any, task: str | None = None) -> Any:
+    """Return the model of a YAML, checkpoint or export, which must be of a task if one is given."""
     from metafusion_yolo.model import MetaFusionYOLO
 
-    return MetaFusionYOLO(str(path))
+    return MetaFusionYOLO(str(path), task)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from metafusion_yolo.cli.help import SPECIAL
-from metafusion_yolo.cli.modes import MODES
+from metafusion_yolo.cli.modes import MODES, TASKS
 from metafusion_yolo.cli.parsing import host_arguments
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
@@ -12,7 +12,8 @@ SHELLS = ("bash", "zsh", "fish")
 BASH = """_metafusion() {{
   local line="" known i IFS=$'\\n'
   for ((i = 1; i < COMP_CWORD; i++)); do line="$line${{COMP_WORDS[i]}} "; done
-  case "${{line#detect }}" in
+  for i in {tasks}; do line="${{line#$i }}"; done
+  case "$line" in
 {cases}
   *) known="{first}" ;;
   esac
@@ -45,13 +46,13 @@ def _following() -> dict[str, list[str]]:
 
 def _first() -> str:
     """Return the words that can stand first."""
-    return " ".join(sorted({name.partition(" ")[0] for name in MODES} | {"detect", *SPECIAL}))
+    return " ".join(sorted({name.partition(" ")[0] for name in MODES} | {*TASKS, *SPECIAL}))
 
 
 def _bash() -> str:
     following = sorted(_following().items(), reverse=True)  # "data check" before "data"
     cases = [f'  "{name} "*) known="{" ".join(words)}" ;;' for name, words in following]
-    return BASH.format(cases="\n".join(cases), first=_first())
+    return BASH.format(cases="\n".join(cases), first=_first(), tasks=" ".join(TASKS))
 
 
 def _fish() -> str:

@@ -8,6 +8,10 @@ from typing import Any
 from metafusion_yolo import options
 from metafusion_yolo.cli import runs
 from metafusion_yolo.options import REQUIRED, Option, options_of
+from metafusion_yolo.options.serve import App, Serve
+
+TASK = "detect"  # where none is said
+TASKS = {TASK: "", "segment": "-seg", "pose": "-pose", "obb": "-obb"}  # with what a model YAML of each is called
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Mode:
     concerns: tuple[type, ...]  # our arguments
     shown: str  # what the help shows of the host's; with any, the mode has a model and accepts all of them
     examples: tuple[str, ...]  # what one types behind the name
+    alone: bool = False  # runs without the host, which it imports itself where it needs it
 
     @cached_property
     def options(self) -> dict[str, Option]:
@@ -155,6 +160,24 @@ _ALL = (
         (options.Demo,),
         "",
         ("",),
+    ),
+    Mode(
+        "app",
+        "open a page in the browser: drag in a pair, see what is found and which camera showed it",
+        runs.app,
+        (App,),
+        "",
+        ("", "model=best.pt", "model=best.onnx port=8080 open=False"),
+        alone=True,
+    ),
+    Mode(
+        "serve",
+        "detect over HTTP: POST /detect, batched; /health, /metrics, /openapi.json",
+        runs.serve,
+        (Serve,),
+        "",
+        ("model=best.pt", "model=best.onnx data=rig.yaml host=0.0.0.0 token=a-long-word-of-your-own"),
+        alone=True,
     ),
     Mode(
         "data synth",

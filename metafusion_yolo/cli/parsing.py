@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from metafusion_yolo.cli.modes import Mode
+from metafusion_yolo.cli.modes import TASK, TASKS, Mode
 from metafusion_yolo.config import FusionConfig, dotted, section_of
 from metafusion_yolo.options import REQUIRED
 from metafusion_yolo.options.fields import WORDS
@@ -83,7 +83,7 @@ def check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
         args = _with_file(args)
     host = host_arguments() if mode.host else {}
     known, required = {*mode.options, *host}, mode.required
-    if mode.name == "train" and args.get("resume"):  # the checkpoint knows the rest
+    if mode.name == "train" and args.get("resume") not in (None, False, "auto"):  # the checkpoint knows the rest
         required = ["model"]
         args["model"] = args.get("model") or (None if args["resume"] is True else args["resume"])
     if "fusion" in known:
@@ -104,9 +104,10 @@ def check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
     if missing := [key for key in required if args.get(key) is None]:
         raise UserValueError(f"missing argument '{missing[0]}' for '{mode.name}', expected {missing[0]}=...")
     if mode.host:
-        for key, only in (("mode", mode.name), ("task", "detect")):
-            if args.pop(key, only) != only:
-                raise UserValueError(f"argument '{key}' can only be '{only}' here, or be left out")
+        if args.pop("mode", mode.name) != mode.name:
+            raise UserValueError(f"argument 'mode' can only be '{mode.name}' here, or be left out")
+        if args.get("task", TASK) not in TASKS:
+            raise UserValueError(f"argument 'task' can only be {', '.join(TASKS)} here, not '{args['task']}'")
         _check_host_values(mode, args)
     return args
 

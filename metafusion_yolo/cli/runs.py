@@ -11,7 +11,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
-from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.options.serve import App, Serve
+from metafusion_yolo.support.errors import MissingPackageError, UserValueError
 
 
 def say(text: str) -> int:
@@ -57,6 +58,32 @@ def demo(**args: Any) -> None:
     run_demo(**args)
 
 
+def app(**args: Any) -> None:
+    """Open the page."""
+    _serve(App(**args))
+
+
+def serve(**args: Any) -> None:
+    """Detect over HTTP."""
+    _serve(Serve(**args))
+
+
+def _serve(options: Serve) -> None:
+    """Run the server.
+
+    Raises:
+        MissingPackageError: If a package that it needs is not installed.
+    """
+    try:
+        from metafusion_yolo.serve.server import serve
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"the server needs {error.name}, which is not installed: pip install 'metafusion-yolo[app]'",
+            name=error.name,
+        ) from error
+    serve(options, say)
+
+
 def synth(dst: str, **args: Any) -> None:
     """Write synthetic pairs, and say how to train on them."""
     from metafusion_yolo.prepare.synthetic import write_dataset
@@ -80,8 +107,11 @@ def init(**args: Any) -> None:
     from metafusion_yolo.prepare.init import init_dataset
 
     found, page = init_dataset(**args)
+    data = shlex.quote(str(found.yaml))
     say(f"Data set:  {found.yaml}\nReport:    {page}")
-    say(f"Train:     metafusion train data={shlex.quote(str(found.yaml))} pretrained=yolov8n.pt epochs=50")
+    if not found.labelled:
+        say(f"Label:     metafusion data label data={data} model=yolov8n.pt")
+    say(f"Train:     metafusion train data={data} pretrained=yolov8n.pt epochs=50")
 
 
 def check_data(**args: Any) -> int:

@@ -119,6 +119,21 @@ class PairedYOLODataset(YOLODataset):
             label["shape"] = part_shape(label["shape"], self.reader.rig.layout)
         return labels
 
+    def verify_labels(self, labels: list[dict[str, Any]], cache_path: Path) -> None:
+        """Refuse boxes where polygons are needed.
+
+        Raises:
+            ValueError: If there are any.
+        """
+        boxes, polygons = (sum(len(label[key]) for label in labels) for key in ("bboxes", "segments"))
+        if boxes != polygons and (self.use_segments or self.use_obb):
+            wanted = "oriented boxes need four corners" if self.use_obb else "masks need polygons"
+            raise UserValueError(
+                f"{boxes - polygons} of {boxes} labels of '{self.img_path}' are boxes of four numbers, and {wanted}: "
+                f"class x1 y1 x2 y2 x3 y3 ... in shares of the image"
+            )
+        super().verify_labels(labels, cache_path)
+
     # Reading ---------------------------------------------------------------------------------------------------------
     def load_image(
         self, i: int, rect_mode: bool = True, resize_short: bool = False

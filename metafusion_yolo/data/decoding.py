@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import ExifTags, Image
-from ultralytics.utils import LOGGER, patches
+from ultralytics.utils import patches
 
+from metafusion_yolo.data import tiff
+from metafusion_yolo.data.depth import visible_samples
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.registration import Size
-from metafusion_yolo.support.sampling import evenly
 
 OPENCV_FIRST = {".tif", ".tiff", ".jp2", ".dng", ".avif", ".heic", ".heif"}  # Pillow cannot read all of these
-TIFF = (".tif", ".tiff")
-MAY_MOVE = (*TIFF, ".webp", ".png")  # formats of several pages or frames; an MPO holds previews
+MAY_MOVE = (".webp", ".png")  # formats of several frames; an MPO holds previews
 JPEG_END = b"\xff\xd9"
-NODATA, REDUCED = 42113, 254  # tags: GDAL's value for no data; whether a page is a smaller copy
-DEPTHS = (10, 12, 14, 16)  # bits of sensors whose images are saved in 16
-SAMPLE = 8  # images of a folder that its depth is looked for in
+
+if "OPENCV_LOG_LEVEL" not in os.environ:  # a line or more for each tag of GIS tools, and what our errors say anyway
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_FATAL)
 
 # The host replaces `Image.open` by one that installs a package when a file is not an image.
 open_image = getattr(patches, "_image_open", Image.open)
@@ -51,19 +50,21 @@ def pages_of(file: str | Path) -> list[int]:
     """Return the numbers of the pages or frames of an image file that are as large as its first one.
 
     Smaller copies and thumbnails do not count.
+
+    Raises:
+        PairError: If a TIFF breaks off after its first page.
     """
-    if Path(file).suffix.lower() not in MAY_MOVE:
+    suffix = Path(file).suffix.lower()
+    if suffix in tiff.SUFFIXES:
+        pages = [*tiff.headers(file)]
+        return [i for i, page in enumerate(pages) if page.size == pages[0].size and not (page.reduced and i)] or [0]
+    if suffix not in MAY_MOVE:
         return [0]
     try:
         with open_image(file) as image:
-            size, found = image.size, [0]
-            for number in range(1, getattr(image, "n_frames", 1)):
-                image.seek(number)
-                reduced = getattr(image, "tag_v2", {}).get(REDUCED, 0) & 1
-                found += [number] if image.size == size and not reduced else []
+            return [*range(getattr(image, "n_frames", 1))]
     except Exception:  # Pillow: OSError, EOFError, SyntaxError, struct.error and others; reading the file says which
         return [0]
-    return found
 
 
 def check_image(file: str, read: Callable[[str], np.ndarray]) -> Size:
@@ -113,8 +114,11 @@ def image_size(file: str | Path) -> Size:
     suffix = _existing(file).suffix.lower()
     try:
         if suffix == ".npy":
-            height, width = np.load(file, mmap_mode="r", allow_pickle=False).shape[:2]
+            shape = np.load(file, mmap_mode="r", allow_pickle=False).shape
+            height, width = shape[1:] if len(shape) == 3 and shape[0] == 1 else shape[:2]
             return width, height
+        if suffix in tiff.SUFFIXES:
+            return next(tiff.headers(file)).size
         with open_image(file) as image:
             return _upright(image)
     except Exception as error:  # as above
@@ -135,54 +139,11 @@ def read_visible(file: str | Path) -> np.ndarray:
     try:
         image = _decode(file, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except PairError:
-        if Path(file).suffix.lower() not in TIFF:
+        if not (header := _tiff_header(file)) or tiff.problem(header, visible=True):
             raise
-        image = _decode(file, cv2.IMREAD_ANYDEPTH)  # OpenCV makes no colours of fractions and of 32 bits
+        image = _decode_file(file, cv2.IMREAD_ANYDEPTH)  # OpenCV makes no colours of fractions and of 32 bits
     samples = visible_samples(image, file)
     return cv2.cvtColor(samples, cv2.COLOR_BGR2RGB if samples.shape[2] == 3 else cv2.COLOR_GRAY2RGB)
-
-
-def visible_samples(image: np.ndarray, file: str | Path) -> np.ndarray:
-    """Return the samples of a visible image as uint8.
-
-    Args:
-        image: Of any shape: uint8, other whole numbers of 16 bits at most, or fractions of 0 to 1.
-        file: Where it came from; its folder tells the bits of the camera.
-
-    Raises:
-        PairError: If it has other samples.
-    """
-    if image.dtype == np.uint8:
-        return image
-    finite = image[np.isfinite(image)] if image.dtype.kind == "f" else image
-    low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
-    if image.dtype.kind in "ui" and low >= 0 and high < 1 << 16:
-        return (image.astype(np.uint16) >> (_bits(int(high), Path(file)) - 8)).astype(np.uint8)
-    if image.dtype.kind == "f" and low >= 0 and high <= 1:
-        return (np.nan_to_num(image) * 255 + 0.5).astype(np.uint8)
-    raise PairError(
-        f"'{file}' holds {image.dtype} samples, {low:g} to {high:g}; save visible images with 8 or 16 bits a "
-        f"channel, or as fractions of 0 to 1"
-    )
-
-
-def _bits(highest: int, file: Path) -> int:
-    """Return the bits of the camera that an image of 16 bits came from."""
-    deepest = next(bits for bits in DEPTHS if highest < 1 << bits)
-    return deepest if deepest == DEPTHS[-1] else max(deepest, _bits_of_folder(file.parent, file.suffix))
-
-
-@lru_cache(maxsize=256)
-def _bits_of_folder(folder: Path, suffix: str) -> int:
-    """Return the bits that the images of a folder use, from some of them, and say so."""
-    highest = 0
-    for file in evenly(sorted(folder.glob(f"*{suffix}")), SAMPLE):
-        image = patches.imread(str(file), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-        highest = max(highest, int(image.max()) if image is not None and image.dtype == np.uint16 else 0)
-    bits = next(bits for bits in DEPTHS if highest < 1 << bits)
-    if bits < DEPTHS[-1]:
-        LOGGER.warning(f"visible images of 16 bits in '{folder}' use {bits} of them, and are read as {bits} bits")
-    return bits
 
 
 def read_counts(file: str | Path) -> np.ndarray:
@@ -205,18 +166,23 @@ def read_counts(file: str | Path) -> np.ndarray:
 
 def _without_nodata(counts: np.ndarray, file: str | Path) -> np.ndarray:
     """Return counts (H, W) with NaN where the file says that there is no data."""
-    if Path(file).suffix.lower() not in TIFF or isinstance(file, Page):
-        return counts
+    header = _tiff_header(file)
     try:
-        with open_image(file) as image:
-            declared = getattr(image, "tag_v2", {}).get(NODATA, "nan")
-    except Exception:  # Pillow cannot read every TIFF that OpenCV can (BigTIFF, odd tags): nothing is declared then
-        return counts
-    try:
-        empty = counts == float(str(declared).strip("\0 "))
+        empty = counts == float(header.nodata if header else "")
     except ValueError:  # no number
         return counts
     return np.where(empty, np.float32(np.nan), counts.astype(np.float32)) if empty.any() else counts
+
+
+def _tiff_header(file: str | Path) -> tiff.Header | None:
+    """Return the header of the first page of a TIFF; None for other files, and broken ones."""
+    path = Path(file.file if isinstance(file, Page) else file)
+    if path.suffix.lower() not in tiff.WITH_HEADER or not path.is_file():
+        return None
+    try:
+        return next(tiff.headers(path), None)
+    except PairError:  # reading the file says so
+        return None
 
 
 def read_stack(file: str | Path) -> np.ndarray:
@@ -267,12 +233,28 @@ def _array(file: str | Path) -> np.ndarray:
 
 
 def _decode(file: str | Path, flags: int) -> np.ndarray:
-    """Read a file as (H, W, C) by the host's reader."""
-    if isinstance(file, Page):
-        done, pages = cv2.imreadmulti(file.file, start=file.number, count=1, flags=flags)
-        if not done:
-            raise PairError(f"page {file.number + 1} of '{file.file}' cannot be read; restore the file")
-        return pages[0] if pages[0].ndim == 3 else pages[0][..., None]
+    """Read a file as (H, W, C), B, G, R, by the host's reader."""
+    header = _tiff_header(file)
+    if header and (problem := tiff.problem(header, bool(flags & cv2.IMREAD_COLOR))):
+        raise PairError(f"'{file}' {problem}")
+    if header and header.alpha and header.bands == 4 and header.bits == 8:  # OpenCV multiplies colours by it
+        with open_image(file.file if isinstance(file, Page) else file) as page:
+            page.seek(file.number if isinstance(file, Page) else 0)
+            return cv2.cvtColor(np.asarray(page), cv2.COLOR_RGBA2BGR)
+    image = _decode_page(file, flags) if isinstance(file, Page) else _decode_file(file, flags)
+    if header and header.meaning == tiff.WHITE_IS_0 and image.dtype.kind == "u" and header.bits > 8:
+        return np.iinfo(image.dtype).max - image
+    return image
+
+
+def _decode_page(file: Page, flags: int) -> np.ndarray:
+    done, pages = cv2.imreadmulti(file.file, start=file.number, count=1, flags=flags)
+    if not done:
+        raise PairError(f"page {file.number + 1} of '{file.file}' cannot be read; restore the file")
+    return pages[0] if pages[0].ndim == 3 else pages[0][..., None]
+
+
+def _decode_file(file: str | Path, flags: int) -> np.ndarray:
     try:
         image = patches.imread(str(file), flags)
     except cv2.error as error:  # such as a header with more pixels than OpenCV decodes

@@ -18,13 +18,14 @@ REFUSALS = (SyntaxError, TypeError, ValueError, KeyError, AssertionError, OSErro
 ARCHIVE = re.compile(r"https?://\S+\.(zip|tar|gz|tgz|xz|bz2|txz|tbz2)(\?\S*)?", re.IGNORECASE)
 
 
-def check_description(data: str | Path) -> str:
+def check_description(data: str | Path, task: str | None = None) -> str:
     """Return the path of a data-set YAML, after checking it for mistakes that the host reports unclearly.
 
     A `download:` of an archive is left to the host; a script, which the host would run, is not run.
 
     Args:
         data: A YAML, or the name of one of the package; a URL, a folder or an archive is left to the host.
+        task: What its labels must be good for; None if they are not used.
 
     Raises:
         FileNotFoundError: If it does not exist; the host would look for it in its own folders.
@@ -57,6 +58,8 @@ def check_description(data: str | Path) -> str:
         raise UserValueError(f"data set '{data}': 'names:' must name every class from 0 on, as a list or by number")
     if isinstance(content.get("nc"), int) and content["nc"] < 1:
         raise UserValueError(f"data set '{data}': 'nc:' must be 1 or more, not {content['nc']}")
+    if task:
+        _check_keypoints(content, data, task)
     if content.get("download") and not ARCHIVE.fullmatch(str(content["download"]).strip()):
         _without_download(file, data, advice="its 'download:' is a script, which is not run; run it yourself")
     return file
@@ -75,6 +78,22 @@ def describe(data: str | Path, split: str = "") -> dict[str, Any]:
         ValueError: If something in it is missing or wrong.
     """
     return _without_download(check_description(data), data, split)
+
+
+def _check_keypoints(content: Mapping[str, Any], data: str | Path, task: str) -> None:
+    """Refuse keypoints for another task, whose reader would take them for polygons, and a pose without their shape."""
+    shape = content.get("kpt_shape")
+    if task != "pose" and shape:
+        raise UserValueError(
+            f"data set '{data}': 'kpt_shape:' says that its labels have keypoints, and the task is '{task}'; give a "
+            f"model of the task pose, such as metafusion-yolov8n-pose.yaml"
+        )
+    known = isinstance(shape, list) and len(shape) == 2 and isinstance(shape[0], int) and shape[0] > 0
+    if task == "pose" and not (known and shape and shape[1] in (2, 3)):
+        raise UserValueError(
+            f"data set '{data}': 'kpt_shape: {shape}' must be the number of keypoints and of values each, 2 (x, y) or "
+            f"3 (with visibility), such as [17, 3]"
+        )
 
 
 def describe_what_is_there(data: str | Path) -> dict[str, Any]:

@@ -214,6 +214,7 @@ def find_partners(
         problems += [problem] if problem else []
     lost = {file: targets[file] for file, partner in partners.items() if not partner}
     alone = [problem for file, problem in strays.items() if Path(file) not in claims]
+    alone = [_of_no_rule(alone, listing)] if alone and not found else alone
     problems = [*_missing(lost, partners, [p.file for p in alone], listing), *problems, *alone]
     if found and not partners:
         text = "each of these images is the infrared partner of another; give the folder of the visible ones"
@@ -221,6 +222,15 @@ def find_partners(
     if orphans:
         problems += _orphans({f: target for f, target in targets.items() if f in partners}, listing)
     return partners, problems
+
+
+def _of_no_rule(alone: Sequence[PairProblem], listing: Callable[[Path], dict[str, list[Path]]]) -> PairProblem:
+    """Return one problem for images none of which a rule fits, with the rule that would."""
+    files = [problem.file for problem in alone]
+    rule = likely_rule(files[:NEARBY], near) if (near := _nearby(files, (), set(), listing)) else ""
+    text = str(alone[0]) + (f"; so it is with all {len(files)} images" if len(files) > 1 else "")
+    text += f"; did you mean '{rule}'? A CSV of pairs works too" if rule else ""
+    return PairProblem(text, alone[0].kind, alone[0].file)
 
 
 def _missing(
@@ -302,9 +312,8 @@ def _images_by_stem(folder: Path) -> dict[str, list[Path]]:
     """
     by_stem: dict[str, list[Path]] = {}
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    for path in paths:
-        if path.suffix[1:].lower() in IMG_FORMATS:
-            by_stem.setdefault(path.stem, []).append(path)
+    for path in (path for path in paths if path.suffix[1:].lower() in IMG_FORMATS):
+        by_stem.setdefault(path.stem, []).append(path)
     for path in paths:
         if path.suffix.lower() == ".npy" and not path.stem.endswith(".pair"):
             by_stem.setdefault(path.stem, [path])

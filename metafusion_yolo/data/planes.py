@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
+DEPTHS = (10, 12, 14, 16)  # bits of sensors whose images are saved in 16
 PLANES = {"visible": slice(0, 3), "infrared": slice(3, 4)}  # of the channels R, G, B, IR
 
 
@@ -37,3 +40,31 @@ def blank(pair: np.ndarray, camera: str) -> np.ndarray:
     pair = pair.copy()
     pair[..., PLANES[camera]] = 0
     return pair
+
+
+def bits_of(highest: int) -> int:
+    """Return the bits of a camera that wrote this highest sample into an image of 16 bits."""
+    return next(bits for bits in DEPTHS if highest < 1 << bits)
+
+
+def highest_8_bits(image: np.ndarray) -> np.ndarray:
+    """Return a uint8 image as it is, and of a uint16 one the highest 8 bits that its camera has."""
+    if image.dtype == np.uint8:
+        return image
+    return (image >> (bits_of(int(image.max(initial=0))) - 8)).astype(np.uint8)
+
+
+def mean_inside(plane: np.ndarray, box: np.ndarray, outline: np.ndarray | None = None) -> float:
+    """Return the mean of a plane (H, W) over the pixels that a box x1, y1, x2, y2 touches, but at least one.
+
+    Of these, only those inside an outline (P, 2) in pixels count, if it has three points or more.
+    """
+    height, width = plane.shape
+    left, top = min(max(int(box[0]), 0), width - 1), min(max(int(box[1]), 0), height - 1)
+    right, bottom = max(math.ceil(box[2]), left + 1), max(math.ceil(box[3]), top + 1)
+    inside = plane[top:bottom, left:right]
+    if outline is None or len(outline) < 3:
+        return float(inside.mean())
+    counts = np.zeros(inside.shape, np.uint8)
+    cv2.fillPoly(counts, [np.rint(outline - (left, top)).astype(np.int32)], 1)
+    return float(inside[counts > 0].mean() if counts.any() else inside.mean())

@@ -50,6 +50,7 @@ def read_measurement(file: str | Path, maker: str, thermal: Thermal) -> np.ndarr
         raise MissingPackageError(
             f"'{file}' is a radiometric JPEG of {maker}, which the package '{PACKAGES[maker]}' reads: pip install "
             f'"metafusion-yolo[thermal]"{" with Python 3.12 or later" * (maker == "DJI")}'
+            f"; without 'thermal: unit:' its 8-bit preview is read"
         ) from error
     except Exception as error:  # the packages have errors of their own
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -16,8 +16,8 @@ from metafusion_yolo.data.decoding import (
     read_counts,
     read_stack,
     read_visible,
-    visible_samples,
 )
+from metafusion_yolo.data.depth import visible_samples
 from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.planes import join
@@ -117,7 +117,7 @@ class PairReader:
     def limits_of(self, infrared: str | Path) -> Limits | None:
         """Return the counts that become black and white in the folder of a file; None if each file has its own."""
         folder = Path(infrared).parent
-        if self.rig.thermal.scope == "sequence" and folder not in self._limits:
+        if self.rig.thermal.scope != "image" and folder not in self._limits:
             files = evenly(self._sequence(Path(infrared)), SEQUENCE_SAMPLE)
             self._limits[folder] = self.rig.thermal.limits_of(map(self.counts, files))
         return self._limits.get(folder)
@@ -159,7 +159,7 @@ class PairReader:
         if limits and counts.dtype == np.uint8 and limits[1] > 255 and not self.rig.thermal.range:
             self._warn("infrared images of 8 bits among deeper ones have a range of their own", names)
             limits = None
-        grey = self.rig.thermal.to_uint8(counts, limits)
+        grey = self.rig.thermal.to_uint8(counts, limits, file)
         if self.rig.thermal.range and grey.size and grey.min() == grey.max() and counts.min() < counts.max():
             self._warn("nothing is within 'thermal: range:', so the infrared image is blank", names)
         for camera, plane in (("visible", visible), ("infrared", grey)):

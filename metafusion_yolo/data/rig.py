@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from metafusion_yolo.data.cameras import camera_keys
 from metafusion_yolo.data.layout import check_layout
 from metafusion_yolo.data.pairs import DEFAULT_FOLDER, PairingRule, parse_rule
 from metafusion_yolo.data.registration import Registration, Size
@@ -44,9 +45,13 @@ class Rig:
     def from_yaml(cls, data: Mapping[str, Any], where: str = "the data-set YAML") -> Rig:
         """Read the keys `infrared`, `thermal`, `registration` and `layout`; others are ignored.
 
+        What `camera`, the name of a known one, says goes for keys that are not there.
+
         Raises:
             ValueError: If a value is wrong.
         """
+        if data.get("camera") is not None:
+            data = {**camera_keys(data["camera"], where), **{k: v for k, v in data.items() if v is not None}}
         return cls(
             parse_rule(data.get("infrared"), where),
             Thermal.from_yaml(data.get("thermal"), where),

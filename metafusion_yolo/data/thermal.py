@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from metafusion_yolo.data.registration import sequence_of
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest, refuse_unknown
 
 NORMALIZATIONS = ("percentile", "minmax", "fixed", "clahe")
-SCOPES = ("image", "sequence")
+SCOPES = ("image", "sequence", "follow")
 PERCENTILES = (0.1, 99.9)  # of the counts; dead pixels and sun glints are outside
 CLAHE_LIMIT, CLAHE_TILES = 2.0, (8, 8)
 SEQUENCE_SAMPLE = 32  # images from which the limits of a sequence are taken
+FOLLOW = 32  # frames over which limits follow the scene
 UNITS = {"celsius": -273.15, "kelvin": 0.0}  # absolute zero in each
 SIGNS = {"celsius": "°C", "kelvin": "K"}
 SCENE = (120.0, 3800.0)  # kelvin; the median of a scene is colder than the one or hotter than the other only by mistake
@@ -36,8 +39,10 @@ class Thermal:
             ones; "minmax" stretches between the extremes; "fixed" between the counts of `range`; "clahe" equalizes the
             histogram locally, after percentiles.
         range: Counts that become black and white, for "fixed" only; temperatures if there is a `unit`.
-        invert: Whether the camera shows hot as dark (black-hot), so that grey values are inverted.
-        scope: Whether limits are taken from each "image", or from the whole "sequence": a folder or a video.
+        invert: Whether the camera shows hot as dark (black-hot), so that grey values are inverted; or the sequences in
+            which it does: folders of visible images, by their last parts, such as "train/drive-1".
+        scope: Whether limits are taken from each "image", or from the whole "sequence": a folder or a video; "follow"
+            lets those of a sequence follow the scene of a video or a live camera.
         unit: "celsius" or "kelvin" if the camera measures: a temperature is `scale` times a count plus `offset`; None
             if counts have no meaning of their own.
         scale: Degrees a count; None for 1, which counts of 8 bits cannot be.
@@ -53,7 +58,7 @@ class Thermal:
 
     normalize: str = "percentile"
     range: Limits | None = None
-    invert: bool = False
+    invert: bool | tuple[str, ...] = False
     scope: str = "image"
     unit: str | None = None
     scale: float | None = None
@@ -69,8 +74,10 @@ class Thermal:
                 raise UserValueError(
                     f"thermal: {name}: '{getattr(self, name)}' is unknown, {nearest(getattr(self, name), known)}"
                 )
-        if not isinstance(self.invert, bool):
-            raise UserValueError(f"thermal: invert must be true or false, not {self.invert!r}")
+        if not isinstance(self.invert, bool) and not (
+            isinstance(self.invert, tuple) and all(isinstance(name, str) and name for name in self.invert)
+        ):
+            raise UserValueError(f"thermal: invert must be true or false, or a list of folders, not {self.invert!r}")
         if (self.normalize == "fixed") != (self.range is not None):
             raise UserValueError("thermal: range: [low, high] goes with normalize: fixed, and with nothing else")
         if self.range is not None and not self.range[0] < self.range[1]:
@@ -116,6 +123,8 @@ class Thermal:
             raise UserValueError(f"'thermal: {section!r}' in {where} must be a mapping; keys: {', '.join(known)}")
         refuse_unknown(section, known, f"under 'thermal:' in {where}")
         values = dict(section)
+        if isinstance(values.get("invert"), list):
+            values["invert"] = tuple(values["invert"])
         if values.get("range") is not None:
             values["range"] = _limits(values["range"], where)
         try:
@@ -125,7 +134,8 @@ class Thermal:
 
     def to_yaml(self) -> dict[str, Any]:
         """Return the section that :meth:`from_yaml` reads."""
-        section = {**asdict(self), "range": None if self.range is None else list(self.range)}
+        listed = {key: list(value) for key, value in asdict(self).items() if isinstance(value, tuple)}
+        section = {**asdict(self), **listed}
         return {key: value for key, value in section.items() if self.unit or key not in ("unit", *MEASURING)}
 
     @property
@@ -208,12 +218,22 @@ class Thermal:
         pooled = [sample.ravel() if same else sample.ravel().astype(np.float64) for sample in samples]
         return self.limits(np.concatenate(pooled)) if pooled else None
 
-    def to_uint8(self, counts: np.ndarray, limits: Limits | None = None) -> np.ndarray:
+    def follow(self, before: Limits | None, counts: np.ndarray) -> Limits | None:
+        """Return the limits for the next frame of a sequence, given those before it; they change slowly."""
+        if self.scope != "follow" or before is None:
+            return before
+        low, high = (
+            (FOLLOW - 1) / FOLLOW * old + new / FOLLOW for old, new in zip(before, self.limits(counts), strict=True)
+        )
+        return low, high
+
+    def to_uint8(self, counts: np.ndarray, limits: Limits | None = None, file: str | Path | None = None) -> np.ndarray:
         """Stretch an infrared image over the 8-bit range, so that a narrow 14-bit signal keeps its levels.
 
         Args:
             counts: (H, W), any integer or floating-point type.
             limits: Counts that become black and white; None to take them from the image.
+            file: The visible file, whose folder tells whether the sequence is black-hot.
 
         Returns:
             (H, W) uint8, 0 to 255, hot is bright. A constant deep image becomes 0, like that of a blank camera; values
@@ -225,7 +245,7 @@ class Thermal:
         """
         low, high = limits or self.limits(counts)
         if counts.dtype == np.uint8 and (low, high) == (0, 255) and self.normalize != "clahe":
-            return self.invert_if_black_hot(counts)
+            return self.invert_if_black_hot(counts, file)
         if high <= low:
             return np.zeros(counts.shape, np.uint8)
         depth: type[np.unsignedinteger] = np.uint16 if self.normalize == "clahe" else np.uint8
@@ -235,11 +255,12 @@ class Thermal:
             grey = _stretch(counts, low, high, depth)
         if self.normalize == "clahe":
             grey = (cv2.createCLAHE(CLAHE_LIMIT, CLAHE_TILES).apply(grey) >> 8).astype(np.uint8)
-        return self.invert_if_black_hot(grey)
+        return self.invert_if_black_hot(grey, file)
 
-    def invert_if_black_hot(self, grey: np.ndarray) -> np.ndarray:
+    def invert_if_black_hot(self, grey: np.ndarray, file: str | Path | None = None) -> np.ndarray:
         """Return the image with hot as bright; with `invert`, a constant image becomes 0."""
-        if not self.invert:
+        turned = self.invert if isinstance(self.invert, bool) else sequence_of(file, self.invert) is not None
+        if not turned:
             return grey
         return np.zeros_like(grey) if grey.size and grey.min() == grey.max() else 255 - grey
 

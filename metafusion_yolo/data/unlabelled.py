@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from ultralytics.utils import NUM_THREADS
 
 from metafusion_yolo.data.dataset import PairedYOLODataset
 from metafusion_yolo.data.layout import part_shape
@@ -44,25 +46,29 @@ class UnlabelledDataset(PairedYOLODataset):
         Raises:
             PairError: If a pair cannot be read, or its two images do not fit.
         """
-        problems = []
-        for file in self.im_files:
+
+        def look(file: str) -> tuple[str, dict[str, Any]]:
             problem = "" if self.data_is_plain else self.reader.check(file, self.partners[file])[0]
-            problems += [problem] if problem else []
-        if problems:
+            return problem, {} if problem else self._without_boxes(file)
+
+        with ThreadPool(NUM_THREADS) as pool:
+            found = list(pool.imap(look, self.im_files))
+        if problems := [problem for problem, _ in found if problem]:
             raise PairError.of(problems, str(self.img_path))
-        return [
-            {
-                "im_file": file,
-                "shape": part_shape(image_size(file)[::-1], self.reader.rig.layout),
-                "cls": np.zeros((0, 1), np.float32),
-                "bboxes": np.zeros((0, 4), np.float32),
-                "segments": [],
-                "keypoints": None,
-                "normalized": True,
-                "bbox_format": "xywh",
-            }
-            for file in self.im_files
-        ]
+        return [label for _, label in found]
+
+    def _without_boxes(self, file: str) -> dict[str, Any]:
+        """Return what the host holds of an image that shows nothing."""
+        return {
+            "im_file": file,
+            "shape": part_shape(image_size(file)[::-1], self.reader.rig.layout),
+            "cls": np.zeros((0, 1), np.float32),
+            "bboxes": np.zeros((0, 4), np.float32),
+            "segments": [],
+            "keypoints": None,
+            "normalized": True,
+            "bbox_format": "xywh",
+        }
 
 
 def describe_unlabelled(data: str, file: Path) -> Path:

@@ -4,16 +4,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import torch
 import torch.distributed as dist
+from torch import nn
 from ultralytics.cfg import QUANTIZE_ALIASES
 from ultralytics.data import build as host_build
 from ultralytics.data import dataset as host_dataset
 from ultralytics.data.dataset import YOLODataset
 from ultralytics.engine import trainer as host_trainer
+from ultralytics.engine import validator as host_validator
 from ultralytics.engine.exporter import export_formats
 from ultralytics.engine.model import PREDICTOR_SETUP_KEYS
 from ultralytics.nn import tasks as host_tasks
@@ -109,7 +112,8 @@ def loaded_with(args: Any) -> tuple[str, ...]:
 
 def extra_outputs(backend: Any) -> list[str]:
     """Return the outputs of an export in addition to its boxes: "fused", "fusion_weights"."""
-    return pair_input(getattr(backend, "metadata", {})).get("outputs", [])[1:] if native_model(backend) is None else []
+    outputs = pair_input(getattr(backend, "metadata", {})).get("outputs", []) if native_model(backend) is None else []
+    return [name for name in outputs if name in ("fused", "fusion_weights")]
 
 
 def warn_of_other_cameras(trained: Rig | None, now: Rig, where: Any) -> None:
@@ -139,25 +143,61 @@ def say_settings(args: dict[str, Any]) -> None:
 
 
 @contextmanager
-def quiet_start() -> Iterator[None]:
-    """Keep the host from asking for a newer version of itself before a training, and from logging every setting."""
-    before = checks.check_pip_update_available, host_trainer.print_args
-    checks.check_pip_update_available, host_trainer.print_args = bool, say_settings
+def replaced(module: Any, name: str, value: Any) -> Iterator[None]:
+    """Replace a name of a module of the host for a while."""
+    before = getattr(module, name)
+    setattr(module, name, value)
     try:
         yield
     finally:
-        checks.check_pip_update_available, host_trainer.print_args = before
+        setattr(module, name, before)
+
+
+@contextmanager
+def quiet_start() -> Iterator[None]:
+    """Keep the host from asking for a newer version of itself before a training, and from logging every setting."""
+    with replaced(checks, "check_pip_update_available", bool), replaced(host_trainer, "print_args", say_settings):
+        yield
 
 
 @contextmanager
 def our_command() -> Iterator[None]:
     """Let the host train in processes of our command; with its own, no infrared image would be read."""
-    command = host_trainer._YOLO_CLI_COMMAND
-    host_trainer._YOLO_CLI_COMMAND = [sys.executable, "-m", "metafusion_yolo"]
-    try:
+    with replaced(host_trainer, "_YOLO_CLI_COMMAND", [sys.executable, "-m", "metafusion_yolo"]):
         yield
-    finally:
-        host_trainer._YOLO_CLI_COMMAND = command
+
+
+@contextmanager
+def in_one_process() -> Iterator[None]:
+    """Let the host start the processes of a training from this one, whose errors are then at hand."""
+    from torch.distributed.run import parse_args, run  # not in every build of PyTorch
+
+    launcher = SimpleNamespace(run=lambda command, check: run(parse_args(command[3:])))
+    with replaced(host_trainer, "subprocess", launcher):
+        yield
+
+
+@contextmanager
+def on_processors(device: torch.device) -> Iterator[None]:
+    """Let the ranks of the host train and validate without GPUs too."""
+    if device.type != "cpu":
+        yield
+        return
+    host, backend, module = nn.parallel.DistributedDataParallel, host_validator.AutoBackend, host_validator
+
+    class DistributedDataParallel(host):  # type: ignore[misc, valid-type]
+        def __init__(self, model: nn.Module, device_ids: Any, **kwargs: Any) -> None:
+            super().__init__(model, **kwargs)
+
+    def on_this(*args: Any, **kwargs: Any) -> Any:
+        return backend(*args, **{**kwargs, "device": device})
+
+    with (
+        replaced(nn.parallel, "DistributedDataParallel", DistributedDataParallel),
+        replaced(module, "AutoBackend", on_this),
+        replaced(module, "get_torch_device_backend", lambda _: SimpleNamespace(current_device=lambda: 0)),
+    ):
+        yield
 
 
 def warn_of_replaced_dataset() -> None:

@@ -21,20 +21,21 @@ OTHER_TASKS = {  # arguments of which detection takes no notice, by the task tha
 ELSEWHERE = ("tpu", "intel", "vulkan")  # devices for exports only
 
 
-def check_arguments(mode: str, args: Mapping[str, Any], native: bool = True) -> None:
+def check_arguments(mode: str, args: Mapping[str, Any], native: bool = True, task: str = "detect") -> None:
     """Reject wrong values before any work.
 
     Args:
         mode: "train", "val", "predict", "track", "export", ...
         args: The given arguments of the host.
         native: Whether PyTorch runs the model; False for exports.
+        task: What the model does.
 
     Raises:
         ValueError: If a value is out of range, or the device is not available.
         TypeError: If a value has the wrong type.
     """
     given = {key: value for key, value in args.items() if value is not None}
-    _check_effect(given)
+    _check_effect(given, task)
     for key, least in LEAST.items():
         if given.get(key, least) < least:
             raise UserValueError(f"'{key}={given[key]}' must be {least} or more")
@@ -59,10 +60,10 @@ def check_arguments(mode: str, args: Mapping[str, Any], native: bool = True) -> 
     check_device(given.get("device", ""), native)
 
 
-def _check_effect(given: Mapping[str, Any]) -> None:
-    """Refuse what would do nothing to the detection on pairs, unless it is the host's default."""
+def _check_effect(given: Mapping[str, Any], own: str) -> None:
+    """Refuse what would do nothing to the own task on pairs, unless it is the host's default."""
     for key, task in OTHER_TASKS.items():
-        if given.get(key, DEFAULT_CFG_DICT[key]) != DEFAULT_CFG_DICT[key]:
+        if task != own and given.get(key, DEFAULT_CFG_DICT[key]) != DEFAULT_CFG_DICT[key]:
             raise UserValueError(f"'{key}={given[key]}' is of the task '{task}' and does nothing here; leave it out")
     if given.get("bgr"):
         raise UserValueError(f"'bgr={given['bgr']}' swaps the colours of single images, not of pairs; leave it out")

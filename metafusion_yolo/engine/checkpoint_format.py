@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import Any
 
 FORMAT_CLASSES = (
-    "nn.tasks.FusionDetectionModel",
+    *(f"nn.tasks.Fusion{head}Model" for head in ("Detection", "Segmentation", "Pose", "OBB")),
+    *(f"nn.tasks.Fusion{head}Model" for head in ("World", "YOLOE", "YOLOESeg")),
     "nn.fusion.FusionNet",
     "nn.fusion.WeightDecoder",
     "nn.blocks.ConvAct",
@@ -18,6 +19,9 @@ FORMAT_CLASSES = (
     "nn.meta.MetaFeatureExtractor",
     "nn.attention.MetaFeatureCrossAttention",
     "nn.rules.PixelRule",
+    "nn.meeting.Stems",
+    "nn.meeting.Join",
+    "nn.meeting.Tap",
     "nn.teaching.MetaTeacher",
     "nn.meta.MetaProjection",
     *(f"config.{name}" for name in ("FusionConfig", "Gains", "Meta", "Augment")),  # format 1 only

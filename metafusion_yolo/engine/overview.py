@@ -30,11 +30,12 @@ def describe_model(name: str, model: Any, checkpoint: dict[str, Any] | None, fil
     attends = model.config.attention and model.config.method == "learned"
     detector = f"{Path(str(model.yaml.get('yaml_file', 'YOLO'))).stem}, {type(model.model[-1]).__name__}"
     strides = ", ".join(f"{int(stride)}" for stride in model.stride)
+    stem = "" if model.config.meet == "image" else f"infrared stem up to {model.config.meet}, "
     rows = {
         "task": model.task,
         "input": "pairs (B, 4, H, W): R, G, B, IR in [0, 1]",
         "front-end": f"{model.config.method}{' with cross-attention' * attends}, {front_end:,} parameters",
-        "detector": f"{detector} head, strides {strides}, {whole - front_end:,} parameters",
+        "detector": f"{detector} head, strides {strides}, {stem}{whole - front_end:,} parameters",
         "classes": f"{len(names)}: {classes}",
         "cameras": "not described: infrared image as it is" if rig is None else _cameras(rig),
         "parameters": f"{whole:,}",
@@ -46,7 +47,7 @@ def describe_model(name: str, model: Any, checkpoint: dict[str, Any] | None, fil
 def _cameras(rig: Rig) -> str:
     """Return how infrared counts become grey levels, and how the infrared image comes to lie on the visible one."""
     place = "as it is" if rig.registration is None else "registered onto the visible one"
-    return f"infrared image {place}, counts by {rig.thermal.normalize}{', inverted' * rig.thermal.invert}"
+    return f"infrared image {place}, counts by {rig.thermal.normalize}{', inverted' * bool(rig.thermal.invert)}"
 
 
 def _start(fused: bool, checkpoint: dict[str, Any] | None, file: Any) -> str:

@@ -60,21 +60,22 @@ def describe_order(order: Order, model: Mapping[int, str], data: Mapping[int, st
     return f"{text}; the model has no {', '.join(lacking)}" if lacking else text
 
 
-def select_classes(predictions: Tensor, order: Order) -> Tensor:
+def select_classes(predictions: Tensor, order: Order, classes: int) -> Tensor:
     """Put the scores of raw predictions into the order of a data set.
 
     Args:
-        predictions: (B, 4 + classes of the detector, N), boxes first.
+        predictions: (B, 4 + classes + others, N), boxes first; the others are mask coefficients, keypoints or angles.
         order: See :func:`class_order`.
+        classes: Number of classes of the detector.
 
     Returns:
-        (B, 4 + len(order), N); a class that the detector lacks has the score 0.
+        (B, 4 + len(order) + others, N); a class that the detector lacks has the score 0.
     """
     scores = [
         torch.zeros_like(predictions[:, :1]) if index is None else predictions[:, 4 + index : 5 + index]
         for index in order
     ]
-    return torch.cat((predictions[:, :4], *scores), 1)
+    return torch.cat((predictions[:, :4], *scores, predictions[:, 4 + classes :]), 1)
 
 
 def renumber_classes(found: list[dict[str, Tensor]], order: Order) -> list[dict[str, Tensor]]:

@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ultralytics.utils import LOGGER
 from ultralytics.utils.files import increment_path
 
+from metafusion_yolo.data.unlabelled import UNNAMED
 from metafusion_yolo.labelling.corrections import by_pair, read_export
 from metafusion_yolo.labelling.found import CAMERAS, Found, Pair, Sheet, rows_of
 from metafusion_yolo.labelling.ledger import PERSON, Ledger
 from metafusion_yolo.labelling.machine import classes_of, find
-from metafusion_yolo.labelling.pairs import PARTS, Job, of_folders, of_yaml
+from metafusion_yolo.labelling.pairs import PARTS, Job, of_yaml
 from metafusion_yolo.labelling.tools import coco, cvat, fiftyone, label_studio
 from metafusion_yolo.model import MetaFusionYOLO
 from metafusion_yolo.options import Label
+from metafusion_yolo.prepare.draft import draft, one_way
+from metafusion_yolo.prepare.register.yaml_section import write_section
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 
@@ -85,8 +87,8 @@ def label_pairs(  # noqa: D417 - described once, in the options
 
     Args:
         data: Data-set YAML.
-        visible: Folder of visible images, in place of a YAML.
-        infrared: Folder of the infrared ones, with the same names.
+        visible: Folder of visible images, in place of a YAML; they are paired and split as by `data init`.
+        infrared: Folder of the infrared ones.
         model: Checkpoint of a detector, stock or fused.
         corrected: Export of a tool, in place of a model.
         split, classes, conf, imgsz, batch, device, tasks, overwrite: See :class:`~metafusion_yolo.options.Label`.
@@ -104,32 +106,48 @@ def label_pairs(  # noqa: D417 - described once, in the options
         raise UserValueError(
             "give either model=, a detector that labels, or corrected=, what people made of its labels"
         )
-    if (data is None) == (visible is None and infrared is None) or (visible is None) != (infrared is None):
-        raise UserValueError("give either data=, a data-set YAML, or visible= and infrared=, two folders")
-    writers = _writers(tasks)
-    job = of_yaml(data, [split] if split else PARTS) if data else of_folders(str(visible), str(infrared))
-    pairs = [*{pair.label: pair for part in job.pairs.values() for pair in part}.values()]
+    one_way(data, visible, infrared)
+    writers, parts = _writers(tasks), [split] if split else PARTS
     ledger, report = Ledger(), LabelReport()
     if corrected is not None:
-        return _take_over(corrected, job, pairs, ledger, overwrite, report)
+        if data is None:
+            raise UserValueError("corrected= needs the class numbers of the labels: give data=, a YAML with 'names:'")
+        job = of_yaml(data, parts)
+        return _take_over(corrected, job, _once(job), ledger, overwrite, report)
+    detector = MetaFusionYOLO(str(model))
+    folder = increment_path(Path(project) / name, exist_ok=exist_ok).absolute()
+    if data is None:
+        looked_for = classes_of(detector.names, {}, classes).values()
+        drafted = draft(folder, str(visible), infrared, names=[*looked_for])
+        LOGGER.info(drafted.pairing.summary())
+        data = str(drafted.yaml)
+        report.files.append(drafted.yaml)
+    job = of_yaml(data, parts)
+    pairs = _once(job)
     open_ = [pair for pair in pairs if overwrite or not ledger.of_person(pair.label)]
     report.kept = len(pairs) - len(open_)
     if not open_:
         return report
-    detector = MetaFusionYOLO(str(model))
-    wanted = classes_of(detector.names, job.names, classes)
-    names = job.names or dict(enumerate(wanted.values()))
-    folder = increment_path(Path(project) / name, exist_ok=exist_ok, mkdir=True).absolute()
+    nameless = job.names in ({}, UNNAMED) and not report.kept
+    wanted = classes_of(detector.names, {} if nameless else job.names, classes)
+    names = dict(enumerate(wanted.values())) if nameless else job.names
+    folder.mkdir(parents=True, exist_ok=True)
     sheets: list[Sheet] = []
     arguments = {"data": job.yaml, "conf": conf, "imgsz": imgsz, "batch": batch, "device": device}
     for pair, sheet in find(detector, open_, wanted, folder / "pictures", **arguments):
         ledger.write(pair.label, rows_of(sheet.found, names), str(model), sheet.found)
         report.add(sheet.found)
         sheets.append(sheet)
-    report.files = [write(folder, sheets, names) for write in writers]
-    if job.yaml is None:
-        report.files.append(_describe(folder, str(visible), str(infrared), names))
+    report.files += [write(folder, sheets, names) for write in writers]
+    if nameless:
+        write_section(job.yaml, "names", names)
+        report.files.append(Path(job.yaml))
     return report
+
+
+def _once(job: Job) -> list[Pair]:
+    """Return the pairs of all parts, each once."""
+    return [*{pair.label: pair for part in job.pairs.values() for pair in part}.values()]
 
 
 def _writers(tasks: str | None) -> list[Any]:
@@ -150,7 +168,7 @@ def _take_over(
 ) -> LabelReport:
     """Write the labels that people gave, all of them or, at a mistake in the export, none."""
     if not job.names:
-        raise UserValueError("corrected= needs the class numbers of the labels: give data=, a YAML with 'names:'")
+        raise UserValueError(f"corrected= needs the class numbers of the labels: add 'names:' to '{job.yaml}'")
     found = by_pair(read_export(corrected), pairs, corrected)
     rows = {pair: rows_of(objects, job.names) for pair, objects in found.items()}
     for pair, objects in found.items():
@@ -160,14 +178,3 @@ def _take_over(
         ledger.write(pair.label, rows[pair], PERSON, objects)
         report.add(objects)
     return report
-
-
-def _describe(folder: Path, visible: str, infrared: str, names: dict[int, str]) -> Path:
-    """Write the data-set YAML of two folders."""
-    roots = [str(Path(side).absolute()) for side in (visible, infrared)]
-    rule = {"from": f"{roots[0]}/", "to": f"{roots[1]}/"}
-    file = folder / "pairs.yaml"
-    content = {"path": roots[0], "train": ".", "val": ".", "infrared": rule, "names": names}
-    file.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    LOGGER.warning(f"'{file}' trains and validates on the same pairs; split them before you trust its numbers")
-    return file

@@ -38,7 +38,8 @@ class Pair:
     """A pair to label.
 
     Attributes:
-        key: Its name in the files of other tools: the path of the visible image below the data set, without suffix.
+        key: Its name in the files of other tools: the path of the visible image below the data set, or below the
+            folder of all images if they lie elsewhere, without suffix.
         visible: The visible image.
         infrared: The infrared image.
         label: Its label file, which need not exist.

@@ -1,4 +1,4 @@
-"""The pairs to label: those of a data-set YAML, or of two folders."""
+"""The pairs to label: those of a data-set YAML."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from metafusion_yolo.data.description import data_error
-from metafusion_yolo.data.labels import label_file
 from metafusion_yolo.data.listing import SPLITS
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.data.sources import file_pairs
 from metafusion_yolo.data.splits import find_pairs
 from metafusion_yolo.labelling.found import Pair
 from metafusion_yolo.support.errors import UserValueError
@@ -29,12 +27,12 @@ class Job:
     Attributes:
         pairs: The pairs, by part of the data set: train, val, test, unlabelled.
         names: Class names by number; empty to take those of the detector.
-        yaml: The data-set YAML; None for two folders.
+        yaml: The data-set YAML.
     """
 
     pairs: dict[str, list[Pair]]
     names: dict[int, str]
-    yaml: str | None
+    yaml: str
 
 
 def of_yaml(data: str, parts: Iterable[str] = PARTS) -> Job:
@@ -57,23 +55,24 @@ def of_yaml(data: str, parts: Iterable[str] = PARTS) -> Job:
     rig = Rig.from_yaml(content, file)
     if rig.layout:
         raise UserValueError(f"'{data}' has both cameras in each image ('layout:'); labelling needs a file for each")
-    pairs: dict[str, list[Pair]] = {}
+    found: dict[str, list[tuple[str, str, Path]]] = {}
     for part in parts:
         if entries := content.get(part) or []:
-            written = [str(root / entry) for entry in ([entries] if isinstance(entries, str) else entries)]
+            entries = [entries] if isinstance(entries, str) else entries
+            if not (isinstance(entries, list) and all(isinstance(entry, str) for entry in entries)):
+                raise UserValueError(
+                    f"data set '{data}': '{part}:' must be a folder or list file, or several of them, not {entries!r}"
+                )
+            written = [str(root / entry) for entry in entries]
             split = find_pairs(written, rig, orphans=False).complete(f"'{part}:' of '{data}'")
-            pairs[part] = [Pair(_key(v, root), v, i, split.label_of(v)) for v, i in split.partners.items()]
-    if not pairs:
+            found[part] = [(v, i, split.label_of(v)) for v, i in split.partners.items()]
+    if not found:
         raise UserValueError(f"'{data}' names no images under {', '.join(f'{part}:' for part in parts)}")
+    folders = {Path(visible).absolute().parent for rows in found.values() for visible, _, _ in rows}
+    if not all(folder.is_relative_to(root) for folder in folders):
+        root = Path(os.path.commonpath(folders))
+    pairs = {part: [Pair(_key(row[0], root), *row) for row in rows] for part, rows in found.items()}
     return Job(pairs, _names(content, file), file)
-
-
-def of_folders(visible: str, infrared: str) -> Job:
-    """Return the pairs of two folders; names and errors are those of prediction."""
-    root = Path(visible).absolute()
-    found = file_pairs(str(root), infrared, "")
-    pairs = [Pair(_key(image, root), image, str(partner), label_file(image)) for image, partner in found]
-    return Job({"": pairs}, {}, None)
 
 
 def _names(content: dict[str, Any], file: str) -> dict[int, str]:
@@ -87,6 +86,5 @@ def _names(content: dict[str, Any], file: str) -> dict[int, str]:
 
 
 def _key(image: str, root: Path) -> str:
-    """Return the path of an image below the data set, or from the root of the disk on, without suffix."""
-    path = Path(image).absolute().with_suffix("")
-    return path.relative_to(root if path.is_relative_to(root) else path.anchor).as_posix()
+    """Return the path of an image below a folder, without suffix."""
+    return Path(image).absolute().with_suffix("").relative_to(root).as_posix()

@@ -80,6 +80,8 @@ def with_machine_labels(data: str, labeller: Any, folder: Path, conf: float = La
     job = _pairs_of(data)
     listed = {pair.visible for part in SPLITS for pair in job.pairs.get(part, ())}
     pairs = [pair for pair in job.pairs[UNLABELLED] if pair.visible not in listed]
+    if not pairs:
+        raise UserValueError(f"every pair of 'unlabelled:' in '{data}' is in another split too; name others there")
     ledger, boxes = Ledger(), 0
     taken: list[list[Path]] = []
     looks |= {"conf": conf, "data": job.yaml}

@@ -19,6 +19,7 @@ from metafusion_yolo.functional.losses import meta_loss
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.criterion import joint_loss, restoration_loss
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
+from metafusion_yolo.nn.meeting import give_stems, meet_at, with_share
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.rules import PixelRule
 from metafusion_yolo.nn.start import load_start
@@ -54,6 +55,7 @@ class FrontEndAhead(BaseModel):
     """
 
     loss_of_batch = True
+    criterion: Any = None  # of the host, which looks for it even where only the front-end is trained
 
     def __init__(
         self,
@@ -78,6 +80,8 @@ class FrontEndAhead(BaseModel):
         self.config = FusionConfig.from_dict(self.yaml.get("fusion"))
         self.fusion = build_fusion(self.config)
         self.teacher = self._build_teacher()
+        if self.config.meet != "image":
+            meet_at(self, self.config.meet)
         self.joint = True
         self.batches = 0  # training batches so far, for the interval of the look-ahead
 
@@ -136,7 +140,7 @@ class FrontEndAhead(BaseModel):
             return super().predict(x, *args, **kwargs)
         output = self.fuse_images(x)
         with self._hearing() as features:
-            preds = super().predict(self._shown_to_detector(output), *args, **kwargs)
+            preds = super().predict(self.shown_to_detector(x, output), *args, **kwargs)
         raw = raw_of(preds)
         if isinstance(raw, dict):
             raw.update(fusion=output, backbone=features)
@@ -146,9 +150,13 @@ class FrontEndAhead(BaseModel):
         """Return a context that yields the backbone features of a forward within it, empty without a teacher."""
         return self.teacher.listening(self.model) if self.teacher else nullcontext({})
 
-    def _shown_to_detector(self, output: FusionOutput) -> Tensor:
-        """Return the fused image, without its gradient unless training is joint."""
-        return output["fused"] if self.joint else output["fused"].detach()
+    def shown_to_detector(self, pair: Tensor, output: FusionOutput) -> Tensor:
+        """Return what the detector reads, without the gradient of the front-end unless training is joint.
+
+        That is the fused image (B, 3, H, W), or the pair and its weights (B, 5, H, W) where the cameras meet later.
+        """
+        shown = output["fused"] if self.config.meet == "image" else with_share(pair, output["weights"])
+        return shown if self.joint else shown.detach()
 
     def loss(self, batch: dict[str, Any], preds: Any = None) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the joint loss of a batch of pairs, or the host's loss of images that are fused already.
@@ -156,6 +164,8 @@ class FrontEndAhead(BaseModel):
         With `clean` in the batch, the target luminance of the fusion, detector and labels are not used: see
         :mod:`metafusion_yolo.nn.universal`.
         """
+        if getattr(self, "criterion", None) is None:
+            self.criterion = self.init_criterion()  # as in the host; without labels too, for its trainer asks for it
         pair = batch["img"]
         if "clean" in batch:
             return restoration_loss(self.fuse_images(pair), batch["clean"], self.config.gains)
@@ -169,7 +179,7 @@ class FrontEndAhead(BaseModel):
             output = self.fuse_images(pair)
             with self._hearing() as features:
                 preds = None if self.teacher else preds  # it hears a forward only
-                detection = super().loss({**batch, "img": self._shown_to_detector(output)}, preds)
+                detection = super().loss({**batch, "img": self.shown_to_detector(pair, output)}, preds)
         total, items = self._joined(detection, batch, output, features)
         if self.teacher and self.training and self._looks_ahead(len(pair)):
             total = torch.cat((total, self._look_ahead(self.teacher, batch, features)[None]))
@@ -202,7 +212,7 @@ class FrontEndAhead(BaseModel):
         """Return the weighted look-ahead loss: half of the batch for the inner step, the rest for the outer loss."""
         size, meta = len(batch["img"]), self.config.meta
         half = size // 2
-        test = rows(batch, half, size)
+        test = rows(batch, half, size, getattr(self.args, "overlap_mask", True))
         targets = {stride: x[:half] for stride, x in features.items()}
         detector = frozen_copy(self, "model.")
 
@@ -210,7 +220,7 @@ class FrontEndAhead(BaseModel):
             return meta_loss(teacher(output), targets, meta.distance)
 
         def lose(output: FusionOutput) -> Tensor:
-            images = {**test, "img": self._shown_to_detector(output)}
+            images = {**test, "img": self.shown_to_detector(test["img"], output)}
             return self._joined(functional_call(self, detector, (images,)), test, output)[0].sum()
 
         loss = look_ahead_loss(
@@ -224,9 +234,13 @@ class FrontEndAhead(BaseModel):
         return self.config.gains.look_ahead * loss * (size / (size - half))
 
     def load(self, weights: Any, verbose: bool = True) -> None:
-        """Load a stock or a fused checkpoint, and its class names if this model only has numbers for names."""
-        super().load(weights, verbose)
+        """Load a stock or a fused checkpoint, and its class names if this model only has numbers for names.
+
+        Raises:
+            ValueError: If the cameras of the checkpoint have stems, and those of this model do not, or others.
+        """
         source = weights.get("ema") or weights["model"] if isinstance(weights, dict) else weights
+        super().load(give_stems(source, self), verbose)
         names = dict(getattr(source, "names", {}))
         if getattr(self, "names", None) == {i: str(i) for i in range(len(names))}:
             self.names = names
@@ -239,8 +253,15 @@ class FrontEndAhead(BaseModel):
         if verbose:
             LOGGER.info(
                 f"Fusion front-end (included above but for GFLOPs): {get_num_params(self.fusion):,} parameters, "
-                f"{front_end_gflops(self.fusion, imgsz):.2f} GFLOPs"
+                f"{gflops(self.fusion, NUM_CHANNELS, imgsz):.2f} GFLOPs"
             )
+            if self.config.meet != "image":
+                stems = self.model[0]
+                added = get_num_params(stems) - get_num_params(stems.visible)
+                more = gflops(stems, NUM_CHANNELS + 1, imgsz) - gflops(stems, 3, imgsz)
+                LOGGER.info(
+                    f"Infrared stem up to {self.config.meet} (likewise): {added:,} parameters, {more:.2f} GFLOPs"
+                )
         return summary
 
 
@@ -266,17 +287,18 @@ def build_fusion(config: FusionConfig) -> FusionNet | PixelRule:
     return fusion.to(memory_format=torch.channels_last)  # trains in 0.78 x the time on a CPU
 
 
-def front_end_gflops(fusion: nn.Module, imgsz: int | list[int] = 640) -> float:
-    """Return the GFLOPs of the front-end for one pair, a multiply-add counted as two.
+def gflops(module: nn.Module, channels: int, imgsz: int | list[int] = 640) -> float:
+    """Return the GFLOPs of a module for one image, a multiply-add counted as two.
 
     Args:
-        fusion: The front-end.
+        module: The module, of floating-point parameters or none.
+        channels: Channels of the image.
         imgsz: Image size in pixels, one number or (height, width).
     """
     from torch.utils.flop_counter import FlopCounterMode
 
     height, width = (imgsz, imgsz) if isinstance(imgsz, int) else (imgsz[0], imgsz[-1])
-    weight = next(fusion.parameters(), torch.zeros(0))
+    weight = next(module.parameters(), torch.zeros(0))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        fusion(weight.new_zeros(1, NUM_CHANNELS, height, width))
+        module(weight.new_zeros(1, channels, height, width))
     return counter.get_total_flops() / 1e9

@@ -13,13 +13,30 @@ from metafusion_yolo.support.resources import find_model_yaml, read_yaml, split_
 from metafusion_yolo.support.words import nearest, refuse_unknown
 
 HOST_KEYS = ("activation", "end2end", "reg_max")  # optional in a host YAML
+HEADS = {  # of the host that have a fused form, and their tasks; a number behind the name is the family's
+    **dict.fromkeys(("Detect", "v10Detect", "WorldDetect", "YOLOEDetect"), "detect"),
+    **dict.fromkeys(("Segment", "YOLOESegment"), "segment"),
+    "Pose": "pose",
+    "OBB": "obb",
+}
+
+
+def head_of(model: dict[str, Any]) -> str:
+    """Return the name of the head of a host's model dictionary, a key of :data:`HEADS` if it has a fused form.
+
+    Example:
+        >>> head_of({"head": [[[15, 18, 21], 1, "Pose26", ["nc", "kpt_shape"]]]})
+        'Pose'
+    """
+    return str(model["head"][-1][2]).removesuffix("26")
 
 
 def load_model_yaml(name: str | Path) -> dict[str, Any]:
     """Read one of our model YAMLs: a host detector by name, and the `fusion:` section for the front-end.
 
     Args:
-        name: File or shipped name, with a scale letter (`metafusion-yolov8n.yaml`).
+        name: File or shipped name, with a scale letter (`metafusion-yolov8n.yaml`). A name that ships for no family,
+            such as `metafusion-yolo11n-seg.yaml`, is the host's `yolo11n-seg.yaml` behind the default front-end.
 
     Returns:
         The host's model dictionary (backbone, head, scales, nc, ...) with the key `fusion`.
@@ -29,8 +46,7 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
         ValueError: If it names no detector, or has an unknown key or a bad value.
         TypeError: If a value of the `fusion:` section has the wrong type.
     """
-    path = find_model_yaml(name)
-    own = read_yaml(path)
+    path, own = _read(name)
     if not isinstance(own.get("detector"), str):
         raise UserValueError(
             f"model YAML '{path}' has no 'detector:'; expected the name of an Ultralytics detection YAML, "
@@ -44,10 +60,9 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
             f"'detector: {own['detector']}' of '{path}' does not exist; give a detection YAML of Ultralytics, such as "
             f"yolov8.yaml"
         ) from error
-    if "head" not in model or "Detect" not in model["head"][-1][2]:
-        raise UserValueError(
-            f"'detector: {own['detector']}' of '{path}' is no detection model; give one such as yolov8.yaml"
-        )
+    if "head" not in model or head_of(model) not in HEADS:
+        what = f"has the head {model['head'][-1][2]}, which has no fused form" if "head" in model else "is no model"
+        raise UserValueError(f"'detector: {own['detector']}' of '{path}' {what}; give one such as yolov8.yaml")
     refuse_unknown(own, {"detector", "fusion", *HOST_KEYS, *model}, f"in '{path}'")
     scale = own.get("scale") or split_scale(Path(name).name)[1] or model["scale"] or "n"
     if scale not in model.get("scales", {scale: ()}):
@@ -58,3 +73,22 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
         if not own.get(key, model[key]):
             raise UserValueError(f"'{key}:' in '{path}' is empty; give its layers, or leave it out")
     return {**model, **own, "scale": scale, "yaml_file": Path(name).name}
+
+
+def _read(name: str | Path) -> tuple[Path, dict[str, Any]]:
+    """Return path and content of a YAML of ours, or what stands for one that would only name a model of the host."""
+    try:
+        path = find_model_yaml(name)
+    except MissingFileError:
+        path = Path(name)
+        detector = path.name.removeprefix("metafusion-")
+        if path.parent != Path() or detector == path.name:
+            raise
+        try:
+            yaml_model_load(detector)
+        except FileNotFoundError:
+            detector = ""
+        if not detector:
+            raise
+        return path, {"detector": detector}
+    return path, read_yaml(path)

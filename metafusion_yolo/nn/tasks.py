@@ -1,17 +1,27 @@
-"""The models of the host with the fusion front-end ahead of them.
+"""The models of the host with the fusion front-end ahead of them, and which of them a model YAML describes.
 
-The import paths of these classes are part of the checkpoint format: do not move them.
+The import paths of the classes are part of the checkpoint format: do not move them.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from torch import nn
-from ultralytics.nn.tasks import DetectionModel
+from ultralytics.nn.tasks import (
+    DetectionModel,
+    OBBModel,
+    PoseModel,
+    SegmentationModel,
+    WorldModel,
+    YOLOEModel,
+    YOLOESegModel,
+)
 from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo.nn.front_end import FrontEndAhead
+from metafusion_yolo.nn.model_yaml import HEADS, head_of, load_model_yaml
 from metafusion_yolo.support.errors import UserTypeError
 
 
@@ -19,7 +29,57 @@ class FusionDetectionModel(FrontEndAhead, DetectionModel):
     """Boxes along the axes of the image."""
 
 
-FUSED: dict[type, type[FrontEndAhead]] = {cls.__bases__[1]: cls for cls in (FusionDetectionModel,)}  # by the host's
+class FusionSegmentationModel(FrontEndAhead, SegmentationModel):
+    """Boxes, and a mask in each."""
+
+
+class FusionPoseModel(FrontEndAhead, PoseModel):
+    """Boxes, and keypoints in each."""
+
+
+class FusionOBBModel(FrontEndAhead, OBBModel):
+    """Oriented boxes."""
+
+
+class FusionWorldModel(FrontEndAhead, WorldModel):
+    """Boxes of what words name, by YOLO-World."""
+
+
+class FusionYOLOEModel(FrontEndAhead, YOLOEModel):
+    """Boxes of what words name, by YOLOE."""
+
+
+class FusionYOLOESegModel(FrontEndAhead, YOLOESegModel):
+    """Boxes and masks of what words name, by YOLOE."""
+
+
+BY_HEAD: dict[str, type[FrontEndAhead]] = {
+    "Detect": FusionDetectionModel,
+    "v10Detect": FusionDetectionModel,
+    "Segment": FusionSegmentationModel,
+    "Pose": FusionPoseModel,
+    "OBB": FusionOBBModel,
+    "WorldDetect": FusionWorldModel,
+    "YOLOEDetect": FusionYOLOEModel,
+    "YOLOESegment": FusionYOLOESegModel,
+}
+FUSED_FORM = {cls.__bases__[1]: cls for cls in BY_HEAD.values()}  # by the host's class
+
+
+def build_model(cfg: str | Path | dict[str, Any], **kwargs: Any) -> FrontEndAhead:
+    """Build the fused model that a YAML or the dictionary of a checkpoint describes.
+
+    Args:
+        cfg: Name or path of a model YAML, or its content.
+        **kwargs: See :class:`~metafusion_yolo.nn.front_end.FrontEndAhead`.
+    """
+    cfg = cfg if isinstance(cfg, dict) else load_model_yaml(cfg)
+    return BY_HEAD[head_of(cfg)](cfg, **kwargs)
+
+
+def task_of(model: Any) -> str:
+    """Return the task of a fused model, as its head has it."""
+    return HEADS[head_of(model.yaml)]
 
 
 def fused_form(stock: Any) -> FrontEndAhead:
@@ -29,13 +89,13 @@ def fused_form(stock: Any) -> FrontEndAhead:
         TypeError: If it has no fused form, or does not read images of three channels.
     """
     head = type(getattr(stock, "model", [None])[-1]).__name__
-    if type(stock) not in FUSED:
+    if type(stock) not in FUSED_FORM:
         raise UserTypeError(
             f"a {type(stock).__name__} with the head {head} has no fused form; give a detector such as yolov8n.pt"
         )
     if stock.yaml.get("channels", 3) != 3:
         raise UserTypeError(f"the detector reads {stock.yaml['channels']} channels; give one of colour images")
-    return FUSED[type(stock)].ahead_of(stock)
+    return FUSED_FORM[type(stock)].ahead_of(stock)
 
 
 def native_model(backend: Any) -> nn.Module | None:

@@ -60,16 +60,21 @@ def backbone_taps(backbone: nn.Sequential, size: int = 64) -> dict[int, tuple[in
         backbone: Layers in sequence, the first takes an image (B, 3, H, W).
         size: Side of the probe image in pixels.
     """
-    taps, x = {}, next(backbone.parameters()).new_zeros(1, 3, size, size)
+    return {size // x.shape[-1]: (i, x.shape[1]) for i, x in enumerate(probe(backbone, size))}
+
+
+def probe(backbone: nn.Sequential, size: int) -> list[Tensor]:
+    """Return the features of every layer of a backbone for a black image of `size` × `size` pixels."""
+    features, x = [], next(backbone.parameters()).new_zeros(1, 3, size, size)
     modes = {module: module.training for module in backbone.modules()}
     backbone.eval()
     with torch.no_grad():
-        for i, layer in enumerate(backbone):
+        for layer in backbone:
             x = layer(x)
-            taps[size // x.shape[-1]] = (i, x.shape[1])
+            features.append(x)
     for module, mode in modes.items():
         module.training = mode
-    return taps
+    return features
 
 
 def look_ahead_loss(
@@ -126,9 +131,11 @@ def frozen_copy(model: nn.Module, prefix: str) -> dict[str, Tensor]:
     return {**parameters, **buffers}
 
 
-def rows(batch: Mapping[str, Any], start: int, stop: int) -> dict[str, Any]:
-    """Return images `start` to `stop` of the host's batch, with their boxes."""
+def rows(batch: Mapping[str, Any], start: int, stop: int, joint_masks: bool = True) -> dict[str, Any]:
+    """Return images `start` to `stop` of the host's batch, with their labels; `joint_masks`: one mask an image."""
     inside = (batch["batch_idx"] >= start) & (batch["batch_idx"] < stop)
-    boxes = {key: batch[key][inside] for key in ("cls", "bboxes")}
-    images = {key: batch[key][start:stop] for key in ("img", "hidden", "sources") if key in batch}
-    return {**images, "batch_idx": batch["batch_idx"][inside] - start, **boxes}
+    of_image, of_object = ["img", "hidden", "sources", "sem_masks"], ["cls", "bboxes", "keypoints"]
+    (of_image if joint_masks else of_object).append("masks")
+    objects = {key: batch[key][inside] for key in of_object if key in batch}
+    images = {key: batch[key][start:stop] for key in of_image if key in batch}
+    return {**images, "batch_idx": batch["batch_idx"][inside] - start, **objects}

@@ -11,9 +11,10 @@ from typing import Any
 
 from metafusion_yolo.options.data import LABELS, Check, Convert, Label, Register, Synth
 from metafusion_yolo.options.fields import REQUIRED, Checked, Option, option, options_of
-from metafusion_yolo.options.init import LAYOUTS, Init
+from metafusion_yolo.options.init import CAMERAS, LAYOUTS, Init
 
 __all__ = [
+    "CAMERAS",
     "LABELS",
     "LAYOUTS",
     "REQUIRED",

@@ -59,8 +59,8 @@ class Label(Checked):
     """Labels by a detector, and their correction by people."""
 
     data: str | None = option(None, "data-set YAML: path, train, val, names, infrared, ...")
-    visible: str | None = option(None, "folder of visible images, in place of data=")
-    infrared: str | None = option(None, "folder of the infrared images, same names")
+    visible: str | None = option(None, "folder of visible images, in place of data=; paired as by data init")
+    infrared: str | None = option(None, "folder of the infrared images")
     model: str | None = option(None, "checkpoint of the detector that labels, stock or fused")
     corrected: str | None = option(
         None, "export of CVAT, Label Studio, FiftyOne or COCO to read back, in place of model="

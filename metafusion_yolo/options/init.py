@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from metafusion_yolo.options.fields import REQUIRED, Checked, option
 
 LAYOUTS = ("horizontal", "horizontal-infrared-first", "vertical", "vertical-infrared-first", "stacked")
+CAMERAS = ("dji-m3t", "dji-m30t", "dji-h20t")
 BY = ("auto", "names", "numbers", "times", "exif", "looks")
 
 
@@ -22,5 +23,8 @@ class Init(Checked):
         "auto", "what to pair by: auto (names, else EXIF times), names, numbers, times, exif, looks", choices=BY
     )
     layout: str | None = option(None, f"for images that hold both cameras: {', '.join(LAYOUTS)}", choices=LAYOUTS)
+    camera: str | None = option(
+        None, f"camera of both images, whose folder is visible=: {', '.join(CAMERAS)}", choices=CAMERAS
+    )
     dst: str = option("pairs", "folder of the YAML and the lists of pairs")
     exist_ok: bool = option(False, "write over the YAML of an earlier run")

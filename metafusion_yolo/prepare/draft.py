@@ -27,6 +27,7 @@ from metafusion_yolo.prepare.similarity import SIDE, groups, pair_thumbnail
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
 NOT_LABELS = {"classes", "notes", "readme", "readme.roboflow", "readme.dataset", "train", "val", "valid", "test"}
+NO_LABELS = "no labels: give labels=, let a detector label (metafusion data label), or train with fusion_only=True"
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,14 @@ class Draft:
         pairing: How the images were paired.
         splits: Number of pairs by split.
         notes: What else there is to know, a line each.
+        labelled: Whether there are labels.
     """
 
     yaml: Path
     pairing: Pairing
     splits: dict[str, int]
     notes: list[str]
+    labelled: bool
 
     def summary(self) -> str:
         """Return what was found, a line each."""
@@ -59,6 +62,7 @@ def draft(
     names: str | Sequence[str] | None = None,
     by: str = "auto",
     layout: str | None = None,
+    camera: str | None = None,
 ) -> Draft:
     """Describe images in a data-set YAML, beside CSV lists of their pairs; the images are left where they are.
 
@@ -70,6 +74,7 @@ def draft(
         names: Class names; None for those of a classes.txt or YAML there.
         by: See :func:`~metafusion_yolo.prepare.pairing.propose`.
         layout: Where the two cameras are in images that hold both.
+        camera: Its name, see :data:`~metafusion_yolo.data.cameras.CAMERAS`.
 
     Raises:
         PairError: If the images do not pair up clearly; nothing is written.
@@ -91,11 +96,13 @@ def draft(
     content |= {"names": dict(enumerate(classes))}
     content |= {"infrared": pairing.rule} if pairing.rule else {}
     content |= {"layout": layout} if layout else {}
+    content |= {"camera": camera} if camera else {}
     head = f"# {len(pairing.pairs)} pairs, by {pairing.by}; written by metafusion data init\n"
     file_text = head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     (folder / "pairs.yaml").write_text(file_text, encoding="utf-8")
     notes = [*notes, *([note] if note else [])]
-    return Draft(folder / "pairs.yaml", pairing, {split: len(rows) for split, rows in splits.items()}, notes)
+    sizes = {split: len(rows) for split, rows in splits.items()}
+    return Draft(folder / "pairs.yaml", pairing, sizes, notes, labelled=NO_LABELS not in notes)
 
 
 def one_way(data: str | Path | None, visible: str | None, infrared: str | None) -> None:
@@ -134,7 +141,7 @@ def _labelled(pairs: Mapping[str, str], folder: str | None) -> tuple[dict[str, s
             return {}, []
         beside = {file: str(label_file(heat)) for file, heat in pairs.items() if heat and label_file(heat).is_file()}
         note = f"{len(beside)} labels, beside the infrared images: their boxes are taken as they are"
-        return beside, [note] if beside else ["no labels: give labels=, or train with fusion_only=True"]
+        return beside, [note] if beside else [NO_LABELS]
     if not Path(folder).is_dir():
         raise MissingFileError(f"labels='{folder}' is no folder; give the folder of the YOLO label files")
     files = sorted(str(f) for f in Path(folder).rglob("*.txt") if f.stem.lower() not in NOT_LABELS)

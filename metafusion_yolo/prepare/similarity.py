@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 SIDE = 16
 DUPLICATE = 0.75  # correlation from which two images count as the same scene
 NEIGHBOUR = 0.6  # the same for two successive images, which are more likely to show one scene
-BLOCK = 2048  # rows of the correlation matrix that are in memory at once
+BLOCK = 512  # rows of the correlation matrix that are in memory at once
 
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
@@ -57,19 +57,6 @@ def similarity(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.vdot(a, b))
 
 
-def similar_pairs(thumbnails: np.ndarray, threshold: float = DUPLICATE) -> Iterator[tuple[int, int, float]]:
-    """Yield index, larger index and correlation of all pairs of thumbnails (N, ...) that correlate this much.
-
-    Works in blocks: 10,000 images take a second or two and 80 MB.
-    """
-    flat = thumbnails.reshape(len(thumbnails), -1)
-    for start in range(0, len(flat), BLOCK):
-        product = flat[start : start + BLOCK] @ flat[start:].T
-        for i, j in zip(*np.nonzero(product >= threshold), strict=True):
-            if j > i:
-                yield start + int(i), start + int(j), float(product[i, j])
-
-
 def nearest(thumbnails: np.ndarray, others: Sequence[np.ndarray]) -> Iterator[tuple[int, float]]:
     """Yield for each thumbnail (N, ...) the index of the most similar other and their correlation, if there are any."""
     flat, rows = thumbnails.reshape(len(thumbnails), -1), np.array(others).reshape(len(others), thumbnails[0].size)
@@ -98,10 +85,19 @@ def groups(thumbnails: np.ndarray, duplicate: float = DUPLICATE, neighbour: floa
         return []
     flat = thumbnails.reshape(len(thumbnails), -1)
     following = np.nonzero((flat[:-1] * flat[1:]).sum(1) >= neighbour)[0]
-    links = [*((i, i + 1) for i in following), *((i, j) for i, j, _ in similar_pairs(flat, duplicate))]
-    rows, columns = np.array(links, int).reshape(-1, 2).T
-    graph = coo_array((np.ones(len(links)), (rows, columns)), shape=(len(flat), len(flat)))
-    found: dict[int, list[int]] = {}
-    for i, scene in enumerate(connected_components(graph, directed=False)[1].tolist()):
-        found.setdefault(scene, []).append(i)
-    return list(found.values())
+    scenes = joined(np.arange(len(flat)), following, following + 1)
+    for start in range(0, len(flat), BLOCK):
+        rows, others = slice(start, start + BLOCK), slice(start, None)
+        apart = scenes[rows, None] != scenes[None, others]  # frames of a fixed camera are one scene by now
+        i, j = np.nonzero(apart & (flat[rows] @ flat[others].T >= duplicate))
+        scenes = joined(scenes, start + i, start + j)
+    order = np.argsort(scenes, kind="stable")
+    found = np.split(order, np.nonzero(np.diff(scenes[order]))[0] + 1)
+    return sorted(scene.tolist() for scene in found)
+
+
+def joined(scenes: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Return the scene of each image (N,), once those of the images i and j (K,) are one."""
+    links = np.unique(np.stack([scenes[i], scenes[j]]), axis=1)
+    graph = coo_array((np.ones(links.shape[1]), (links[0], links[1])), shape=(len(scenes), len(scenes)))
+    return np.asarray(connected_components(graph, directed=False)[1][scenes])

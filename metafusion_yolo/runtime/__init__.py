@@ -116,6 +116,7 @@ class Detector:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self.conf, self.iou, self.max_det = conf, iou, max_det
+        self._given = str(Path(model).absolute()), conf, iou, max_det, threads, tuple(providers)
         try:
             self.session = onnxruntime.InferenceSession(str(model), options, providers=list(providers))
             metadata = self.session.get_modelmeta().custom_metadata_map
@@ -131,8 +132,14 @@ class Detector:
             reason = " ".join(str(error).split())
             raise UserValueError(f"'{model}' has damaged metadata ({reason}); export it again") from error
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the arguments; the file is loaded again where the copy arrives, from the same path."""
+        return Detector, self._given, {key: getattr(self, key) for key in ("conf", "iou", "max_det")}
+
     def _read(self, metadata: dict[str, str], model: str) -> None:
         """Read the metadata of the export, which are Python literals; no code is run."""
+        if (task := metadata.get("task", "detect")) != "detect":
+            raise UserValueError(f"'{model}' is of the task '{task}', and the runtime finds boxes; use metafusion_yolo")
         values = {name: ast.literal_eval(metadata[name]) for name in ("pair_input", "names", "imgsz", "args")}
         pair_input: dict[str, Any] = values["pair_input"]
         self.names: dict[int, str] = dict(values["names"])
@@ -200,7 +207,7 @@ class Detector:
             return join(rgb, np.zeros(visible.shape[:2], np.uint8))
         if problem := self.thermal.problem(infrared):
             raise UserValueError(problem)
-        grey = self.thermal.to_uint8(infrared, limits)
+        grey = self.thermal.to_uint8(infrared, limits, file)
         matrix = self.registration.homography(file, size, grey.shape[1::-1]) if self.registration else None
         if matrix is not None:
             return join(rgb, warp_infrared(rgb, grey, matrix))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw
-from torch import Tensor
 
 from metafusion_yolo.support.annotate import LEAST_FONT, load_font
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 COLORS = cv2.COLORMAP_VIRIDIS  # dark: visible camera, bright: infrared; readable without colour vision
 INK, PAPER = (32, 32, 32), 255
@@ -125,6 +128,7 @@ def to_uint8(image: Tensor) -> np.ndarray:
         (..., H, W, C) uint8, rounded to the nearest level.
 
     Example:
+        >>> from torch import Tensor
         >>> to_uint8(Tensor([-0.1, 0.5, 1.0]).view(3, 1, 1)).tolist()
         [[[0, 128, 255]]]
     """

@@ -24,8 +24,8 @@ from metafusion_yolo.support.errors import UserError, UserTypeError, UserValueEr
 from tests.prepare.convert.miniatures import MINIATURES
 
 MODES = (
-    "benchmark, checks, compare, completion, data check, data convert, data init, data label, data register, "
-    "data synth, demo, export, fuse, help, metrics, predict, track, train, tune, val, version"
+    "app, benchmark, checks, compare, completion, data check, data convert, data init, data label, data register, "
+    "data synth, demo, export, fuse, help, metrics, predict, serve, track, train, tune, val, version"
 )
 HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
 
@@ -54,7 +54,7 @@ def model(monkeypatch) -> Model:
     fake = Model()
     fake.answer = ()
 
-    def load_model(path):
+    def load_model(path, task=None):
         fake.path = path
         return fake
 
@@ -347,7 +347,7 @@ MISTAKES = {
         "'infrared=True' is invalid, expected a name or path or a list or an image"
     ),
     "train data=a mode=val": "argument 'mode' can only be 'train' here, or be left out",
-    "train data=a task=segment": "argument 'task' can only be 'detect' here, or be left out",
+    "train data=a task=depth": "argument 'task' can only be detect, segment, pose, obb here, not 'depth'",
     "train data=a cfg=nothing-here.yaml": (
         "no file 'cfg=nothing-here.yaml'; give a YAML of arguments, as 'yolo copy-cfg' writes one"
     ),
@@ -495,7 +495,8 @@ def test_examples_work(model, monkeypatch, mode) -> None:
     clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")
     monkeypatch.setattr("metafusion_yolo.prepare.check.run_check", lambda **_: (clean, Path("report.html")))
     monkeypatch.setattr("metafusion_yolo.prepare.register.register_dataset", lambda **_: None)
-    drafted = Namespace(yaml=Path("pairs.yaml")), Path("report.html")
+    monkeypatch.setattr("metafusion_yolo.serve.server.serve", lambda *_: None)
+    drafted = Namespace(yaml=Path("pairs.yaml"), labelled=False), Path("report.html")
     monkeypatch.setattr("metafusion_yolo.prepare.init.init_dataset", lambda **_: drafted)
     monkeypatch.setattr("metafusion_yolo.labelling.dataset.label_pairs", lambda **_: "2 pairs labelled")
     figures = {"EN": Summary(6.5, 0.5, 3)}

@@ -135,7 +135,12 @@ ARGUMENTS = [
     Row("distill_model dis", "engine/train/test_trainer.py::test_one_fused_detector_can_be_distilled_into_another"),
     Row("resume", "engine/train/test_accidents.py::test_a_run_that_was_cut_off_ends_like_an_undisturbed_one"),
     Row("compile", DOORS + "test_a_compiled_model_reads_pairs"),
-    Row("task mode", "cli/test_cli.py::test_a_mistake_costs_one_line", note="`detect`, and the mode itself"),
+    Row(
+        "task",
+        "engine/test_tasks.py::test_a_task_trains_validates_predicts_and_tracks",
+        note="detect, segment, pose, obb",
+    ),
+    Row("mode", "cli/test_cli.py::test_a_mistake_costs_one_line", note="the mode itself"),
     Row("cfg", "engine/train/test_tuning.py::test_the_best_of_a_search_is_a_fused_detector_and_a_yaml_to_train_with"),
     Row("conf iou max_det agnostic_nms classes augment save_json save_txt save_conf visualize", ALL_VAL),
     Row(
@@ -151,6 +156,7 @@ ARGUMENTS = [
         Row(
             " ".join(name for name, other in OTHER_TASKS.items() if other == task),
             refused=f"'NAME=VALUE' is of the task '{task}' and does nothing here; leave it out",
+            note="of a model of another task",
         )
         for task in dict.fromkeys(OTHER_TASKS.values())
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from metafusion_yolo.data.registration import Registration, scaling, warp_infrar
 from metafusion_yolo.prepare.convert.boxes import to_labels, union
 from metafusion_yolo.prepare.convert.formats import Box
 from metafusion_yolo.prepare.register.alignment import moved
+from tests.conftest import keypoint_row, polygon_row
 from tests.data.test_dataset import STILL, assert_registered, build, item
 
 SIDE = st.integers(8, 900)
@@ -54,6 +56,26 @@ def test_any_augmentation_moves_both_cameras_and_the_boxes_as_the_host_does(make
     assert torch.equal(paired["img"][:3], stock["img"])
     for key in ("cls", "bboxes"):
         assert torch.equal(paired[key], stock[key])
+
+
+TASKS = {"segment": ("bboxes", "masks"), "pose": ("bboxes", "keypoints"), "obb": ("bboxes",)}
+
+
+@pytest.mark.parametrize("task", TASKS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=10)
+@given(changes=CHANGES, seed=st.integers(0, 99))
+def test_any_augmentation_moves_the_labels_of_a_task_as_the_host_does(make_pair_folder, task, changes, seed):
+    row = {"pose": keypoint_row}.get(task, polygon_row)
+    described = {"kpt_shape": [2, 3], "flip_idx": [1, 0]} if task == "pose" else {}
+    folder = make_pair_folder.folder if hasattr(make_pair_folder, "folder") else make_pair_folder(row=row, **described)
+    make_pair_folder.folder = folder
+    paired = item(build(folder, task=task, **changes), seed % 4, seed)
+    args = get_cfg(overrides={**STILL, "task": task, **changes})
+    stock = item(build_yolo_dataset(args, str(folder.images), 2, folder.data), seed % 4, seed)
+    assert_registered(paired["img"])
+    assert torch.equal(paired["img"][:3], stock["img"])
+    for key in ("cls", *TASKS[task]):
+        assert torch.equal(paired[key], stock[key]), key
 
 
 @given(before=SIZE, after=SIZE, point=POINT)

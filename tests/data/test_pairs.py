@@ -233,3 +233,12 @@ def test_summary_counts_all_problems_and_shows_the_first_of_each_kind(count, mor
     lines = str(PairError.of([*problems, "another (12 bytes)"], "folder")).splitlines()
     assert lines[0] == f"{count + 1} problems in folder:"
     assert [line.strip() for line in lines[1:]] == [*problems[:SHOWN], *[more] * bool(more), "another (12 bytes)"]
+
+
+def test_rule_of_other_names_is_answered_with_the_likely_one(tmp_path):
+    files = touch(tmp_path, *(f"{part}.png" for i in range(3) for part in (f"vis/{i}_W", f"th/{i}_T")))
+    visible = [file for file in files if "/vis/" in str(file)]
+    partners, [problem] = find_partners(map(str, visible), expected_by_rule(parse_rule("vis/*_V -> th/*_T")))
+    assert not partners
+    assert "does not contain 'vis/*_V'" in problem and "so it is with all 3 images" in problem
+    assert problem.endswith("; did you mean 'vis/*_W -> th/*_T'? A CSV of pairs works too")

@@ -50,6 +50,11 @@ def save(file: Path, array: np.ndarray, **options) -> Path:
     return file
 
 
+def save_as(image: Image.Image, file: Path, **options) -> Path:
+    image.save(file, **options)
+    return file
+
+
 # Visible -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".PNG"])
 def test_colours_come_as_r_g_b(tmp_path, rgb, suffix):
@@ -81,11 +86,60 @@ def test_16_bit_visible_image_keeps_the_high_byte(tmp_path, rgb):
     np.testing.assert_array_equal(read_visible(tmp_path / "v.png"), rgb)
 
 
-def test_visible_image_of_floats_is_refused(tmp_path, rgb):
-    file = tmp_path / "v.tif"
-    cv2.imwrite(str(file), rgb.astype(np.float32))
-    with pytest.raises(PairError, match=r"v\.tif' holds float32 samples, .*; save visible images with 8 or 16 bits"):
-        read_visible(file)
+@pytest.mark.parametrize("suffix", [".webp", ".jp2", ".avif", ".heic"])
+def test_other_formats_are_close(tmp_path, rgb, suffix):
+    file = tmp_path / f"v{suffix}"
+    Image.fromarray(rgb).save(file, format="AVIF" if suffix == ".heic" else None, quality=95)
+    assert np.abs(read_visible(file).astype(int) - rgb).max() <= 12
+    assert check_image(str(file), read_visible) == image_size(file) == (WIDTH, HEIGHT)
+
+
+def test_ink_becomes_colours(tmp_path, rgb):
+    file = save_as(Image.fromarray(rgb).convert("CMYK"), tmp_path / "v.jpg", quality=95)
+    assert np.abs(read_visible(file).astype(int) - rgb).max() <= 12
+
+
+def test_1_bit_is_black_and_white(tmp_path, grey):
+    for suffix in (".png", ".tif"):
+        file = save_as(Image.fromarray(grey).convert("1"), tmp_path / f"v{suffix}")
+        assert {*np.unique(read_visible(file))} == {*np.unique(read_counts(file))} == {0, 255}
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+@pytest.mark.parametrize("suffix", ["png", "tif", "jp2"])
+def test_bits_of_the_camera_are_those_of_its_folder(tmp_path, rgb, bits, suffix, caplog):
+    bright = rgb.astype(np.uint16) << (bits - 8)
+    for name, image in (("a", bright), ("dark", bright // 8)):
+        cv2.imwrite(str(tmp_path / f"{name}.{suffix}"), image[..., ::-1])
+    np.testing.assert_array_equal(read_visible(tmp_path / f"a.{suffix}"), rgb)
+    np.testing.assert_array_equal(read_visible(tmp_path / f"dark.{suffix}"), rgb // 8)  # is not brightened
+    said = [record.message for record in caplog.records if "of 16 bits" in record.message]
+    assert len(said) == 1
+    assert said[0].endswith(f"in '{tmp_path}' use {bits} of them, and are read as {bits} bits")
+
+
+def test_few_levels_are_said_once(tmp_path, rgb, grey, caplog):
+    visible, infrared = save(tmp_path / "v.png", rgb), tmp_path / "ir.png"
+    cv2.imwrite(str(infrared), (grey // 32).astype(np.uint8))
+    reader = PairReader()
+    for _ in range(2):
+        reader.read(visible, infrared)
+    said = [record.message for record in caplog.records if "levels" in record.message]
+    assert len(said) == 1
+    assert re.search(r"infrared images with \d of 256 levels; metafusion data check lists all such", said[0])
+
+
+def test_8_bits_among_14_have_a_range_of_their_own(tmp_path, rgb, grey, counts, caplog):
+    visible = save(tmp_path / "v.png", rgb)
+    (tmp_path / "ir").mkdir()
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / f"ir/{i}.png"), counts.astype(np.uint16))
+    cv2.imwrite(str(tmp_path / "ir/3.png"), grey)
+    reader = PairReader(Rig.from_yaml({"thermal": {"scope": "sequence"}}))
+    plane = reader.read(visible, tmp_path / "ir/3.png")[..., 3]
+    np.testing.assert_array_equal(plane, PairReader().read(visible, tmp_path / "ir/3.png")[..., 3])
+    assert len(np.unique(plane)) == len(np.unique(grey))
+    assert sum("8 bits among deeper ones" in record.message for record in caplog.records) == 1
 
 
 @pytest.mark.parametrize(("orientation", "turn"), [(3, 2), (6, -1), (8, 1)])
@@ -153,10 +207,10 @@ def test_names_with_spaces_and_unicode_are_read(tmp_path, grey, name):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", ">u2", "int32", "float32", "float64"])
-@pytest.mark.parametrize("planes", [0, 1])
-def test_array_file_is_read_as_it_is(tmp_path, counts, dtype, planes):
+@pytest.mark.parametrize("shape", [(HEIGHT, WIDTH), (HEIGHT, WIDTH, 1), (1, HEIGHT, WIDTH)])
+def test_array_file_is_read_as_it_is(tmp_path, counts, dtype, shape):
     file = tmp_path / "ir.npy"
-    np.save(file, counts.astype(dtype).reshape(HEIGHT, WIDTH, *[1] * planes))
+    np.save(file, counts.astype(dtype).reshape(shape))
     image = read_counts(file)
     assert image.dtype == np.dtype(dtype).newbyteorder("=")
     np.testing.assert_array_equal(image, counts.astype(dtype))

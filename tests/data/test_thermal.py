@@ -204,7 +204,7 @@ def test_no_section_is_the_default():
         ({"normalise": "fixed"}, "unknown key 'normalise' under 'thermal:' in d.yaml, did you mean 'normalize'"),
         ({"normalize": "percentiles"}, "thermal: normalize: 'percentiles' is unknown, did you mean 'percentile'"),
         ({"scope": "video"}, r"thermal: scope: 'video' is unknown, .*sequence.* \(in d.yaml\)"),
-        ({"invert": "no"}, "thermal: invert must be true or false, not 'no'"),
+        ({"invert": "no"}, "thermal: invert must be true or false, or a list of folders, not 'no'"),
         ({"normalize": "fixed"}, r"thermal: range: \[low, high\] goes with normalize: fixed"),
         ({"range": [0, 1]}, r"thermal: range: \[low, high\] goes with normalize: fixed, and with nothing else"),
         ({"normalize": "fixed", "range": [9000, 7000]}, r"low < high, not \[9000.0, 7000.0\]"),
@@ -226,3 +226,37 @@ def test_wrong_section_is_refused_in_a_line(section, message):
 def test_fixed_range_of_counts_does_not_fit_8_bits(dtype, high, fits):
     assert (Thermal("fixed", (0, high)).problem(np.zeros((2, 2), dtype)) == "") == fits
     assert Thermal().problem(np.zeros((2, 2), np.uint8)) == ""
+
+
+# Sequences ------------------------------------------------------------------------------------------------------------
+def test_black_hot_sequences_are_turned_by_their_folder():
+    thermal = Thermal.from_yaml({"invert": ["night/drive-2"]})
+    image = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    assert np.array_equal(thermal.to_uint8(image, file="pairs/night/drive-2/7.png"), 255 - image)
+    for other in ("pairs/night/drive-1/7.png", "pairs/drive-2/7.png", None):
+        assert np.array_equal(thermal.to_uint8(image, file=other), image)
+    assert Thermal.from_yaml(thermal.to_yaml()) == thermal
+    with pytest.raises(ValueError, match="a list of folders, not"):
+        Thermal.from_yaml({"invert": [3]})
+
+
+def test_gain_that_follows_the_scene_does_not_flicker():
+    rng = np.random.default_rng(0)
+    frames = []
+    for number in range(60):  # a hot object of changing size crosses a still scene that warms by 10 counts a frame
+        frame = np.linspace(7000, 7200, 60 * 80).reshape(60, 80) + 10 * number
+        side = int(rng.integers(0, 9))
+        frame[20 : 20 + side, number : number + side] = 9000
+        frames.append(frame.astype(np.uint16))
+
+    def background(scope: str) -> np.ndarray:
+        thermal, limits, seen = Thermal(scope=scope), None, []
+        limits = thermal.limits_of(frames[:1])
+        for frame in frames:
+            limits = thermal.follow(limits, frame)
+            seen.append(float(thermal.to_uint8(frame, limits)[40:].mean()))
+        return np.abs(np.diff(seen[10:]))
+
+    assert np.median(background("follow")) < 5 < np.max(background("image"))
+    assert np.max(background("follow")) < 0.25 * np.max(background("image"))
+    assert Thermal(scope="sequence").follow((0.0, 1.0), frames[0]) == (0.0, 1.0)

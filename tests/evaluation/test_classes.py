@@ -41,7 +41,7 @@ def test_what_is_judged_is_said() -> None:
 
 def test_scores_follow_the_order_of_the_data_set() -> None:
     raw = torch.arange(2 * 8 * 3, dtype=torch.float32).reshape(2, 8, 3)
-    chosen = select_classes(raw, (2, None, 0))
+    chosen = select_classes(raw, (2, None, 0), 4)
     assert chosen.shape == (2, 7, 3)
     assert torch.equal(chosen[:, :4], raw[:, :4])
     assert torch.equal(chosen[:, 4], raw[:, 6]) and torch.equal(chosen[:, 6], raw[:, 4])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.faults import (
     test_odd_files,
     test_outputs,
     test_python,
+    test_serving,
     test_sources,
     test_starts,
 )
@@ -39,6 +41,7 @@ AREAS: Sequence[Area] = [
         test_starts,
         test_data_commands,
         test_labelling,
+        test_serving,
         test_outputs,
         test_python,
     )
@@ -46,15 +49,16 @@ AREAS: Sequence[Area] = [
 INTRODUCTION = """\
 # What goes wrong, and what you see
 
-{count} faults, a row each; those that are answered in the same words share one. `…` stands for the host's own words and
-for what depends on the machine or on a version, `⏎` for a new line. {refused} are refused: the command ends in exit
-code 2 with that one message behind `metafusion: error:`, or Python raises that exception; there is no traceback, and no
-file that was there before is touched. {found} are findings of `metafusion data check`, exit code 1. {tolerated} are
-tolerated, exit code 0: the command goes on.
+{count} faults; those that are answered in the same words, but for names, share a row. `…` stands for the host's own
+words and for what depends on the machine or on a version, `⏎` for a new line. {refused} are refused: the command
+ends in exit code 2 with that one message behind `metafusion: error:`, or Python raises that exception; there is no
+traceback, and no file that was there before is touched. {found} are findings of `metafusion data check`, exit code
+1. {tolerated} are tolerated, exit code 0: the command goes on.
 
 The tests plant each of them in a small folder of pairs and compare what is said with this page: `pytest tests/faults`.
 The page is written by `python -m tests.faults`. `METAFUSION_DEBUG=1` shows the traceback of a refusal.
 """
+FEW_WORDS = 4  # of a message that does not say enough to stand for several faults
 TABLE = "| what goes wrong | what you type | what you see |\n|---|---|---|\n"
 
 
@@ -76,19 +80,24 @@ def chapter(area: Area) -> str:
     return f"## {area.title}\n{area.about}\n\n{TABLE}{''.join(rows)}"
 
 
-def answer(fault: Fault) -> tuple[str, str, str]:
-    """Return what faults of one row have in common: what they are, but for the place, and what is seen."""
-    return fault.title.partition(", ")[0], seen(fault), fault.note
+def answer(fault: Fault) -> tuple[str, ...]:
+    """Return what faults of a row have in common: what is seen but for names, and what they are if that is little."""
+    said = re.sub(r"^\d+ problems? in [^:]*:\s*", "", seen(fault))
+    said = re.sub(r"'[^']*'", "'…'", said)
+    return said, fault.note, "" if len(re.findall(r"[a-z]+", said)) > FEW_WORDS else fault.title.partition(", ")[0]
 
 
 def row(faults: Sequence[Fault]) -> str:
     """Return faults with one answer as a row: what they are, what is typed, what is seen."""
-    stem, said, note = answer(faults[0])
-    places = [place for fault in faults if (place := fault.title.partition(", ")[2])]
-    title = f"{stem[0].upper()}{stem[1:]}{', ' if places else ''}{', '.join(places)}"
+    said, note = seen(faults[0]), faults[0].note
+    places: dict[str, list[str]] = {}
+    for fault in faults:
+        what, _, place = fault.title.partition(", ")
+        places.setdefault(what, []).extend([place] if place else [])
+    title = "; ".join(", ".join([what, *where]) for what, where in places.items())
     tolerated = "goes on: " if faults[0].code == 0 and said else ""
     what = "<br>".join(filter(None, [f"{tolerated}{code(said)}" if said else "", note]))
-    cells = title, "<br>".join(dict.fromkeys(map(typed, faults))), what
+    cells = title[0].upper() + title[1:], "<br>".join(dict.fromkeys(map(typed, faults))), what
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 
 

@@ -97,7 +97,11 @@ AREA = Area(
             leaves=["labels/*.cache"],
         ),
         checked("hours below zero", f"{TRAIN} time=-1", "'time=-1' must be 0 or more"),
-        checked("other task", f"{TRAIN} task=segment", "argument 'task' can only be 'detect' here, or be left out"),
+        checked(
+            "other task",
+            f"{TRAIN} task=depth",
+            "argument 'task' can only be detect, segment, pose, obb here, not 'depth'",
+        ),
         checked(
             "configuration that does not exist",
             f"{TRAIN} cfg=nowhere.yaml",

@@ -108,6 +108,12 @@ AREA = Area(
             described(thermal={"normalize": "fixed", "range": [7000, 9000]}),
         ),
         Fault(
+            "camera that is not known",
+            TRAIN,
+            "camera: 'dji-m3' in data.yaml is unknown, did you mean 'dji-m3t'?",
+            described(camera="dji-m3"),
+        ),
+        Fault(
             "temperatures in an unknown unit",
             TRAIN,
             "thermal: unit: 'celcius' is unknown, did you mean 'celsius'? (in data.yaml)",
@@ -168,7 +174,8 @@ AREA = Area(
         Fault(
             "registration with a key mistyped",
             TRAIN,
-            "unknown key 'homografy' under 'registration:' in data.yaml, known: infrared, matrix, sequences, visible",
+            "unknown key 'homografy' under 'registration:' in data.yaml, known: at, distance, infrared, matrix, "
+            "parallax, sequences, visible",
             described(registration={"homografy": 1}),
         ),
     ],

@@ -100,9 +100,9 @@ AREA = Area(
         Fault(
             "stock checkpoint of another task",
             PREDICT,
-            "'other.pt': a SegmentationModel with the head Segment has no fused form; "
+            "'other.pt': a ClassificationModel with the head Classify has no fused form; "
             "give a detector such as yolov8n.pt",
-            lambda root: YOLO("yolov8n-seg.yaml").save(root / "other.pt"),
+            lambda root: YOLO("yolov8n-cls.yaml").save(root / "other.pt"),
         ),
         Fault(
             "model that has learned nothing",

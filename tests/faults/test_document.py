@@ -21,7 +21,7 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_a_user_can_read_it() -> None:
     rows = document.FILE.read_text(encoding="utf-8").splitlines()
-    assert len(rows) < 500
+    assert len(rows) < 450
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows if row.startswith("|")} == {4}  # cells of three columns
 
 

@@ -32,12 +32,12 @@ AREA = Area(
         Fault(
             "labelling of nothing",
             "data label model=best.pt",
-            "give either data=, a data-set YAML, or visible= and infrared=, two folders",
+            "give data=, a data-set YAML, or the two folders, visible= and infrared=",
         ),
         Fault(
             "labelling of one folder",
             "data label model=best.pt visible=images/train",
-            "give either data=, a data-set YAML, or visible= and infrared=, two folders",
+            "give data=, a data-set YAML, or the two folders, visible= and infrared=",
         ),
         Fault(
             "labelling of a data set that is not there",
@@ -135,6 +135,20 @@ AREA = Area(
             "training on pairs without labels that the data set does not name",
             f"{TRAIN} unlabelled=self",
             "'data.yaml' names no pairs without labels; add 'unlabelled:', their folder, to it",
+        ),
+        Fault(
+            "pairs without labels that are a number",
+            f"{TRAIN} unlabelled=self",
+            "data set 'data.yaml': 'unlabelled:' must be a folder or list file, or several of them, not 5",
+            written("data.yaml", "train: images/train\nval: images/val\nunlabelled: 5\nnames: [person, car]\n"),
+        ),
+        Fault(
+            "pairs without labels that are those to validate with",
+            f"{TRAIN} unlabelled=best.pt",
+            "every pair of 'unlabelled:' in 'data.yaml' is in another split too; name others there",
+            written(
+                "data.yaml", "train: images/train\nval: images/val\nunlabelled: images/val\nnames: [person, car]\n"
+            ),
         ),
         Fault(
             "training on pairs without labels that no detector labels",

@@ -87,13 +87,14 @@ AREA = Area(
         Fault(
             "detector that is no detector",
             TRAIN,
-            "'detector: yolov8-seg.yaml' of 'mine.yaml' is no detection model; give one such as yolov8.yaml",
-            modelled(detector="yolov8-seg.yaml"),
+            "'detector: yolov8-cls.yaml' of 'mine.yaml' has the head Classify, which has no fused form; "
+            "give one such as yolov8.yaml",
+            modelled(detector="yolov8-cls.yaml"),
         ),
         Fault(
             "detector that is the file itself",
             TRAIN,
-            "'detector: mine.yaml' of 'mine.yaml' is no detection model; give one such as yolov8.yaml",
+            "'detector: mine.yaml' of 'mine.yaml' is no model; give one such as yolov8.yaml",
             modelled(detector="mine.yaml"),
         ),
         Fault(
@@ -154,6 +155,25 @@ AREA = Area(
             TRAIN,
             "fusion: method: 'avrage' is unknown, did you mean 'average'?",
             modelled({"method": "avrage"}),
+        ),
+        Fault(
+            "cameras that meet at an unknown level",
+            TRAIN,
+            "fusion: meet: 'P6' is unknown, known: P2, P3, P4, P5, image",
+            modelled({"meet": "P6"}),
+        ),
+        Fault(
+            "cameras that meet at a level without weights to join them by",
+            TRAIN,
+            "fusion: meet: P3 joins features by weights, which method 'maximum' does not give; set meet: image, or "
+            "method: learned or average",
+            modelled({"meet": "P3", "method": "maximum"}),
+        ),
+        Fault(
+            "cameras that meet at a level that the backbone does not have",
+            TRAIN,
+            "fusion: meet: P5 is no level of this detector's backbone, expected one of image, P2",
+            modelled({"meet": "P5"}, backbone=[[-1, 1, "Conv", [16, 3, 4]]], head=[[[0], 1, "Detect", ["nc"]]]),
         ),
         Fault(
             "fusion with a start of 1.5",

@@ -16,7 +16,8 @@ from metafusion_yolo.labelling.corrections import by_pair
 from metafusion_yolo.labelling.dataset import label_pairs
 from metafusion_yolo.labelling.found import Pair
 from metafusion_yolo.labelling.machine import classes_of
-from metafusion_yolo.labelling.pairs import of_folders, of_yaml
+from metafusion_yolo.labelling.pairs import of_yaml
+from metafusion_yolo.prepare.init import init_dataset
 from metafusion_yolo.support.errors import UserError, UserValueError
 
 QUICK = {"imgsz": 320, "conf": 0.2, "device": "cpu"}
@@ -71,19 +72,28 @@ def test_from_pairs_without_labels_to_corrected_ones(roads, yolov8n, tmp_path) -
 
 
 def test_two_folders_become_a_data_set(roads, yolov8n, tmp_path) -> None:
-    folders = [str(roads / part / "val") for part in ("images", "infrared")]
-    chosen = {"classes": "car", "tasks": "none", "project": str(tmp_path / "runs")}
-    report = label_pairs(visible=folders[0], infrared=folders[1], model=str(yolov8n), **chosen, **QUICK)
+    folders = {camera: str(roads / part / "val") for camera, part in (("visible", "images"), ("infrared", "infrared"))}
+    chosen = {"classes": "car", "tasks": "none", "project": str(tmp_path / "runs"), "model": str(yolov8n)}
+    report = label_pairs(**folders, **chosen, **QUICK)
     assert {*report.boxes} == {"car"}
     [file] = report.files
-    assert yaml.safe_load(file.read_text())["names"] == {0: "car"}
-    assert {pair.label for pair in of_yaml(str(file)).pairs["train"]} == {*(roads / "labels" / "val").glob("*.txt")}
-
-
-def test_folders_pair_by_name(pair_folder) -> None:
-    job = of_folders(str(pair_folder.images), str(pair_folder.root / "infrared" / "train"))
-    assert [pair.key for pair in job.pairs[""]] == ["0", "1", "2", "3"]
-    assert [pair.infrared for pair in job.pairs[""]] == [str(file) for file in pair_folder.infrared]
+    content = yaml.safe_load(file.read_text())
+    assert (content["names"], content["val"]) == ({0: "car"}, "val.csv")
+    job = of_yaml(str(file))
+    assert {pair.label for part in ("train", "val") for pair in job.pairs[part]} == {
+        *(roads / "labels" / "val").glob("*.txt")
+    }
+    assert {pair.key for part in job.pairs.values() for pair in part} == {
+        file.stem for file in Path(folders["visible"]).iterdir()
+    }
+    drafted = init_dataset(**folders, dst=tmp_path / "pairs")[0]  # finds the labels
+    assert drafted.labelled
+    for label in (roads / "labels" / "val").iterdir():
+        label.unlink()
+    drafted = init_dataset(**folders, dst=tmp_path / "pairs", exist_ok=True)[0]
+    assert not drafted.labelled
+    label_pairs(str(drafted.yaml), **chosen, **QUICK)
+    assert yaml.safe_load(drafted.yaml.read_text())["names"] == {0: "car"}
 
 
 def test_keys_are_paths_below_the_data_set(pair_folder) -> None:

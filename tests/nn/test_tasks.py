@@ -11,7 +11,7 @@ from ultralytics.cfg import get_cfg
 from ultralytics.nn.tasks import DetectionModel, load_checkpoint, parse_model, yaml_model_load
 
 from metafusion_yolo.config import METHODS, FusionConfig
-from metafusion_yolo.nn.front_end import FUSION_FORMAT, front_end_gflops
+from metafusion_yolo.nn.front_end import FUSION_FORMAT, gflops
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.rules import PixelRule
 from metafusion_yolo.nn.tasks import FusionDetectionModel
@@ -110,7 +110,10 @@ def test_host_keys_may_be_set(tmp_path) -> None:
     [
         ({"fusion": {}}, r"has no 'detector:'; expected the name .* such as 'detector: yolov8.yaml'"),
         ({"detector": None}, "has no 'detector:'"),
-        ({"detector": "yolov8-seg.yaml"}, "'detector: yolov8-seg.yaml' of .* is no detection model"),
+        (
+            {"detector": "yolov8-cls.yaml"},
+            "'detector: yolov8-cls.yaml' of .* has the head Classify, which has no fused",
+        ),
         ({"detector": "yolov8.yaml", "fusoin": {}}, r"unknown key 'fusoin' in .*, did you mean 'fusion'\?"),
         ({"detector": "yolov8.yaml", "fusion": {"chanels": 8}}, r"unknown key 'chanels' in 'fusion', did you mean"),
     ],
@@ -408,8 +411,8 @@ def test_gflops_of_the_front_end() -> None:
     queries, keys = height * width // 16**2, height * width // 32**2
     attention = 2 * (queries + keys) * 32 * 16  # 2 heads of 16 features: the summaries, and their mixtures
     expected = (sum(counts) + attention) / 1e9  # interpolation is not counted
-    assert front_end_gflops(fusion, [height, width]) == pytest.approx(expected, rel=1e-9)
-    assert front_end_gflops(fusion, 64) == front_end_gflops(fusion, [64, 64])
+    assert gflops(fusion, 4, [height, width]) == pytest.approx(expected, rel=1e-9)
+    assert gflops(fusion, 4, 64) == gflops(fusion, 4, [64, 64])
 
 
 def leaves(output) -> list[torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -173,3 +174,12 @@ def test_threads_share_a_detector(export):
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda pair: detector(*pair).boxes_xyxy.tolist(), images * 5))
     assert any(wanted) and found == wanted * 5
+
+
+def test_a_pickled_detector_finds_the_same(onnx, roadscene):
+    detector = Detector(onnx, conf=0.3, threads=1)
+    detector.conf = 0.1  # as it is now, not as it was made
+    copy = pickle.loads(pickle.dumps(detector))
+    visible, infrared = pairs(roadscene, 1)[0]
+    expected, found = (one(read_bgr(visible), read_counts(infrared), visible) for one in (detector, copy))
+    assert len(found.scores) and np.array_equal(found.boxes_xyxy, expected.boxes_xyxy)

@@ -66,6 +66,8 @@ class FrameStacker:
             rgb = cv2.cvtColor(np.ascontiguousarray(visible), cv2.COLOR_BGR2RGB)
             if rgb.shape[:2] != (height, width):  # the camera reconnected with another resolution
                 rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+        if counts is not None:
+            self.limits = self.reader.rig.thermal.follow(self.limits, counts)
         pair = self.reader.stack(rgb, counts, self.visible_name, self.infrared_name, self.limits)
         return pair, self.reader.thermogram(counts, (width, height), self.visible_name)
 

@@ -15,7 +15,8 @@ import torch
 from ultralytics.data.loaders import LoadImagesAndVideos, SourceTypes
 from ultralytics.utils import LOGGER
 
-from metafusion_yolo.data.decoding import TIFF, Page, pages_of
+from metafusion_yolo.data import tiff
+from metafusion_yolo.data.decoding import Page, pages_of
 from metafusion_yolo.data.listing import is_pair_list
 from metafusion_yolo.data.pairs import PairError, listed
 from metafusion_yolo.data.reading import PairReader, check_image, read_visible
@@ -234,7 +235,7 @@ def _pages(visible: str, infrared: str | None) -> list[tuple[str, str | None]]:
         return [(visible, infrared)]
     if counts[0] != counts[1]:
         raise PairError(f"'{visible}' has {counts[0]} pages and '{infrared}' has {counts[1]}; give as many of each")
-    moving = [file for file in (visible, infrared) if file and not file.lower().endswith(TIFF)]
+    moving = [file for file in (visible, infrared) if file and not file.lower().endswith(tiff.SUFFIXES)]
     if moving:
         raise PairError(f"'{moving[0]}' has {counts[0]} frames; save them as files or as a video")
     heat = [None] * counts[0] if infrared is None else [Page(infrared, number) for number in pages[1] or ()]

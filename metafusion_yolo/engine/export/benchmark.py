@@ -186,7 +186,7 @@ def compare(reference: Sequence[Any], results: Sequence[Any]) -> dict[str, Any]:
     boxes = unmatched = 0
     worst_iou, worst_score = 1.0, 0.0
     for first, second in zip(reference, results, strict=True):
-        a, b = first.boxes, second.boxes
+        a, b = first.found, second.found
         boxes += len(a)
         overlap = box_iou(a.xyxy.float(), b.xyxy.float()) * (a.cls[:, None] == b.cls[None])
         matches = 0

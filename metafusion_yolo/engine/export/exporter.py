@@ -87,7 +87,7 @@ class FusionDetectionExporter(Exporter):
         self._input = input_description(rig_of(model) or Rig())
         self._input |= {
             "inputs": INPUTS[self.inputs],
-            "outputs": io_wrappers.outputs_of(self.fused, self.fusion_weights),
+            "outputs": io_wrappers.outputs_of(self.fused, self.fusion_weights, model.task == "segment"),
         }
         with missing_packages_named(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="torch")  # deprecations of its old exporters

@@ -17,7 +17,7 @@ class FusedOutputModel(ExportWrapper):
 
     Args:
         model: The fused detector, prepared for export.
-        detector: Finds the boxes (B, ...) in a fused image: the model itself, or the model with NMS.
+        detector: Finds the boxes (B, ...) in what the front-end shows it: the model itself, or the model with NMS.
         weights: Whether to return the weights of the cameras too.
     """
 
@@ -27,9 +27,10 @@ class FusedOutputModel(ExportWrapper):
         self.weights = weights
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return the boxes, the fused images (B, 3, H, W), [0, 1], and the weights (B, 2, H, W) if requested."""
+        """Return boxes, prototypes of masks, fused images (B, 3, H, W), [0, 1], and weights (B, 2, H, W) if asked."""
         fusion = self._model.fuse_images(images)
-        outputs = self.detector(fusion["fused"]), fusion["fused"]
+        found = self.detector(self._model.shown_to_detector(images, fusion))
+        outputs = *(found if isinstance(found, (tuple, list)) else (found,)), fusion["fused"]
         if not self.weights:
             return outputs
         size = images.shape[-2:]
@@ -44,9 +45,9 @@ class TwoInputModel(ExportWrapper):
         return self._model(torch.cat((visible, infrared), 1))
 
 
-def outputs_of(fused: bool, weights: bool) -> list[str]:
+def outputs_of(fused: bool, weights: bool, masks: bool = False) -> list[str]:
     """Return the names of the outputs of an export, in order."""
-    return ["boxes"] + ["fused"] * fused + ["fusion_weights"] * weights
+    return ["boxes"] + ["prototypes"] * masks + ["fused"] * fused + ["fusion_weights"] * weights
 
 
 def rename_onnx(file: str | Path, inputs: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.evaluation.robustness import alone
 from metafusion_yolo.options import MODALITIES
-from metafusion_yolo.support.errors import MissingPackageError
+from metafusion_yolo.support.errors import MissingPackageError, UserTypeError
 
 SAME = 0.55  # IoU from which boxes of one class in two views are one object; the default of ensemble-boxes
 BOTH, VISIBLE, INFRARED = MODALITIES
@@ -68,7 +68,10 @@ class EnsemblePredictor(FusionDetectionPredictor):
 
         Raises:
             MissingPackageError: If it is not installed.
+            TypeError: If the model finds more than boxes along the axes of the image.
         """
+        if self.args.task != "detect":
+            raise UserTypeError(f"labelling joins boxes, and this model is of the task '{self.args.task}'; detect only")
         if find_spec("ensemble_boxes") is None:
             raise MissingPackageError("labelling joins boxes by 'ensemble-boxes'; pip install ensemble-boxes")
         super().setup_model(model, verbose)
@@ -88,7 +91,9 @@ class EnsemblePredictor(FusionDetectionPredictor):
             self.args.conf = self._conf
         return preds
 
-    def construct_results(self, preds: list[Tensor], img: Tensor, orig_imgs: list[np.ndarray]) -> list[FusionResults]:
+    def construct_results(
+        self, preds: list[Tensor], img: Tensor, orig_imgs: list[np.ndarray], **kwargs: Any
+    ) -> list[FusionResults]:
         """Put the joined boxes in the place of those of the pair as it is, and say in which camera each shows."""
         height, width = img.shape[2:]
         shows = []
@@ -98,7 +103,7 @@ class EnsemblePredictor(FusionDetectionPredictor):
             joined = joined[joined[:, 4] >= self.args.conf][: self.args.max_det]
             shows.append(shown_in(joined, by_view, self.args.conf))
             preds[i] = joined.to(pred)
-        results = super().construct_results(preds, img, orig_imgs)
+        results = super().construct_results(preds, img, orig_imgs, **kwargs)
         for result, cameras in zip(results, shows, strict=True):
             result.shows_in = cameras
         return results

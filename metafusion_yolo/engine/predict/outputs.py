@@ -21,6 +21,7 @@ COLUMNS = (
     *("visible", "infrared", "modalities", "frame", "time", "name", "class", "confidence"),
     *("x1", "y1", "x2", "y2", "track_id", "infrared_weight"),
 )
+OTHER_CORNERS = ("x3", "y3", "x4", "y4")  # of oriented boxes
 
 TEMPERATURES = (
     *("temperature_min", "temperature_mean", "temperature_max", "temperature_contrast", "temperature_unit"),
@@ -74,6 +75,7 @@ class Outputs:
         done: Visible images of the finished pairs, whose records are kept.
         names: Names for the remaining pairs.
         measured: Whether the infrared camera measures temperatures, which then have columns of their own.
+        oriented: Whether boxes have four corners.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Outputs:
         done: Sequence[str] = (),
         names: Names | None = None,
         measured: bool = False,
+        oriented: bool = False,
     ) -> None:
         keep = frozenset(done)
         makers: dict[str, Callable[[Path], Any]] = {}
@@ -93,7 +96,8 @@ class Outputs:
         if options.save_json:
             makers["predictions.json"] = partial(JsonArray, keep=keep)
         if options.save_csv:
-            makers["predictions.csv"] = partial(CsvTable, columns=COLUMNS + TEMPERATURES * measured, keep=keep)
+            columns = COLUMNS + TEMPERATURES * measured + OTHER_CORNERS * oriented
+            makers["predictions.csv"] = partial(CsvTable, columns=columns, keep=keep)
         if makers:
             folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder

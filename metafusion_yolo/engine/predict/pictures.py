@@ -81,19 +81,17 @@ def outlines(result: FusionResults) -> list[np.ndarray]:
 
 def _corners(result: FusionResults) -> np.ndarray:
     """Return the corners of the boxes (K, 4, 2)."""
-    found: Any = result.obb if result.obb is not None else result.boxes
-    if found is None:
+    if result.found is None:
         return np.zeros((0, 4, 2))
-    found = found.cpu().numpy()
+    found = result.found.cpu().numpy()
     return np.asarray(found.xyxy[:, [[0, 1], [2, 1], [2, 3], [0, 3]]] if result.obb is None else found.xyxyxyxy)
 
 
 def _marks(result: FusionResults, style: dict[str, Any]) -> list[Mark]:
     """Return outline, label and colour of each detection, the most certain first."""
-    found: Any = result.obb if result.obb is not None else result.boxes
-    if found is None:
+    if result.found is None:
         return []
-    found, corners = found.cpu().numpy(), _corners(result)
+    found, corners = result.found.cpu().numpy(), _corners(result)
     readings = (result.temperatures if style.get("temperatures") else None) or [None] * len(corners)
     marks = []
     for i, (cls, score) in enumerate(zip(found.cls.astype(int).tolist(), found.conf.tolist(), strict=True)):

@@ -108,6 +108,11 @@ class FusionDetectionPredictor(DetectionPredictor):
         """Load pairs; the host sets up the rest."""
         request = source if isinstance(source, Request) else Request(PairedSource(source), OutputOptions(), Slicing())
         source, self.options, self.slicing = request.source, request.outputs, request.slicing
+        if self.slicing.size and self.args.task != "detect":
+            raise UserValueError(
+                f"'slice={self.slicing.size}' joins boxes along the axes of the image, and this model is of the task "
+                f"'{self.args.task}'; leave it out"
+            )
         self._persist = request.track.persist
         rig = self._trained_with or Rig()
         if source.data:
@@ -138,7 +143,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         self.save_dir = run_folder(args, make=writes)
         self._journal = self._open_journal(request.resume) if journaled else None
         done, names = (self._journal.done, self._journal.names) if self._journal else ([], None)
-        self._outputs = Outputs(self.save_dir, self.options, done, names, measured)
+        self._outputs = Outputs(self.save_dir, self.options, done, names, measured, oriented=args.task == "obb")
         self._said = False
 
     def _open_journal(self, resume: bool) -> Journal:
@@ -224,12 +229,13 @@ class FusionDetectionPredictor(DetectionPredictor):
         with self._turn:
             preds = super().inference(im, *args, **kwargs)
         if self._extra:
-            self._fusion = dict(zip(self._extra, preds[1:], strict=True))
+            self._fusion = dict(zip(self._extra, preds[-len(self._extra) :], strict=True))
         return self._first(preds)
 
     def _first(self, preds: Any) -> Any:
-        """Return the boxes of an export with additional outputs, else the whole output."""
-        return preds[0] if self._extra else preds
+        """Return the output of an export without what it gives in addition, else the whole output."""
+        found = preds[: -len(self._extra)] if self._extra else preds
+        return found[0] if self._extra and len(found) == 1 else found
 
     def _pairs(self) -> list[np.ndarray]:
         """Return the pairs of the batch, each (H, W, 4) uint8."""
@@ -268,9 +274,9 @@ class FusionDetectionPredictor(DetectionPredictor):
         return super().postprocess(preds, img, orig_imgs, **kwargs)
 
     def construct_results(
-        self, preds: list[torch.Tensor], img: torch.Tensor, orig_imgs: list[np.ndarray]
+        self, preds: list[torch.Tensor], img: torch.Tensor, orig_imgs: list[np.ndarray], **kwargs: Any
     ) -> list[FusionResults]:
-        """Return results with the pair, its fusion and the boxes.
+        """Return results with the pair, its fusion and what the host found.
 
         Raises:
             ValueError: If a tracker needs features of sliced pairs.
@@ -281,14 +287,13 @@ class FusionDetectionPredictor(DetectionPredictor):
             self._say_what_is_missing()
         results = []
         origins = getattr(self.dataset, "origins", None) or [Origin()] * len(preds)  # tensors have no origin
-        for i, (pred, pair, path) in enumerate(zip(preds, orig_imgs, self.batch[0], strict=True)):
-            pred[:, :4] = scale_boxes(img.shape[2:], pred[:, :4], pair.shape)
-            if self._sliced and len(self._sliced[i]):
-                pred = self._merged(pred, self._sliced[i])
+        for i, host in enumerate(super().construct_results(preds, img, orig_imgs, **kwargs)):
             fusion = None if self._fusion is None else pack_fusion(self._fusion, i)
-            result = FusionResults(
-                pair, fusion, self.options.view, path=path, names=self.model.names, boxes=pred[:, :6]
-            )
+            result = FusionResults(orig_imgs[i], fusion, self.options.view, path=host.path, names=host.names)
+            for key in result._keys:
+                setattr(result, key, getattr(host, key))
+            if self._sliced and len(self._sliced[i]):
+                result.update(boxes=self._merged(host.boxes.data, self._sliced[i]))
             result.infrared_path, result.frame, result.time, result.thermogram = origins[i]
             result.shows_temperatures = self.options.temperatures
             results.append(result)
@@ -296,7 +301,7 @@ class FusionDetectionPredictor(DetectionPredictor):
 
     def _merged(self, whole: torch.Tensor, sliced: torch.Tensor) -> torch.Tensor:
         """Return the boxes (K, 6) of a pair and its slices, one per object."""
-        boxes = torch.cat((whole[:, :6], sliced.to(whole)))
+        boxes = torch.cat((whole, sliced.to(whole)))
         return merge(boxes, self.args.iou, self.args.max_det, self.args.agnostic_nms)
 
     def _say_what_is_missing(self) -> None:

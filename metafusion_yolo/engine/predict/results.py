@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from torch.nn import functional as F
 from ultralytics.engine.results import Results
 from ultralytics.utils.ops import scale_masks
 
-from metafusion_yolo.data.planes import cameras_on
+from metafusion_yolo.data.planes import cameras_on, mean_inside
 from metafusion_yolo.data.temperatures import Reading, Thermogram
 from metafusion_yolo.engine.predict.pictures import (
     draw,
@@ -133,12 +132,22 @@ class FusionResults(Results):
         return compose_fused(pair, self._at_image_size("coefficients"))
 
     @property
+    def found(self) -> Any:
+        """The boxes, oriented ones if the model finds such; the host has two attributes, of which one is None."""
+        return self.boxes if self.obb is None else self.obb
+
+    @property
     def box_weights(self) -> np.ndarray | None:
-        """Mean share of each camera in each box, (K, 2) float32, [0, 1], visible first; None for exports without it."""
+        """Mean share of each camera in each box, (K, 2) float32, [0, 1], visible first; None for exports without it.
+
+        With masks it is the share in each mask, with oriented boxes the share in what these cover.
+        """
         if not self.has_weights:
             return None
         infrared = self._at_image_size("infrared_weight")[0, 0].numpy()
-        shares = [mean_inside(infrared, box) for box in self.boxes.cpu().numpy().xyxy]
+        boxes, upright = self.found.cpu().numpy().xyxy, self.masks is None and self.obb is None
+        regions = zip(boxes, [None] * len(boxes) if upright else outlines(self), strict=True)
+        shares = [mean_inside(infrared, box, outline) for box, outline in regions]
         return np.array([(1 - share, share) for share in shares], np.float32).reshape(-1, 2)
 
     @property
@@ -272,14 +281,6 @@ def compose_fused(pair: Tensor, coefficients: Tensor) -> np.ndarray:
     luminance = rgb_to_luminance(visible)
     fused, _ = compose(coefficients.split(1, 1), visible, luminance, infrared)
     return to_uint8(fused[0])
-
-
-def mean_inside(plane: np.ndarray, box: np.ndarray) -> float:
-    """Return the mean of a plane (H, W) over the pixels that a box x1, y1, x2, y2 touches, but at least one."""
-    height, width = plane.shape
-    left, top = min(max(int(box[0]), 0), width - 1), min(max(int(box[1]), 0), height - 1)
-    right, bottom = max(math.ceil(box[2]), left + 1), max(math.ceil(box[3]), top + 1)
-    return float(plane[top:bottom, left:right].mean())
 
 
 @contextmanager

@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from ultralytics.engine.model import Model
+from ultralytics.utils import RANK
 
 from metafusion_yolo.data.description import check_description
 from metafusion_yolo.engine._host import our_command, quiet_start
 from metafusion_yolo.engine.arguments import check_arguments
 from metafusion_yolo.engine.checkpoints import check_start, check_unfinished
 from metafusion_yolo.engine.train.arguments import plain_arguments
+from metafusion_yolo.engine.train.distributed import decide_once
+from metafusion_yolo.engine.train.resumable import cut_off_run
 from metafusion_yolo.engine.train.tuning import FusionTuner, tune_with_ray
 from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
+from metafusion_yolo.engine.vocabulary import refuse_words
 from metafusion_yolo.labelling.unlabelled import label_more
 from metafusion_yolo.nn.front_end import build_fusion
 from metafusion_yolo.options import Learning, Train, Tune
@@ -46,7 +50,8 @@ class LearningModel(Model):
             infrared_augmentations: Transforms that change the infrared image, and move nothing.
             unlabelled: Checkpoint that labels the pairs of `unlabelled:` in the data set, to train on them too; "self"
                 for this model. See :func:`~metafusion_yolo.labelling.unlabelled.label_more`.
-            **kwargs: The host's training arguments, `data=` and `epochs=` first of all.
+            **kwargs: The host's training arguments, `data=` and `epochs=` first of all. `resume="auto"` goes on with
+                the run of this `project` and `name` if it was cut off, and else begins it.
 
         Returns:
             The host's detection metrics; a dictionary of them by data set if `data` is a list.
@@ -58,8 +63,15 @@ class LearningModel(Model):
             TypeError: If it names no checkpoint, as :class:`UnsafeCheckpointError` if it could run code.
             ModuleNotFoundError: If transforms are given and Albumentations is not installed.
         """
+        if not fusion_only:
+            refuse_words(self.model, "trained")
         kwargs = self._checked(kwargs, fusion, augmentations, infrared_augmentations)
         if unlabelled:
+            if RANK != -1:
+                raise UserValueError(
+                    f"'unlabelled={unlabelled}' labels before the training, in one process; write the labels by "
+                    f"metafusion data label first, or give device= the list of devices in the place of a launcher"
+                )
             kwargs["data"] = label_more(self, unlabelled, {**kwargs, "fusion_only": fusion_only})
         with in_our_words(), quiet_start(), our_command():
             return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
@@ -75,12 +87,15 @@ class LearningModel(Model):
         ours = {"augmentations": visible, "infrared_augmentations": infrared, "fusion": fusion}
         kwargs = {**kwargs, **{name: value for name, value in ours.items() if value}}
         resume = kwargs.get("resume")
+        if resume == "auto":
+            resume = decide_once(lambda: cut_off_run(kwargs)) or False
+            kwargs |= {"resume": resume, "exist_ok": True}
         if resume:
             check_unfinished(*(self.model_name, self.ckpt) if resume is True else (resume, None))
         elif not (kwargs.get("data") or kwargs.get("cfg")):
             raise UserValueError("'data' is missing; give the YAML of a paired data set")
         kwargs = plain_arguments(kwargs)
-        check_arguments("train", kwargs)
+        check_arguments("train", kwargs, task=self.task)
         if isinstance(start := kwargs.get("pretrained"), (str, Path)):
             kwargs["pretrained"] = check_start(start)
         return kwargs
@@ -119,6 +134,7 @@ class LearningModel(Model):
             ModuleNotFoundError: If Ray Tune is asked for and not installed.
         """
         self._check_is_pytorch_model()
+        refuse_words(self.model, "tuned")
         Tune(iterations, use_ray)
         if args and use_ray:
             space, *args = args  # type: ignore[assignment]

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from ultralytics.cfg import get_cfg, get_save_dir
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils import LOCAL_RANK, LOGGER, RANK
 from ultralytics.utils.files import file_size
 from ultralytics.utils.torch_utils import strip_optimizer, torch_distributed_zero_first, unwrap_model
 
+from metafusion_yolo.engine._host import gather_list
 from metafusion_yolo.engine.checkpoints import check_unfinished
+from metafusion_yolo.engine.train.distributed import HANDOVER, DistributedTrainer
 from metafusion_yolo.support.errors import MissingFileError, UserError
 from metafusion_yolo.support.files import WholeFile, replacing
 from metafusion_yolo.support.logs import silent
@@ -31,7 +36,7 @@ class AllEpochsDone(Exception):  # noqa: N818  # not an error
     """A run was interrupted after its last epoch: only its final steps are missing."""
 
 
-class ResumableTrainer(DetectionTrainer):
+class ResumableTrainer(DistributedTrainer, DetectionTrainer):
     """The host's trainer, whose runs can be killed at any moment and resumed as if they had not been.
 
     Randomness in an epoch depends on seed and epoch only. The optimizer's state also stores what the next epoch needs
@@ -48,6 +53,7 @@ class ResumableTrainer(DetectionTrainer):
         self._steps_behind = 0  # see `accumulate`
         self._since_step = 0  # batches whose gradients wait for the next step
         self._waiting: dict[str, torch.Tensor] | None = None  # waiting gradients from before a resumption
+        self._mosaics: list[list[int]] = []  # images that mosaic may use, by rank
         try:
             super().__init__(*args, **kwargs)
         except FileNotFoundError as error:
@@ -68,7 +74,7 @@ class ResumableTrainer(DetectionTrainer):
         except TrainingDivergedError:
             raise  # it would diverge again
         except BaseException:
-            if RANK in {-1, 0} and self._can_go_on():
+            if RANK in {-1, 0} and HANDOVER not in os.environ and self._can_go_on():
                 LOGGER.warning(f"training stopped; go on with: metafusion train resume=True model={self.last}")
             raise
 
@@ -117,8 +123,10 @@ class ResumableTrainer(DetectionTrainer):
         self._since_step, self._steps_behind = -1, 0
 
     def run_callbacks(self, event: str) -> None:
-        """Count the batches since the last step."""
+        """Count the batches since the last step, and collect what mosaic may use on every rank."""
         self._since_step += event == "on_train_batch_end"
+        if event == "on_train_epoch_end":
+            self._mosaics = gather_list([list(getattr(self.train_loader.dataset, "buffer", ()))])
         super().run_callbacks(event)
 
     # Checkpoints -----------------------------------------------------------------------------------------------------
@@ -138,7 +146,7 @@ class ResumableTrainer(DetectionTrainer):
             "momenta": {i: {k: v for k, v in s.items() if torch.is_tensor(v)} for i, s in state["state"].items()},
             "gradients": {name: p.grad for name, p in waiting if p.grad is not None},
             "since_step": self._since_step,
-            "mosaic": list(getattr(self.train_loader.dataset, "buffer", ())),
+            "mosaics": self._mosaics,
         }
 
     def _load_checkpoint_state(self, ckpt: dict[str, Any]) -> None:
@@ -179,7 +187,8 @@ class ResumableTrainer(DetectionTrainer):
             return
         unwrap_model(self.model).load_state_dict(forgotten["model"], strict=False)  # without the teacher
         self._since_step, self._waiting = forgotten["since_step"], forgotten["gradients"]
-        for i in forgotten["mosaic"]:
+        mosaics = forgotten.get("mosaics", [])
+        for i in mosaics[max(RANK, 0)] if max(RANK, 0) < len(mosaics) else ():
             self.train_loader.dataset.load_image(i)
 
     def _do_train(self) -> None:
@@ -234,6 +243,14 @@ class ResumableTrainer(DetectionTrainer):
         if not all(tensor.isfinite().all() for tensor in tensors):
             raise TrainingDivergedError(reason % "weights")
         return recovering
+
+
+def cut_off_run(arguments: Mapping[str, Any]) -> str:
+    """Return the last checkpoint of the run that a training would write, if there is one; else nothing."""
+    run = get_cfg(overrides={key: arguments[key] for key in ("project", "name") if arguments.get(key)})
+    run.task, run.mode, run.exist_ok = "detect", "train", True
+    last = get_save_dir(run) / "weights" / "last.pt"
+    return str(last) if last.exists() else ""
 
 
 def keep_epochs(results: Path, epochs: int) -> None:

@@ -25,14 +25,16 @@ from metafusion_yolo.engine.train.resumable import ResumableTrainer
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.degradation import degrade
+from metafusion_yolo.nn.front_end import FrontEndAhead
 from metafusion_yolo.nn.fusion import STRIDE
+from metafusion_yolo.nn.meeting import layer_name
 from metafusion_yolo.nn.model_yaml import load_model_yaml
-from metafusion_yolo.nn.tasks import FusionDetectionModel
+from metafusion_yolo.nn.tasks import build_model
 from metafusion_yolo.schedule import PARTS, Phase
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.sampling import evenly
 
-SHAPES = ("method", "channels", "meta_channels", "heads", "attention", "initial_infrared_weight")  # of a front-end
+SHAPES = ("method", "meet", "channels", "meta_channels", "heads", "attention", "initial_infrared_weight")  # of a model
 
 
 class FusionDetectionTrainer(ResumableTrainer):
@@ -42,6 +44,7 @@ class FusionDetectionTrainer(ResumableTrainer):
     """
 
     dataset_class: type[PairedYOLODataset] = PairedYOLODataset
+    validator_class: type[FusionDetectionValidator] = FusionDetectionValidator
     _phase: Phase | None = None
     best_fitness: float | None
 
@@ -56,7 +59,7 @@ class FusionDetectionTrainer(ResumableTrainer):
             "on_train_end": log_pictures,
         }
         for event, function in pictures.items():
-            if RANK in {-1, 0} and function not in self.callbacks[event]:  # the trainings of a model share callbacks
+            if function not in self.callbacks[event]:  # the trainings of a model share callbacks
                 self.add_callback(event, function)
 
     def get_dataset(self) -> dict[str, Any]:
@@ -67,7 +70,7 @@ class FusionDetectionTrainer(ResumableTrainer):
             FileNotFoundError: If a file of it does not exist.
         """
         if self.args.data:
-            self.args.data = check_description(self.args.data)
+            self.args.data = check_description(self.args.data, self.args.task)
         try:
             data = super().get_dataset()
         except RuntimeError as error:
@@ -77,15 +80,14 @@ class FusionDetectionTrainer(ResumableTrainer):
         self._rig = Rig.from_yaml(data, self.args.data)
         return data
 
-    def get_model(
-        self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True
-    ) -> FusionDetectionModel:
+    def get_model(self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True) -> FrontEndAhead:
         """Build the fused detector, load a stock or a fused checkpoint, and store the description of its input."""
         if self.args.distill_model:
             check_teacher(self.args.distill_model)
         if values := {name: value for name, value in vars(self.args).items() if name.startswith("fusion.")}:
             cfg = with_values(cfg, values)
-        model = FusionDetectionModel(cfg, nc=self.data["nc"], ch=NUM_CHANNELS, verbose=verbose and RANK == -1)
+        shape = {"data_kpt_shape": self.data["kpt_shape"]} if self.args.task == "pose" else {}
+        model = build_model(cfg, nc=self.data["nc"], ch=NUM_CHANNELS, verbose=verbose and RANK == -1, **shape)
         model = self.set_model_names_for_load(model)
         if weights:
             model.load(weights)
@@ -122,7 +124,7 @@ class FusionDetectionTrainer(ResumableTrainer):
 
     def get_validator(self) -> FusionDetectionValidator:
         """Return a validator on pairs."""
-        return FusionDetectionValidator(
+        return self.validator_class(
             self.test_loader, save_dir=self.save_dir, args=for_the_host(self.args), _callbacks=self.callbacks
         )
 
@@ -186,7 +188,7 @@ class FusionDetectionTrainer(ResumableTrainer):
     # Pictures over the epochs ----------------------------------------------------------------------------------------
     def _start_film(self) -> None:
         """Choose the pairs to show from the validation images."""
-        if not self.args.plots:
+        if not self.args.plots or RANK > 0:
             return
         dataset = self.test_loader.dataset
         self._shown = [Shown.of(dataset[i]) for i in evenly(range(len(dataset)), PAIRS)]
@@ -194,7 +196,7 @@ class FusionDetectionTrainer(ResumableTrainer):
 
     def _add_to_film(self) -> None:
         """Add the fused pairs after this epoch to the film strip."""
-        if not self.args.plots:
+        if not self.args.plots or RANK > 0:
             return
         file = self._film.add(_unwrap(self.ema.ema).fusion, self.epoch + 1, self.save_dir / "film_strip.jpg")
         if file:
@@ -219,6 +221,11 @@ class FusionDetectionTrainer(ResumableTrainer):
         boxes[:, 0] = (boxes[:, 0] + 2) / 3
         boxes[:, 2] /= 3
         labels = {"img": panels, "bboxes": boxes, "cls": batch["cls"].cpu(), "batch_idx": batch["batch_idx"].cpu()}
+        if "masks" in batch:
+            labels["masks"] = nn.functional.pad(batch["masks"].cpu(), (2 * batch["masks"].shape[-1], 0))
+        if "keypoints" in batch:
+            labels["keypoints"] = batch["keypoints"].clone().cpu()
+            labels["keypoints"][..., 0] = (labels["keypoints"][..., 0] + 2) / 3
         plot_images(
             labels=labels,
             paths=batch["im_file"],
@@ -233,7 +240,7 @@ def with_values(cfg: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the dictionary of a model with `fusion.` values of the training in its `fusion:` section.
 
     Raises:
-        ValueError: If a value shapes the front-end of a checkpoint, which has its shape already.
+        ValueError: If a value shapes the model of a checkpoint, which has its shape already.
     """
     checkpoint = isinstance(cfg, dict)
     model = cfg if checkpoint else load_model_yaml(cfg)
@@ -243,7 +250,7 @@ def with_values(cfg: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     shapes = [name for name in SHAPES if checkpoint and getattr(old, name) != getattr(new, name)]
     if shapes:
         raise UserValueError(
-            f"'fusion.{shapes[0]}={getattr(new, shapes[0])}' shapes the front-end, and the checkpoint has one already; "
+            f"'fusion.{shapes[0]}={getattr(new, shapes[0])}' shapes the model, and the checkpoint has its shape; "
             f"start from a model YAML: model=metafusion-yolov8n.yaml"
         )
     return {**model, "fusion": section}
@@ -265,16 +272,17 @@ def check_teacher(checkpoint: str) -> None:
         )
 
 
-def _unwrap(model: nn.Module) -> FusionDetectionModel:
+def _unwrap(model: nn.Module) -> FrontEndAhead:
     """Return the fused detector inside the host's wrappers for multi-processing, compilation and distillation."""
     model = unwrap_model(model)
-    return cast(FusionDetectionModel, getattr(model, "student_model", model))
+    return cast(FrontEndAhead, getattr(model, "student_model", model))
 
 
-def _modules(model: FusionDetectionModel) -> Iterator[tuple[str, str, nn.Module]]:
-    """Yield part (`fusion`, `backbone`, `head`), name and module of every module in a model."""
+def _modules(model: FrontEndAhead) -> Iterator[tuple[str, str, nn.Module]]:
+    """Yield part (`fusion`, `backbone`, `head`), name as in the stock model, and module of every module in a model."""
     depth = len(model.yaml["backbone"])
     for name, module in model.named_modules():
+        name = layer_name(name)
         if name.startswith("model."):
             yield ("backbone" if int(name.split(".")[1]) < depth else "head"), name, module
         elif name not in ("", "model"):

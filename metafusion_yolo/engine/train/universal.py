@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from metafusion_yolo.config import Augment
@@ -14,7 +17,7 @@ from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.unlabelled import UNNAMED, UnlabelledDataset, describe_unlabelled
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.nn import NUM_CHANNELS
-from metafusion_yolo.nn.tasks import FusionDetectionModel
+from metafusion_yolo.nn.front_end import FrontEndAhead
 from metafusion_yolo.nn.universal import one_of_each, two_views
 from metafusion_yolo.schedule import WARMUP, Phase
 from metafusion_yolo.support.errors import UserValueError
@@ -34,20 +37,19 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.args.task = "detect"  # whatever the head is: it learns nothing, and there are no labels of its task
         self.args.mosaic = self.args.mixup = self.args.cutmix = 0.0  # the front-end should not learn seams
 
     def get_dataset(self) -> dict[str, Any]:
         """Read a folder, or a data set that may lack labels, names and validation images."""
         self.args.data = find_data_yaml(self.args.data)
-        file = describe_unlabelled(self.args.data, self.save_dir / "unlabelled.yaml")
-        data = describe(file)
+        with TemporaryDirectory() as folder:  # every rank has its own
+            data = describe(describe_unlabelled(self.args.data, Path(folder) / "unlabelled.yaml"))
         data["channels"] = NUM_CHANNELS
         self._rig = Rig.from_yaml(data, self.args.data)
         return data
 
-    def get_model(
-        self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True
-    ) -> FusionDetectionModel:
+    def get_model(self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True) -> FrontEndAhead:
         """Build the fused detector, with the class names of the data or else of the weights.
 
         Raises:
@@ -92,6 +94,11 @@ class UniversalFusionTrainer(FusionDetectionTrainer):
             size = len(batch["img"])
             total, count = total + float(loss.sum()), count + size
             sums = {name: value + size * float(items[name]) for name, value in sums.items()}
+        if self.world_size > 1:  # each rank has seen its share
+            figures = torch.tensor([total, count, *sums.values()], dtype=torch.float64, device=self.device)
+            dist.all_reduce(figures)
+            total, count, *shares = figures.tolist()
+            sums = dict(zip(sums, shares, strict=True))
         fitness = -total / count
         self.best_fitness = fitness if self.best_fitness is None else max(fitness, self.best_fitness)
         return {f"val/{name}": value / count for name, value in sums.items()}, fitness

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from ultralytics.utils.metrics import DetMetrics, box_iou
+from ultralytics.utils.metrics import DetMetrics, OBBMetrics, PoseMetrics, SegmentMetrics, box_iou
+from ultralytics.utils.ops import xywhr2xyxyxyxy
 
 from metafusion_yolo.evaluation.misses import describe_miss, hardest_misses, picture_miss
 from metafusion_yolo.evaluation.page import PicturedMiss
@@ -21,7 +22,7 @@ from metafusion_yolo.support.words import nearest
 
 
 class FusionMetrics(DetMetrics):
-    """The host's detection metrics and, after a standalone validation, our report.
+    """The host's metrics of a task and, after a standalone validation, our report.
 
     Attributes:
         report: The report; None in a validation during training.
@@ -33,6 +34,18 @@ class FusionMetrics(DetMetrics):
     def results_dict(self) -> dict[str, float]:
         """The host's figures, and ours as `metrics/MR-2(B)`, `fusion/EN`, `weights/inside`, `night/mAP50`."""
         return super().results_dict | (self.report.results_dict if self.report else {})
+
+
+class FusionSegmentMetrics(FusionMetrics, SegmentMetrics):
+    """Boxes and masks."""
+
+
+class FusionPoseMetrics(FusionMetrics, PoseMetrics):
+    """Boxes and keypoints."""
+
+
+class FusionOBBMetrics(FusionMetrics, OBBMetrics):
+    """Oriented boxes."""
 
 
 def parse_metrics(names: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -82,13 +95,13 @@ def measure_fusion(
 
 
 def record_pair(pred: dict[str, Tensor], target: dict[str, Any], condition: str) -> PairRecord:
-    """Return the record of a pair from the host's detections (`bboxes` x y x y, `conf`, `cls`) and labels."""
-    boxes, classes = target["bboxes"].reshape(-1, 4), target["cls"]
+    """Return the record of a pair from the host's detections (`bboxes`, `conf`, `cls`) and labels."""
+    boxes, found, classes = upright(target["bboxes"]), upright(pred["bboxes"]), target["cls"]
     best = torch.zeros(len(boxes), device=boxes.device)
     if len(boxes) and len(pred["cls"]):
-        fits = (box_iou(boxes, pred["bboxes"]) >= OVERLAP) & (classes[:, None] == pred["cls"])
+        fits = (box_iou(boxes, found) >= OVERLAP) & (classes[:, None] == pred["cls"])
         best = (fits * pred["conf"]).amax(1)
-    rows = torch.cat((pred["bboxes"], pred["conf"][:, None], pred["cls"][:, None].float()), 1)
+    rows = torch.cat((found, pred["conf"][:, None], pred["cls"][:, None].float()), 1)
     return PairRecord(
         target["im_file"],
         condition,
@@ -97,6 +110,14 @@ def record_pair(pred: dict[str, Tensor], target: dict[str, Any], condition: str)
         best.float().cpu().numpy(),
         rows[pred["conf"] >= SURE].float().cpu().numpy(),
     )
+
+
+def upright(boxes: Tensor) -> Tensor:
+    """Return boxes (K, 4) x y x y as they are, and of oriented ones (K, 5) x y w h angle the boxes around them."""
+    if boxes.shape[-1] != 5:
+        return boxes.reshape(-1, 4)
+    corners = xywhr2xyxyxyxy(boxes)
+    return torch.cat((corners.amin(1), corners.amax(1)), 1)
 
 
 def picture_misses(

@@ -76,11 +76,12 @@ def spoil(
 
 @contextmanager
 def averaging(front_end: nn.Module) -> Iterator[None]:
-    """Let the detector see the average of the two images in place of the fused one."""
+    """Let the detector see the average of the two cameras, as an image or where their features meet."""
     rule = PixelRule(AVERAGE)
 
     def replace(module: nn.Module, inputs: tuple[Tensor, ...], output: dict[str, Any]) -> dict[str, Any]:
-        return {**output, "fused": rule(inputs[0])["fused"]}
+        average = rule(inputs[0])
+        return {**output, "fused": average["fused"], "weights": average["weights"]}
 
     hook = front_end.register_forward_hook(replace)
     try:

@@ -68,6 +68,7 @@ class FusionDetectionValidator(DetectionValidator):
     """
 
     metrics: FusionMetrics
+    metrics_class: type[FusionMetrics] = FusionMetrics
     strengths: Sequence[int] = STRENGTHS  # of the corruptions
     beside = True  # whether corruptions are also looked at with the spoilt camera alone and as the average image
     _model: Any = None
@@ -94,7 +95,7 @@ class FusionDetectionValidator(DetectionValidator):
         self.quality, self.night_below = parse_metrics(metrics), night_below
         self.curves, self.corruptions = curves, corruptions
         super().__init__(*args, **kwargs)
-        self.metrics = FusionMetrics()
+        self.metrics = self.metrics_class()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the validation; errors in the data set become one line.
@@ -106,7 +107,7 @@ class FusionDetectionValidator(DetectionValidator):
         given = kwargs.get("model")
         self._name = str(given if isinstance(given, (str, Path)) else self.args.model)
         if self.args.data and not (args or kwargs.get("trainer")):  # a trainer has already checked its data set
-            self.args.data = check_description(self.args.data)
+            self.args.data = check_description(self.args.data, self.args.task)
         try:
             with missing_packages_named():
                 return super().__call__(*args, **kwargs)
@@ -146,6 +147,7 @@ class FusionDetectionValidator(DetectionValidator):
         if self._order is None:
             return
         LOGGER.info(describe_order(self._order, names, known))
+        self._known = len(names)
         self.names, self.nc, self.metrics.names = known, len(known), known
         self.class_map = list(range(1, len(known) + 1))
         self.confusion_matrix = ConfusionMatrix(names=known, save_matches=self.args.plots and self.args.visualize)
@@ -156,7 +158,13 @@ class FusionDetectionValidator(DetectionValidator):
             return super().postprocess(preds)
         if self.end2end:
             return renumber_classes(super().postprocess(preds), self._order)
-        return super().postprocess(select_classes(preds[0] if isinstance(preds, (list, tuple)) else preds, self._order))
+        return super().postprocess(self._judged(preds))
+
+    def _judged(self, preds: Any) -> Any:
+        """Return raw predictions with the classes of the data set; what goes with the boxes stays as it is."""
+        if isinstance(preds, (list, tuple)):
+            return self._judged(preds[0]), *preds[1:]
+        return select_classes(preds, self._order or (), self._known)
 
     def _keep_fusion(self, module: torch.nn.Module, inputs: Any, output: Any) -> None:
         self._fusion = output

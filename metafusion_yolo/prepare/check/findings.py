@@ -38,7 +38,11 @@ KINDS = {
         "warning": (
             ("missing-test", "test split that cannot be listed", "correct its path in the YAML, or take it out"),
             ("misregistered", "the cameras do not line up", "register them: metafusion data register"),
-            ("polarity-flip", "hot is bright in some sequences and dark in others", "invert the images of one group"),
+            (
+                "polarity-flip",
+                "hot is bright in some sequences and dark in others",
+                "set 'thermal: {invert: [FOLDER]}'",
+            ),
             ("near-duplicate", "nearly the same pair in two splits", "split by scene, not at random"),
             ("exact-duplicate", "the same visible image several times in a split", "remove the copies"),
             ("repeated-infrared", "one infrared image for several visible ones", "look for a frozen camera"),

@@ -103,17 +103,18 @@ def inspect_pair(files: PairFiles, reader: PairReader, class_count: int) -> tupl
     for file, read in ((files.visible, read_visible), (files.infrared, read_counts)):
         try:
             sizes += [check_image(file, read)] if file else []
+            if file and (count := len(pages_of(file))) > 1:
+                cases.append(Case("several-pages", file, f"{count} pages", files.both))
         except PairError as error:
-            cases.append(Case("unreadable", file, str(error).partition("; ")[0].replace(f"'{file}' ", ""), files.both))
+            cases.append(
+                Case("unreadable", file, str(error).partition("; restore ")[0].replace(f"'{file}' ", ""), files.both)
+            )
     labels = NO_LABELS
     if sizes and both:
         sizes = [part_shape(sizes[0][::-1], both)[::-1]] * 2
     if sizes and Path(files.label).is_file():
         labels, found = inspect_labels(files.label, class_count, sizes[0], files.both)
         cases += found
-    for file in filter(None, files.both):
-        if (count := len(pages_of(file))) > 1:
-            cases.append(Case("several-pages", file, f"{count} pages", files.both))
     if len(sizes) < 2:
         return None, cases
     homography = reader.rig.homography(files.visible, sizes[0], sizes[1])
@@ -134,7 +135,8 @@ def inspect_pair(files: PairFiles, reader: PairReader, class_count: int) -> tupl
 def _measure(files: PairFiles, reader: PairReader, labels: Labels, homography: np.ndarray | None) -> Measurements:
     visible, counts = reader.parts(files.visible, files.infrared)
     luminance = cv2.cvtColor(visible, cv2.COLOR_RGB2GRAY)
-    grey = reader.rig.thermal.to_uint8(counts, reader.limits_of(files.infrared) if files.infrared else None)
+    limits = reader.limits_of(files.infrared) if files.infrared else None
+    grey = reader.rig.thermal.to_uint8(counts, limits, files.visible)
     if homography is None:
         seen, plane = luminance, grey
     else:  # the visible image in the view of the infrared camera, and the infrared plane as in training

@@ -9,6 +9,7 @@ import cv2
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo import __version__
+from metafusion_yolo.data.cameras import shots
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
@@ -37,6 +38,7 @@ def init_dataset(
     names: str | Sequence[str] | None = Init.names,
     by: str = Init.by,
     layout: str | None = Init.layout,
+    camera: str | None = Init.camera,
     dst: str | Path = Init.dst,
     exist_ok: bool = Init.exist_ok,
 ) -> tuple[Draft, Path]:
@@ -57,6 +59,7 @@ def init_dataset(
         names: Class names, in a list or parted by commas; None for those that lie with the labels.
         by: What to pair by, see :func:`~metafusion_yolo.prepare.pairing.propose`.
         layout: Where the two cameras are in images that hold both.
+        camera: Name of a camera that writes both images into the folder `visible`, of :data:`CAMERAS`.
         dst: Folder of the YAML.
         exist_ok: Whether to write into a folder that holds such a YAML.
 
@@ -70,10 +73,13 @@ def init_dataset(
     """
     names_given = names if names is None or isinstance(names, str) else list(names)
     infrared = None if infrared is None else str(infrared)
-    Init(str(visible), infrared, None if labels is None else str(labels), names_given, by, layout, str(dst), exist_ok)
+    labels = None if labels is None else str(labels)
+    Init(str(visible), infrared, labels, names_given, by, layout, camera, str(dst), exist_ok)
+    if camera and infrared is None:
+        visible, infrared = shots(camera, str(visible))
     if (Path(dst) / "pairs.yaml").exists() and not exist_ok:
         raise UserValueError(f"'{Path(dst) / 'pairs.yaml'}' is there already; give another dst=, or exist_ok=True")
-    found = draft(Path(dst), str(visible), infrared, None if labels is None else str(labels), names_given, by, layout)
+    found = draft(Path(dst), str(visible), infrared, labels, names_given, by, layout, camera)
     LOGGER.info(found.summary())
     shown = evenly([*found.pairing.pairs.items()], SHOWN)
     rig = Rig.of_file(found.yaml)
@@ -83,13 +89,21 @@ def init_dataset(
             register_dataset(found.yaml, project=dst, name="register", exist_ok=True)
         except RegistrationError as error:
             LOGGER.warning(f"{error}; give a matrix by hand: metafusion data register data={found.yaml} matrix=...")
+        except PairError as error:
+            LOGGER.warning(f"not registered: {error}; then go on: metafusion data register data={found.yaml}")
         rig = Rig.of_file(found.yaml)
+    cases = [(Path(v).name, Path(i or v).name, _pictures(v, i, PairReader(rig))) for v, i in shown]
+    if lost := [pictures[0][0] for _, _, pictures in cases if not pictures[0][1]]:
+        LOGGER.warning(
+            f"{len(lost)} of {len(cases)} pairs looked at cannot be used, for one: {lost[0]}; metafusion data check "
+            f"lists all"
+        )
     page = write_html(
         TEMPLATE,
         Path(dst) / "report.html",
         draft=found,
         registered=rig.registration is not None,
-        cases=[(Path(v).name, Path(i or v).name, _pictures(v, i, PairReader(rig))) for v, i in shown],
+        cases=cases,
         version=__version__,
     )
     return found, page
@@ -110,7 +124,7 @@ def _pictures(visible: str, infrared: str, reader: PairReader) -> list[tuple[str
     try:
         image, counts = reader.parts(visible, infrared)
         limits = reader.limits_of(infrared) if infrared else None
-        heat = cv2.cvtColor(reader.rig.thermal.to_uint8(counts, limits), cv2.COLOR_GRAY2RGB)
+        heat = cv2.cvtColor(reader.rig.thermal.to_uint8(counts, limits, visible), cv2.COLOR_GRAY2RGB)
         pictures = [("visible", data_uri(shrink(image))), ("infrared", data_uri(shrink(heat)))]
     except PairError as error:
         return [(str(error), "")]

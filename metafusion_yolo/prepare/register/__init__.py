@@ -141,7 +141,7 @@ def _sequences(description: Mapping[str, Any], rig: Rig, per: str) -> dict[str, 
 def _read(reader: PairReader, visible: str, infrared: str) -> tuple[np.ndarray, np.ndarray]:
     """Return a pair as grey images (H, W) and (h, w) uint8, each in its own size."""
     grey = cv2.cvtColor(read_visible(visible), cv2.COLOR_RGB2GRAY)
-    return grey, reader.rig.thermal.to_uint8(reader.counts(infrared), reader.limits_of(infrared))
+    return grey, reader.rig.thermal.to_uint8(reader.counts(infrared), reader.limits_of(infrared), visible)
 
 
 def _estimate(sequences: Mapping[str, Pairs], reader: PairReader) -> Registration:

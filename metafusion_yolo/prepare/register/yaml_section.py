@@ -1,6 +1,7 @@
 """Replace one section of a YAML file and keep the rest of its text, including comments."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.files import replacing
 
 
-def write_section(file: str | Path, key: str, section: dict[str, Any], comment: str = "") -> None:
+def write_section(file: str | Path, key: str, section: Mapping[Any, Any], comment: str = "") -> None:
     """Write a section at the top level of a YAML file, in place of one of that name or at the end.
 
     The file is replaced atomically; a link stays a link.
@@ -41,7 +42,7 @@ def write_section(file: str | Path, key: str, section: dict[str, Any], comment: 
         shutil.copymode(path, part)
 
 
-def replaced(text: str, key: str, section: dict[str, Any], comment: str = "") -> str:
+def replaced(text: str, key: str, section: Mapping[Any, Any], comment: str = "") -> str:
     r"""Return a YAML text with a section of its top level replaced, or added at the end.
 
     Example:

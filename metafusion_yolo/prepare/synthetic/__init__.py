@@ -18,7 +18,6 @@ import cv2
 import numpy as np
 import yaml
 
-from metafusion_yolo.data.labels import label_rows
 from metafusion_yolo.options import Synth
 from metafusion_yolo.prepare.synthetic import climate
 from metafusion_yolo.prepare.synthetic.easy import CONDITIONS, draw_scene, plan_scene
@@ -203,6 +202,8 @@ def clear(root: Path) -> None:
 
 def write_pair(root: Path, stem: str, pair: SyntheticPair) -> None:
     """Write the two images and the label file of a pair; `stem` is split/number."""
+    from metafusion_yolo.data.labels import label_rows  # needs the host, which rendering does not
+
     images = {"images": cv2.cvtColor(pair.visible, cv2.COLOR_RGB2BGR), "infrared": pair.infrared}
     for folder, image in images.items():
         path = root / folder / f"{stem}.png"

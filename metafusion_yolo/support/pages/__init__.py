@@ -27,19 +27,24 @@ def write_html(template: Path, file: str | Path, **values: Any) -> Path:
         jinja2.UndefinedError: If a variable of the template is missing.
         OSError: If the file cannot be written.
     """
-    environment = Environment(
-        loader=FileSystemLoader([template.parent, Path(__file__).parent]),
+    path = Path(file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    html = environment(template.parent).get_template(template.name).render(**values)
+    path.write_text(html, encoding="utf-8", errors="backslashreplace")  # file names may have another encoding
+    return path
+
+
+def environment(folder: Path) -> Environment:
+    """Return what finds the templates of a folder, and `page.css`."""
+    found = Environment(
+        loader=FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["sum_values"] = lambda counts: sum(counts.values())
-    path = Path(file)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    html = environment.get_template(template.name).render(**values)
-    path.write_text(html, encoding="utf-8", errors="backslashreplace")  # file names may have another encoding
-    return path
+    found.filters["sum_values"] = lambda counts: sum(counts.values())
+    return found
 
 
 def draw_box(image: np.ndarray, box_xyxy: Sequence[float] | np.ndarray, colour: Sequence[int], width: int = 2) -> None:

@@ -184,3 +184,18 @@ def test_wrong_item_of_a_generator_is_skipped() -> None:
     loader = load(iter([images[0], "nowhere.jpg", 7, images[1]]), on_error="skip")
     np.testing.assert_array_equal(pairs_of(loader), images)
     assert list(loader.skipped) == ["image1.jpg", "image2.jpg"]
+
+
+@pytest.mark.parametrize("infrared", ["{root}/heat/*.png", "rgb/*_V -> heat/FLIR_*_T"])
+def test_globs_and_rules_of_infrared_images(pair_folder, infrared) -> None:
+    root = pair_folder.root
+    for folder, name, files in (("rgb", "{}_V", pair_folder.visible), ("heat", "FLIR_{}_T", pair_folder.infrared)):
+        (root / folder).mkdir()
+        for file in files:
+            file.rename(root / folder / f"{name.format(file.stem)}.png")
+    by_folders = [cv2.imread(str(file), 0) for file in sorted((root / "heat").iterdir())]
+    read = pairs_of(load(str(root / "rgb"), infrared.format(root=root)))
+    np.testing.assert_array_equal(np.stack(read)[..., 3], np.stack(by_folders))
+    (root / "heat/FLIR_2_T.png").unlink()
+    with pytest.raises(PairError, match=r"2_V\.png"):
+        load(str(root / "rgb"), infrared.format(root=root))

@@ -268,3 +268,10 @@ def test_copies_before_and_after_a_call(lively, pairs, duplicate):
     for parameter in late.model.parameters():
         parameter.zero_()
     assert boxes(model.predict(pairs, **LOW)) == wanted, "the copy has weights of its own"
+
+
+def test_what_a_model_finds_can_be_pickled(model, pairs):
+    found = model.predict(pairs, **LOW)
+    copies = pickle.loads(pickle.dumps(found))
+    assert boxes(copies) == boxes(found) and any(boxes(found))
+    assert np.array_equal(copies[0].fused, found[0].fused)

@@ -161,7 +161,7 @@ def test_values_of_a_training_go_over_those_of_the_model(tiny_data, tmp_path):
 
 def test_values_that_shape_a_front_end_do_not_fit_a_checkpoint(run, tiny_data, tmp_path):
     arguments = {**TRAIN_ARGS, "data": str(tiny_data), "project": str(tmp_path), "epochs": 1}
-    with pytest.raises(UserValueError, match=r"'fusion.channels=16' shapes the front-end, and the checkpoint has one"):
+    with pytest.raises(UserValueError, match=r"'fusion.channels=16' shapes the model, and the checkpoint has its"):
         MetaFusionYOLO(run.best).train(fusion={"channels": 16}, **arguments)
 
 

@@ -1,4 +1,4 @@
-"""Scenes that both cameras see, and the tiny detector that an epoch is trained with."""
+"""Scenes that both cameras see."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
-import yaml
-
-from metafusion_yolo.support.resources import find_model_yaml, read_yaml
 
 SIZE = 48, 64
 
@@ -34,14 +30,4 @@ def save(file: Path, image: np.ndarray) -> Path:
     """Write an image, R, G, B, and its folder."""
     file.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(file), image[..., ::-1] if image.ndim == 3 else image)
-    return file
-
-
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory) -> Path:
-    """The shipped model with an eighth of the channels."""
-    content = read_yaml(find_model_yaml("metafusion-yolov8n.yaml"))
-    content["scales"] = {"n": [0.33, 0.0625, 64]}
-    file = tmp_path_factory.mktemp("model") / "tiny-yolov8n.yaml"
-    file.write_text(yaml.safe_dump({**content, "scale": "n"}))
     return file

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from metafusion_yolo import cli
+from tests.conftest import TINY
 from tests.prepare.init.conftest import save, scene
 
 COUNT = 6
@@ -135,7 +136,7 @@ LAYOUTS = (
 
 
 @pytest.mark.parametrize("made", LAYOUTS, ids=lambda made: made.__name__)
-def test_trained_epoch(made, tmp_path, monkeypatch, tiny_model) -> None:
+def test_trained_epoch(made, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     given, rule = made(tmp_path)
     assert cli.main(["data", "init", *shlex.split(given)]) == 0
@@ -143,7 +144,7 @@ def test_trained_epoch(made, tmp_path, monkeypatch, tiny_model) -> None:
     rows = [row for split in ("train", "val") for row in table(Path(f"pairs/{split}.csv"))]
     assert len(rows) == COUNT
     assert description.get("infrared", "") == rule
-    run = f"train data=pairs/pairs.yaml model={tiny_model} pretrained=False epochs=1 imgsz=64 batch=4 device=cpu"
+    run = f"train data=pairs/pairs.yaml model={TINY} pretrained=False epochs=1 imgsz=64 batch=8 device=cpu"
     run = f"{run} project={tmp_path / 'runs'} plots=False val=False workers=0 amp=False"
     assert cli.main(shlex.split(run)) == 0
     losses = table(tmp_path / "runs/train/results.csv")[0]

@@ -1,0 +1,34 @@
+"""Arguments of the server, with its page and without."""
+
+from dataclasses import dataclass
+
+from metafusion_yolo.options.fields import REQUIRED, Checked, option
+
+
+@dataclass(frozen=True)
+class Serve(Checked):
+    """Detection over HTTP."""
+
+    model: str = option(REQUIRED, "checkpoint, fused or stock (.pt), or export (.onnx, ...); ONNX runs without PyTorch")
+    data: str | None = option(None, "data-set YAML of these cameras, if they are not those of the training")
+    host: str = option("127.0.0.1", "address to listen at; any but this machine's own needs a token")
+    port: int = option(8000, "port to listen at; 0: any that is free", least=0, most=65535)
+    token: str | None = option(None, "16 letters or more that each request must show", shown="METAFUSION_TOKEN")
+    imgsz: int | None = option(
+        None, "image size in pixels; of checkpoints and dynamic exports", shown="model's", least=32
+    )
+    device: str | int | None = option(None, "as for the host: 0, cpu, mps")
+    iou: float = option(0.7, "largest overlap of two boxes of one class", least=0, most=1)
+    batch: int = option(8, "most requests that are answered together", least=1)
+    waiting: int = option(32, "requests that may wait; more are told to come back", least=1)
+    max_mb: float = option(64, "largest request, megabytes", least=0.001)
+    max_pixels: float = option(50, "largest image, millions of pixels", least=0.001)
+    timeout: float = option(30, "seconds for which a request may arrive, and for which it may wait", least=0.1)
+
+
+@dataclass(frozen=True)
+class App(Serve):
+    """The page, and the same server behind it."""
+
+    model: str = option("yolov8n.pt", "checkpoint, fused or stock (.pt), or export (.onnx, ...)")
+    open: bool = option(True, "open the page in the browser")

@@ -1,0 +1,94 @@
+"""What the server says, as its OpenAPI description has it, and how it is made from what was found."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Literal
+
+import cv2
+import numpy as np
+from pydantic import BaseModel, Field
+
+from metafusion_yolo.serve.engines import Found
+
+QUALITY = 92  # of JPEG
+
+
+class Box(BaseModel):
+    """Corners in pixels of the visible image."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+
+class Detection(BaseModel):
+    """One object, as `predictions.json` has it."""
+
+    name: str = Field(description="name of the class")
+    number: int = Field(alias="class", description="number of the class")
+    confidence: float = Field(description="score, 0 to 1")
+    box: Box
+    infrared_weight: float | None = Field(description="mean share of the infrared camera in the box, 0 to 1")
+
+
+class Answer(BaseModel):
+    """What was found in a pair."""
+
+    width: int
+    height: int
+    infrared_weight: float | None = Field(description="mean share of the infrared camera; null where not exported")
+    detections: list[Detection]
+    images: dict[str, str] = Field(description="by name, those asked for that there are: PNG or JPEG in base64")
+
+
+class Health(BaseModel):
+    """Whether the server can answer."""
+
+    status: Literal["loading", "ready"]
+    model: str
+    names: dict[int, str] = Field(description="classes by number; empty while the model is loading")
+    waiting: int = Field(description="requests that wait")
+
+
+class Problem(BaseModel):
+    """Why there is no answer."""
+
+    error: str
+
+
+def answer_of(found: Found, names: dict[int, str], conf: float, views: Sequence[str], suffix: str) -> Answer:
+    """Return the answer to a request.
+
+    Args:
+        found: What was found.
+        names: Names of the classes.
+        conf: Lowest score.
+        views: Images to add, of which those that the model does not make are left out.
+        suffix: Their format, "png" or "jpeg".
+    """
+    rows = [
+        Detection.model_validate(
+            {
+                "name": names[int(cls)],
+                "class": int(cls),
+                "confidence": round(float(score), 5),
+                "box": dict(zip(Box.model_fields, (round(float(v), 2) for v in box), strict=True)),
+                "infrared_weight": None if found.shares is None else round(float(found.shares[i]), 5),
+            }
+        )
+        for i, (box, score, cls) in enumerate(zip(found.boxes_xyxy, found.scores, found.classes, strict=True))
+        if score >= conf
+    ]
+    height, width = found.size
+    images = {view: _encoded(found.images[view](), suffix) for view in views if view in found.images}
+    share = None if found.share is None else round(found.share, 5)
+    return Answer(width=width, height=height, infrared_weight=share, detections=rows, images=images)
+
+
+def _encoded(image: np.ndarray, suffix: str) -> str:
+    """Return an image (H, W, 3) uint8, B, G, R, in base64."""
+    parameters = [cv2.IMWRITE_PNG_COMPRESSION, 1] if suffix == "png" else [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+    return base64.b64encode(cv2.imencode(f".{suffix}", image, parameters)[1].tobytes()).decode()

@@ -1,0 +1,148 @@
+"""What detects behind the server: a checkpoint or an export by the host, an ONNX file without PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from metafusion_yolo.data.planes import mean_inside
+from metafusion_yolo.data.registration import Registration
+from metafusion_yolo.data.thermal import Thermal
+from metafusion_yolo.options.serve import Serve
+from metafusion_yolo.serve.uploads import Pair
+from metafusion_yolo.support.drawing import weight_overlay
+from metafusion_yolo.support.errors import MissingFileError, UserValueError
+from metafusion_yolo.support.resources import read_yaml
+from metafusion_yolo.support.versions import check_host
+
+LOWEST = 0.05  # score down to which boxes are found; a request may ask for higher ones
+VIEWS = ("visible", "fused", "infrared", "weights")
+
+
+@dataclass(frozen=True)
+class Found:
+    """The K objects of a pair, and its images.
+
+    Attributes:
+        size: Height and width of the visible image.
+        boxes_xyxy: (K, 4) float32, pixels of the visible image.
+        scores: (K,) float32, [0, 1].
+        classes: (K,) int64.
+        shares: Mean share of the infrared camera in each box (K,), [0, 1]; None where the export does not tell it.
+        share: Its mean share in the image.
+        images: Makes each view that there is, (H, W, 3) uint8, B, G, R, in the size of the visible image.
+    """
+
+    size: tuple[int, int]
+    boxes_xyxy: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+    shares: np.ndarray | None
+    share: float | None
+    images: dict[str, Callable[[], np.ndarray]]
+
+
+class Engine(Protocol):
+    """A detector of pairs."""
+
+    names: dict[int, str]
+    together: int  # pairs that it takes at a time
+
+    def __call__(self, pairs: Sequence[Pair]) -> list[Found]:
+        """Detect on pairs of one size; a pair that cannot be used raises a `UserError`."""
+
+
+def load_engine(options: Serve) -> Engine:
+    """Load what the options name, and detect once, so that the first request does not wait for what is set up then.
+
+    Raises:
+        UserError: If the model or the data-set YAML is missing or cannot be used.
+    """
+    engine: Engine = OnnxEngine(options) if Path(options.model).suffix == ".onnx" else HostEngine(options)
+    rng = np.random.default_rng(0)
+    engine([Pair(rng.integers(0, 256, (48, 64, 3), np.uint8), rng.integers(0, 1 << 14, (48, 64), np.uint16))])
+    return engine
+
+
+class HostEngine:
+    """A checkpoint, fused or stock, or any export that the host can load."""
+
+    def __init__(self, options: Serve) -> None:
+        check_host()
+        from metafusion_yolo.data.rig import Rig, rig_of
+        from metafusion_yolo.model import MetaFusionYOLO
+
+        self._model = MetaFusionYOLO(options.model)
+        self.together = 1  # an export has the size of its batch
+        if options.model.endswith(".pt"):
+            rig = Rig.of_file(options.data) if options.data else rig_of(self._model.model) or Rig()
+            self.together = 1 if rig.thermal.scope == "sequence" else options.batch  # a call would be one sequence
+        given = {"imgsz": options.imgsz, "device": options.device, "data": options.data}
+        self._arguments: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        self._arguments |= {"conf": LOWEST, "iou": options.iou, "batch": self.together, "verbose": False}
+        self.names = dict(self._model.names)
+
+    def __call__(self, pairs: Sequence[Pair]) -> list[Found]:
+        """See :class:`Engine`."""
+        return [
+            self._found(result) for result in self._model.predict([tuple(pair) for pair in pairs], **self._arguments)
+        ]
+
+    def _found(self, result: Any) -> Found:
+        boxes = result.boxes.cpu().numpy()
+        views = [
+            view
+            for view in VIEWS
+            if (view != "fused" or result.has_fusion) and (view != "weights" or result.has_weights)
+        ]
+        shares = result.box_weights
+        return Found(
+            result.orig_shape,
+            boxes.xyxy,
+            boxes.conf,
+            boxes.cls.astype(np.int64),
+            None if shares is None else shares[:, 1],
+            float(result.fusion_weights[1].mean()) if result.has_weights else None,
+            {view: lambda view=view: result.image(view) for view in views},  # type: ignore[misc]
+        )
+
+
+class OnnxEngine:
+    """An ONNX file of `metafusion export`, by :mod:`metafusion_yolo.runtime`."""
+
+    together = 1
+
+    def __init__(self, options: Serve) -> None:
+        from metafusion_yolo.runtime import Detector
+
+        if options.device not in (None, "cpu"):
+            raise UserValueError(f"'device={options.device}': an ONNX file runs on the CPU here; serve the checkpoint")
+        self._detector = Detector(options.model, LOWEST, options.iou)
+        if options.data:
+            if not Path(options.data).is_file():
+                raise MissingFileError(f"no data-set YAML '{options.data}'; give the path of an existing file")
+            described = read_yaml(options.data)
+            self._detector.thermal = Thermal.from_yaml(described.get("thermal"), options.data)
+            self._detector.registration = Registration.from_yaml(described.get("registration"), options.data)
+        self.names = self._detector.names
+
+    def __call__(self, pairs: Sequence[Pair]) -> list[Found]:
+        """See :class:`Engine`."""
+        return [self._one(pair) for pair in pairs]
+
+    def _one(self, pair: Pair) -> Found:
+        found = self._detector(pair.visible, pair.infrared)
+        images: dict[str, Callable[[], np.ndarray]] = {"visible": lambda: pair.visible}
+        fused, weights = found.fused, found.fusion_weights
+        if fused is not None:
+            images["fused"] = lambda: fused
+        images["infrared"] = lambda: np.repeat(self._detector.stack(*pair, None)[..., 3:], 3, axis=2)
+        if fused is not None and weights is not None:
+            images["weights"] = lambda: weight_overlay(fused, weights[1])
+        shares = None if weights is None else np.array([mean_inside(weights[1], box) for box in found.boxes_xyxy])
+        share = None if weights is None else float(weights[1].mean())
+        return Found(pair.visible.shape[:2], found.boxes_xyxy, found.scores, found.classes, shares, share, images)

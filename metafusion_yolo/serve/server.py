@@ -1,0 +1,136 @@
+"""Start and stop the server: checks before it listens, the model in the background, the browser once it listens."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import webbrowser
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import ip_address
+from threading import Thread
+
+import uvicorn
+
+from metafusion_yolo.options.serve import App, Serve
+from metafusion_yolo.serve.api import Metrics, build_app
+from metafusion_yolo.serve.batching import Batcher
+from metafusion_yolo.serve.engines import load_engine
+from metafusion_yolo.support.errors import UserValueError
+
+SHORTEST = 16  # letters of a token
+OPEN = 128  # connections at a time
+
+
+class Server:
+    """A server that listens; `run` answers until it is stopped.
+
+    Attributes:
+        url: Address of its page, with the token if there is one.
+
+    Args:
+        options: What to serve, and to whom; an `App` has a page.
+
+    Raises:
+        UserError: If it cannot listen there, or may not without a token.
+    """
+
+    def __init__(self, options: Serve) -> None:
+        token = options.token or os.environ.get("METAFUSION_TOKEN") or None
+        options = replace(options, token=token)
+        if token is not None and not (len(token) >= SHORTEST and token.isascii() and token.isprintable()):
+            raise UserValueError(f"'token=' must have {SHORTEST} letters or more, plain ones; it has {len(token)}")
+        family, address = resolve(options.host, options.port)
+        if not ip_address(address[0].partition("%")[0]).is_loopback and token is None:
+            raise UserValueError(
+                f"'host={options.host}' can be reached by others; give token=, {SHORTEST} letters or more, or set "
+                f"METAFUSION_TOKEN"
+            )
+        metrics = Metrics()
+        self._batcher = Batcher(lambda: load_engine(options), options.waiting, metrics.ran, self.stop)
+        app = build_app(options, self._batcher, metrics, page=isinstance(options, App))
+        self._socket = listen(family, address)
+        name = f"[{options.host}]" if ":" in options.host else options.host
+        self.url = f"http://{name}:{self._socket.getsockname()[1]}/{f'#token={token}' if token else ''}"
+        config = uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=OPEN,
+            timeout_graceful_shutdown=5,
+        )
+        self._server = uvicorn.Server(config)
+
+    def run(self) -> None:
+        """Answer until stopped, by :meth:`stop` or a signal.
+
+        Raises:
+            BaseException: Whatever kept the model from being loaded.
+        """
+        self._batcher.start()
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._socket.close()
+            self._batcher.close()
+        if self._batcher.failed is not None:
+            raise self._batcher.failed
+
+    def stop(self) -> None:
+        """End :meth:`run`, once the requests under way have their answers."""
+        self._server.should_exit = True
+
+
+def resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int]]:
+    """Return the family and the address of a host.
+
+    Raises:
+        UserValueError: If there is no such host.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except (OSError, UnicodeError) as error:
+        raise UserValueError(
+            f"'host={host}' is no address of this machine; give 127.0.0.1, or 0.0.0.0 for all"
+        ) from error
+    return family, (str(address[0]), port)
+
+
+def listen(family: socket.AddressFamily, address: tuple[str, int]) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        UserValueError: If the port is taken or not allowed, or the address is not one of this machine.
+    """
+    try:
+        return socket.create_server(address, family=family)
+    except OSError as error:
+        reason = " ".join(str(error.strerror).split())
+        raise UserValueError(
+            f"cannot listen at {address[0]}, port {address[1]} ({reason}); give another host= or port="
+        ) from error
+
+
+def serve(options: Serve, say: Callable[[str], object]) -> None:
+    """Serve until interrupted.
+
+    Args:
+        options: What to serve, and to whom; an `App` has a page, and opens it where there is a browser.
+        say: Told the address.
+
+    Raises:
+        UserError: As :class:`Server`, and if the model cannot be loaded.
+    """
+    server = Server(options)
+    if isinstance(options, App):
+        say(f"The page:  {server.url}")
+        if options.open and (sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
+    else:
+        say(f"Serving at {server.url.partition('#')[0]} (POST /detect, /health, /metrics, /openapi.json)")
+    server.run()

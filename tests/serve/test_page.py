@@ -1,0 +1,120 @@
+"""The page in a real browser: a pair is dragged in, looked at, filtered and saved, on a phone and on a desk."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="no playwright")
+DROP = """files => {
+  const data = new DataTransfer();
+  for (const [name, text] of Object.entries(files))
+    data.items.add(new File([Uint8Array.from(atob(text), letter => letter.charCodeAt(0))], name));
+  return data;
+}"""
+PIXELS = "canvas => canvas.toDataURL()"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    file = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if file is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome on this machine")
+    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=file, args=flags)
+        yield started
+        started.close()
+
+
+@pytest.fixture(params=[(390, "dark"), (1400, "light")], ids=["phone", "desk"])
+def page(request, app, browser) -> Iterator[object]:
+    """The page of the server; at its end nothing has been complained of, nor asked elsewhere, nor cut."""
+    width, scheme = request.param
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    opened = context.new_page()
+    opened.set_default_timeout(20_000)
+    said, asked = [], []
+    opened.on("console", lambda message: said.append(message.text))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.on("request", lambda asking: asked.append((asking.method, asking.url)))
+    opened.asked, opened.said = asked, said
+    opened.goto(f"http://{app.host}/")
+    opened.wait_for_selector("#state[data-status=ready]")
+    yield opened
+    assert said == []
+    assert all(url.startswith((f"http://{app.host}/", "data:", "blob:")) for _, url in asked)
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def drop(page, files: dict[str, bytes]) -> None:
+    texts = {name: base64.b64encode(content).decode() for name, content in files.items()}
+    page.dispatch_event("body", "drop", {"dataTransfer": page.evaluate_handle(DROP, texts)})
+
+
+def posts(page) -> int:
+    return sum(method == "POST" for method, _ in page.asked)
+
+
+def test_drag_in_look_and_save(page, files, tmp_path) -> None:
+    drop(page, {"cam_ir.png": files["infrared"], "cam_vis.png": files["visible"]})  # told by their names
+    page.wait_for_selector("#result:not([hidden])")
+    named = [page.inner_text(f".slot[data-camera={camera}] .file") for camera in ("visible", "infrared")]
+    assert named == ["cam_vis.png", "cam_ir.png"]
+    assert page.inner_text("#views [aria-pressed=true]") == "fused"
+    canvas = page.locator("#stage")
+    seen = {canvas.evaluate(PIXELS)}
+    page.focus("#view")
+    for _ in range(50):  # half a step of the slider: between two views
+        page.keyboard.press("ArrowRight")
+    seen.add(canvas.evaluate(PIXELS))
+    for view in ("visible", "infrared", "weights"):
+        page.click(f"[data-view={view}]")
+        seen.add(canvas.evaluate(PIXELS))
+    assert len(seen) == 5
+
+    page.fill("#conf", "0.05")
+    every = page.locator("#rows tr").count()
+    scores = [float(text) for text in page.locator("#rows tr td:nth-child(2)").all_inner_texts()]
+    page.fill("#conf", f"{sorted(scores)[len(scores) // 2]:.2f}")
+    fewer = page.locator("#rows tr").count()
+    assert 0 < fewer < every and page.inner_text("#count") == str(fewer)
+    page.fill("#conf", "0.05")
+    page.locator("#classes input").first.uncheck()
+    assert page.locator("#rows tr").count() < every
+    assert posts(page) == 1, "all of this without asking the model again"
+
+    page.click("[data-view=visible]")
+    page.uncheck("#boxes")
+    with page.expect_download() as download:
+        page.click("#save")
+    saved = tmp_path / download.value.suggested_filename
+    download.value.save_as(saved)
+    assert saved.name == "cam_vis-visible.png"
+    drawn = cv2.imdecode(np.frombuffer(files["visible"], np.uint8), cv2.IMREAD_COLOR)
+    image = cv2.resize(cv2.imread(str(saved)), drawn.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(image.astype(int) - drawn).mean() < 20  # it was a JPEG, and larger on the screen
+
+
+def test_a_scene_and_a_file_that_is_none(page, files) -> None:
+    page.click("#scene")
+    page.wait_for_selector(".slot .file:has-text('synthetic scene 1')")
+    assert page.locator("#stage").evaluate("canvas => canvas.width / canvas.height") == pytest.approx(1.25, abs=0.01)
+    page.set_input_files(".slot[data-camera=visible] input", [{"name": "a.png", "mimeType": "", "buffer": b"none"}])
+    page.set_input_files(
+        ".slot[data-camera=infrared] input", [{"name": "b.png", "mimeType": "", "buffer": files["infrared"]}]
+    )
+    page.wait_for_selector("#problem:has-text(\"'visible' is no JPEG\")")
+    assert "status of 422" in page.said.pop()  # by the browser itself
+    page.set_input_files(
+        ".slot[data-camera=visible] input", [{"name": "c.png", "mimeType": "", "buffer": files["visible"]}]
+    )
+    page.wait_for_selector("#problem", state="hidden")
+    page.wait_for_selector("#busy:empty", state="attached")
