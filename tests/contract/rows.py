@@ -32,7 +32,7 @@ MODEL = [
     Row("tune", "engine/train/test_tuning.py::test_the_best_of_a_search_is_a_fused_detector_and_a_yaml_to_train_with"),
     Row("val", "engine/test_pipeline.py::test_validation_with_a_camera_off"),
     Row("export", "engine/test_pipeline.py::test_onnx_gives_the_same_boxes"),
-    Row("benchmark", "engine/test_pipeline.py::test_benchmark_compares_formats"),
+    Row("benchmark", "engine/export/test_benchmark.py::test_run_over_formats"),
     Row("load save fuse eval reset_weights", DOORS + "test_the_infrared_image_counts_after"),
     Row("reset_weights", DOORS + "test_reset_weights_are_those_of_a_new_model"),
     Row("info names device transforms task_map", DOORS + "test_what_a_model_says_of_itself"),

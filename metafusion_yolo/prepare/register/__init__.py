@@ -94,6 +94,7 @@ def register_dataset(
             kept = f"as '{file}' says" if rig.registration else "as they are"
             LOGGER.info(f"Registered {kept}, within {distance:.2%} of the width: nothing to write.")
             return None
+    registration = with_lenses(registration, rig.registration)
     folder = increment_path(Path(project).absolute() / name, exist_ok=exist_ok, mkdir=True)
     for files in sequences.values():
         for pair in evenly(files, SHOWN):
@@ -107,6 +108,15 @@ def register_dataset(
         write_section(file, "registration", registration.to_yaml(), f"infrared to visible pixels, {how}")
         LOGGER.info(f"Written:   registration: in '{file}'; train, val and predict read it from there")
     return registration
+
+
+def with_lenses(new: Registration, old: Registration | None) -> Registration:
+    """Return a new registration with the parallax of the one before, which belongs to the cameras, not to the pairs."""
+    if old is None or old.parallax is None:
+        return new
+    at = old.distance or old.at
+    LOGGER.info(f"Parallax:  kept; the new matrix is taken to hold {f'at {at:g} m' if at else 'far away'}")
+    return replace(new, parallax=old.parallax, at=at, distance=old.distance)
 
 
 def _find_yaml(data: str | Path, dry_run: bool) -> Path:

@@ -172,6 +172,18 @@ def test_one_bad_sequence_is_named_and_nothing_written(rig_folder, tmp_path, est
     assert rig_folder.read_text() == before and not (tmp_path / "runs").exists()
 
 
+def test_the_parallax_of_the_lenses_is_kept(rig_folder, tmp_path, estimates, said):
+    lenses = {"parallax": [30.0, 0.0], "distance": 12.0}
+    content = yaml.safe_load(rig_folder.read_text())
+    content["registration"] = {"matrix": np.eye(3).tolist(), **lenses}
+    rig_folder.write_text(yaml.safe_dump(content))
+    estimates += [WARP]
+    register_dataset(rig_folder, project=tmp_path)
+    written = yaml.safe_load(rig_folder.read_text())["registration"]
+    assert {key: written[key] for key in (*lenses, "at")} == {**lenses, "at": 12.0}
+    assert any("taken to hold at 12 m" in line for line in said)
+
+
 def test_a_matrix_by_hand(rig_folder, tmp_path):
     register_dataset(rig_folder, matrix=HAND, project=tmp_path / "runs")
     registration = of(rig_folder)
