@@ -281,10 +281,14 @@ function drawBoxes(context, scale, unit) {
     // the surest last, on top
     const { x1, y1, x2, y2 } = some[i].box;
     context.globalAlpha = marked >= 0 && marked !== i ? 0.3 : 1;
-    context.strokeStyle = context.fillStyle = colour(some[i].class);
+    context.strokeStyle = colour(some[i].class);
     context.lineWidth = (marked === i ? 4 : 2) * unit;
     context.strokeRect(x1 * scale, y1 * scale, (x2 - x1) * scale, (y2 - y1) * scale);
+  }
+  for (let i = some.length - 1; i >= 0; i--) {
     const { text, left, top, width } = labels[i];
+    context.globalAlpha = marked >= 0 && marked !== i ? 0.3 : 1;
+    context.fillStyle = colour(some[i].class);
     context.fillRect(left, top, width, height);
     context.fillStyle = "#111";
     context.fillText(text, left + 4 * unit, top + height / 2);
