@@ -100,7 +100,7 @@ class DistributedTrainer(BaseTrainer):
                 raise first_cause(error, Path(folder), self.world_size) from None
             finally:
                 del os.environ[HANDOVER]
-            self.validator: Any = SimpleNamespace(metrics=pickle.loads((Path(folder) / "0").read_bytes()))
+            self.validator: Any = SimpleNamespace(metrics=handed_over(Path(folder) / "0"))
 
     def _train_as_rank(self) -> None:
         """Train as one of several processes, and leave what comes of it where the one that started them looks."""
@@ -262,6 +262,11 @@ def quiet_launcher() -> Iterator[None]:
             pass
 
 
+def handed_over(file: Path) -> Any:
+    """Return what a process of this training left, in a folder made for it that only this user can read."""
+    return pickle.loads(file.read_bytes())
+
+
 def first_cause(error: Any, folder: Path, count: int) -> UserError:
     """Return why a training ended: a mistake of the user that a process left, or which process was ended by what.
 
@@ -270,7 +275,7 @@ def first_cause(error: Any, folder: Path, count: int) -> UserError:
         folder: Where they leave mistakes.
         count: Number of processes.
     """
-    left = [pickle.loads(file.read_bytes()) for file in sorted(folder.iterdir())]
+    left = [handed_over(file) for file in sorted(folder.iterdir())]
     for mistake in left:
         if isinstance(mistake, UserError):
             return mistake
