@@ -39,6 +39,7 @@ def test_commands_are_valid(command, monkeypatch):
     monkeypatch.setattr("metafusion_yolo.prepare.synthetic.write_dataset", lambda *a, **k: Path("synthetic.yaml"))
     monkeypatch.setattr("metafusion_yolo.prepare.convert.convert", lambda **k: _Anything())
     monkeypatch.setattr("metafusion_yolo.cli.demo.run_demo", lambda **k: None)
+    monkeypatch.setattr("metafusion_yolo.cli.runs._serve", lambda options: None)
     monkeypatch.setattr("metafusion_yolo.prepare.init.init_dataset", lambda **k: (_Anything(), Path("report.html")))
     monkeypatch.setattr("metafusion_yolo.labelling.dataset.label_pairs", lambda **k: "2 pairs labelled")
     clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")

@@ -147,7 +147,7 @@ class Thermal:
         """Return counts as temperatures in the unit.
 
         Example:
-            >>> float(Thermal(unit="celsius", scale=0.01, offset=-273.15).temperatures(30315))
+            >>> round(float(Thermal(unit="celsius", scale=0.01, offset=-273.15).temperatures(30315)), 6)
             30.0
         """
         return counts * (self.scale or 1.0) + self.offset

@@ -204,7 +204,7 @@ def up_to_the_check(words: list[str]) -> int:
     This is the one place of the tests that knows where the command's check ends and its work begins.
     """
 
-    def checks_alone(mode: str, model: object) -> Callable[..., Sequence[object]]:
+    def checks_alone(mode: str, model: object, task: object) -> Callable[..., Sequence[object]]:
         def method(**args) -> Sequence[object]:
             check_arguments(mode, args)
             return ()

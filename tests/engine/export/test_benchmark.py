@@ -8,17 +8,17 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from ultralytics.engine.results import Results
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.engine.export.benchmark import COLUMNS, check_format, compare, plot, table
+from metafusion_yolo.engine.predict.results import FusionResults
 
 BOXES = [[0, 0, 10, 10], [20, 20, 40, 40], [21, 20, 41, 40]]
 
 
-def results(boxes=BOXES, conf=(0.9, 0.8, 0.7), cls=(0, 1, 1)) -> list[Results]:
+def results(boxes=BOXES, conf=(0.9, 0.8, 0.7), cls=(0, 1, 1)) -> list[FusionResults]:
     rows = torch.tensor([[*box, score, c] for box, score, c in zip(boxes, conf, cls, strict=True)]).reshape(-1, 6)
-    return [Results(np.zeros((64, 64, 3), np.uint8), path="", names={0: "a", 1: "b"}, boxes=rows)]
+    return [FusionResults(np.zeros((64, 64, 4), np.uint8), path="", names={0: "a", 1: "b"}, boxes=rows)]
 
 
 def test_equal_detections_match_in_any_order():

@@ -250,7 +250,7 @@ def count_terms(model: FusionDetectionModel, terms: list[int]) -> None:
     """Note how many terms the loss of each training batch has."""
 
     def note(module, args, output):
-        if module.training and isinstance(args[0], dict):
+        if module.training and isinstance(args[0], dict) and args[0]["img"].shape[1] == 4:  # not the look-ahead's
             terms.append(len(output[0]))
 
     model.register_forward_hook(note)
