@@ -78,3 +78,19 @@ def _become(words: list[str], output: Path) -> None:
     finally:
         sys.stdout.flush()
         os._exit(code)
+
+
+def without_pytorch(module: str) -> str:
+    """Return the code of a process in which there is no PyTorch, and which runs the `main` of a module."""
+    return f"""
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision", "ultralytics"):
+            raise ModuleNotFoundError(f"no {{name}} on this machine")
+
+sys.meta_path.insert(0, Absent())
+from {module} import main
+raise SystemExit(main(sys.argv[1:]))
+"""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metafusion_yolo.nn import NUM_CHANNELS
-from metafusion_yolo.nn.teaching import probe
+from metafusion_yolo.nn.teaching import probe, run
 from metafusion_yolo.support.errors import UserValueError
 
 STRIDES = {f"P{n}": 2**n for n in (2, 3, 4, 5)}  # of the levels, in pixels
@@ -97,15 +97,6 @@ class Tap(nn.Module):
     def forward(self, features: tuple[Tensor, ...]) -> Tensor:
         """Return those of the layer."""
         return features[self.i]
-
-
-def run(layers: nn.Sequential, x: Tensor) -> list[Tensor]:
-    """Return the features of every layer of a sequence."""
-    features = []
-    for layer in layers:
-        x = layer(x)
-        features.append(x)
-    return features
 
 
 def with_share(pair: Tensor, weights: Tensor) -> Tensor:

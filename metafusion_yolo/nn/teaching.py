@@ -63,15 +63,22 @@ def backbone_taps(backbone: nn.Sequential, size: int = 64) -> dict[int, tuple[in
     return {size // x.shape[-1]: (i, x.shape[1]) for i, x in enumerate(probe(backbone, size))}
 
 
+def run(layers: nn.Sequential, x: Tensor) -> list[Tensor]:
+    """Return the features of every layer of a sequence."""
+    features = []
+    for layer in layers:
+        x = layer(x)
+        features.append(x)
+    return features
+
+
 def probe(backbone: nn.Sequential, size: int) -> list[Tensor]:
     """Return the features of every layer of a backbone for a black image of `size` × `size` pixels."""
-    features, x = [], next(backbone.parameters()).new_zeros(1, 3, size, size)
+    black = next(backbone.parameters()).new_zeros(1, 3, size, size)
     modes = {module: module.training for module in backbone.modules()}
     backbone.eval()
     with torch.no_grad():
-        for layer in backbone:
-            x = layer(x)
-            features.append(x)
+        features = run(backbone, black)
     for module, mode in modes.items():
         module.training = mode
     return features

@@ -19,6 +19,7 @@ from metafusion_yolo.runtime import read_visible as read_bgr
 from metafusion_yolo.runtime.__main__ import main
 from tests.conftest import EXPORT_IMGSZ as IMGSZ
 from tests.conftest import real_pairs as pairs
+from tests.processes import without_pytorch
 
 CAMERAS = {
     "thermal": {"normalize": "fixed", "range": [7000, 7243], "invert": True},
@@ -90,18 +91,7 @@ def test_one_camera_alone(coco, onnx, roadscene):
 
 def test_it_runs_where_there_is_no_pytorch(onnx, roadscene, tmp_path):
     visible, infrared = pairs(roadscene, 1)[0]
-    code = """
-import sys
-
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "torchvision", "ultralytics"):
-            raise ModuleNotFoundError(f"no {name} on this machine")
-
-sys.meta_path.insert(0, Absent())
-from metafusion_yolo.runtime.__main__ import main
-raise SystemExit(main(sys.argv[1:]))
-"""
+    code = without_pytorch("metafusion_yolo.runtime.__main__")
     words = [onnx, visible, infrared, "--conf", "0.1", "--save", tmp_path / "drawn"]
     done = subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -19,6 +19,7 @@ import pytest
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.runtime import Detector
+from tests.processes import without_pytorch
 from tests.serve.conftest import Client, encoded
 
 ROOT = Path(__file__).parents[2]
@@ -101,26 +102,12 @@ def test_health_metrics_and_description(app) -> None:
     assert described["/detect"]["post"]["responses"].keys() >= {"200", "413", "422", "503"}
 
 
-WITHOUT_TORCH = """
-import sys
-
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "torchvision", "ultralytics"):
-            raise ModuleNotFoundError(f"no {name} on this machine")
-
-sys.meta_path.insert(0, Absent())
-from metafusion_yolo.cli import main
-raise SystemExit(main(sys.argv[1:]))
-"""
-
-
 def test_onnx_is_served_without_pytorch(tiny, drawn, files, tmp_path) -> None:
     """By the command, in a process of its own, which ends as other commands do when it is told to."""
     model = MetaFusionYOLO(tiny)
     onnx = model.export(format="onnx", imgsz=64, fused=True, fusion_weights=True, simplify=False, verbose=False)
     words = ["app", f"model={onnx}", "port=0", "open=False"]
-    command = [sys.executable, "-u", "-c", WITHOUT_TORCH, *words]
+    command = [sys.executable, "-u", "-c", without_pytorch("metafusion_yolo.cli"), *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment

@@ -182,7 +182,20 @@ def screen(rng: np.random.Generator) -> tuple[Part, ...]:
 # Rendering -----------------------------------------------------------------------------------------------------------
 def draw_hard_scene(plan: HardPlan, imgsz: int, noise: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Render a plan, `imgsz` pixels wide, as a visible (H, W, 3) and an infrared (H, W) uint8 image."""
-    layout, texture, sensor = (np.random.default_rng([plan.seed, stream]) for stream in (11, 12, 13))
+    return photographed(plan, *light_and_heat(plan, imgsz), noise)
+
+
+def photographed(
+    plan: HardPlan, radiance: np.ndarray, celsius: np.ndarray, noise: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images that both cameras take of what :func:`light_and_heat` gives."""
+    sensor = np.random.default_rng([plan.seed, 13])
+    return visible_camera(radiance, sensor, noise), thermal_camera(celsius, sensor, noise)
+
+
+def light_and_heat(plan: HardPlan, imgsz: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the radiance (H, W, 3) and the temperatures (H, W), degrees Celsius, that reach the cameras."""
+    layout, texture = (np.random.default_rng([plan.seed, stream]) for stream in (11, 12))
     canvas = RadiantCanvas(imgsz, plan.climate)
     scene.background(layout, canvas, plan.horizon, plan.vanishing)
     for item in plan.clutter:
@@ -205,7 +218,7 @@ def draw_hard_scene(plan: HardPlan, imgsz: int, noise: bool = True) -> tuple[np.
     if plan.steam:
         celsius = celsius + 0.7 * plume[..., 0] * (0.6 * SKIN + 5 * wisps - celsius)
     celsius = plan.climate.air + plan.climate.transmission * (celsius - plan.climate.air)
-    return visible_camera(visible, sensor, noise), thermal_camera(celsius, sensor, noise)
+    return visible, celsius
 
 
 def lighting(plan: HardPlan, canvas: Canvas, shade: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -247,7 +260,8 @@ def thermal_camera(celsius: np.ndarray, rng: np.random.Generator, noise: bool) -
 def cameras_of(plan: HardPlan) -> list[str]:
     """Return for each object in which camera it stands out: "both", "visible", "infrared", or "" for neither."""
     full = draw_hard_scene(plan, JUDGED_AT, noise=False)
-    empty, noisy = (draw_hard_scene(replace(plan, objects=()), JUDGED_AT, noise) for noise in (False, True))
+    nobody = light_and_heat(replace(plan, objects=()), JUDGED_AT)
+    empty, noisy = (photographed(plan, *nobody, noise) for noise in (False, True))
     names = {(True, True): "both", (True, False): "visible", (False, True): "infrared", (False, False): ""}
     seen = []
     for item in plan.objects:
