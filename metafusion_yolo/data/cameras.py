@@ -19,7 +19,7 @@ class Camera(NamedTuple):
     Attributes:
         visible: End of the names of its visible (wide) images.
         infrared: End of the names of its thermal images.
-        focal: Focal lengths of the visible and the thermal lens, 35 mm equivalent, as their EXIF says too.
+        focal: Focal lengths of the visible and the thermal lens, 35 mm equivalent, as published.
         size: (width, height) of the visible images.
         infrared_size: That of the thermal images.
     """

@@ -28,7 +28,7 @@ def maker_of(file: str | Path) -> str:
                 return "FLIR"
             raw = any(name == "APP3" for name, _ in segments)
             return "DJI" if raw and str(image.getexif().get(ExifTags.Base.Make)).startswith("DJI") else ""
-    except Exception:  # reading the file says what is wrong with it
+    except Exception:  # Pillow: OSError, EOFError, SyntaxError, struct.error and others; reading the file says which
         return ""
 
 
