@@ -1,7 +1,8 @@
 """Commands in processes of their own, without the seconds that importing PyTorch takes.
 
-Each is forked from a server that has imported the package, and what a training imports, and done nothing else. A copy of the test process itself
-would inherit what earlier tests have loaded, and the threads of Ray, OpenVINO or gRPC do not survive a fork.
+Each is forked from a server that has imported the package and what a training imports, and done nothing else. A copy of
+the test process itself would inherit what earlier tests have loaded, and the threads of Ray, OpenVINO or gRPC do not
+survive a fork.
 """
 
 from __future__ import annotations
