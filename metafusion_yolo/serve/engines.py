@@ -76,20 +76,20 @@ class HostEngine:
         from metafusion_yolo.data.rig import Rig, rig_of
         from metafusion_yolo.model import MetaFusionYOLO
 
-        self._model = MetaFusionYOLO(options.model)
+        self.model = MetaFusionYOLO(options.model)
         self.together = 1  # an export has the size of its batch
         if options.model.endswith(".pt"):
-            rig = Rig.of_file(options.data) if options.data else rig_of(self._model.model) or Rig()
+            rig = Rig.of_file(options.data) if options.data else rig_of(self.model.model) or Rig()
             self.together = 1 if rig.thermal.scope == "sequence" else options.batch  # a call would be one sequence
         given = {"imgsz": options.imgsz, "device": options.device, "data": options.data}
         self._arguments: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         self._arguments |= {"conf": LOWEST, "iou": options.iou, "batch": self.together, "verbose": False}
-        self.names = dict(self._model.names)
+        self.names = dict(self.model.names)
 
     def __call__(self, pairs: Sequence[Pair]) -> list[Found]:
         """See :class:`Engine`."""
         return [
-            self._found(result) for result in self._model.predict([tuple(pair) for pair in pairs], **self._arguments)
+            self._found(result) for result in self.model.predict([tuple(pair) for pair in pairs], **self._arguments)
         ]
 
     def _found(self, result: Any) -> Found:
