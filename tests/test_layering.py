@@ -41,6 +41,7 @@ LAYERS = [
     ["nn.start"],
     ["nn"],
     ["nn.model_yaml"],
+    ["nn.torchvision_model"],
     ["nn.front_end"],
     ["nn.tasks"],
     ["data.thermal", "data.registration", "data.planes", "data.naming", "data.labels"],
