@@ -202,7 +202,7 @@ _ALL = (
         "",
         (
             "format=llvip src=downloads/LLVIP dst=datasets/llvip",
-            "format=drone-vehicle src=downloads/DroneVehicle dst=datasets/drone-vehicle labels=union",
+            "format=drone-vehicle src=downloads/DroneVehicle dst=datasets/drone-vehicle boxes=oriented",
         ),
     ),
     Mode(
