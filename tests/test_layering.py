@@ -66,6 +66,7 @@ LAYERS = [
     ["evaluation.trust"],
     ["evaluation.report"],
     ["evaluation"],
+    ["runtime.detections", "runtime.reading"],
     ["runtime"],
     ["engine.backends", "engine.arguments", "engine.checkpoint_format"],
     ["engine._host"],
