@@ -12,7 +12,6 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
-from metafusion_yolo.options.fields import options_of
 from metafusion_yolo.options.scale import Scale
 from metafusion_yolo.options.serve import App, Serve
 from metafusion_yolo.support.errors import MissingPackageError, UserValueError
@@ -37,7 +36,7 @@ def at_scale(args: dict[str, Any]) -> bool:
     """
     if args.get("out") is not None:
         return True
-    given = {key: args.pop(key) for key in options_of(Scale) if key in args}
+    given = {key: args.pop(key) for key in ("out", "engine", "part") if key in args}  # the host knows `workers` too
     if told := [f"{key}={value}" for key, value in given.items() if value not in (None, Scale.engine)]:
         raise UserValueError(f"'{told[0]}' needs out=, a folder or address for results, and a manifest as source=")
     return False

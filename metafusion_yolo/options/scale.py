@@ -17,8 +17,8 @@ class Scale(Checked):
     engine: str = option("local", "with out=: local, in this process, or ray, on its cluster", choices=ENGINES)
     workers: int | None = option(
         None,
-        "with engine=ray: detectors at work; left out: one a GPU for a checkpoint, else one a core",
+        "with engine=ray: detectors at work; left out or 0: one a GPU for a checkpoint, else one a core",
         shown="all",
-        least=1,
+        least=0,
     )
     part: str | None = option(None, "with out=: the share of the manifest to do, such as 3/100, for jobs of a queue")

@@ -86,7 +86,7 @@ def predict(
             (share of the infrared camera in each box, where the model tells it), `infrared_weight` (that of the image),
             `model` (SHA-256 of its file), and `error`, null where there is none.
         engine: "local": this process; "ray": the cluster that `RAY_ADDRESS` names, else one of this machine.
-        workers: Detectors that Ray keeps at work; None for one a GPU (checkpoints) or a core (ONNX).
+        workers: Detectors that Ray keeps at work; None or 0 for one a GPU (checkpoints) or a core (ONNX).
         part: The share to do, such as "3/100"; shares of one manifest go to one `out`.
         data: Data-set YAML of these cameras, if they are not those of the training.
         conf: Lowest score.
@@ -100,7 +100,7 @@ def predict(
             another model, manifest or settings, or no pair at all could be used.
     """
     options = Scale(str(out), engine, workers, part)
-    if engine != "ray" and workers is not None:
+    if engine != "ray" and workers:
         raise UserValueError(
             f"'workers={workers}' needs engine=ray; without a cluster, start jobs of part=1/8, 2/8 ..."
         )
