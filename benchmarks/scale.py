@@ -3,8 +3,9 @@
 A manifest of 20,000 pairs (a few small ones, by hard links), a tiny model unless one is given. The plain loop reads,
 decodes and detects pair by pair with `Detector`, one process a worker, each with its share; nothing is written. Both
 are timed in the steady state: the loops once they have loaded, Ray from the first file of each worker to the last.
-Rounds take turns. Then an actor is killed in mid-run, and then the driver; what is there after a restart is compared
-with the undisturbed run, row by row. Prints a table and writes JSON.
+Rounds take turns, and Ray is kept from lowering the priority of its workers. Then an actor is killed in mid-run, and
+then the driver; what is there after a restart is compared with the undisturbed run, row by row. Prints a table and
+writes JSON.
 
     python benchmarks/scale.py --pairs 20000 --rounds 3
 """
@@ -116,7 +117,7 @@ def command(model: Path, manifest: Path, out: Path, workers: int | None) -> list
 def by_ray(model: Path, manifest: Path, out: Path, workers: int) -> tuple[float, float]:
     """Return the pairs a second between the first file of each worker and the last, and the seconds of all."""
     begun = time.perf_counter()
-    subprocess.run(command(model, manifest, out, workers), check=True)
+    subprocess.run(command(model, manifest, out, workers), check=True, env={**os.environ, "RAY_worker_niceness": "0"})
     whole = time.perf_counter() - begun
     files = sorted(out.glob("part-*.parquet"), key=lambda file: file.stat().st_mtime_ns)
     times = [file.stat().st_mtime_ns / 1e9 for file in files]
