@@ -90,6 +90,8 @@ def _dispatch(words: list[str]) -> int:
         check_host()
     if task and (mode.host or task != TASK):
         rest.append(f"task={task}")
+    if mode.first and rest and "=" not in "".join(rest[:2]):
+        rest[0] = f"{mode.first}={rest[0]}"
     args = check(mode, parse(mode, rest))
     with _words(mode):
         if not mode.host or (name == "predict" and at_scale(args)):

@@ -25,6 +25,7 @@ class Mode:
     concerns: tuple[type, ...]  # our arguments
     shown: str  # what the help shows of the host's; with any, the mode has a model and accepts all of them
     examples: tuple[str, ...]  # what one types behind the name
+    first: str = ""  # argument that a first word without `=` is
     alone: bool = False  # runs without the host, which it imports itself where it needs it
 
     @cached_property
@@ -169,16 +170,22 @@ _ALL = (
         runs.app,
         (App,),
         "",
-        ("", "model=best.pt", "model=best.onnx port=8080 open=False"),
+        ("", "model=best.pt", "model=best.onnx port=8080 open=False", "cameras.yaml"),
+        first="config",
         alone=True,
     ),
     Mode(
         "serve",
-        "detect over HTTP: POST /detect, batched; /health, /metrics, /openapi.json",
+        "detect over HTTP, and watch pairs of cameras: rules, events, clips",
         runs.serve,
         (Serve,),
         "",
-        ("model=best.pt", "model=best.onnx data=rig.yaml host=0.0.0.0 token=a-long-word-of-your-own"),
+        (
+            "model=best.pt",
+            "cameras.yaml",
+            "model=best.onnx data=rig.yaml host=0.0.0.0 token=a-long-word-of-your-own",
+        ),
+        first="config",
         alone=True,
     ),
     Mode(

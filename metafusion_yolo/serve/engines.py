@@ -88,21 +88,21 @@ class HostEngine:
         from metafusion_yolo.data.rig import Rig, rig_of
         from metafusion_yolo.model import MetaFusionYOLO
 
-        self._model = MetaFusionYOLO(options.model)
+        self.model = MetaFusionYOLO(options.model)
         self.together, rig = 1, Rig()  # an export has the size of its batch
         if options.model.endswith(".pt"):
-            rig = Rig.of_file(options.data) if options.data else rig_of(self._model.model) or Rig()
+            rig = Rig.of_file(options.data) if options.data else rig_of(self.model.model) or Rig()
             self.together = 1 if rig.thermal.scope == "sequence" else options.batch  # a call would be one sequence
         self.thermal, self.registration = rig.thermal, rig.registration
         given = {"imgsz": options.imgsz, "device": options.device, "data": options.data}
         self._arguments: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         self._arguments |= {"conf": lowest, "iou": options.iou, "batch": self.together, "verbose": False}
-        self.names = dict(self._model.names)
+        self.names = dict(self.model.names)
 
     def __call__(self, pairs: Sequence[Pair]) -> list[Found]:
         """See :class:`Engine`."""
         images = [(pair.visible, pair.infrared) for pair in pairs]
-        return [self._found(result) for result in self._model.predict(images, **self._arguments)]
+        return [self._found(result) for result in self.model.predict(images, **self._arguments)]
 
     def _found(self, result: Any) -> Found:
         boxes = result.boxes.cpu().numpy()
