@@ -90,7 +90,7 @@ def _dispatch(words: list[str]) -> int:
         check_host()
     if task and (mode.host or task != TASK):
         rest.append(f"task={task}")
-    if mode.first and rest and "=" not in "".join(rest[:2]):
+    if mode.first and rest and "=" not in rest[0] and not "".join(rest[1:2]).startswith("="):
         rest[0] = f"{mode.first}={rest[0]}"
     args = check(mode, parse(mode, rest))
     with _words(mode):
