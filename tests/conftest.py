@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,12 @@ import torch
 import yaml
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
+
+if "PYTEST_XDIST_WORKER" not in os.environ:  # settings of the host that are neither the user's nor kept
+    os.environ["YOLO_CONFIG_DIR"] = tempfile.mkdtemp(prefix="settings-")
+
 from ultralytics import YOLO
+from ultralytics import settings as host_settings
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.data.rig import INPUT_KEY, Rig, input_description
@@ -29,6 +35,8 @@ LEVELS = {0: 200, 1: 250}  # grey level of the objects of each class; the backgr
 os.environ["OMP_NUM_THREADS"] = "1"  # two workers share the cores; more threads would stand in each other's way
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    host_settings.update(raytune=False)  # else each process that trains imports Ray, which takes six seconds
 # Properties are looked for in the same examples in every run; `--hypothesis-profile=thorough` looks for many others.
 settings.register_profile("thorough", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("suite", settings.get_profile("thorough"), derandomize=True, database=None, max_examples=60)

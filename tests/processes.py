@@ -1,7 +1,8 @@
 """Commands in processes of their own, without the seconds that importing PyTorch takes.
 
-Each is forked from a server that has imported the package and done nothing else. A copy of the test process itself
-would inherit what earlier tests have loaded, and the threads of Ray, OpenVINO or gRPC do not survive a fork.
+Each is forked from a server that has imported the package and what a training imports, and done nothing else. A copy of
+the test process itself would inherit what earlier tests have loaded, and the threads of Ray, OpenVINO or gRPC do not
+survive a fork.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Command:
     def __init__(self, words: Sequence[object], output: Path) -> None:
         self.output = output
         server = multiprocessing.get_context("forkserver")
-        server.set_forkserver_preload(["metafusion_yolo.model", "metafusion_yolo.cli.modes"])
+        server.set_forkserver_preload(["metafusion_yolo.model", "metafusion_yolo.cli.modes", "albumentations"])
         self.process = server.Process(target=_become, args=([str(word) for word in words], output), daemon=False)
         self.process.start()
 

@@ -8,6 +8,7 @@ from typing import Any
 from metafusion_yolo import options
 from metafusion_yolo.cli import runs
 from metafusion_yolo.options import REQUIRED, Option, options_of
+from metafusion_yolo.options.scale import Scale
 from metafusion_yolo.options.serve import App, Serve
 
 TASK = "detect"  # where none is said
@@ -24,6 +25,7 @@ class Mode:
     concerns: tuple[type, ...]  # our arguments
     shown: str  # what the help shows of the host's; with any, the mode has a model and accepts all of them
     examples: tuple[str, ...]  # what one types behind the name
+    first: str = ""  # argument that a first word without `=` is
     alone: bool = False  # runs without the host, which it imports itself where it needs it
 
     @cached_property
@@ -82,11 +84,12 @@ _ALL = (
         "predict",
         "detect on pairs, and draw what was found",
         runs.stream,
-        (options.Source, options.OutputOptions, options.SlicingOptions, options.Resume, options.Sync),
+        (options.Source, options.OutputOptions, options.SlicingOptions, options.Resume, options.Sync, Scale),
         "model=required source=required data=model's conf iou imgsz=model's device classes save show project name",
         (
             "model=best.pt source=my-pairs/images/val",
             "model=best.pt source=day.jpg infrared=heat.png view=visible",
+            "model=best.onnx source=pairs.parquet out=s3://found/today engine=ray workers=8",
         ),
     ),
     Mode(
@@ -167,16 +170,22 @@ _ALL = (
         runs.app,
         (App,),
         "",
-        ("", "model=best.pt", "model=best.onnx port=8080 open=False"),
+        ("", "model=best.pt", "model=best.onnx port=8080 open=False", "cameras.yaml"),
+        first="config",
         alone=True,
     ),
     Mode(
         "serve",
-        "detect over HTTP: POST /detect, batched; /health, /metrics, /openapi.json",
+        "detect over HTTP, and watch pairs of cameras: rules, events, clips",
         runs.serve,
         (Serve,),
         "",
-        ("model=best.pt", "model=best.onnx data=rig.yaml host=0.0.0.0 token=a-long-word-of-your-own"),
+        (
+            "model=best.pt",
+            "cameras.yaml",
+            "model=best.onnx data=rig.yaml host=0.0.0.0 token=a-long-word-of-your-own",
+        ),
+        first="config",
         alone=True,
     ),
     Mode(
@@ -195,7 +204,7 @@ _ALL = (
         "",
         (
             "format=llvip src=downloads/LLVIP dst=datasets/llvip",
-            "format=drone-vehicle src=downloads/DroneVehicle dst=datasets/drone-vehicle labels=union",
+            "format=drone-vehicle src=downloads/DroneVehicle dst=datasets/drone-vehicle boxes=oriented",
         ),
     ),
     Mode(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from ultralytics.utils.metrics import ap_per_class
+from ultralytics.utils.metrics import ap_per_class, compute_ap
 
 Image = dict[str, np.ndarray]  # tp (N, 10), conf (N,), pred_cls (N,), target_cls (K,) of one image
 EMPTY = {"tp": np.zeros((0, 10), bool), "conf": np.zeros(0), "pred_cls": np.zeros(0), "target_cls": np.zeros(0)}
@@ -34,10 +34,46 @@ def resampled(
         resamples: Number of resamples, each with as many images as there are.
         seed: The same seed draws the same images, so that rows can be subtracted from one another.
     """
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(len(images), size=(resamples, len(images)))
-    values = [average_precision([e for i in draw for e in images[i]], classes) for draw in draws]
-    return {measure: np.array([v[measure] for v in values]) for measure in (*classes.values(), *MEASURES)}
+    draws = np.random.default_rng(seed).integers(len(images), size=(resamples, len(images)))
+    times = np.array([np.bincount(draw, minlength=len(images)) for draw in draws])
+    pooled = {key: np.concatenate([e[key] for image in images for e in image]) for key in EMPTY}
+    of_boxes, of_targets = (
+        np.repeat(np.arange(len(images)), [sum(len(e[key]) for e in image) for image in images])
+        for key in ("conf", "target_cls")
+    )
+    order = np.argsort(-pooled["conf"], kind="stable")
+    values = {}
+    for c, name in classes.items():
+        boxes = order[pooled["pred_cls"][order] == c]
+        there = times[:, of_targets[pooled["target_cls"] == c]].sum(1)
+        hits, image = pooled["tp"][boxes], of_boxes[boxes]
+        values[name] = 100 * np.array([_drawn_ap(hits, n[image], t) for n, t in zip(times, there, strict=True)])
+    mean = np.mean([*values.values()], 0)
+    return {**{name: ap[:, 0] for name, ap in values.items()}, "mAP50": mean[:, 0], "mAP50-95": mean.mean(1)}
+
+
+def _drawn_ap(hits: np.ndarray, times: np.ndarray, there: int) -> np.ndarray:
+    """Return the AP (T,) of detections of one class that are drawn several times, as `ap_per_class` has it of copies.
+
+    Only where something is hit does the curve of precision matter: at each draw of such a detection, and before it.
+
+    Args:
+        hits: Whether each detection is right at each of T overlaps, (N, T) bool, by falling confidence.
+        times: How often each detection is drawn, (N,).
+        there: Boxes that are there to be found.
+    """
+    kept = hits.any(1) & (times > 0)
+    if not there or not kept.any():
+        return np.zeros(hits.shape[1])
+    points = times[kept] + 1
+    first = np.cumsum(points) - points
+    before = (np.cumsum(times) - times)[kept]
+    ranks = np.arange(points.sum()) + np.repeat(before - first, points)
+    found = np.repeat(hits[kept], points, axis=0)
+    found[first] = False
+    found = found.cumsum(0)
+    curves = zip((found / there).T, (found / np.maximum(ranks, 1)[:, None]).T, strict=True)
+    return np.array([compute_ap(recall, precision)[0] for recall, precision in curves])
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:

@@ -187,7 +187,9 @@ class Sync(Checked):
         "if a camera has no frame: error, skip until both have one, or go on with a single one",
         choices=("error", "skip", "single"),
     )
-    reconnect: float = option(30.0, "seconds for which a lost live camera is waited for", least=0)
+    reconnect: float = option(
+        30.0, "seconds for which a lost live camera is waited for; inf: for ever, at the start too", least=0
+    )
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from metafusion_yolo.options.fields import REQUIRED, Checked, option
+from metafusion_yolo.options.fields import Checked, option
 
 
 @dataclass(frozen=True)
 class Serve(Checked):
     """Detection over HTTP."""
 
-    model: str = option(REQUIRED, "checkpoint, fused or stock (.pt), or export (.onnx, ...); ONNX runs without PyTorch")
+    model: str = option("yolov8n.pt", "checkpoint, fused or stock (.pt), or export; ONNX runs without PyTorch")
     data: str | None = option(None, "data-set YAML of these cameras, if they are not those of the training")
     host: str = option("127.0.0.1", "address to listen at; any but this machine's own needs a token")
     port: int = option(8000, "port to listen at; 0: any that is free", least=0, most=65535)
@@ -24,11 +24,11 @@ class Serve(Checked):
     max_mb: float = option(64, "largest request, megabytes", least=0.001)
     max_pixels: float = option(50, "largest image, millions of pixels", least=0.001)
     timeout: float = option(30, "seconds for which a request may arrive, and for which it may wait", least=0.1)
+    config: str | None = option(None, "YAML of camera pairs, rules and events; other arguments may stand in it too")
 
 
 @dataclass(frozen=True)
 class App(Serve):
     """The page, and the same server behind it."""
 
-    model: str = option("yolov8n.pt", "checkpoint, fused or stock (.pt), or export (.onnx, ...)")
     open: bool = option(True, "open the page in the browser")

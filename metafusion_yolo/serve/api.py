@@ -3,7 +3,7 @@
 import logging
 from concurrent.futures import TimeoutError as TooLate
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import cv2
 from fastapi import FastAPI, File, Form, Request, UploadFile
@@ -23,10 +23,20 @@ from metafusion_yolo.serve.page import add_page
 from metafusion_yolo.serve.uploads import Pair, TooLargeError, read_pair, read_stacked
 from metafusion_yolo.support.errors import UserError
 
+if TYPE_CHECKING:
+    from metafusion_yolo.serve.watch.service import Service
+
 LOGGER = logging.getLogger(__name__)
 SCENE = 640  # width of the synthetic scene, pixels
 STATUS = {TooLargeError: 413, UserError: 422, BusyError: 503, TooLate: 503}
-MEANINGS = {401: "no token", 408: "too slow", 413: "too large", 422: "cannot be used", 503: "busy, or not ready yet"}
+MEANINGS = {
+    401: "no token",
+    404: "not there",
+    408: "too slow",
+    413: "too large",
+    422: "cannot be used",
+    503: "busy, or not ready yet",
+}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": text} for code, text in MEANINGS.items()
 }
@@ -58,8 +68,10 @@ class Metrics:
         self.seconds.observe(seconds)
 
 
-def build_app(options: Serve, batcher: Batcher, metrics: Metrics, page: bool) -> Guard:
-    """Return the server of a detector, guarded, with its page if that is wanted."""
+def build_app(
+    options: Serve, batcher: Batcher, metrics: Metrics, page: bool, service: "Service | None" = None
+) -> Guard:
+    """Return the server of a detector, guarded, with its page if that is wanted, and with what is watched."""
     app = FastAPI(title="metafusion", version=__version__, docs_url=None, redoc_url=None, responses=PROBLEMS)
     most = options.max_pixels * 1e6
     model = Path(options.model).name
@@ -128,5 +140,10 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, page: bool) ->
         app.add_exception_handler(kind, explain)
     if page:
         app.post("/scene", response_model=Answer, summary="Detect on a synthetic scene")(scene)
-        add_page(app)
+        add_page(app, live=service is not None)
+    if service:
+        from metafusion_yolo.serve.live import Gauges, add_live
+
+        add_live(app, service)
+        metrics.registry.register(Gauges(service))
     return Guard(app, options.token, round(options.max_mb * 1e6), options.timeout, metrics.answered)

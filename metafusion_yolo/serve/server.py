@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
 import webbrowser
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_address
 from threading import Thread
+from typing import TextIO
 
 import uvicorn
 
 from metafusion_yolo.options.serve import App, Serve
 from metafusion_yolo.serve.api import Metrics, build_app
 from metafusion_yolo.serve.batching import Batcher
-from metafusion_yolo.serve.engines import load_engine
+from metafusion_yolo.serve.engines import Engine, load_engine
 from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.words import without_passwords
 
 SHORTEST = 16  # letters of a token
 OPEN = 128  # connections at a time
@@ -37,6 +41,11 @@ class Server:
     """
 
     def __init__(self, options: Serve) -> None:
+        plan = None
+        if options.config is not None:
+            from metafusion_yolo.serve.watch.plan import read_plan
+
+            options, plan = read_plan(options)
         token = options.token or os.environ.get("METAFUSION_TOKEN") or None
         options = replace(options, token=token)
         if token is not None and not (len(token) >= SHORTEST and token.isascii() and token.isprintable()):
@@ -48,9 +57,19 @@ class Server:
                 f"METAFUSION_TOKEN"
             )
         metrics = Metrics()
-        self._batcher = Batcher(lambda: load_engine(options), options.waiting, metrics.ran, self.stop)
-        app = build_app(options, self._batcher, metrics, page=isinstance(options, App))
+        self._options = options
+        self._batcher = Batcher(self._load, options.waiting, metrics.ran, self.stop)
         self._socket = listen(family, address)
+        self.service = None
+        if plan is not None:
+            from metafusion_yolo.serve.watch.service import Service
+
+            try:
+                self.service = Service(options, plan)
+            except BaseException:
+                self._socket.close()
+                raise
+        app = build_app(options, self._batcher, metrics, isinstance(options, App), self.service)
         name = f"[{options.host}]" if ":" in options.host else options.host
         self.url = f"http://{name}:{self._socket.getsockname()[1]}/{f'#token={token}' if token else ''}"
         config = uvicorn.Config(
@@ -66,6 +85,13 @@ class Server:
         )
         self._server = uvicorn.Server(config)
 
+    def _load(self) -> Engine:
+        """Load the engine, and watch with it what is to be watched."""
+        engine = load_engine(self._options)
+        if self.service:
+            self.service.start(engine)
+        return engine
+
     def run(self) -> None:
         """Answer until stopped, by :meth:`stop` or a signal.
 
@@ -78,6 +104,8 @@ class Server:
         finally:
             self._socket.close()
             self._batcher.close()
+            if self.service:
+                self.service.close()
         if self._batcher.failed is not None:
             raise self._batcher.failed
 
@@ -116,6 +144,42 @@ def listen(family: socket.AddressFamily, address: tuple[str, int]) -> socket.soc
         ) from error
 
 
+def clean_logs(elsewhere: bool) -> TextIO:
+    """Log what happens to the watched pairs, and hide passwords in all that is logged.
+
+    Args:
+        elsewhere: Whether stdout is for events alone.
+
+    Returns:
+        Where everything else is written.
+    """
+    from ultralytics.utils import LOGGER as HOST
+
+    ours = logging.getLogger("metafusion_yolo")
+    if not ours.handlers:
+        ours.addHandler(logging.StreamHandler())
+        ours.handlers[0].setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        ours.setLevel(logging.INFO)
+    for handler in (*ours.handlers, *HOST.handlers):
+        handler.addFilter(_hide_passwords)
+        if elsewhere and isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
+            handler.setStream(sys.stderr)
+    return sys.stderr if elsewhere else sys.stdout
+
+
+def _hide_passwords(record: logging.LogRecord) -> bool:
+    """Hide passwords in a record, in its traceback too."""
+    record.msg, record.args = without_passwords(record.getMessage()), None
+    if record.exc_info:
+        record.exc_text = without_passwords(logging.Formatter().formatException(record.exc_info))
+    return True
+
+
+def _say(stream: TextIO, text: str) -> None:
+    stream.write(f"{text}\n")
+    stream.flush()
+
+
 def serve(options: Serve, say: Callable[[str], object]) -> None:
     """Serve until interrupted.
 
@@ -127,10 +191,14 @@ def serve(options: Serve, say: Callable[[str], object]) -> None:
         UserError: As :class:`Server`, and if the model cannot be loaded.
     """
     server = Server(options)
+    if server.service:
+        say = partial(_say, clean_logs(server.service.plan.events.stdout))
     if isinstance(options, App):
         say(f"The page:  {server.url}")
         if options.open and (sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
     else:
         say(f"Serving at {server.url.partition('#')[0]} (POST /detect, /health, /metrics, /openapi.json)")
+    if server.service:
+        say(f"Watching {', '.join(server.service.streams)}; /live, /events")
     server.run()

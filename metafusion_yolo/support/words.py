@@ -46,3 +46,14 @@ def without_signs(text: str) -> str:
         'WARNING no labels'
     """
     return re.sub("\x1b\\[[0-9;]*m| ?[\u2300-\u2bff\ufe0f\U0001f000-\U0001faff]", "", text).strip()
+
+
+def without_passwords(text: str) -> str:
+    """Hide what addresses and arguments hold of passwords, tokens and keys.
+
+    Example:
+        >>> without_passwords("no camera rtsp://me:word@10.0.0.2/ir?key=1&channel=2")
+        'no camera rtsp://***@10.0.0.2/ir?key=***&channel=2'
+    """
+    text = re.sub(r"(?<=://)[^/\s'\"]*@", "***@", text)
+    return re.sub(r"(?i)\b(\w*(?:pass\w*|pwd|token|secret|key|auth)=)[^&\s'\"]+", r"\1***", text)

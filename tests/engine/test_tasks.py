@@ -184,8 +184,8 @@ def test_heads_and_their_models_are_the_same() -> None:
     assert HEADS.keys() == BY_HEAD.keys() and {*HEADS.values()} == {*TASKS}
     with pytest.raises(MissingFileError, match=r"did you mean 'metafusion-yolo26\.yaml'"):
         load_model_yaml("metafusion-yolo26n-sgem.yaml")
-    with pytest.raises(UserValueError, match="has the head RTDETRDecoder, which has no fused form"):
-        load_model_yaml("metafusion-rtdetr-l.yaml")
+    with pytest.raises(UserValueError, match="has the head SemanticSegment, which has no fused form"):
+        load_model_yaml("metafusion-yolo26n-sem.yaml")
     torch.manual_seed(0)
     model = build_model("metafusion-yolo26n-pose.yaml", data_kpt_shape=[3, 2], verbose=False)
     assert (model.kpt_shape, model.yaml["channels"]) == ([3, 2], 4)

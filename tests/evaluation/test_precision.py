@@ -48,6 +48,27 @@ def test_the_seeds_of_an_image_are_drawn_together() -> None:
     assert values[0] == pytest.approx(50, abs=1)
 
 
+def test_the_bootstrap_is_the_hosts_precision_of_the_copies() -> None:
+    from metafusion_yolo.evaluation.precision import average_precision, resampled
+
+    rng = np.random.default_rng(0)
+    images = []
+    for _ in range(12):
+        seeds = []
+        for _ in range(2):
+            n = rng.integers(0, 9)
+            overlap = rng.integers(0, 11, n) * rng.integers(0, 2, n)
+            tp = overlap[:, None] > np.arange(10)
+            found = {"tp": tp, "conf": rng.random(n), "pred_cls": rng.integers(0, 3, n)}
+            seeds.append({**found, "target_cls": rng.integers(0, 3, rng.integers(0, 9))})
+        images.append(seeds)
+    values = resampled(images, NAMES, 20, seed=3)
+    draws = np.random.default_rng(3).integers(12, size=(20, 12))
+    for k, draw in enumerate(draws):
+        expected = average_precision([e for i in draw for e in images[i]], NAMES)
+        assert {m: v[k] for m, v in values.items()} == pytest.approx(expected, abs=1e-9)
+
+
 @pytest.mark.parametrize(("share", "missing"), [(0.0, 0), (0.25, 2), (0.5, 4), (1.0, 8)])
 def test_a_share_of_the_pairs_lacks_each_camera_in_turn(share, missing) -> None:
     from metafusion_yolo.evaluation.precision import with_missing

@@ -11,6 +11,7 @@ from tests.faults.catalogue import Area, Fault
 from tests.faults.plants import written
 
 TAKEN = 47613
+RULE = "cameras:\n  gate: {{visible: 0, infrared: 1, rules: {{fence: {}}}}}\n"
 
 
 def taken(root: Path) -> Callable[[], None]:
@@ -61,6 +62,18 @@ AREA = Area(
             "server of cameras that are not described",
             "serve model=best.pt data=nowhere.yaml port=0",
             "no data-set YAML 'nowhere.yaml'; give the path of an existing file",
+        ),
+        Fault(
+            "pairs of cameras with an unknown key",
+            "serve cameras.yaml",
+            "cameras.yaml: unknown key 'clases' in rule 'fence' of 'gate', did you mean 'classes'?",
+            written("cameras.yaml", RULE.format("{when: lost, clases: [person]}")),
+        ),
+        Fault(
+            "zone that is none",
+            "serve cameras.yaml",
+            "cameras.yaml: rule 'fence' of 'gate': a zone has three corners or more, this one has 2",
+            written("cameras.yaml", RULE.format("{when: enters, zone: [[0, 0], [1, 1]]}")),
         ),
         Fault(
             "server without its packages",

@@ -36,6 +36,7 @@ class Camera:
         tried: Whether the first attempt to connect is over, successful or not.
         connected: Whether frames arrive.
         ended: Whether a stream of known length is over.
+        since: Time of the first frame since it was last connected, seconds; None before any.
         last: Time of the last frame, or of the start of the camera, seconds.
 
     Args:
@@ -50,6 +51,7 @@ class Camera:
     ) -> None:
         self.source, self.receive, self.report, self.changed = source, receive, report, changed
         self.tried = self.connected = self.ended = False
+        self.since: float | None = None
         self.last = time.monotonic()
         self._stopped = False
         self._thread = Thread(target=self._run, name=f"camera {source}", daemon=True)
@@ -103,6 +105,7 @@ class Camera:
                 continue
             with self.changed:
                 self.report.reconnects += not self.connected and self.report.lost > 0
+                self.since = self.since if self.connected else now
                 self.tried = self.connected = True
                 self.last = now
                 self.receive(Frame(now, image))

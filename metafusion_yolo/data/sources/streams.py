@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,7 @@ class LoadStreamPair(LoadStreams):
     Attributes:
         report: Counts of the frames, see :class:`~metafusion_yolo.data.sources.sync.SyncReport`; logged at the end.
         origins: Origin of the last pair.
+        began: When it began, by `time.monotonic`, seconds.
 
     Args:
         source: `visible` and `infrared` are live cameras; `infrared` may be None. With a `layout`, one holds both.
@@ -69,7 +71,7 @@ class LoadStreamPair(LoadStreams):
         self.changed = Condition()
         self.running = True
         self.count, self._pairs = -1, 0
-        self._began = time.monotonic()
+        self.began = time.monotonic()
         keep_opencv_quiet()
         self.cameras = {
             camera: Camera(
@@ -95,12 +97,14 @@ class LoadStreamPair(LoadStreams):
             self.report.count({camera: queue.popleft()}, "skipped")
 
     def _wait_for_first_frames(self) -> None:
-        """Wait until the cameras that `on_missing` requires are connected.
+        """Wait until the cameras that `on_missing` requires are connected; who waits for ever does so at any time.
 
         Raises:
             ConnectionError: If they are not connected in time.
         """
         cameras = self.cameras.values()
+        if self.sync.reconnect == math.inf:
+            return
         with self.changed:
             self.changed.wait_for(lambda: all(camera.tried for camera in cameras), START)
             silent = [camera.source for camera in cameras if not camera.connected]
@@ -119,7 +123,7 @@ class LoadStreamPair(LoadStreams):
                 raise StopIteration
             self.report.use(frames)
         self.count += 1
-        moment = next(iter(frames.values())).time - self._began
+        moment = next(iter(frames.values())).time - self.began
         counts = frames.get(list(self.cameras)[-1])
         if self.stacker.limits is None and counts is not None and counts.image is not None:
             self.stacker.set_limits([counts.image])  # from the first frame, as later ones are unknown

@@ -14,12 +14,12 @@ from metafusion_yolo.support import pages
 HERE = Path(__file__).parent
 
 
-def add_page(app: FastAPI) -> None:
-    """Add the page, its style sheet and its script to a server."""
+def add_page(app: FastAPI, live: bool) -> None:
+    """Add the page, its style sheet and its scripts to a server; with `live`, what it watches is shown too."""
 
     @app.get("/", include_in_schema=False)
     async def index() -> HTMLResponse:
-        return HTMLResponse(rendered())
+        return HTMLResponse(rendered(live))
 
     @app.get("/style.css", include_in_schema=False)
     async def style() -> Response:
@@ -29,9 +29,10 @@ def add_page(app: FastAPI) -> None:
 
 
 @cache
-def rendered() -> str:
+def rendered(live: bool) -> str:
     """Return the page."""
-    return pages.environment(HERE).get_template("index.html").render(version=__version__, views=VIEWS, lowest=LOWEST)
+    template = pages.environment(HERE).get_template("index.html")
+    return template.render(version=__version__, views=VIEWS, lowest=LOWEST, live=live)
 
 
 @cache

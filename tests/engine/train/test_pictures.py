@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
-from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.engine.train.pictures import FilmStrip, Shown, plot_losses, plot_weights, stretches
-from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.nn.rules import PixelRule
 from tests.conftest import TINY
 from tests.engine.conftest import TRAIN_ARGS
@@ -25,27 +24,34 @@ PAIRS = [
 
 
 @pytest.fixture(scope="module")
-def pictured(tiny_data, tmp_path_factory) -> FusionDetectionTrainer:
-    """Two epochs with pictures."""
-    model, folder = MetaFusionYOLO(TINY), tmp_path_factory.mktemp("pictured")
-    model.train(data=str(tiny_data), epochs=2, project=str(folder), name="train", plots=True, **TRAIN_ARGS)
-    return model.trainer
+def pictured(tiny_data, tmp_path_factory) -> Path:
+    """Folder of two epochs with pictures and TensorBoard, in a process with settings of its own."""
+    folder = tmp_path_factory.mktemp("pictured")
+    arguments = {**TRAIN_ARGS, "data": str(tiny_data), "epochs": 2, "plots": True, "workers": 0}
+    arguments |= {"project": str(folder), "name": "train"}
+    code = (
+        "from ultralytics import settings; settings.update(tensorboard=True, raytune=False)\n"
+        f"from metafusion_yolo import MetaFusionYOLO; MetaFusionYOLO({TINY!r}).train(**{arguments!r})\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    environment["YOLO_CONFIG_DIR"] = str(folder / "config")
+    (folder / "config").mkdir()
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)
+    return folder / "train"
 
 
 def test_a_training_leaves_its_pictures(pictured) -> None:
     sizes = {
-        name: cv2.imread(str(pictured.save_dir / name)).shape
-        for name in ("film_strip.jpg", "fusion_weights.jpg", "losses.png")
+        name: cv2.imread(str(pictured / name)).shape for name in ("film_strip.jpg", "fusion_weights.jpg", "losses.png")
     }
-    columns = sorted(path.stem for path in (pictured.save_dir / "film").glob("*.png"))
+    columns = sorted(path.stem for path in (pictured / "film").glob("*.png"))
     assert columns == [f"{epoch:05d}" for epoch in (1, 2)]
     assert sizes["film_strip.jpg"][1] >= 3 * 200
-    assert {"film_strip.jpg", "fusion_weights.jpg", "losses.png"} <= {path.name for path in pictured.plots}
-    assert (pictured.save_dir / "results.png").stat().st_size > 0
+    assert (pictured / "results.png").stat().st_size > 0
 
 
 def test_the_picture_of_a_batch_shows_both_sources_and_the_fused_image(pictured) -> None:
-    height, width = cv2.imread(str(pictured.save_dir / "train_batch0.jpg")).shape[:2]
+    height, width = cv2.imread(str(pictured / "train_batch0.jpg")).shape[:2]
     assert width == 3 * height  # a square grid of samples, three views each
 
 
@@ -93,20 +99,9 @@ def test_losses_are_plotted_by_term(tmp_path) -> None:
     assert stretches(["warmup", "joint", "joint"]) == [("warmup", 1, 1), ("joint", 2, 3)]
 
 
-@pytest.mark.slow
-def test_tensorboard_gets_terms_and_pictures(tiny_data, tmp_path) -> None:
+def test_tensorboard_gets_terms_and_pictures(pictured) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    code = (
-        "from ultralytics import settings; settings.update(tensorboard=True)\n"
-        "from metafusion_yolo import MetaFusionYOLO\n"
-        f"MetaFusionYOLO({TINY!r}).train(data={str(tiny_data)!r}, epochs=2, imgsz=64, batch=4,"
-        f" pretrained=False, project={str(tmp_path)!r}, name='train', workers=0)\n"
-    )
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
-    environment["YOLO_CONFIG_DIR"] = str(tmp_path / "config")
-    (tmp_path / "config").mkdir()
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)
-    events = accumulator.EventAccumulator(str(tmp_path / "train"), size_guidance={"images": 0})
+    events = accumulator.EventAccumulator(str(pictured), size_guidance={"images": 0})
     tags = events.Reload().Tags()
     assert {"train/ssim_loss", "train/grad_loss", "train/int_loss", "metrics/mAP50(B)"} <= {*tags["scalars"]}
     assert {"film_strip", "fusion_weights", "losses"} <= {*tags["images"]}

@@ -1,0 +1,129 @@
+"""Clips of both cameras around events: the last seconds are kept in memory, what follows is written as it comes."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+RATE = 10.0  # frames a second of a clip
+WIDEST = 1280  # of both images side by side, pixels
+LONGEST = 120.0  # seconds after which events begin another clip
+NAME = re.compile(r"[\w-]+\.webm")
+
+
+class Shot(NamedTuple):
+    """Both cameras at a moment, as JPEG."""
+
+    time: float
+    jpeg: np.ndarray
+
+
+class _Clip:
+    """A clip that is being written: VP8 in WebM, which every browser plays, and which may be cut off anywhere."""
+
+    def __init__(self, file: Path, start: float) -> None:
+        self.file, self.start, self.until = file, start, start
+        self._writer: cv2.VideoWriter | None = None
+        self._image: np.ndarray | None = None
+        self._written = 0
+
+    def add(self, shot: Shot) -> None:
+        """Write the last image up to this one, so that the clip keeps the time of the cameras."""
+        if self._image is not None:
+            self._fill(shot.time)
+        image: Any = cv2.imdecode(shot.jpeg, cv2.IMREAD_COLOR)
+        if self._writer is None:
+            self._size = image.shape[1::-1]
+            code = cv2.VideoWriter.fourcc(*"VP80")
+            self._writer = cv2.VideoWriter(str(self.file), cv2.CAP_FFMPEG, code, RATE, self._size)
+        self._image = image if image.shape[1::-1] == self._size else cv2.resize(image, self._size)
+
+    def _fill(self, time: float) -> None:
+        while self._writer is not None and self._written < (time - self.start) * RATE:
+            self._writer.write(self._image)
+            self._written += 1
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._fill(self.until)
+        if self._writer is not None:
+            self._writer.release()
+
+
+class Recorder:
+    """Write the clips of a pair. A thread that all pairs share does the work.
+
+    Args:
+        name: Of the pair; clips begin with it.
+        folder: Where they go.
+        before: Seconds of a clip before its event.
+        after: Seconds after its last event.
+        keep: Clips that are kept, of all pairs together.
+        pool: The thread.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, before: float, after: float, keep: int, pool: ThreadPoolExecutor
+    ) -> None:
+        self._name, self._folder, self._before, self._after, self._keep = name, folder, before, after, keep
+        self._pool, self._lock = pool, Lock()
+        self._last: deque[Shot] = deque()
+        self._clip: _Clip | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def add(self, time: float, visible: np.ndarray, infrared: np.ndarray) -> None:
+        """Take in both images, (H, W, 3) and (H, W) uint8."""
+        with self._lock:
+            if self._last and time - self._last[-1].time < 1 / RATE:
+                return
+            both = np.hstack([visible, cv2.cvtColor(infrared, cv2.COLOR_GRAY2BGR)])
+            scale = min(1.0, WIDEST / both.shape[1])
+            width, height = (2 * round(scale * side / 2) for side in both.shape[1::-1])
+            both = cv2.resize(both, (max(width, 2), max(height, 2)), interpolation=cv2.INTER_AREA)
+            shot = Shot(time, cv2.imencode(".jpg", both, [cv2.IMWRITE_JPEG_QUALITY, 85])[1])
+            self._last.append(shot)
+            while self._last[0].time < time - self._before:
+                self._last.popleft()
+            if self._clip:
+                self._pool.submit(self._clip.add, shot)
+
+    def clip_of(self, event: str, time: float) -> str:
+        """Return the name of the clip that shows an event: the one under way, or a new one, called after its id."""
+        with self._lock:
+            if self._clip is None or time - self._clip.start > LONGEST:
+                self._end()
+                file = self._folder / f"{self._name}-{event}.webm"
+                self._clip = _Clip(file, self._last[0].time if self._last else time)
+                for shot in self._last:
+                    self._pool.submit(self._clip.add, shot)
+            self._clip.until = time + self._after
+            return self._clip.file.name
+
+    def tick(self, time: float) -> None:
+        """End a clip whose time is over."""
+        with self._lock:
+            if self._clip and time > self._clip.until:
+                self._end()
+
+    def close(self) -> None:
+        """End the clip under way."""
+        with self._lock:
+            self._end()
+
+    def _end(self) -> None:
+        if self._clip:
+            self._pool.submit(self._clip.close)
+            self._pool.submit(self._drop_oldest)
+        self._clip = None
+
+    def _drop_oldest(self) -> None:
+        clips = sorted(self._folder.glob("*.webm"), key=lambda file: file.stat().st_mtime)
+        for file in clips[: -self._keep]:
+            file.unlink(missing_ok=True)

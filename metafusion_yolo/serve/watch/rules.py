@@ -1,0 +1,238 @@
+"""Rules that look at tracked objects: zones, lines and counts, on top of supervision; and at the cameras themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metafusion_yolo.options.watch import Rule
+from metafusion_yolo.serve.watch.scene import FULL, Lasting, Scene, Told, Watcher, corners, overlap, zone_of
+from metafusion_yolo.serve.watch.tampering import Familiar
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+AWAY = 1.0  # seconds outside a zone after which a visit is over, so that one at its edge is told once
+REMEMBERED = 60.0  # seconds for which a visitor that has vanished inside a zone is known again ...
+SAME = 0.3  # ... where a box overlaps (IoU) with its last one
+
+
+@dataclass
+class Visit:
+    """An object in a zone.
+
+    Attributes:
+        since: When it came.
+        seen: When it was last seen.
+        inside: When it was last inside.
+        kind: Number of its class.
+        box: Its last box, x1, y1, x2, y2.
+        told: Whether it has been told.
+    """
+
+    since: float
+    seen: float
+    inside: float
+    kind: int
+    box: list[float]
+    told: bool = False
+
+
+class Visits:
+    """`enters` and `stays`: an object is in a zone, for some seconds; told once a visit.
+
+    A visit goes on where the tracker gives an object a new number, and over a restart.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._zone: sv.PolygonZone | None = None
+        self._visits: dict[int, Visit] = {}  # by track
+        self._lost: list[Visit] = []  # of tracks that are gone
+
+    def see(self, scene: Scene) -> Iterator[Told]:
+        """See :class:`Watcher`."""
+        self._zone = self._zone or zone_of(self._rule, scene.size)
+        objects, now = scene.of(self._rule), scene.time
+        tracks = [int(track) for track in objects.tracker_id]  # type: ignore[union-attr]
+        for track in self._visits.keys() - {*tracks}:
+            if now - self._visits[track].seen > AWAY:
+                self._lost.append(self._visits.pop(track))
+        self._lost = [visit for visit in self._lost if now - visit.seen < REMEMBERED]
+        for i, (track, inside) in enumerate(zip(tracks, self._zone.trigger(objects), strict=True)):
+            box, kind = objects.xyxy[i], int(objects.class_id[i])  # type: ignore[index]
+            visit = self._visits.get(track)
+            if inside and visit is None:
+                visit = self._visits[track] = self._known(box, kind, now, {*tracks}) or Visit(now, now, now, kind, [])
+            if visit is None:
+                continue
+            visit.seen, visit.inside = now, now if inside else visit.inside
+            visit.box = [round(float(x), 1) for x in box]
+            if now - visit.inside > AWAY:
+                del self._visits[track]
+            elif inside and not visit.told and now - visit.since >= self._rule.holds:
+                visit.told = True
+                word = "entered" if self._rule.when == "enters" else "stayed"
+                yield word, {**scene.describe(objects, i), "seconds": round(now - visit.since, 1)}
+
+    def _known(self, box: np.ndarray, kind: int, now: float, tracks: set[int]) -> Visit | None:
+        """Return the visit that an object goes on with, of one that has vanished where it is; None if it is new."""
+        gone = {track: visit for track, visit in self._visits.items() if track not in tracks}
+        lost = [visit for visit in (*self._lost, *gone.values()) if visit.kind == kind and visit.box]
+        best = max(lost, key=lambda visit: overlap(visit.box, box), default=None)
+        if best is None or overlap(best.box, box) < SAME:
+            return None
+        self._lost = [visit for visit in self._lost if visit is not best]
+        self._visits = {track: visit for track, visit in self._visits.items() if visit is not best}
+        return best
+
+    @property
+    def state(self) -> list[dict[str, Any]]:
+        """Those who are in the zone, or were when they were last seen."""
+        return [asdict(visit) for visit in (*self._lost, *self._visits.values())]
+
+    @state.setter
+    def state(self, state: list[dict[str, Any]]) -> None:
+        self._lost = [Visit(**visit) for visit in state]
+
+
+class Crossings:
+    """`crosses`: an object moves across a line."""
+
+    state: Any = None
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._line: sv.LineZone | None = None
+
+    def see(self, scene: Scene) -> Iterator[Told]:
+        """See :class:`Watcher`."""
+        import supervision as sv
+
+        if self._line is None:
+            start, end = (sv.Point(*map(int, point)) for point in corners(self._rule.line or [], scene.size))
+            self._line = sv.LineZone(start, end, triggering_anchors=(sv.Position.BOTTOM_CENTER,))
+        objects = scene.of(self._rule)
+        for way, crossed in zip(("in", "out"), self._line.trigger(objects), strict=True):
+            for i in np.flatnonzero(crossed):
+                yield "crossed", {**scene.describe(objects, int(i)), "direction": way}
+
+
+class _Condition:
+    """A lasting condition as a rule."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule, self._lasting = rule, Lasting(rule.holds)
+
+    @property
+    def state(self) -> bool:
+        """Whether it has been told that it holds."""
+        return self._lasting.on
+
+    @state.setter
+    def state(self, state: bool) -> None:
+        self._lasting.on = state
+
+
+class Counts(_Condition):
+    """`counts`: there are more objects than are in order."""
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__(rule)
+        self._zone: sv.PolygonZone | None = None
+
+    def see(self, scene: Scene) -> Iterator[Told]:
+        """See :class:`Watcher`."""
+        self._zone = self._zone or zone_of(self._rule, scene.size)
+        count = int(self._zone.trigger(scene.of(self._rule)).sum())
+        if self._lasting.changes(count > (self._rule.more_than or 0), scene.time):
+            yield "crowded" if self._lasting.on else "cleared", {"count": count}
+
+
+class Hot(_Condition):
+    """`hot`: the hottest spot is above a temperature."""
+
+    def see(self, scene: Scene) -> Iterator[Told]:
+        """See :class:`Watcher`; a scene without the infrared camera says nothing."""
+        if scene.thermogram is None:
+            return
+        reading = scene.thermogram.under(corners(self._rule.zone or FULL, scene.size))
+        if reading and self._lasting.changes(reading.maximum > (self._rule.above or 0), scene.time):
+            spot = [round(x, 1) for x in reading.hot]
+            more = {"temperature": round(reading.maximum, 2), "unit": scene.thermogram.unit, "spot": spot}
+            yield "hot" if self._lasting.on else "cooled", more
+
+
+class Tampered:
+    """`tampered`: a camera does not show any more what it has always shown."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._cameras: dict[str, tuple[Familiar, Lasting]] = {}
+
+    def see(self, scene: Scene) -> Iterator[Told]:
+        """See :class:`Watcher`."""
+        for camera, image in scene.images.items():
+            familiar, lasting = self._cameras.setdefault(camera, (Familiar(), Lasting(self._rule.holds)))
+            if lasting.changes(familiar.strange(image, scene.time), scene.time):
+                familiar.hold(lasting.on, scene.time)
+                yield "tampered" if lasting.on else "restored", {"camera": camera}
+
+    @property
+    def state(self) -> list[str]:
+        """The cameras that are."""
+        return [camera for camera, (_, lasting) in self._cameras.items() if lasting.on]
+
+    @state.setter
+    def state(self, state: list[str]) -> None:
+        """What they have always shown is not known after a restart: they begin anew."""
+
+
+class Lost:
+    """`lost`: a camera sends nothing. It is told by the stream, not by what a pair shows."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._cameras: dict[str, Lasting] = {}
+
+    def see(self, scene: Scene) -> Iterator[Told]:
+        """See :class:`Watcher`."""
+        return iter(())
+
+    def check(self, missing: Mapping[str, bool], now: float) -> Iterator[Told]:
+        """Take in which cameras are missing; yield what has happened."""
+        for camera, gone in missing.items():
+            lasting = self._cameras.setdefault(camera, Lasting(self._rule.holds))
+            if lasting.changes(gone, now):
+                yield "lost" if lasting.on else "back", {"camera": camera}
+
+    @property
+    def state(self) -> list[str]:
+        """The cameras that are lost."""
+        return [camera for camera, lasting in self._cameras.items() if lasting.on]
+
+    @state.setter
+    def state(self, state: list[str]) -> None:
+        for camera in state:
+            self._cameras[camera] = Lasting(self._rule.holds)
+            self._cameras[camera].on = True
+
+
+KINDS: dict[str, type[Any]] = {
+    "enters": Visits,
+    "stays": Visits,
+    "crosses": Crossings,
+    "counts": Counts,
+    "hot": Hot,
+    "lost": Lost,
+    "tampered": Tampered,
+}
+
+
+def watcher_of(rule: Rule) -> Watcher:
+    """Return a rule at work."""
+    made: Watcher = KINDS[rule.when](rule)
+    return made

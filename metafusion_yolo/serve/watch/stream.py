@@ -1,0 +1,219 @@
+"""One pair of cameras: read, detected and tracked on in its own thread, begun anew whenever that ends."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from threading import Event, Lock, Thread
+from typing import Any
+
+import numpy as np
+
+from metafusion_yolo.data.sources.streams import LoadStreamPair
+from metafusion_yolo.serve.watch.clips import Recorder
+from metafusion_yolo.serve.watch.outbox import Outbox
+from metafusion_yolo.serve.watch.plan import Watched
+from metafusion_yolo.serve.watch.rules import Lost, watcher_of
+from metafusion_yolo.serve.watch.scene import Scene, Told
+from metafusion_yolo.support.errors import UserError
+from metafusion_yolo.support.words import without_passwords
+
+LOGGER = logging.getLogger(__name__)
+FIRST_PAUSE, LAST_PAUSE = 1.0, 30.0  # seconds before a stream begins anew, doubled each time without a result
+OVER = 5.0  # seconds over which rate and latency are taken
+SAVED = 1.0  # seconds after which what the rules remember is written again
+
+Track = Callable[[Watched], Iterable[Any]]
+
+
+@dataclass
+class Now:
+    """What a pair shows now, for the page and the metrics.
+
+    Attributes:
+        number: Results so far.
+        result: The last one.
+        moments: Time and latency of the last results, seconds.
+        missing: By camera, whether it sends nothing.
+        restarts: How often it was begun anew.
+        trouble: Why it was, the last time, or what it waits for; empty once there are results.
+    """
+
+    number: int = 0
+    result: Any = None
+    moments: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=200))
+    missing: dict[str, bool] = field(default_factory=dict)
+    restarts: int = 0
+    trouble: str = "waiting for its cameras"
+
+    def pace(self, now: float) -> tuple[float, float | None]:
+        """Return results a second, and the mean seconds from the arrival of a frame to its result."""
+        recent = [latency for moment, latency in [*self.moments] if now - moment < OVER]
+        return len(recent) / OVER, sum(recent) / len(recent) if recent else None
+
+
+class Stream:
+    """A pair that is watched until it is closed. Whatever happens to it, others do not notice.
+
+    Args:
+        watched: The pair.
+        track: Begins to track on it; called in its thread.
+        outbox: Takes its events, and what its rules remember.
+        recorder: Writes its clips, if there are any.
+    """
+
+    def __init__(self, watched: Watched, track: Track, outbox: Outbox, recorder: Recorder | None) -> None:
+        self.watched, self.now = watched, Now()
+        self.dropped = {"visible": 0, "infrared": 0}
+        self._track, self._outbox, self._recorder = track, outbox, recorder
+        self._lock = Lock()  # of the rules
+        self._ending = Event()
+        self._loader: LoadStreamPair | None = None
+        self._started = self._saved = 0.0
+        self._turn = 0  # of the threads, of which only the last one counts
+        states = outbox.state(watched.name) or {}
+        self._rules = {name: watcher_of(rule) for name, rule in watched.rules.items()}
+        for name, rule in self._rules.items():
+            if states.get(name) is not None and states[name]["when"] == watched.rules[name].when:
+                rule.state = states[name]["state"]
+        self._thread: Thread | None = None
+
+    def start(self) -> None:
+        """Begin a thread; one before it, which hangs, does nothing any more."""
+        self._turn += 1
+        self._started = time.monotonic()
+        self._thread = Thread(target=self._run, args=(self._turn,), name=f"pair {self.watched.name}", daemon=True)
+        self._thread.start()
+
+    def opened(self, loader: Any) -> None:
+        """Take in what reads the cameras, as soon as it does."""
+        self._loader = loader
+
+    def _run(self, turn: int) -> None:
+        """Track, again and again."""
+        pause = FIRST_PAUSE
+        while not self._ending.is_set() and turn == self._turn:
+            before = self.now.number
+            try:
+                for result in self._track(self.watched):
+                    if turn != self._turn or self._ending.is_set():
+                        return
+                    self._take(result)
+                trouble = "the stream has ended"
+            except (UserError, ConnectionError) as error:
+                trouble = " ".join(str(error).split())
+            except Exception as error:  # a bug, or a driver's; this pair begins anew, the others go on
+                LOGGER.exception(f"{self.watched.name}: failed")
+                trouble = f"{type(error).__name__}: see the log"
+            if turn != self._turn or self._ending.is_set():
+                return
+            pause = FIRST_PAUSE if self.now.number > before else min(2 * pause, LAST_PAUSE)
+            self._tell_trouble(f"{without_passwords(trouble)}; begins anew")
+            self._ending.wait(pause)
+
+    def _tell_trouble(self, text: str) -> None:
+        if text != self.now.trouble:
+            LOGGER.warning(f"{self.watched.name}: {text}")
+        self.now.trouble = text
+        self.now.restarts += 1
+
+    def _take(self, result: Any) -> None:
+        """Take in a result: rules, events, clip, and what the page shows."""
+        now = time.time()
+        loader = self._loader
+        latency = time.monotonic() - loader.began - result.time if loader and result.time is not None else 0.0
+        there = {"both": ("visible", "infrared"), "none": ()}.get(result.modalities, (result.modalities,))
+        images = {"visible": result.orig_img, "infrared": result.infrared}
+        height, width = result.orig_shape
+        scene = Scene(
+            now,
+            (width, height),
+            tracked(result),
+            result.names,
+            {camera: images[camera] for camera in there},
+            result.thermogram,
+        )
+        if self._recorder:
+            self._recorder.add(now, result.orig_img, result.infrared)
+        with self._lock:
+            self._publish({name: [*rule.see(scene)] for name, rule in self._rules.items()}, now)
+        self.now.number, self.now.result, self.now.trouble = self.now.number + 1, result, ""
+        self.now.moments.append((time.monotonic(), latency))
+
+    def _publish(self, told: dict[str, list[Told]], now: float) -> None:
+        """Hand what was told to the outbox, with what the rules remember; the caller holds the lock."""
+        events = []
+        for rule, happened in told.items():
+            for word, more in happened:
+                moment = datetime.fromtimestamp(now, timezone.utc).isoformat(timespec="milliseconds")
+                head = {"id": uuid.uuid4().hex, "time": moment, "pair": self.watched.name, "rule": rule, "event": word}
+                clip = {"clip": self._recorder.clip_of(head["id"], now)} if self._recorder else {}
+                events.append({**head, **more, **clip})
+        if events or now - self._saved > SAVED:
+            rules = self.watched.rules
+            state = {name: {"when": rules[name].when, "state": rule.state} for name, rule in self._rules.items()}
+            self._outbox.take(events, self.watched.name, state)
+            self._saved = now
+
+    def check(self) -> None:
+        """Look after the pair, some times a second: cameras that are missing, a thread that hangs, a clip to end."""
+        now, clock, loader = time.time(), time.monotonic(), self._loader
+        if self._recorder:
+            self._recorder.tick(now)
+        if loader is None or clock - self._started < 1:  # cameras have just been asked for
+            return
+        self.now.missing = {name: camera.missing(clock) for name, camera in loader.cameras.items() if camera.tried}
+        for camera in loader.cameras:
+            report = getattr(loader.report, camera)
+            self.dropped[camera] = report.skipped + report.unmatched
+        with self._lock:
+            told = {
+                name: [*rule.check(self.now.missing, now)]
+                for name, rule in self._rules.items()
+                if isinstance(rule, Lost)
+            }
+            if any(told.values()):
+                self._publish(told, now)
+        last = max([moment for moment, _ in [*self.now.moments][-1:]] + [self._started])
+        here = [not gone for gone in self.now.missing.values()]
+        sends = bool(here) and (all if self.watched.cameras.on_missing == "skip" else any)(here)
+        since = [camera.since for camera in loader.cameras.values() if camera.since is not None]
+        if sends and clock - max([last, *since]) > self.watched.cameras.watchdog:
+            self._tell_trouble(
+                f"no result for {self.watched.cameras.watchdog:g} s although its cameras send; begins anew"
+            )
+            self._loader = None
+            self.start()
+            Thread(target=loader.close, daemon=True).start()  # it may wait for a camera
+
+    def close(self) -> None:
+        """End the thread, its cameras and its clip."""
+        self._ending.set()
+        if self._loader is not None:
+            self._loader.close()
+        if self._thread is not None:
+            self._thread.join(10)
+        if self._recorder:
+            self._recorder.close()
+
+
+def tracked(result: Any) -> Any:
+    """Return the objects of a result that have a track, for supervision."""
+    import supervision as sv
+
+    boxes = result.found.cpu().numpy()
+    if boxes.id is None:
+        return sv.Detections(
+            np.zeros((0, 4), np.float32),
+            confidence=np.zeros(0, np.float32),
+            class_id=np.zeros(0, int),
+            tracker_id=np.zeros(0, int),
+        )
+    return sv.Detections(
+        boxes.xyxy, confidence=boxes.conf, class_id=boxes.cls.astype(int), tracker_id=boxes.id.astype(int)
+    )
