@@ -16,7 +16,7 @@ from metafusion_yolo.cli.errors import explain as explain_error
 from metafusion_yolo.cli.help import SPECIAL, children, explain, overview
 from metafusion_yolo.cli.modes import MODES, TASK, TASKS, Mode
 from metafusion_yolo.cli.parsing import check, parse
-from metafusion_yolo.cli.runs import say
+from metafusion_yolo.cli.runs import at_scale, predict_at_scale, say
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.versions import check_host
 from metafusion_yolo.support.words import nearest
@@ -94,8 +94,8 @@ def _dispatch(words: list[str]) -> int:
         rest[0] = f"{mode.first}={rest[0]}"
     args = check(mode, parse(mode, rest))
     with _words(mode):
-        if not mode.host:
-            return mode.run(**args) or 0
+        if not mode.host or (name == "predict" and at_scale(args)):
+            return (predict_at_scale if mode.host else mode.run)(**args) or 0
         method = _method_of(name, args.pop("model", None), args.pop("task", None))
         mode.run(method, **args) if mode.run else method(**args)
     return 0

@@ -88,6 +88,17 @@ def _box(values: np.ndarray) -> np.ndarray:
     return np.concatenate([(low + high) / 2, high - low])
 
 
+def outline_rows(outlines: Sequence[tuple[int, np.ndarray]]) -> str:
+    r"""Return the text of a label file of outlines, each a class and corners (N, 2), normalised.
+
+    Example:
+        >>> outline_rows([(1, np.array([[0, 0], [1, 0], [1, 0.5]]))])
+        '1 0.000000 0.000000 1.000000 0.000000 1.000000 0.500000\n'
+    """
+    rows = ((number, " ".join(f"{value:.6f}" for value in points.ravel())) for number, points in outlines)
+    return "".join(f"{number} {values}\n" for number, values in rows)
+
+
 def label_rows(classes: Sequence[int] | np.ndarray, boxes_xyxyn: np.ndarray) -> str:
     r"""Return the text of a label file.
 
