@@ -44,7 +44,7 @@ LAYERS = [
     ["nn.torchvision_model"],
     ["nn.front_end"],
     ["nn.tasks"],
-    ["data.thermal", "data.registration", "data.planes", "data.naming", "data.labels"],
+    ["data.thermal", "data.registration", "data.planes", "data.naming", "data.labels", "data.alignment"],
     ["data.pairs", "data.temperatures"],
     ["data.layout", "data.listing", "data.depth", "data.tiff"],
     ["data.decoding"],
