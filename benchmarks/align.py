@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 import yaml
 from ultralytics.data.utils import img2label_paths
+from untrained import FUSED, figure, look, summarise
 
-from benchmarks.untrained import FUSED, figure, look, summarise
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.reading import PairReader, read_counts, read_visible
