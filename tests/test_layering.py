@@ -67,7 +67,7 @@ LAYERS = [
     ["evaluation.trust"],
     ["evaluation.report"],
     ["evaluation"],
-    ["runtime.detections", "runtime.reading"],
+    ["runtime.detections", "runtime.heads", "runtime.reading"],
     ["runtime"],
     ["engine.backends", "engine.arguments", "engine.checkpoint_format"],
     ["engine._host"],
