@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,13 @@ from metafusion_yolo.data.registration import Registration, Size, scaling, warp_
 from metafusion_yolo.data.temperatures import Thermogram
 from metafusion_yolo.data.thermal import Limits, Thermal
 from metafusion_yolo.runtime.detections import Detections
+from metafusion_yolo.runtime.heads import corners_of, masks_of, select, select_oriented
 from metafusion_yolo.runtime.reading import frames, read_counts, read_visible
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
 __all__ = ["Detections", "Detector", "read_counts", "read_visible", "select"]
 
+TASKS = "detect", "segment", "pose", "obb"
 GREY = 114  # border of a letterboxed image, as in training
 
 
@@ -85,8 +88,10 @@ class Detector:
 
     def _read(self, metadata: dict[str, str], model: str) -> None:
         """Read the metadata of the export, which are Python literals; no code is run."""
-        if (task := metadata.get("task", "detect")) != "detect":
-            raise UserValueError(f"'{model}' is of the task '{task}', and the runtime finds boxes; use metafusion_yolo")
+        self.task = metadata.get("task", "detect")
+        if self.task not in TASKS:
+            raise UserValueError(f"'{model}' is of the task '{self.task}', and the runtime knows {', '.join(TASKS)}")
+        self.kpt_shape = tuple(ast.literal_eval(metadata.get("kpt_shape", "(0, 0)")))
         values = {name: ast.literal_eval(metadata[name]) for name in ("pair_input", "names", "imgsz", "args")}
         pair_input: dict[str, Any] = values["pair_input"]
         self.names: dict[int, str] = dict(values["names"])
@@ -172,13 +177,14 @@ class Detector:
     ) -> Detections:
         """Return what the outputs of a pair say, in pixels of the visible image."""
         (boxes, *images), (inner, left, top) = outputs, place
-        rows = select(boxes, self.conf, self.iou, self.max_det, raw=boxes.shape[0] == 4 + len(self.names))
         size = visible.shape[1::-1]
-        there = np.tile(np.divide(size, inner), 2)  # scale from the network's size
-        rows[:, :4] = ((rows[:, :4] - np.tile((left, top), 2)) * there).clip(0, np.tile(size, 2))
+        there = np.divide(size, inner)  # scale from the network's size
+        window = slice(top, top + inner[1]), slice(left, left + inner[0])
+        prototypes = images.pop(0) if self.task == "segment" else None
+        rows, found = self._of_task(boxes, prototypes, there, (left, top), window, size)
         extra = {
-            name: cv2.resize(image.transpose(1, 2, 0)[top : top + inner[1], left : left + inner[0]], size)
-            for name, image in zip(self.outputs[1:], images, strict=True)
+            name: cv2.resize(image.transpose(1, 2, 0)[window], size)
+            for name, image in zip([name for name in self.outputs[1:] if name != "prototypes"], images, strict=True)
         }
         fused = cv2.cvtColor((extra["fused"] * 255).round().astype(np.uint8), cv2.COLOR_RGB2BGR) if extra else None
         weights = extra["fusion_weights"].transpose(2, 0, 1) if "fusion_weights" in extra else None
@@ -187,7 +193,46 @@ class Detector:
         if self.thermal.unit and infrared is not None:
             thermogram = Thermogram(infrared, self.thermal, self._homography(file, size, infrared.shape[1::-1]))
             heat = [thermogram.under(box[[[0, 1], [2, 1], [2, 3], [0, 3]]]) for box in rows[:, :4]]
-        return Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64), self.names, shown, fused, weights, heat)
+        seen = rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64), self.names, shown, fused, weights, heat
+        return replace(Detections(*seen), **found)
+
+    def _of_task(
+        self,
+        boxes: np.ndarray,
+        prototypes: np.ndarray | None,
+        there: np.ndarray,
+        border: tuple[int, int],
+        window: tuple[slice, slice],
+        size: Size,
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Return boxes (K, 6) in pixels of the visible image, x1, y1, x2, y2, score, class, and what the task adds."""
+        extra = {
+            "segment": 0 if prototypes is None else len(prototypes),
+            "pose": int(np.prod(self.kpt_shape)),
+            "obb": 1,
+        }
+        count = extra.get(self.task, 0)
+        limits = self.conf, self.iou, self.max_det, boxes.shape[0] == 4 + len(self.names) + count
+
+        def placed(points: np.ndarray) -> np.ndarray:
+            return (points - border) * there
+
+        if self.task == "obb":
+            rows = select_oriented(boxes, *limits)
+            corners = placed(corners_of(rows[:, [0, 1, 2, 3, 6]])).astype(np.float32)
+            rows[:, :4] = np.concatenate((corners.min(1), corners.max(1)), 1).clip(0, np.tile(size, 2))
+            return rows[:, :6], {"corners": corners}
+        rows = select(boxes, *limits, count)
+        network = rows[:, :4].copy()
+        rows[:, :4] = placed(network.reshape(-1, 2, 2)).reshape(-1, 4).clip(0, np.tile(size, 2))
+        if prototypes is not None:
+            masks, shown = masks_of(rows[:, 6:], prototypes, network, window, size)
+            return rows[shown, :6], {"masks": masks[shown]}
+        if self.task == "pose":
+            points = rows[:, 6:].reshape(-1, *self.kpt_shape)
+            points[..., :2] = placed(points[..., :2]).clip(0, size)  # as in the host
+            return rows[:, :6], {"keypoints": points}
+        return rows, {}
 
     def _homography(self, file: str | Path | None, visible: Size, infrared: Size) -> np.ndarray:
         """Return the (3, 3) matrix from infrared to visible pixels, that of a resize where nothing is registered."""
@@ -239,28 +284,3 @@ class Detector:
         limits = self.thermal.limits_of(frame for frame in frames(infrared, sample=True))
         for colour, heat in zip(frames(visible), frames(infrared), strict=False):
             yield self(colour, cv2.cvtColor(heat, cv2.COLOR_BGR2GRAY), visible, limits)
-
-
-def select(output: np.ndarray, conf: float, iou: float, max_det: int, raw: bool) -> np.ndarray:
-    """Return the detections in the output of a network, highest score first.
-
-    Args:
-        output: (4 + C, N) centre, width, height and the score of each class (`raw`), or (N, 6) x1, y1, x2, y2, score
-            and class of an export that includes NMS.
-        conf: Lowest score.
-        iou: Largest overlap of two boxes of one class.
-        max_det: Largest number of detections.
-        raw: Whether the output is the first of these.
-
-    Returns:
-        (K, 6) float32: x1, y1, x2, y2, score, class.
-    """
-    if not raw:
-        return output[output[:, 4] > conf][:max_det]
-    scores, classes = output[4:].max(0), output[4:].argmax(0)
-    kept = scores > conf
-    centre, size, scores, classes = output[:2, kept].T, output[2:4, kept].T, scores[kept], classes[kept]
-    corner = centre - size / 2
-    boxes: Any = np.hstack((corner, size))  # OpenCV's type hints only allow lists
-    order = np.array(cv2.dnn.NMSBoxesBatched(boxes, scores, classes.astype(np.int32), conf, iou), int)[:max_det]
-    return np.hstack((corner, corner + size, scores[:, None], classes[:, None])).astype(np.float32)[order]

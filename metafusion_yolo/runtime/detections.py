@@ -25,6 +25,9 @@ class Detections:
         image: Image to draw on, (H, W, 3) uint8, B, G, R: the fused image if the export has it, else the visible one.
         fused: Fused image (H, W, 3) uint8, B, G, R; None for exports without it.
         fusion_weights: Share of each camera (2, H, W) float32, visible first; None for exports without it.
+        masks: (K, H, W) bool, of the task segment.
+        keypoints: (K, points, 2 or 3) float32, x and y in pixels, and whether it shows, [0, 1], of the task pose.
+        corners: (K, 4, 2) float32 of oriented boxes, which may lie outside; `boxes_xyxy` are the boxes around them.
         temperatures: Of each box, in the `unit` of the data set; None where the camera does not measure.
     """
 
@@ -36,6 +39,9 @@ class Detections:
     fused: np.ndarray | None = None
     fusion_weights: np.ndarray | None = None
     temperatures: list[Reading | None] | None = None
+    masks: np.ndarray | None = None
+    keypoints: np.ndarray | None = None
+    corners: np.ndarray | None = None
 
     def draw(self) -> np.ndarray:
         """Return a copy of the image (H, W, 3) uint8, B, G, R, with boxes, names and scores."""
@@ -46,10 +52,18 @@ class Detections:
         sizes = [[cv2.getTextSize(text, FONT, *font)[0] for font in fonts] for text in labels]
         places = place_labels(self.boxes_xyxy, [[(w, h + 6) for w, h in some] for some in sizes], image.shape)
         boxes = self.boxes_xyxy.round().astype(int).tolist()
-        for box, cls, text, place in zip(boxes, self.classes, labels, places, strict=True):
+        for i, (box, cls, text, place) in enumerate(zip(boxes, self.classes, labels, places, strict=True)):
             hue = np.array([[[int(cls) * 37 % 180, 255, 255]]], np.uint8)
             colour = cv2.cvtColor(hue, cv2.COLOR_HSV2BGR)[0, 0].tolist()
-            cv2.rectangle(image, box[:2], box[2:], colour, width)
+            if self.masks is not None:
+                image[self.masks[i]] = (image[self.masks[i]] * 0.5 + np.multiply(colour, 0.5)).astype(np.uint8)
+            if self.corners is None:
+                cv2.rectangle(image, box[:2], box[2:], colour, width)
+            else:
+                cv2.polylines(image, [self.corners[i].round().astype(np.int32)], True, colour, width)
+            for x, y, *shows in [] if self.keypoints is None else self.keypoints[i].tolist():
+                if not shows or shows[0] >= 0.5:
+                    cv2.circle(image, (round(x), round(y)), 2 * width, colour, -1)
             if place:
                 scale, thickness = fonts[place.choice]
                 foot = (place.left, place.bottom - 4)
