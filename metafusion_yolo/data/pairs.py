@@ -11,6 +11,7 @@ from typing import Any
 
 from ultralytics.data.utils import IMG_FORMATS
 
+from metafusion_yolo.data.folders import images_by_stem
 from metafusion_yolo.data.naming import INFRARED_WORDS, camera_of, likely_rule
 from metafusion_yolo.support.errors import UserError, UserValueError
 from metafusion_yolo.support.words import refuse_unknown
@@ -198,7 +199,7 @@ def find_partners(
     Returns:
         Partners by visible path, and the problems, one line each: no partner, several, or one shared by several.
     """
-    listing = cache(_images_by_stem)
+    listing = cache(images_by_stem)
     claims: dict[Path, str] = {}
     found: dict[str, list[Path]] = {}
     targets: dict[str, Path] = {}
@@ -312,20 +313,3 @@ def _orphans(targets: Mapping[str, Path], listing: Callable[[Path], dict[str, li
         if (folder, stem) not in claimed
         for file in files
     ]
-
-
-def _images_by_stem(folder: Path) -> dict[str, list[Path]]:
-    """Return the infrared images of a folder by stem.
-
-    An array only counts if no image has its name; beside an image it is a cache of the host.
-    """
-    by_stem: dict[str, list[Path]] = {}
-    listing = os.scandir(folder) if folder.is_dir() else ()
-    names = [os.path.splitext(name) for name in sorted(entry.name for entry in listing)]  # noqa: PTH122 - fast
-    for stem, suffix in names:
-        if suffix[1:].lower() in IMG_FORMATS:
-            by_stem.setdefault(stem, []).append(folder / f"{stem}{suffix}")
-    for stem, suffix in names:
-        if suffix.lower() == ".npy" and not stem.endswith(".pair"):
-            by_stem.setdefault(stem, [folder / f"{stem}{suffix}"])
-    return by_stem
