@@ -12,9 +12,8 @@ import numpy as np
 WIDTH = 128  # pixels at which pairs are compared
 REACH = 4  # largest shift there: 3 % of the width
 MEMORY = 0.9  # share of the evidence that the next pair keeps: about ten count
-CLEAR = (
-    16.0  # height of the peak of one pair from which it is trusted, in standard deviations of edges at random angles
-)
+SETTLED, EVERY = 16, 4  # pairs that are all compared; of those after them, one in so many
+CLEAR = 16.0  # height of a trusted peak of one pair, in standard deviations of edges at random angles
 STILL, FAR = 0.002, 0.004  # shares of the width from which a shift is undone, and is worth a warning: 1, 2 px of 512
 
 
