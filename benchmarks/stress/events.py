@@ -1,6 +1,6 @@
 """Is every event told, once, while cameras die and the service is killed? Two pairs of cameras watch a scripted scene.
 
-In each cycle of 40 s a person comes, stands left, walks to the right across a line into a zone, stays there, and goes.
+In each cycle of 50 s a person comes, stands left, walks to the right across a line into a zone, stays there, and goes.
 Cameras die for some seconds, the service is killed (SIGKILL) and started again, now and then while a camera is dead;
 the webhook refuses a third of all requests. At the end:
 
@@ -45,7 +45,7 @@ import yaml
 sys.path.append(str(Path(__file__).parents[1]))  # the simulated camera is beside the other benchmarks
 from mjpeg import MjpegCamera
 
-CYCLE, COMES, WALKS, ARRIVES, GOES = 40.0, 3.0, 7.0, 17.0, 35.0  # seconds of a cycle
+CYCLE, COMES, WALKS, ARRIVES, GOES = 50.0, 3.0, 7.0, 25.0, 44.0  # seconds of a cycle
 WIDTH, HEIGHT = 640, 360
 SECRET = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 BLIND = 3.0  # seconds without a result after which a pair does not see

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from ultralytics.data.augment import Albumentations, Compose, RandomHSV
 from ultralytics.data.dataset import YOLODataset
-from ultralytics.data.utils import get_hash, get_split_fraction
+from ultralytics.data.utils import get_hash, get_split_fraction, img2label_paths
 from ultralytics.utils import LOGGER, NUM_THREADS, TQDM, colorstr
 
 from metafusion_yolo.config import Augment
@@ -72,7 +72,8 @@ class PairedYOLODataset(YOLODataset):
 
     def get_label_files(self) -> list[str]:
         """Take the label files that a CSV list names, and where it names none those beside the images."""
-        self.label_files = [str(self.split.label_of(file)) for file in self.im_files]
+        beside = img2label_paths(self.im_files)
+        self.label_files = [self.split.labels.get(file, own) for file, own in zip(self.im_files, beside, strict=True)]
         return self.label_files
 
     def get_cache_hash(self) -> str:

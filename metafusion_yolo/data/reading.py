@@ -188,7 +188,7 @@ class PairReader:
         aligner = self._aligners.setdefault(Path(file or "").parent, Aligner())
         if self.align != "auto" and aligner.pairs >= WATCHED:
             return grey
-        aligner.see(cv2.cvtColor(visible, cv2.COLOR_RGB2GRAY), grey)
+        aligner.see(visible, grey)
         width = visible.shape[1]
         if self.align != "auto":
             if aligner.pairs == WATCHED and aligner.size > FAR:
@@ -199,8 +199,7 @@ class PairReader:
                     f"'{file}'",
                 )
             return grey
-        matrix = aligner.matrix(width)
-        return grey if (matrix == np.eye(3)).all() else warp_infrared(visible, grey, matrix)
+        return aligner.moved(grey)
 
     def thermogram(self, counts: np.ndarray | None, size: Size, file: str | Path | None = None) -> Thermogram | None:
         """Return the measurement of a pair; None without an infrared image or a unit.

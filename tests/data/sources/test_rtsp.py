@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,16 +54,16 @@ def test_two_cameras_of_which_one_is_killed(camera):
     visible = camera(ports[0], "h264", 128, 96, 15)
     camera(ports[1], "mjpeg", 64, 48, 8)
     urls = [f"rtsp://me:word@127.0.0.1:{at}/live" for at in ports]
-    sync = Sync(on_missing="single", tolerance=70, reconnect=float("inf"))
+    sync = Sync(on_missing="single", tolerance=400, reconnect=float("inf"))  # a busy machine reads in bursts
     loader = load_pairs(PairedSource(urls[0], urls[1], sync=sync), Rig(), in_order=True)
     seen: list[str] = []
-    end = time.monotonic() + 30
+    hung = threading.Timer(60, loader.close)
+    hung.start()
 
     def until(what: str, count: int) -> None:
         before = len(seen)
         while seen[before:].count(what) < count:
             seen.append(shown(next(loader)[1][0]))
-            assert time.monotonic() < end, loader.report
 
     try:
         until("both", 8)
@@ -71,6 +72,7 @@ def test_two_cameras_of_which_one_is_killed(camera):
         camera(ports[0], "h264", 128, 96, 15)
         until("both", 3)
     finally:
+        hung.cancel()
         loader.close()
     check_account(loader.report)
     assert loader.report.visible.lost == loader.report.visible.reconnects == 1
