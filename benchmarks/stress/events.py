@@ -121,7 +121,7 @@ def judge(record: Record, events: list[dict], ended: float) -> Counter[str]:
         count["unseen"] += not must and not found
 
     for pair in record.sees:
-        for start in np.arange(record.began, ended, CYCLE):
+        for start in map(float, np.arange(record.began, ended, CYCLE)):
             if start + CYCLE > ended:
                 break
             crossing = record.saw(pair, start + WALKS - 3, start + ARRIVES + 1)
@@ -136,7 +136,7 @@ def judge(record: Record, events: list[dict], ended: float) -> Counter[str]:
         later = [one[2] for one in record.deaths if one[:2] == (pair, camera) and one[2] > end]
         expect(pair, "back", camera, end, min([*later, end + 120]), must=True)
     last = record.began + (ended - record.began) // CYCLE * CYCLE  # the cycle that was cut off counts for nothing
-    count["strange"] = sum(at < last for *_, at in left)
+    count["strange"] = sum(bool(at < last) for *_, at in left)
     return count
 
 
@@ -360,7 +360,7 @@ def main() -> None:
     print(f"results a second, at least: {rates}; {there} of {len(clips)} clips; {folder}")
     args.json.parent.mkdir(parents=True, exist_ok=True)
     result = {**count, "events": kinds, "again": again, "downs": downs, "rates": rates, "deaths": len(record.deaths)}
-    args.json.write_text(json.dumps(result, indent=2))
+    args.json.write_text(json.dumps(result, indent=2, default=int))
     raise SystemExit(1 if any(count[key] for key in ("missed", "twice", "strange", "lost")) else 0)
 
 

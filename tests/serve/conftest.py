@@ -169,3 +169,11 @@ def browser() -> Iterator[object]:
         started = driver.chromium.launch(executable_path=file, args=flags)
         yield started
         started.close()
+
+
+def barriers(page: object) -> list[str]:
+    """Return the serious findings of axe-core on a page: what keeps some from using it."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe")
+    found = axe.Axe().run(page).response["violations"]
+    serious = (one for one in found if one["impact"] in ("serious", "critical"))
+    return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in serious for node in one["nodes"]]

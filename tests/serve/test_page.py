@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.serve.conftest import barriers
+
 DROP = """files => {
   const data = new DataTransfer();
   for (const [name, text] of Object.entries(files))
@@ -34,6 +36,7 @@ def page(request, app, browser) -> Iterator[object]:
     opened.wait_for_selector("#state[data-status=ready]")
     yield opened
     assert said == []
+    assert barriers(opened) == []
     assert all(url.startswith((f"http://{app.host}/", "data:", "blob:")) for _, url in asked)
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
     context.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.serve.conftest import barriers
 from tests.serve.watch.test_service import events, shapes, wait_for
 
 
@@ -28,6 +29,7 @@ def test_live(watching, browser, folder, width, scheme) -> None:
     page.wait_for_function("() => document.querySelector('#clip').videoWidth === 128")
     page.click("#close")
     assert page.locator("#player").is_hidden()
+    assert barriers(page) == []
     page.click("[data-room=try]")
     assert page.is_visible("#scene") and not page.is_visible("#feeds")
     assert said == [] and page.evaluate("document.documentElement.scrollWidth") <= width
