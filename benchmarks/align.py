@@ -61,8 +61,8 @@ def main() -> None:
         gain = f"; minus off {figure(values['mAP50']['minus'][off])}" if off != row else ""
         print(f"{row}: mAP50 {figure(values['mAP50'])}{gain}")
     seconds = {align: timed(args, pairs, align) for align in ALIGN}
-    off, auto = (1000 * np.median(seconds[align]) for align in ALIGN)
-    print(f"{off:.1f} and {auto:.1f} ms of one core a pair, {auto / off - 1:+.1%} (medians)")
+    off, auto = (1000 * np.mean(seconds[align]) for align in ALIGN)
+    print(f"{off:.1f} and {auto:.1f} ms of one core a pair, {auto / off - 1:+.1%} (means)")
 
 
 def write(folder: Path, pairs: dict[str, str], rig: Rig, shift: int, align: str, args: argparse.Namespace) -> Path:

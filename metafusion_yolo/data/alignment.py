@@ -11,10 +11,9 @@ import numpy as np
 
 WIDTH = 128  # pixels at which pairs are compared
 REACH = 4  # largest shift there: 3 % of the width
-MEMORY = 0.9  # share of the evidence that the next pair keeps: about the last ten count
-CLEAR = (
-    16.0  # height of the peak of one pair from which it is trusted, in standard deviations of edges at random angles
-)
+MEMORY = 0.9  # share of the evidence that the next pair keeps: about ten count
+SETTLED, EVERY = 16, 4  # pairs that are all compared; of those after them, one in so many
+CLEAR = 16.0  # height of a trusted peak of one pair, in standard deviations of edges at random angles
 STILL, FAR = 0.002, 0.004  # shares of the width from which a shift is undone, and is worth a warning: 1, 2 px of 512
 
 
@@ -56,6 +55,9 @@ class Aligner:
 
     def see(self, visible: np.ndarray, infrared: np.ndarray) -> None:
         """Take a pair into account: a visible image (H, W, 3) or (H, W) and an infrared one (H, W) of uint8."""
+        self.pairs += 1
+        if self.pairs > SETTLED and self.pairs % EVERY:
+            return
         height, width = infrared.shape
         step = max(1, width // (3 * WIDTH))  # of large images every second or third pixel will do
         size = WIDTH, max(4 * REACH, round(WIDTH * height / width))
@@ -66,7 +68,7 @@ class Aligner:
         scores = _slide(other.real, middle.real) + _slide(other.imag, middle.imag)
         energy = _slide(np.abs(other) ** 2, np.abs(middle) ** 2)
         self._scores, self._energy = MEMORY * self._scores + scores, MEMORY * self._energy + energy
-        self.pairs, self._weight = self.pairs + 1, MEMORY * self._weight + 1
+        self._weight = MEMORY * self._weight + 1
         clear = self._scores / np.sqrt(self._energy / 2 + 1e-3)
         row, column = (int(i) for i in np.unravel_index(clear.argmax(), clear.shape))
         self.shift = (0.0, 0.0)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from ultralytics.utils import LOGGER
 
-from metafusion_yolo.data.alignment import FAR, Aligner
+from metafusion_yolo.data.alignment import FAR, SETTLED, Aligner
 from metafusion_yolo.data.decoding import (
     check_image,
     image_size,
@@ -42,7 +42,6 @@ __all__ = [
 ]
 
 ASPECT_TOLERANCE = 0.02  # largest relative difference of the two aspect ratios that a resize may hide
-WATCHED = 16  # pairs of a folder that are held against the registration
 FEW = 16  # levels of grey below which a plane has lost what it showed
 
 
@@ -186,15 +185,15 @@ class PairReader:
         if self.align != "auto" and not (self.align and self.rig.registration):
             return grey
         aligner = self._aligners.setdefault(Path(file or "").parent, Aligner())
-        if self.align != "auto" and aligner.pairs >= WATCHED:
+        if self.align != "auto" and aligner.pairs >= SETTLED:
             return grey
         aligner.see(visible, grey)
         width = visible.shape[1]
         if self.align != "auto":
-            if aligner.pairs == WATCHED and aligner.size > FAR:
+            if aligner.pairs == SETTLED and aligner.size > FAR:
                 x, y = (width * share for share in aligner.shift)
                 self._warn(
-                    f"registration is off by {x:+.1f}, {y:+.1f} px of {width} by the edges of {WATCHED} pairs; "
+                    f"registration is off by {x:+.1f}, {y:+.1f} px of {width} by the edges of {SETTLED} pairs; "
                     f"align=auto undoes that, metafusion data register measures anew",
                     f"'{file}'",
                 )

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from metafusion_yolo.data.alignment import Aligner
-from metafusion_yolo.data.reading import WATCHED, PairReader
+from metafusion_yolo.data.alignment import SETTLED, Aligner
+from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
 
 SIZE = WIDTH, HEIGHT = 256, 192
@@ -46,6 +46,13 @@ def test_the_shift_is_found_to_half_a_pixel(shift):
     np.testing.assert_array_equal(moved, -np.rint(WIDTH * np.array(aligner.shift)) if any(shift) else (0, 0))
 
 
+def test_a_camera_that_slips_later_is_followed():
+    aligner = Aligner()
+    for seed in range(SETTLED + 60):
+        aligner.see(*scene(seed % 5, 0 if seed < SETTLED else 5))
+    assert WIDTH * aligner.shift[0] == pytest.approx(5, abs=0.6)
+
+
 def test_images_of_different_scenes_and_blank_ones_stay():
     aligner = Aligner()
     for seed in range(6):
@@ -79,7 +86,7 @@ def test_temperatures_move_along():
 )
 def test_a_registration_that_no_longer_holds_is_said_once(shift, registration, said, caplog):
     rig = Rig.from_yaml({} if registration is None else {"registration": registration.tolist()})
-    read(PairReader(rig, align="off"), *shift, count=WATCHED + 2)
+    read(PairReader(rig, align="off"), *shift, count=SETTLED + 2)
     warned = [record.message for record in caplog.records]
     assert len(warned) == said
     assert not said or ("registration is off by +6." in warned[0] and "align=auto" in warned[0])
