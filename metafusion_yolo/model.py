@@ -80,6 +80,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
         save_csv: bool = OutputOptions.save_csv,
         temperatures: bool = OutputOptions.temperatures,
         layout: str | None = Source.layout,
+        align: str = Source.align,
         on_error: str = Source.on_error,
         sync: str = Sync.by,
         sync_tolerance: float = Sync.tolerance,
@@ -104,7 +105,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
             infrared: The infrared side of the same kind. Left out, the pairing rule of the checkpoint finds it;
                 None detects with the visible camera alone.
             view, save_fused, ..., temperatures: See :class:`~metafusion_yolo.options.OutputOptions`.
-            layout, on_error: See :class:`~metafusion_yolo.options.Source`.
+            layout, align, on_error: See :class:`~metafusion_yolo.options.Source`.
             sync, sync_tolerance, sync_offset, on_missing, reconnect: See :class:`~metafusion_yolo.options.Sync`.
             slice, overlap: See :class:`~metafusion_yolo.options.SlicingOptions`.
             resume: Whether to continue an interrupted run of this `project` and `name`; returns results of the rest.
@@ -127,7 +128,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
         outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv, temperatures)
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
         timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
-        paired = PairedSource(source, infrared, layout, on_error, data, timing)
+        paired = PairedSource(source, infrared, layout, on_error, data, timing, align)
         if inline := bool(kwargs.get("show")) and in_notebook():
             kwargs["show"] = False  # the host would look for a window
         call = self._begin(kwargs, predictor, (tracking := tracking or Track()).persist)

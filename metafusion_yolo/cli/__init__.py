@@ -16,7 +16,7 @@ from metafusion_yolo.cli.errors import explain as explain_error
 from metafusion_yolo.cli.help import SPECIAL, children, explain, overview
 from metafusion_yolo.cli.modes import MODES, TASK, TASKS, Mode
 from metafusion_yolo.cli.parsing import check, parse
-from metafusion_yolo.cli.runs import say
+from metafusion_yolo.cli.runs import at_scale, predict_at_scale, say
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.versions import check_host
 from metafusion_yolo.support.words import nearest
@@ -90,12 +90,12 @@ def _dispatch(words: list[str]) -> int:
         check_host()
     if task and (mode.host or task != TASK):
         rest.append(f"task={task}")
-    if mode.first and rest and "=" not in "".join(rest[:2]):
+    if mode.first and rest and "=" not in rest[0] and not "".join(rest[1:2]).startswith("="):
         rest[0] = f"{mode.first}={rest[0]}"
     args = check(mode, parse(mode, rest))
     with _words(mode):
-        if not mode.host:
-            return mode.run(**args) or 0
+        if not mode.host or (name == "predict" and at_scale(args)):
+            return (predict_at_scale if mode.host else mode.run)(**args) or 0
         method = _method_of(name, args.pop("model", None), args.pop("task", None))
         mode.run(method, **args) if mode.run else method(**args)
     return 0

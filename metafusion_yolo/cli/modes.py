@@ -8,6 +8,7 @@ from typing import Any
 from metafusion_yolo import options
 from metafusion_yolo.cli import runs
 from metafusion_yolo.options import REQUIRED, Option, options_of
+from metafusion_yolo.options.scale import Scale
 from metafusion_yolo.options.serve import App, Serve
 
 TASK = "detect"  # where none is said
@@ -83,11 +84,12 @@ _ALL = (
         "predict",
         "detect on pairs, and draw what was found",
         runs.stream,
-        (options.Source, options.OutputOptions, options.SlicingOptions, options.Resume, options.Sync),
+        (options.Source, options.OutputOptions, options.SlicingOptions, options.Resume, options.Sync, Scale),
         "model=required source=required data=model's conf iou imgsz=model's device classes save show project name",
         (
             "model=best.pt source=my-pairs/images/val",
             "model=best.pt source=day.jpg infrared=heat.png view=visible",
+            "model=best.onnx source=pairs.parquet out=s3://found/today engine=ray workers=8",
         ),
     ),
     Mode(
@@ -202,7 +204,7 @@ _ALL = (
         "",
         (
             "format=llvip src=downloads/LLVIP dst=datasets/llvip",
-            "format=drone-vehicle src=downloads/DroneVehicle dst=datasets/drone-vehicle labels=union",
+            "format=drone-vehicle src=downloads/DroneVehicle dst=datasets/drone-vehicle boxes=oriented",
         ),
     ),
     Mode(

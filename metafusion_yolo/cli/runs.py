@@ -5,12 +5,14 @@ What is slow to import is imported where it is used, so that the help needs no P
 
 from __future__ import annotations
 
+import inspect
 import shlex
 import sys
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
+from metafusion_yolo.options.scale import Scale
 from metafusion_yolo.options.serve import App, Serve
 from metafusion_yolo.support.errors import MissingPackageError, UserValueError
 
@@ -24,6 +26,35 @@ def say(text: str) -> int:
 def stream(method: Callable[..., Any], /, **args: Any) -> None:
     """Go through the results one by one."""
     deque(method(**{"save": True, **args, "stream": True}), maxlen=0)  # memory must not grow with the source
+
+
+def at_scale(args: dict[str, Any]) -> bool:
+    """Return whether the arguments ask for a prediction on a manifest, by `out=`; drop defaults of it where not.
+
+    Raises:
+        UserValueError: If others of it are given without.
+    """
+    if args.get("out") is not None:
+        return True
+    given = {key: args.pop(key) for key in ("out", "engine", "part") if key in args}  # the host knows `workers` too
+    if told := [f"{key}={value}" for key, value in given.items() if value not in (None, Scale.engine)]:
+        raise UserValueError(f"'{told[0]}' needs out=, a folder or address for results, and a manifest as source=")
+    return False
+
+
+def predict_at_scale(**args: Any) -> None:
+    """Predict on a manifest, and say what was done.
+
+    Raises:
+        UserValueError: For an argument of the other kind of prediction.
+    """
+    from metafusion_yolo import scale
+
+    if other := next((key for key in args if key not in inspect.signature(scale.predict).parameters), None):
+        raise UserValueError(
+            f"'{other}' does not go with out=, which writes Parquet files alone; leave out one of them"
+        )
+    say(str(scale.predict(**args)))
 
 
 def tune(method: Callable[..., Any], /, **args: Any) -> None:

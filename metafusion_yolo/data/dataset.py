@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from ultralytics.data.augment import Albumentations, Compose, RandomHSV
 from ultralytics.data.dataset import YOLODataset
-from ultralytics.data.utils import get_hash, get_split_fraction
+from ultralytics.data.utils import get_hash, get_split_fraction, img2label_paths
 from ultralytics.utils import LOGGER, NUM_THREADS, TQDM, colorstr
 
 from metafusion_yolo.config import Augment
@@ -25,6 +25,7 @@ from metafusion_yolo.data.augment import (
     PairedAlbumentations,
     PairedPhotometric,
 )
+from metafusion_yolo.data.labels import crosses_itself, is_empty
 from metafusion_yolo.data.layout import part_shape
 from metafusion_yolo.data.listing import as_written
 from metafusion_yolo.data.pairs import PairError, listed
@@ -71,7 +72,8 @@ class PairedYOLODataset(YOLODataset):
 
     def get_label_files(self) -> list[str]:
         """Take the label files that a CSV list names, and where it names none those beside the images."""
-        self.label_files = [str(self.split.label_of(file)) for file in self.im_files]
+        beside = img2label_paths(self.im_files)
+        self.label_files = [self.split.labels.get(file, own) for file, own in zip(self.im_files, beside, strict=True)]
         return self.label_files
 
     def get_cache_hash(self) -> str:
@@ -120,7 +122,7 @@ class PairedYOLODataset(YOLODataset):
         return labels
 
     def verify_labels(self, labels: list[dict[str, Any]], cache_path: Path) -> None:
-        """Refuse boxes where polygons are needed.
+        """Refuse boxes where polygons are needed, and say in a line which polygons make no mask.
 
         Raises:
             ValueError: If there are any.
@@ -132,6 +134,14 @@ class PairedYOLODataset(YOLODataset):
                 f"{boxes - polygons} of {boxes} labels of '{self.img_path}' are boxes of four numbers, and {wanted}: "
                 f"class x1 y1 x2 y2 x3 y3 ... in shares of the image"
             )
+        if self.use_segments:
+            for what, fault in (("have no area", is_empty), ("cross themselves", crosses_itself)):
+                files = [label["im_file"] for label in labels for polygon in label["segments"] if fault(polygon)]
+                if files:
+                    LOGGER.warning(
+                        f"{self.prefix}{len(files)} of {polygons} polygons {what}, and their masks are not what was "
+                        f"meant; the first is of '{files[0]}'"
+                    )
         super().verify_labels(labels, cache_path)
 
     # Reading ---------------------------------------------------------------------------------------------------------

@@ -19,9 +19,10 @@ from metafusion_yolo.data.registration import Size
 OPENCV_FIRST = {".tif", ".tiff", ".jp2", ".dng", ".avif", ".heic", ".heif"}  # Pillow cannot read all of these
 MAY_MOVE = (".webp", ".png")  # formats of several frames; an MPO holds previews
 JPEG_END = b"\xff\xd9"
+OPENCV_LOG = getattr(cv2.utils, "logging", cv2)  # OpenCV 4.12 sets its level elsewhere, by number
 
 if "OPENCV_LOG_LEVEL" not in os.environ:  # a line or more for each tag of GIS tools, and what our errors say anyway
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_FATAL)
+    OPENCV_LOG.setLogLevel(1)  # fatal faults only
 
 # The host replaces `Image.open` by one that installs a package when a file is not an image.
 open_image = getattr(patches, "_image_open", Image.open)

@@ -11,6 +11,9 @@ from ultralytics.data.utils import img2label_paths
 
 from metafusion_yolo.support.errors import UserError
 
+MOST_POINTS = 1000  # of a polygon that is looked at closely
+LEAST_SPREAD = 1e-5  # of the points of a polygon across their line, in shares of the image
+
 
 class LabelError(UserError, ValueError):
     """The labels of an image cannot be read; the message names the line and what is wrong with it."""
@@ -86,6 +89,43 @@ def _box(values: np.ndarray) -> np.ndarray:
     points = values.reshape(-1, 2)
     low, high = points.min(0), points.max(0)
     return np.concatenate([(low + high) / 2, high - low])
+
+
+def is_empty(polygon: np.ndarray) -> bool:
+    """Return whether the points of a polygon (N, 2) lie on a line, so that its mask is none."""
+    return bool(np.linalg.svd(polygon - polygon.mean(0), compute_uv=False)[-1] < LEAST_SPREAD)
+
+
+def crosses_itself(polygon: np.ndarray) -> bool:
+    """Return whether two edges of a polygon (N, 2) cross, so that its mask is torn; edges that touch do not.
+
+    One of very many points was traced along a mask, which does not cross itself, and is not looked at.
+
+    Example:
+        >>> crosses_itself(np.array([[0, 0], [1, 1], [1, 0], [0, 1]]))
+        True
+    """
+    if len(polygon) > MOST_POINTS:
+        return False
+    starts, ends = polygon, np.roll(polygon, -1, 0)
+
+    def sides(points: np.ndarray) -> np.ndarray:  # of each edge (rows) on which each point (columns) lies
+        along, to = (ends - starts)[:, None], points[None] - starts[:, None]
+        return np.sign(along[..., 0] * to[..., 1] - along[..., 1] * to[..., 0])
+
+    apart = sides(starts) * sides(ends) < 0
+    return bool((apart & apart.T).any())
+
+
+def outline_rows(outlines: Sequence[tuple[int, np.ndarray]]) -> str:
+    r"""Return the text of a label file of outlines, each a class and corners (N, 2), normalised.
+
+    Example:
+        >>> outline_rows([(1, np.array([[0, 0], [1, 0], [1, 0.5]]))])
+        '1 0.000000 0.000000 1.000000 0.000000 1.000000 0.500000\n'
+    """
+    rows = ((number, " ".join(f"{value:.6f}" for value in points.ravel())) for number, points in outlines)
+    return "".join(f"{number} {values}\n" for number, values in rows)
 
 
 def label_rows(classes: Sequence[int] | np.ndarray, boxes_xyxyn: np.ndarray) -> str:

@@ -145,7 +145,13 @@ def rule_of(pairs: Mapping[str, str]) -> str:
 
 
 def likely_rule(visible: Sequence[str], infrared: Sequence[str]) -> str:
-    """Return the rule that pairs most files of two cameras, at least half of them; empty if there is none."""
+    """Return the rule that pairs most files of two cameras, at least half of them; empty if there is none.
+
+    Infrared files that are among the visible ones, as where both cameras share a folder, count as infrared.
+    """
+    visible = [file for file in visible if file not in infrared]
+    if not visible:
+        return ""
     best = max(match_names(visible, infrared), key=lambda match: len(match.pairs))
     return rule_of(best.pairs) if 2 * len(best.pairs) >= min(len(visible), len(infrared)) else ""
 

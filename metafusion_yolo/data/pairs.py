@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
@@ -10,6 +11,7 @@ from typing import Any
 
 from ultralytics.data.utils import IMG_FORMATS
 
+from metafusion_yolo.data.folders import images_by_stem
 from metafusion_yolo.data.naming import INFRARED_WORDS, camera_of, likely_rule
 from metafusion_yolo.support.errors import UserError, UserValueError
 from metafusion_yolo.support.words import refuse_unknown
@@ -129,12 +131,19 @@ def expected_by_rule(rule: PairingRule) -> Expected:
         'set/ir/7_T.jpg'
     """
 
-    def by_folder(visible: Path) -> Path:
-        parts = list(visible.parts)
-        for i in reversed(range(len(parts) - 1)):
+    @cache
+    def partner_folder(folder: str) -> Path | None:
+        parts = list(Path(folder).parts)
+        for i in reversed(range(len(parts))):
             if parts[i] == "images":
                 parts[i] = str(rule)
                 return Path(*parts)
+        return None
+
+    def by_folder(visible: Path) -> Path:
+        folder, name = os.path.split(str(visible))  # a path takes ten times as long
+        if target := partner_folder(folder):
+            return target / name
         raise PairError(
             f"'{visible}' lies in no folder named 'images', which 'infrared: {rule}' would replace; "
             f"set 'infrared: {{from: ..., to: ...}}' in the data-set YAML (at predict: infrared=)"
@@ -190,24 +199,25 @@ def find_partners(
     Returns:
         Partners by visible path, and the problems, one line each: no partner, several, or one shared by several.
     """
-    listing = cache(_images_by_stem)
+    listing = cache(images_by_stem)
     claims: dict[Path, str] = {}
     found: dict[str, list[Path]] = {}
     targets: dict[str, Path] = {}
     strays: dict[str, PairProblem] = {}
-    for file in visible:
+    paths = {file: Path(file) for file in visible}  # once: that is what takes the time
+    for file, path in paths.items():
         try:
-            targets[file] = target = expected(Path(file))
+            targets[file] = target = expected(path)
         except PairError as error:
             kind = "extra-partner" if isinstance(error, InfraredAloneError) else "missing-partner"
             strays[file] = PairProblem(str(error), kind, file)
             continue
-        found[file] = [f for f in listing(target.parent).get(target.stem, []) if f != Path(file)]
+        found[file] = [f for f in listing(target.parent).get(target.stem, []) if f != path]
         claims.update((f, file) for f in found[file])
     partners: dict[str, str] = {}
     problems: list[PairProblem] = []
     for file, candidates in found.items():
-        if Path(file) in claims:
+        if paths[file] in claims:
             continue
         partners[file] = str(candidates[0]) if candidates else ""
         problem = _problem(file, targets[file], candidates, claims) if candidates else None
@@ -303,18 +313,3 @@ def _orphans(targets: Mapping[str, Path], listing: Callable[[Path], dict[str, li
         if (folder, stem) not in claimed
         for file in files
     ]
-
-
-def _images_by_stem(folder: Path) -> dict[str, list[Path]]:
-    """Return the infrared images of a folder by stem.
-
-    An array only counts if no image has its name; beside an image it is a cache of the host.
-    """
-    by_stem: dict[str, list[Path]] = {}
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    for path in (path for path in paths if path.suffix[1:].lower() in IMG_FORMATS):
-        by_stem.setdefault(path.stem, []).append(path)
-    for path in paths:
-        if path.suffix.lower() == ".npy" and not path.stem.endswith(".pair"):
-            by_stem.setdefault(path.stem, [path])
-    return by_stem

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from ultralytics.utils import LOGGER
 
+from metafusion_yolo.data.alignment import FAR, SETTLED, Aligner
 from metafusion_yolo.data.decoding import (
     check_image,
     image_size,
@@ -50,11 +51,15 @@ class PairReader:
     Args:
         rig: The two cameras.
         off: Camera to blank, "visible" or "infrared"; empty for none.
+        align: "auto" undoes the small shift that is left between the cameras; "off" warns of one where the rig holds a
+            registration; empty for neither.
     """
 
-    def __init__(self, rig: Rig | None = None, off: str = "") -> None:
+    def __init__(self, rig: Rig | None = None, off: str = "", align: str = "") -> None:
         self.rig = rig or Rig()
         self.off = off
+        self.align = align
+        self._aligners: dict[Path, Aligner] = {}
         self._limits: dict[Path, Limits | None] = {}
         self._warned: set[str] = set()
 
@@ -168,12 +173,32 @@ class PairReader:
         sizes = visible.shape[1::-1], grey.shape[1::-1]
         homography = self.rig.homography(file, *sizes)
         if homography is not None:
-            return join(visible, warp_infrared(visible, grey, homography))
+            return join(visible, self._aligned(visible, warp_infrared(visible, grey, homography), file))
         if sizes[0] != sizes[1]:
             if problem := compare_sizes(*sizes, names)[0]:
                 raise PairError(problem)
             grey = cv2.resize(grey, sizes[0], interpolation=cv2.INTER_LINEAR)
-        return join(visible, grey)
+        return join(visible, self._aligned(visible, grey, file))
+
+    def _aligned(self, visible: np.ndarray, grey: np.ndarray, file: str | Path | None) -> np.ndarray:
+        """Return the infrared plane (H, W) of a pair, moved to where its edges fit those of the visible image."""
+        if self.align != "auto" and not (self.align and self.rig.registration):
+            return grey
+        aligner = self._aligners.setdefault(Path(file or "").parent, Aligner())
+        if self.align != "auto" and aligner.pairs >= SETTLED:
+            return grey
+        aligner.see(visible, grey)
+        width = visible.shape[1]
+        if self.align != "auto":
+            if aligner.pairs == SETTLED and aligner.size > FAR:
+                x, y = (width * share for share in aligner.shift)
+                self._warn(
+                    f"registration is off by {x:+.1f}, {y:+.1f} px of {width} by the edges of {SETTLED} pairs; "
+                    f"align=auto undoes that, metafusion data register measures anew",
+                    f"'{file}'",
+                )
+            return grey
+        return aligner.moved(grey)
 
     def thermogram(self, counts: np.ndarray | None, size: Size, file: str | Path | None = None) -> Thermogram | None:
         """Return the measurement of a pair; None without an infrared image or a unit.
@@ -187,7 +212,10 @@ class PairReader:
             return None
         infrared = counts.shape[1::-1]
         homography = self.rig.homography(file, size, infrared)
-        return Thermogram(counts, self.rig.thermal, scaling(infrared, size) if homography is None else homography)
+        homography = scaling(infrared, size) if homography is None else homography
+        if self.align == "auto" and (aligner := self._aligners.get(Path(file or "").parent)):
+            homography = aligner.matrix(size[0]) @ homography
+        return Thermogram(counts, self.rig.thermal, homography)
 
     def _warn(self, text: str, names: str) -> None:
         """Say something once for all pairs of this reader."""

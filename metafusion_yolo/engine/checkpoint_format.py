@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import Any
 
 FORMAT_CLASSES = (
-    *(f"nn.tasks.Fusion{head}Model" for head in ("Detection", "Segmentation", "Pose", "OBB")),
+    *(f"nn.tasks.Fusion{head}Model" for head in ("Detection", "Segmentation", "Pose", "OBB", "RTDETR", "Torchvision")),
     *(f"nn.tasks.Fusion{head}Model" for head in ("World", "YOLOE", "YOLOESeg")),
+    *(f"nn.torchvision_model.{name}" for name in ("TorchvisionModel", "TorchvisionLayers", "rebuilt")),
     "nn.fusion.FusionNet",
     "nn.fusion.WeightDecoder",
     "nn.blocks.ConvAct",

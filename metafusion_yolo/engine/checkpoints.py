@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 from collections.abc import Iterator
@@ -9,14 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 from ultralytics.nn import tasks as host_tasks
-from ultralytics.utils import LOGGER
+from ultralytics.utils import LOGGER, SETTINGS
 from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
 
 from metafusion_yolo.engine._host import one_line
 from metafusion_yolo.nn.front_end import FrontEndAhead
+from metafusion_yolo.nn.model_yaml import TORCHVISION
 from metafusion_yolo.nn.tasks import fused_form
+from metafusion_yolo.nn.torchvision_model import coco_model
 from metafusion_yolo.support.errors import MissingFileError, UserError, UserTypeError, UserValueError
 
 ADVICE = re.compile(
@@ -67,6 +71,8 @@ def find_checkpoint(name: str | Path, otherwise: str = ", or leave it out") -> s
         FileNotFoundError: If there is no such file, and none to be had.
     """
     file = str(name)
+    if file.startswith(TORCHVISION):
+        return str(_coco_checkpoint(file))
     if not Path(file).is_file() and (file in GITHUB_ASSETS_NAMES or "://" in file):
         try:
             file = attempt_download_asset(file)
@@ -76,6 +82,30 @@ def find_checkpoint(name: str | Path, otherwise: str = ", or leave it out") -> s
             ) from error
     if not Path(file).is_file():
         raise MissingFileError(f"no checkpoint '{name}'; give the path of one, such as yolov8n.pt{otherwise}")
+    return file
+
+
+def _coco_checkpoint(name: str) -> Path:
+    """Return the checkpoint of `torchvision/NAME` with its COCO weights, made where the host keeps what it downloads.
+
+    Raises:
+        FileNotFoundError: If the weights are not here and cannot be fetched.
+        ValueError: If there is no such detector.
+    """
+    file = Path(SETTINGS["weights_dir"]) / f"{name.removeprefix(TORCHVISION)}.pt"
+    if file.is_file():
+        return file
+    try:
+        model = coco_model(name)
+    except OSError as error:
+        raise MissingFileError(
+            f"the weights of '{name}' are not here, and cannot be downloaded ({one_line(error)}); go online once, or "
+            f"start without: model=metafusion-{file.stem}.yaml"
+        ) from error
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(f".{os.getpid()}.part")
+    torch.save({"model": model.eval()}, part)
+    part.replace(file)
     return file
 
 

@@ -15,7 +15,7 @@ from metafusion_yolo.engine.checkpoints import check_start, load_fusion_checkpoi
 from metafusion_yolo.engine.tasks import TASKS
 from metafusion_yolo.engine.vocabulary import lacks_words, set_words
 from metafusion_yolo.nn.front_end import FrontEndAhead
-from metafusion_yolo.nn.model_yaml import load_model_yaml
+from metafusion_yolo.nn.model_yaml import TORCHVISION, load_model_yaml
 from metafusion_yolo.nn.tasks import build_model, task_of
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 
@@ -38,7 +38,7 @@ class LoadedModel(Model):
 
     def _load(self, weights: str, task: str | None = None) -> None:
         """Load a checkpoint or an export, refusing models that do not read pairs."""
-        if not weights.lower().endswith(".pt"):
+        if not weights.lower().endswith(".pt") and not weights.startswith(TORCHVISION):
             check_export(weights)
             super()._load(weights)
             self._take_task(weights, self.task, task)

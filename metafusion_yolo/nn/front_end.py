@@ -97,7 +97,8 @@ class FrontEndAhead(BaseModel):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a checkpoint holds: the configuration as plain values with the number of the format."""
-        state = {key: value for key, value in self.__dict__.items() if key != "config"}
+        left = {"config"} | ({"criterion"} if isinstance(self.criterion, nn.Module) else set())  # made again if missing
+        state = {key: value for key, value in self.__dict__.items() if key not in left}
         section = {"fusion": self.config.to_dict(), "fusion_format": FUSION_FORMAT}
         return {**state, "yaml": {**self.yaml, **section}}
 
@@ -165,7 +166,8 @@ class FrontEndAhead(BaseModel):
         :mod:`metafusion_yolo.nn.universal`.
         """
         if getattr(self, "criterion", None) is None:
-            self.criterion = self.init_criterion()  # as in the host; without labels too, for its trainer asks for it
+            # as in the host; without labels too, for its trainer asks for it; not as a part, which that of RT-DETR is
+            self.__dict__["criterion"] = self.init_criterion()
         pair = batch["img"]
         if "clean" in batch:
             return restoration_loss(self.fuse_images(pair), batch["clean"], self.config.gains)
@@ -231,7 +233,7 @@ class FrontEndAhead(BaseModel):
             meta.inner_lr,
             meta.first_order,
         )
-        return self.config.gains.look_ahead * loss * (size / (size - half))
+        return self.config.gains.look_ahead * loss * (size / (size - half) if self.loss_of_batch else 1)
 
     def load(self, weights: Any, verbose: bool = True) -> None:
         """Load a stock or a fused checkpoint, and its class names if this model only has numbers for names.

@@ -121,7 +121,7 @@ def meet_at(model: Any, level: str) -> None:
     """
     backbone = model.model[: len(model.yaml["backbone"])]
     plain = [layer for layer in backbone if layer.f == -1]
-    if len(plain) < len(backbone):
+    if len(plain) < len(backbone) or type(model.model) is not nn.Sequential:  # or of torchvision
         raise UserValueError(f"fusion: meet: {level} needs a backbone whose layers follow each other; set meet: image")
     size = 2 * max(STRIDES.values())
     shapes = [(size // x.shape[-1], x.shape[1]) for x in probe(backbone, size)]

@@ -13,8 +13,11 @@ from metafusion_yolo.support.resources import find_model_yaml, read_yaml, split_
 from metafusion_yolo.support.words import nearest, refuse_unknown
 
 HOST_KEYS = ("activation", "end2end", "reg_max")  # optional in a host YAML
+TORCHVISION = "torchvision/"  # before the name of a detector
+TORCHVISION_KINDS = "fasterrcnn_", "retinanet_", "fcos_"
 HEADS = {  # of the host that have a fused form, and their tasks; a number behind the name is the family's
-    **dict.fromkeys(("Detect", "v10Detect", "WorldDetect", "YOLOEDetect"), "detect"),
+    **dict.fromkeys(("Detect", "v10Detect", "RTDETRDecoder", "WorldDetect", "YOLOEDetect"), "detect"),
+    "TorchvisionDetect": "detect",
     **dict.fromkeys(("Segment", "YOLOESegment"), "segment"),
     "Pose": "pose",
     "OBB": "obb",
@@ -53,26 +56,56 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
             f"such as 'detector: yolov8.yaml'"
         )
     FusionConfig.from_dict(own.get("fusion"))
-    try:
-        model = yaml_model_load(own["detector"])
-    except FileNotFoundError as error:
-        raise MissingFileError(
-            f"'detector: {own['detector']}' of '{path}' does not exist; give a detection YAML of Ultralytics, such as "
-            f"yolov8.yaml"
-        ) from error
+    model = _host_yaml(own["detector"], path)
     if "head" not in model or head_of(model) not in HEADS:
         what = f"has the head {model['head'][-1][2]}, which has no fused form" if "head" in model else "is no model"
         raise UserValueError(f"'detector: {own['detector']}' of '{path}' {what}; give one such as yolov8.yaml")
     refuse_unknown(own, {"detector", "fusion", *HOST_KEYS, *model}, f"in '{path}'")
-    scale = own.get("scale") or split_scale(Path(name).name)[1] or model["scale"] or "n"
-    if scale not in model.get("scales", {scale: ()}):
-        raise UserValueError(f"'scale: {scale}' in '{path}' is unknown, {nearest(scale, model['scales'])}")
+    scale = own.get("scale") or split_scale(Path(name).name)[1] or model["scale"]
+    scales = model.get("scales") or {scale: ()}
+    scale = scale or next(iter(scales))  # as the host takes it
+    if scale not in scales:
+        raise UserValueError(f"'scale: {scale}' in '{path}' is unknown, {nearest(scale, scales)}")
     if type(own.get("nc", 1)) is not int or own.get("nc", 1) < 1:
         raise UserValueError(f"'nc: {own['nc']}' in '{path}' must be a number of classes, 1 or more")
     for key in ("backbone", "head"):
         if not own.get(key, model[key]):
             raise UserValueError(f"'{key}:' in '{path}' is empty; give its layers, or leave it out")
     return {**model, **own, "scale": scale, "yaml_file": Path(name).name}
+
+
+def _host_yaml(detector: str, path: Path) -> dict[str, Any]:
+    """Return the dictionary of a detector of the host or of torchvision, which `path` names."""
+    if detector.startswith(TORCHVISION):
+        return torchvision_yaml(detector)
+    try:
+        model: dict[str, Any] = yaml_model_load(detector)
+    except FileNotFoundError as error:
+        raise MissingFileError(
+            f"'detector: {detector}' of '{path}' does not exist; give a detection YAML of Ultralytics, such as "
+            f"yolov8.yaml"
+        ) from error
+    return model
+
+
+def torchvision_yaml(name: str) -> dict[str, Any]:
+    """Return what stands for the model dictionary of `torchvision/NAME`; its layers are known once it is built.
+
+    Raises:
+        ValueError: If there is no such detector, or one that has no fused form.
+    """
+    if (short := name.removeprefix(TORCHVISION)) not in torchvision_names():
+        raise UserValueError(
+            f"'{name}' is no detector of torchvision that has a fused form, {nearest(short, torchvision_names())}"
+        )
+    return {"detector": name, "nc": 80, "scale": "", "backbone": [[]], "head": [[-1, 1, "TorchvisionDetect", []]]}
+
+
+def torchvision_names() -> list[str]:
+    """Return the names of the detectors of torchvision that have a fused form."""
+    from torchvision.models import detection, list_models
+
+    return [name for name in list_models(module=detection) if name.startswith(TORCHVISION_KINDS)]
 
 
 def _read(name: str | Path) -> tuple[Path, dict[str, Any]]:
@@ -84,6 +117,8 @@ def _read(name: str | Path) -> tuple[Path, dict[str, Any]]:
         detector = path.name.removeprefix("metafusion-")
         if path.parent != Path() or detector == path.name:
             raise
+        if Path(detector).stem in torchvision_names():
+            return path, {"detector": f"{TORCHVISION}{Path(detector).stem}"}
         try:
             yaml_model_load(detector)
         except FileNotFoundError:

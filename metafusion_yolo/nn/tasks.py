@@ -8,11 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from ultralytics.nn.tasks import (
     DetectionModel,
     OBBModel,
     PoseModel,
+    RTDETRDetectionModel,
     SegmentationModel,
     WorldModel,
     YOLOEModel,
@@ -22,6 +24,7 @@ from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo.nn.front_end import FrontEndAhead
 from metafusion_yolo.nn.model_yaml import HEADS, head_of, load_model_yaml
+from metafusion_yolo.nn.torchvision_model import TorchvisionModel
 from metafusion_yolo.support.errors import UserTypeError
 
 
@@ -39,6 +42,39 @@ class FusionPoseModel(FrontEndAhead, PoseModel):
 
 class FusionOBBModel(FrontEndAhead, OBBModel):
     """Oriented boxes."""
+
+
+class FusionRTDETRModel(FrontEndAhead, RTDETRDetectionModel):
+    """Boxes along the axes of the image, by a transformer that finds each object once.
+
+    They come as those of the host's other detectors that need no suppression, (B, K, 6): x1, y1, x2, y2 in pixels,
+    score, class. So all that reads boxes reads these, the exports too; the host's RT-DETR has them in shares of the
+    image, and stretches each image to a square, which is letterboxed here.
+    """
+
+    loss_of_batch = False
+    end2end = property(lambda self: True, lambda self, value: None)  # the host's switch, which has one position here
+
+    def predict(self, x: Tensor, *args: Any, embed: Any = None, **kwargs: Any) -> Any:
+        """Return the host's output with the boxes in pixels."""
+        preds = super().predict(x, *args, embed=embed, **kwargs)
+        if self.training or embed:
+            return preds
+        found, *rest = preds if isinstance(preds, tuple) else (preds,)
+        size = torch._shape_as_tensor(x)[[3, 2, 3, 2]].to(found)  # traced, so an export may be of any size
+        centre, half = found[..., :2], found[..., 2:4] / 2
+        boxes = torch.cat((torch.cat((centre - half, centre + half), -1) * size, found[..., 4:]), -1)
+        return (boxes, *rest) if rest else boxes
+
+    def set_head_attr(self, **kwargs: Any) -> None:
+        """Set attributes of the head; it suppresses nothing, so how it should is no matter."""
+        super().set_head_attr(**{key: value for key, value in kwargs.items() if key != "agnostic_nms"})
+
+
+class FusionTorchvisionModel(FrontEndAhead, TorchvisionModel):
+    """Boxes along the axes of the image, by Faster R-CNN, RetinaNet or FCOS of torchvision."""
+
+    loss_of_batch = False
 
 
 class FusionWorldModel(FrontEndAhead, WorldModel):
@@ -59,6 +95,8 @@ BY_HEAD: dict[str, type[FrontEndAhead]] = {
     "Segment": FusionSegmentationModel,
     "Pose": FusionPoseModel,
     "OBB": FusionOBBModel,
+    "RTDETRDecoder": FusionRTDETRModel,
+    "TorchvisionDetect": FusionTorchvisionModel,
     "WorldDetect": FusionWorldModel,
     "YOLOEDetect": FusionYOLOEModel,
     "YOLOESegment": FusionYOLOESegModel,

@@ -32,6 +32,7 @@ __all__ = [
 
 VIEWS = ("fused", "visible", "infrared", "weights", "panel")
 MODALITIES = ("both", "visible", "infrared")
+ALIGN = ("off", "auto")
 METHODS = ("learned", "average", "maximum", "laplacian", "max")  # the last is short for maximum
 QUICK = ("EN", "SD", "SF", "AG", "SCD", "Qabf")  # a tenth of the time of all
 
@@ -121,6 +122,9 @@ class Source(Checked):
         None,
         "for frames that hold both: horizontal, vertical, either with -infrared-first; stacked: 4 channels",
         choices=LAYOUTS,
+    )
+    align: str = option(
+        "off", "undo the small shift that is left between the cameras, found from their edges: off, auto", choices=ALIGN
     )
     on_error: str = option(
         "stop", "what a pair of files that cannot be read does to the rest: stop or skip", choices=("stop", "skip")

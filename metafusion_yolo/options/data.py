@@ -8,6 +8,7 @@ from typing import Any
 from metafusion_yolo.options.fields import REQUIRED, Checked, option
 
 LABELS = ("visible", "infrared", "union")
+BOXES = ("upright", "oriented", "segments")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class Convert(Checked):
         choices=LABELS,
     )
     copy: bool = option(False, "copy the images instead of linking them")
+    boxes: str = option(
+        "upright",
+        "upright; oriented, for the task obb (drone-vehicle, vedai, voc); or segments, for segment (msrs)",
+        choices=BOXES,
+    )
 
 
 @dataclass(frozen=True)

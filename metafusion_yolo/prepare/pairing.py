@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -159,9 +160,11 @@ def _refuse_doubt(
     rivals = max((match.rivals for match in found), key=len)
     if rivals and len(rivals) > len(best.pairs):
         files = next(iter(rivals.values()))
+        several = ("infrared", infrared) if sum(file in infrared for file in files) > 1 else ("visible", visible)
+        one = next((file for file in files if file in several[1]), files[0])
         raise AmbiguousPairingError(
             f"{len(rivals)} images have several partners as likely, for example {_named(files)}; give a glob of one "
-            f"camera, such as visible='{_glob(files[0])}'; {remedy}"
+            f"camera, such as {several[0]}='{_glob(one)}'; {remedy}"
         )
     if not best.pairs or (by == "auto" and len(best.pairs) < ENOUGH * smaller):
         only = (
@@ -186,7 +189,8 @@ def _refuse_doubt(
 def _glob(file: str) -> str:
     """Return a glob of the files that end like one, such as `photos/*_W.JPG`."""
     path = Path(file)
-    return str(path.parent / f"*{path.stem[-2:]}{path.suffix}")
+    word = re.search(r"(?<=.)[^A-Za-z\d][A-Za-z]+$", path.stem)
+    return str(path.parent / f"*{word[0] if word else path.stem[-2:]}{path.suffix}")
 
 
 def _checked_rule(pairs: dict[str, str]) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,67 +23,17 @@ import onnxruntime
 
 from metafusion_yolo.data.planes import PLANES, cameras_on, join
 from metafusion_yolo.data.registration import Registration, Size, scaling, warp_infrared
-from metafusion_yolo.data.temperatures import Reading, Thermogram
-from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE, Limits, Thermal
+from metafusion_yolo.data.temperatures import Thermogram
+from metafusion_yolo.data.thermal import Limits, Thermal
+from metafusion_yolo.runtime.detections import Detections
+from metafusion_yolo.runtime.heads import corners_of, masks_of, select, select_oriented
+from metafusion_yolo.runtime.reading import frames, read_counts, read_visible
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
-from metafusion_yolo.support.placement import place_labels
-from metafusion_yolo.support.sampling import evenly
 
-FONT = cv2.FONT_HERSHEY_SIMPLEX
+__all__ = ["Detections", "Detector", "read_counts", "read_visible", "select"]
+
+TASKS = "detect", "segment", "pose", "obb"
 GREY = 114  # border of a letterboxed image, as in training
-
-
-@dataclass
-class Detections:
-    """The K objects found in one pair.
-
-    Attributes:
-        boxes_xyxy: (K, 4) float32, pixels of the visible image.
-        scores: (K,) float32, [0, 1], highest first.
-        classes: (K,) int64.
-        names: Name of each class.
-        image: Image to draw on, (H, W, 3) uint8, B, G, R: the fused image if the export has it, else the visible one.
-        fused: Fused image (H, W, 3) uint8, B, G, R; None for exports without it.
-        fusion_weights: Share of each camera (2, H, W) float32, visible first; None for exports without it.
-        temperatures: Of each box, in the `unit` of the data set; None where the camera does not measure.
-    """
-
-    boxes_xyxy: np.ndarray
-    scores: np.ndarray
-    classes: np.ndarray
-    names: dict[int, str]
-    image: np.ndarray
-    fused: np.ndarray | None = None
-    fusion_weights: np.ndarray | None = None
-    temperatures: list[Reading | None] | None = None
-
-    def draw(self) -> np.ndarray:
-        """Return a copy of the image (H, W, 3) uint8, B, G, R, with boxes, names and scores."""
-        image = self.image.copy()
-        width = max(round(sum(image.shape[:2]) / 600), 1)
-        labels = [f"{self.names[int(cls)]} {score:.2f}" for score, cls in zip(self.scores, self.classes, strict=True)]
-        fonts = [(0.35 * width * part + 0.1, max(round(width * part), 1)) for part in (1, 0.75)]  # scale, thickness
-        sizes = [[cv2.getTextSize(text, FONT, *font)[0] for font in fonts] for text in labels]
-        places = place_labels(self.boxes_xyxy, [[(w, h + 6) for w, h in some] for some in sizes], image.shape)
-        boxes = self.boxes_xyxy.round().astype(int).tolist()
-        for box, cls, text, place in zip(boxes, self.classes, labels, places, strict=True):
-            hue = np.array([[[int(cls) * 37 % 180, 255, 255]]], np.uint8)
-            colour = cv2.cvtColor(hue, cv2.COLOR_HSV2BGR)[0, 0].tolist()
-            cv2.rectangle(image, box[:2], box[2:], colour, width)
-            if place:
-                scale, thickness = fonts[place.choice]
-                foot = (place.left, place.bottom - 4)
-                cv2.putText(image, text, foot, FONT, scale, colour, thickness, cv2.LINE_AA)
-        return image
-
-    def __str__(self) -> str:
-        """Return one line per box: name, score, x1, y1, x2, y2 and, if measured, lowest, mean, highest temperature."""
-        heat = self.temperatures or [None] * len(self.scores)
-        rows = zip(self.classes, self.scores, self.boxes_xyxy, heat, strict=True)
-        told = [(c, s, [*box, *(reading[:3] if reading else ())]) for c, s, box, reading in rows]
-        return "\n".join(
-            f"{self.names[int(c)]} {s:.3f} " + " ".join(f"{x:.1f}" for x in values) for c, s, values in told
-        )
 
 
 class Detector:
@@ -138,8 +88,10 @@ class Detector:
 
     def _read(self, metadata: dict[str, str], model: str) -> None:
         """Read the metadata of the export, which are Python literals; no code is run."""
-        if (task := metadata.get("task", "detect")) != "detect":
-            raise UserValueError(f"'{model}' is of the task '{task}', and the runtime finds boxes; use metafusion_yolo")
+        self.task = metadata.get("task", "detect")
+        if self.task not in TASKS:
+            raise UserValueError(f"'{model}' is of the task '{self.task}', and the runtime knows {', '.join(TASKS)}")
+        self.kpt_shape = tuple(ast.literal_eval(metadata.get("kpt_shape", "(0, 0)")))
         values = {name: ast.literal_eval(metadata[name]) for name in ("pair_input", "names", "imgsz", "args")}
         pair_input: dict[str, Any] = values["pair_input"]
         self.names: dict[int, str] = dict(values["names"])
@@ -170,19 +122,69 @@ class Detector:
         Raises:
             ValueError: If the depth of the infrared image does not fit the normalisation of the export.
         """
-        pair = self.stack(visible, infrared, file, limits)
-        boxed, inner, left, top = self.letterbox(pair)
-        planes = np.ascontiguousarray(boxed.transpose(2, 0, 1)[None].repeat(self.batch, 0), np.float32) / 255
+        return self.detect_many([(visible, infrared)], [file], limits)[0]
+
+    def detect_many(
+        self,
+        pairs: Sequence[tuple[np.ndarray, np.ndarray | None]],
+        files: Sequence[str | Path | None] | None = None,
+        limits: Limits | None = None,
+    ) -> list[Detections]:
+        """Detect on pairs, those of one size by a single run of the network where the export allows it.
+
+        Args:
+            pairs: Visible and infrared image of each; see :meth:`__call__`.
+            files: The visible file of each pair, whose folder selects the registration of a sequence.
+            limits: Counts that become black and white in all of them; None to take them from each image.
+
+        Returns:
+            What was found, in the order of the pairs. An export of a fixed batch takes so many at a time, a dynamic
+            one all of a size.
+
+        Raises:
+            ValueError: If the depth of an infrared image does not fit the normalisation of the export.
+        """
+        files = files or [None] * len(pairs)
+        boxed = [self.letterbox(self.stack(*pair, file, limits)) for pair, file in zip(pairs, files, strict=True)]
+        found: dict[int, Detections] = {}
+        for shape in dict.fromkeys(one[0].shape for one in boxed):
+            alike = [i for i, one in enumerate(boxed) if one[0].shape == shape]
+            together = len(alike) if self.dynamic else self.batch
+            for start in range(0, len(alike), together):
+                chosen = alike[start : start + together]
+                outputs = self._run([boxed[i][0] for i in chosen])
+                for place, i in enumerate(chosen):
+                    own = [output[place].astype(np.float32) for output in outputs]
+                    found[i] = self._found(own, *pairs[i], files[i], boxed[i][1:])
+        return [found[i] for i in range(len(pairs))]
+
+    def _run(self, boxed: list[np.ndarray]) -> list[np.ndarray]:
+        """Return the outputs of the network for letterboxed pairs of one shape; a fixed batch is filled up."""
+        filled = boxed if self.dynamic else boxed + boxed[-1:] * (self.batch - len(boxed))
+        planes = np.stack(filled).transpose(0, 3, 1, 2).astype(np.float32, order="C")
+        planes /= 255
         inputs = [x.name for x in self.session.get_inputs()]
         feed = {inputs[0]: planes} if len(inputs) == 1 else {"visible": planes[:, :3], "infrared": planes[:, 3:]}
-        boxes, *images = (output[0].astype(np.float32) for output in self.session.run(None, feed))
-        rows = select(boxes, self.conf, self.iou, self.max_det, raw=boxes.shape[0] == 4 + len(self.names))
+        return self.session.run(None, feed)
+
+    def _found(
+        self,
+        outputs: list[np.ndarray],
+        visible: np.ndarray,
+        infrared: np.ndarray | None,
+        file: str | Path | None,
+        place: tuple[Size, int, int],
+    ) -> Detections:
+        """Return what the outputs of a pair say, in pixels of the visible image."""
+        (boxes, *images), (inner, left, top) = outputs, place
         size = visible.shape[1::-1]
-        there = np.tile(np.divide(size, inner), 2)  # scale from the network's size
-        rows[:, :4] = ((rows[:, :4] - np.tile((left, top), 2)) * there).clip(0, np.tile(size, 2))
+        there = np.divide(size, inner)  # scale from the network's size
+        window = slice(top, top + inner[1]), slice(left, left + inner[0])
+        prototypes = images.pop(0) if self.task == "segment" else None
+        rows, found = self._of_task(boxes, prototypes, there, (left, top), window, size)
         extra = {
-            name: cv2.resize(image.transpose(1, 2, 0)[top : top + inner[1], left : left + inner[0]], size)
-            for name, image in zip(self.outputs[1:], images, strict=True)
+            name: cv2.resize(image.transpose(1, 2, 0)[window], size)
+            for name, image in zip([name for name in self.outputs[1:] if name != "prototypes"], images, strict=True)
         }
         fused = cv2.cvtColor((extra["fused"] * 255).round().astype(np.uint8), cv2.COLOR_RGB2BGR) if extra else None
         weights = extra["fusion_weights"].transpose(2, 0, 1) if "fusion_weights" in extra else None
@@ -191,7 +193,46 @@ class Detector:
         if self.thermal.unit and infrared is not None:
             thermogram = Thermogram(infrared, self.thermal, self._homography(file, size, infrared.shape[1::-1]))
             heat = [thermogram.under(box[[[0, 1], [2, 1], [2, 3], [0, 3]]]) for box in rows[:, :4]]
-        return Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64), self.names, shown, fused, weights, heat)
+        seen = rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64), self.names, shown, fused, weights, heat
+        return replace(Detections(*seen), **found)
+
+    def _of_task(
+        self,
+        boxes: np.ndarray,
+        prototypes: np.ndarray | None,
+        there: np.ndarray,
+        border: tuple[int, int],
+        window: tuple[slice, slice],
+        size: Size,
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Return boxes (K, 6) in pixels of the visible image, x1, y1, x2, y2, score, class, and what the task adds."""
+        extra = {
+            "segment": 0 if prototypes is None else len(prototypes),
+            "pose": int(np.prod(self.kpt_shape)),
+            "obb": 1,
+        }
+        count = extra.get(self.task, 0)
+        limits = self.conf, self.iou, self.max_det, boxes.shape[0] == 4 + len(self.names) + count
+
+        def placed(points: np.ndarray) -> np.ndarray:
+            return (points - border) * there
+
+        if self.task == "obb":
+            rows = select_oriented(boxes, *limits)
+            corners = placed(corners_of(rows[:, [0, 1, 2, 3, 6]])).astype(np.float32)
+            rows[:, :4] = np.concatenate((corners.min(1), corners.max(1)), 1).clip(0, np.tile(size, 2))
+            return rows[:, :6], {"corners": corners}
+        rows = select(boxes, *limits, count)
+        network = rows[:, :4].copy()
+        rows[:, :4] = placed(network.reshape(-1, 2, 2)).reshape(-1, 4).clip(0, np.tile(size, 2))
+        if prototypes is not None:
+            masks, shown = masks_of(rows[:, 6:], prototypes, network, window, size)
+            return rows[shown, :6], {"masks": masks[shown]}
+        if self.task == "pose":
+            points = rows[:, 6:].reshape(-1, *self.kpt_shape)
+            points[..., :2] = placed(points[..., :2]).clip(0, size)  # as in the host
+            return rows[:, :6], {"keypoints": points}
+        return rows, {}
 
     def _homography(self, file: str | Path | None, visible: Size, infrared: Size) -> np.ndarray:
         """Return the (3, 3) matrix from infrared to visible pixels, that of a resize where nothing is registered."""
@@ -240,80 +281,6 @@ class Detector:
         Raises:
             FileNotFoundError: If a video cannot be opened.
         """
-        limits = self.thermal.limits_of(frame for frame in _frames(infrared, sample=True))
-        for colour, heat in zip(_frames(visible), _frames(infrared), strict=False):
+        limits = self.thermal.limits_of(frame for frame in frames(infrared, sample=True))
+        for colour, heat in zip(frames(visible), frames(infrared), strict=False):
             yield self(colour, cv2.cvtColor(heat, cv2.COLOR_BGR2GRAY), visible, limits)
-
-
-def select(output: np.ndarray, conf: float, iou: float, max_det: int, raw: bool) -> np.ndarray:
-    """Return the detections in the output of a network, highest score first.
-
-    Args:
-        output: (4 + C, N) centre, width, height and the score of each class (`raw`), or (N, 6) x1, y1, x2, y2, score
-            and class of an export that includes NMS.
-        conf: Lowest score.
-        iou: Largest overlap of two boxes of one class.
-        max_det: Largest number of detections.
-        raw: Whether the output is the first of these.
-
-    Returns:
-        (K, 6) float32: x1, y1, x2, y2, score, class.
-    """
-    if not raw:
-        return output[output[:, 4] > conf][:max_det]
-    scores, classes = output[4:].max(0), output[4:].argmax(0)
-    kept = scores > conf
-    centre, size, scores, classes = output[:2, kept].T, output[2:4, kept].T, scores[kept], classes[kept]
-    corner = centre - size / 2
-    boxes: Any = np.hstack((corner, size))  # OpenCV's type hints only allow lists
-    order = np.array(cv2.dnn.NMSBoxesBatched(boxes, scores, classes.astype(np.int32), conf, iou), int)[:max_det]
-    return np.hstack((corner, corner + size, scores[:, None], classes[:, None])).astype(np.float32)[order]
-
-
-def read_counts(file: str | Path) -> np.ndarray:
-    """Read an infrared image (h, w) in the depth of its file; colours become their luminance.
-
-    Raises:
-        FileNotFoundError: If the file does not exist, or is not an image.
-        ValueError: If an `.npy` file is damaged.
-    """
-    if Path(file).suffix == ".npy":
-        return np.load(file, allow_pickle=False)
-    image = cv2.imread(str(file), cv2.IMREAD_ANYDEPTH)
-    if image is None:
-        raise MissingFileError(f"'{file}' cannot be read as an image; give the infrared partner of the visible image")
-    return image
-
-
-def read_visible(file: str | Path) -> np.ndarray:
-    """Read a visible image (H, W, 3) uint8, B, G, R.
-
-    Raises:
-        FileNotFoundError: If the file does not exist, or is not an image.
-    """
-    image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-    if image is None:
-        raise MissingFileError(f"'{file}' cannot be read as an image; give a visible image, a folder or a video")
-    return image
-
-
-def _frames(file: str | Path, sample: bool = False) -> Iterator[np.ndarray]:
-    """Yield all frames (H, W, 3) of a video, or some of them in grey (H, W)."""
-    capture = cv2.VideoCapture(str(file))
-    if not capture.isOpened():
-        raise MissingFileError(f"'{file}' cannot be opened as a video")
-    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    numbers = evenly(range(count), SEQUENCE_SAMPLE) if sample else None
-    try:
-        while numbers is None:
-            read, frame = capture.read()
-            if not read:
-                return
-            yield frame
-        for number in numbers:
-            capture.set(cv2.CAP_PROP_POS_FRAMES, number)
-            read, frame = capture.read()
-            if read:
-                yield cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
-    finally:
-        capture.release()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from metafusion_yolo.support.drawing import weight_overlay
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from metafusion_yolo.support.resources import read_yaml
 from metafusion_yolo.support.versions import check_host
+
+if TYPE_CHECKING:
+    from metafusion_yolo.runtime import Detections
 
 LOWEST = 0.05  # score down to which boxes are found; a request may ask for higher ones
 VIEWS = ("visible", "fused", "infrared", "weights")
@@ -50,19 +53,28 @@ class Engine(Protocol):
     """A detector of pairs."""
 
     names: dict[int, str]
+    thermal: Thermal
+    registration: Registration | None
     together: int  # pairs that it takes at a time
 
     def __call__(self, pairs: Sequence[Pair]) -> list[Found]:
         """Detect on pairs of one size; a pair that cannot be used raises a `UserError`."""
 
 
-def load_engine(options: Serve) -> Engine:
+def load_engine(options: Serve, lowest: float = LOWEST, threads: int = 0) -> Engine:
     """Load what the options name, and detect once, so that the first request does not wait for what is set up then.
+
+    Args:
+        options: Model, rig, image size, device, largest overlap, and pairs at a time.
+        lowest: Score down to which boxes are found.
+        threads: Threads of ONNX Runtime; 0 for all cores.
 
     Raises:
         UserError: If the model or the data-set YAML is missing or cannot be used.
     """
-    engine: Engine = OnnxEngine(options) if Path(options.model).suffix == ".onnx" else HostEngine(options)
+    engine: Engine = (
+        OnnxEngine(options, lowest, threads) if Path(options.model).suffix == ".onnx" else HostEngine(options, lowest)
+    )
     rng = np.random.default_rng(0)
     engine([Pair(rng.integers(0, 256, (48, 64, 3), np.uint8), rng.integers(0, 1 << 14, (48, 64), np.uint16))])
     return engine
@@ -71,26 +83,26 @@ def load_engine(options: Serve) -> Engine:
 class HostEngine:
     """A checkpoint, fused or stock, or any export that the host can load."""
 
-    def __init__(self, options: Serve) -> None:
+    def __init__(self, options: Serve, lowest: float = LOWEST) -> None:
         check_host()
         from metafusion_yolo.data.rig import Rig, rig_of
         from metafusion_yolo.model import MetaFusionYOLO
 
         self.model = MetaFusionYOLO(options.model)
-        self.together = 1  # an export has the size of its batch
+        self.together, rig = 1, Rig()  # an export has the size of its batch
         if options.model.endswith(".pt"):
             rig = Rig.of_file(options.data) if options.data else rig_of(self.model.model) or Rig()
             self.together = 1 if rig.thermal.scope == "sequence" else options.batch  # a call would be one sequence
+        self.thermal, self.registration = rig.thermal, rig.registration
         given = {"imgsz": options.imgsz, "device": options.device, "data": options.data}
         self._arguments: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-        self._arguments |= {"conf": LOWEST, "iou": options.iou, "batch": self.together, "verbose": False}
+        self._arguments |= {"conf": lowest, "iou": options.iou, "batch": self.together, "verbose": False}
         self.names = dict(self.model.names)
 
     def __call__(self, pairs: Sequence[Pair]) -> list[Found]:
         """See :class:`Engine`."""
-        return [
-            self._found(result) for result in self.model.predict([tuple(pair) for pair in pairs], **self._arguments)
-        ]
+        images = [(pair.visible, pair.infrared) for pair in pairs]
+        return [self._found(result) for result in self.model.predict(images, **self._arguments)]
 
     def _found(self, result: Any) -> Found:
         boxes = result.boxes.cpu().numpy()
@@ -114,33 +126,34 @@ class HostEngine:
 class OnnxEngine:
     """An ONNX file of `metafusion export`, by :mod:`metafusion_yolo.runtime`."""
 
-    together = 1
-
-    def __init__(self, options: Serve) -> None:
+    def __init__(self, options: Serve, lowest: float = LOWEST, threads: int = 0) -> None:
         from metafusion_yolo.runtime import Detector
 
         if options.device not in (None, "cpu"):
             raise UserValueError(f"'device={options.device}': an ONNX file runs on the CPU here; serve the checkpoint")
-        self._detector = Detector(options.model, LOWEST, options.iou)
+        self._detector = Detector(options.model, lowest, options.iou, threads=threads)
         if options.data:
             if not Path(options.data).is_file():
                 raise MissingFileError(f"no data-set YAML '{options.data}'; give the path of an existing file")
             described = read_yaml(options.data)
             self._detector.thermal = Thermal.from_yaml(described.get("thermal"), options.data)
             self._detector.registration = Registration.from_yaml(described.get("registration"), options.data)
-        self.names = self._detector.names
+        self.names, self.thermal = self._detector.names, self._detector.thermal
+        self.registration = self._detector.registration
+        self.together = options.batch if self._detector.dynamic else self._detector.batch
 
     def __call__(self, pairs: Sequence[Pair]) -> list[Found]:
         """See :class:`Engine`."""
-        return [self._one(pair) for pair in pairs]
+        images = [(pair.visible, pair.infrared) for pair in pairs]
+        found = self._detector.detect_many(images, [pair.file for pair in pairs])
+        return [self._found(pair, one) for pair, one in zip(pairs, found, strict=True)]
 
-    def _one(self, pair: Pair) -> Found:
-        found = self._detector(pair.visible, pair.infrared)
+    def _found(self, pair: Pair, found: Detections) -> Found:
         images: dict[str, Callable[[], np.ndarray]] = {"visible": lambda: pair.visible}
         fused, weights = found.fused, found.fusion_weights
         if fused is not None:
             images["fused"] = lambda: fused
-        images["infrared"] = lambda: np.repeat(self._detector.stack(*pair, None)[..., 3:], 3, axis=2)
+        images["infrared"] = lambda: np.repeat(self._detector.stack(*pair)[..., 3:], 3, axis=2)
         if fused is not None and weights is not None:
             images["weights"] = lambda: weight_overlay(fused, weights[1])
         shares = None if weights is None else np.array([mean_inside(weights[1], box) for box in found.boxes_xyxy])

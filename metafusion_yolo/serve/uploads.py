@@ -27,15 +27,17 @@ LONGEST = 65535  # pixels of a side
 
 
 class Pair(NamedTuple):
-    """What a request brings.
+    """What a request brings, or a row of a manifest.
 
     Attributes:
         visible: (H, W, 3) uint8, B, G, R.
         infrared: (h, w), in the depth of its file.
+        file: The visible file, whose folder selects the registration of a sequence; None for uploads.
     """
 
     visible: np.ndarray
     infrared: np.ndarray
+    file: str | None = None
 
 
 class TooLargeError(UserError, ValueError):

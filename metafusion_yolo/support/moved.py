@@ -13,6 +13,7 @@ MOVED = {  # the names in the documentation of 0.1, without the package
     "data.synthetic": "prepare.synthetic",
     "losses": "functional.losses",
     "metrics": "functional.metrics",
+    "pretrain": "engine.pretrain",
 }
 
 

@@ -11,11 +11,12 @@ from argparse import Namespace
 from dataclasses import make_dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import create_autospec
 
 import pytest
 import yaml
 
-from metafusion_yolo import __version__, cli
+from metafusion_yolo import __version__, cli, scale
 from metafusion_yolo.cli import reference
 from metafusion_yolo.cli.parsing import host_arguments
 from metafusion_yolo.functional.metrics.accumulator import Summary
@@ -501,6 +502,7 @@ def test_examples_work(model, monkeypatch, mode) -> None:
     monkeypatch.setattr("metafusion_yolo.labelling.dataset.label_pairs", lambda **_: "2 pairs labelled")
     figures = {"EN": Summary(6.5, 0.5, 3)}
     monkeypatch.setattr("metafusion_yolo.evaluation.scoring.score_folders", lambda **_: (figures, Path("metrics.csv")))
+    monkeypatch.setattr("metafusion_yolo.scale.predict", create_autospec(scale.predict, return_value="2 pairs"))
     verdict = SimpleNamespace(sentence="Use it.", rule="5 %")
     monkeypatch.setattr("metafusion_yolo.compare.run_compare", lambda **_: (verdict, Path("report.html")))
     model.answer = [Path("fused/1.png")]
@@ -605,6 +607,8 @@ FUNCTIONS = {
 def test_defaults_are_said_once(mode, function) -> None:
     """What a mode takes is what its function takes, with the same default."""
     defaults = signature_defaults(pkgutil.resolve_name(function))
+    if mode == "predict":
+        defaults = {**signature_defaults(scale.predict), "out": None, **defaults}
     for name, one in cli.MODES[mode].options.items():
         name = {"dst": "root"}.get(name, name) if mode == "data synth" else name
         assert name in defaults, f"{function} does not take {name}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ultralytics.cfg import get_cfg
 
-from metafusion_yolo.data.labels import LabelError, label_file, label_rows, read_labels
+from metafusion_yolo.data.dataset import build_paired_dataset
+from metafusion_yolo.data.labels import LabelError, crosses_itself, is_empty, label_file, label_rows, read_labels
 
 
 def test_a_label_file_lies_where_the_host_looks_for_it() -> None:
@@ -57,3 +59,24 @@ def test_what_is_written_is_read_again(tmp_path) -> None:
     labels = read_labels(tmp_path / "1.txt")
     assert labels.classes.tolist() == [0, 1, 2, 3, 4]
     np.testing.assert_allclose(labels.boxes_xyxyn, boxes, atol=2e-6)
+
+
+def test_polygons_that_make_no_mask_are_named_in_a_line(make_pair_folder, caplog) -> None:
+    pairs = make_pair_folder(3, polygons=True)
+    labels = sorted((pairs.root / "labels" / "train").iterdir())
+    labels[0].write_text("0 0.1 0.1 0.5 0.5 0.3 0.3\n1 0.1 0.1 0.9 0.1 0.9 0.9\n")
+    labels[1].write_text("0 0.1 0.1 0.9 0.9 0.9 0.1 0.1 0.9\n")
+    args = get_cfg(overrides={"task": "segment", "imgsz": 64})
+    build_paired_dataset(args, str(pairs.images), 1, pairs.data, "train", stride=32)
+    said = [record.message for record in caplog.records if "masks are not what was meant" in record.message]
+    assert len(said) == 2
+    assert "1 of 5 polygons have no area" in said[0] and said[0].endswith(f"'{pairs.visible[0]}'")
+    assert "1 of 5 polygons cross themselves" in said[1] and said[1].endswith(f"'{pairs.visible[1]}'")
+
+
+def test_only_edges_that_cross_tear_a_mask() -> None:
+    angles = np.sort(np.random.default_rng(0).uniform(0, 2 * np.pi, 60))
+    around = np.stack((np.cos(angles), np.sin(angles)), 1)
+    assert not crosses_itself(around) and not is_empty(around)
+    around[[10, 30]] = around[[30, 10]]
+    assert crosses_itself(around)

@@ -242,3 +242,12 @@ def test_rule_of_other_names_is_answered_with_the_likely_one(tmp_path):
     assert not partners
     assert "does not contain 'vis/*_V'" in problem and "so it is with all 3 images" in problem
     assert problem.endswith("; did you mean 'vis/*_W -> th/*_T'? A CSV of pairs works too")
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_folder_of_both_cameras_is_answered_with_the_rule_of_its_names(tmp_path, beside):
+    files = touch(tmp_path, *(f"DCIM/{i}_{camera}.jpg" for i in range(3) for camera in "TV"))
+    home = tmp_path / "DCIM"
+    expected = expected_beside(home, home) if beside else expected_by_rule(parse_rule("infrared"))
+    partners, [problem] = find_partners(map(str, files), expected)
+    assert not any(partners.values()) and "did you mean '*_V -> *_T'" in problem

@@ -36,3 +36,13 @@ def test_torchrun_and_our_command_take_the_line(line) -> None:
     arguments = check(MODES[mode], parse(MODES[mode], given))
     assert (arguments["resume"], arguments["batch"] % (2 * 4)) == ("auto", 0)
     assert {"data", "project", "name"} <= arguments.keys()
+
+
+def test_our_command_takes_the_words_for_ray_train() -> None:
+    lines = [line.split() for line in (EXAMPLES / "ray_train.py").read_text().splitlines() if "ray_train.py --" in line]
+    for line in lines:
+        words = [word for word in line[line.index("--workers") + 2 :] if word != "--gpus"]
+        arguments = check(MODES["train"], parse(MODES["train"], ["resume=auto", *words]))
+        assert arguments["batch"] % int(line[line.index("--workers") + 1]) == 0
+        assert {"data", "project", "name"} <= arguments.keys()
+    assert len(lines) == 2

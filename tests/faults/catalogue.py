@@ -163,7 +163,8 @@ def words(fault: Fault, root: Path) -> list[str]:
     given = shlex.split(fault.command.replace("$PWD", str(root)))
     mode = " ".join(given[:2]) if given[:1] == ["data"] else (given or [""])[0]
     keys = {word.partition("=")[0] for word in given}
-    extra = [word for word in QUICK.get(mode, "").format(root=root).split() if word.partition("=")[0] not in keys]
+    quick = "" if "out" in keys else QUICK.get(mode, "")  # a prediction on a manifest has arguments of its own
+    extra = [word for word in quick.format(root=root).split() if word.partition("=")[0] not in keys]
     return [*given, *extra]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.faults.catalogue import Area, Fault
-from tests.faults.plants import picture, written
+from tests.faults.plants import all_of, picture, written
 
 PREDICT = "predict model=best.pt"
 HERE = f"{PREDICT} source=images/train"
@@ -35,6 +35,38 @@ AREA = Area(
             f"{PREDICT} source=data.yaml",
             "no images in 'data.yaml'; give an image, a folder with images, a glob, a .txt list of "
             "images or a .csv list of pairs",
+        ),
+        Fault(
+            "manifest without the two columns",
+            f"{PREDICT} source=pairs.csv out=found",
+            "'pairs.csv' has no column 'visible' but 'a', 'b'; give visible and infrared, an address of an image in "
+            "each row",
+            written("pairs.csv", "a,b\nstreet.png,heat.png\n"),
+        ),
+        Fault(
+            "manifest with addresses of an unknown scheme",
+            f"{PREDICT} source=pairs.csv out=found",
+            "unknown scheme 'bucket://' in 'bucket://v.png'; give a path, or what fsspec opens: s3://, gs://, ...",
+            written("pairs.csv", "visible,infrared\nbucket://v.png,bucket://i.png\n"),
+        ),
+        Fault(
+            "share that there is not",
+            f"{PREDICT} source=pairs.csv out=found part=4/3",
+            "'part=4/3' is invalid, expected the number of a share and of all, from 1/100 to 100/100",
+        ),
+        Fault(
+            "Ray without a place for the results",
+            f"{PREDICT} source=images/val engine=ray",
+            "'engine=ray' needs out=, a folder or address for results, and a manifest as source=",
+        ),
+        Fault(
+            "folder with results of other settings",
+            f"{PREDICT} source=pairs.csv out=found conf=0.5",
+            "out='found' holds results of another conf, 0.1 and not 0.5; give another",
+            all_of(
+                written("pairs.csv", "visible,infrared\nimages/val/0.png,infrared/val/0.png\n"),
+                written("found/_run.json", '{"conf": 0.1, "data": null}'),
+            ),
         ),
         Fault(
             "infrared folder that does not exist",

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -65,6 +66,22 @@ def test_pairs_are_stacked_as_in_training(export, untrained, tmp_path, cameras, 
     reader = PairReader(Rig.from_yaml(cameras))
     assert np.array_equal(pair, reader.read(visible, infrared))
     assert np.array_equal(detector.stack(read_bgr(visible), None, visible), reader.stack(read_visible(visible), None))
+
+
+@pytest.mark.parametrize("arguments", [{"dynamic": True}, {"batch": 2}])
+def test_many_pairs_at_once_give_what_each_gives_alone(export, roadscene, arguments):
+    detector = Detector(export(**arguments), conf=0.1, threads=1)
+    images = [(read_bgr(visible), read_counts(infrared)) for visible, infrared in pairs(roadscene, 3)]
+    images = [images[0], (images[0][0][::-1].copy(), None), *images[1:]]  # sizes alike and different, one camera alone
+    runs, session = [], detector.session
+    detector.session = SimpleNamespace(get_inputs=session.get_inputs, run=lambda *x: runs.append(x) or session.run(*x))
+    many = detector.detect_many(images)
+    assert len(runs) < len(images) <= sum(len(feed["images"]) for _, feed in runs)
+    for found, (visible, infrared) in zip(many, images, strict=True):
+        alone = detector(visible, infrared)
+        assert np.array_equal(found.classes, alone.classes)
+        assert np.allclose(found.boxes_xyxy, alone.boxes_xyxy, atol=0.01) and np.allclose(found.scores, alone.scores)
+    assert sum(len(found.scores) for found in many) and detector.detect_many([]) == []
 
 
 def test_video_pairs_by_frame(coco, onnx, roadscene, tmp_path):

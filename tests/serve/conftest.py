@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -153,3 +155,17 @@ def strict(tiny) -> Iterator[Client]:
     options = App(str(tiny), port=0, imgsz=64, device="cpu", token=TOKEN, timeout=1, max_mb=0.1, max_pixels=0.01)
     with running(options) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    """A real browser."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright")
+    file = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if file is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome on this machine")
+    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=file, args=flags)
+        yield started
+        started.close()

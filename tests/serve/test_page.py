@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import base64
-import os
-import shutil
 from collections.abc import Iterator
 
 import cv2
 import numpy as np
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api", reason="no playwright")
 DROP = """files => {
   const data = new DataTransfer();
   for (const [name, text] of Object.entries(files))
@@ -19,18 +16,6 @@ DROP = """files => {
   return data;
 }"""
 PIXELS = "canvas => canvas.toDataURL()"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    file = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if file is None:
-        pytest.skip("no chromium, chromium-browser or google-chrome on this machine")
-    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=file, args=flags)
-        yield started
-        started.close()
 
 
 @pytest.fixture(params=[(390, "dark"), (1400, "light")], ids=["phone", "desk"])

@@ -26,6 +26,12 @@ def test_an_old_name_gives_the_module_itself_and_a_warning(old: str, new: str) -
     assert same == f"True metafusion_yolo.{new}"
 
 
+def test_a_program_runs_by_its_old_name() -> None:
+    command = [sys.executable, "-m", "metafusion_yolo.pretrain.training", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "--detector" in done.stdout and "is now 'metafusion_yolo.engine.pretrain'" in done.stderr
+
+
 def test_what_has_not_moved_is_left_alone() -> None:
     assert new_name("metafusion_yolo.model") is None
     assert new_name("metafusion_yolo.losses_of_others") is None

@@ -72,6 +72,7 @@ class PairedSource:
         on_error: What to do at a pair that cannot be read: "stop" or "skip" it.
         data: Data-set YAML that describes the cameras; None for the description in the checkpoint.
         sync: How two videos or live cameras are synchronised.
+        align: Whether the shift that is left between the cameras is undone: "off" or "auto".
 
     Raises:
         ValueError: If the layout or `on_error` is unknown.
@@ -83,9 +84,10 @@ class PairedSource:
     on_error: str = Source.on_error
     data: str | None = None
     sync: Sync = field(default_factory=Sync)
+    align: str = Source.align
 
     def __post_init__(self) -> None:
-        Source(self.infrared, self.layout, self.on_error)
+        Source(self.infrared, self.layout, self.align, self.on_error)
 
 
 def is_path(item: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 
+from metafusion_yolo.data.decoding import OPENCV_LOG
 from metafusion_yolo.data.sources.sync import CameraReport, Frame
 
 OPEN_MS, READ_MS = 5000, 3000  # OpenCV's timeouts for a network camera, milliseconds
@@ -19,7 +20,7 @@ STALL = 2.0  # seconds without a frame after which a connected camera counts as 
 
 def keep_opencv_quiet() -> None:
     """Silence OpenCV and FFmpeg, which fill stderr at every attempt to reach a camera; we log what matters."""
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    OPENCV_LOG.setLogLevel(0)  # silent
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET; read at the first capture
 
 

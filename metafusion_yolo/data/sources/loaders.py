@@ -61,13 +61,14 @@ def load_pairs(source: PairedSource, rig: Rig, batch: int = 1, vid_stride: int =
     if rig.layout and infrared is BY_RULE and is_path(visible) and not is_pair_list(visible):
         source = replace(source, layout=source.layout or rig.layout)
     rig = replace(rig, layout=source.layout)
-    images = partial(LoadPairs, reader=PairReader(rig), batch=batch, on_error=source.on_error)
+    reader = PairReader(rig, align=source.align)
+    images = partial(LoadPairs, reader=reader, batch=batch, on_error=source.on_error)
     if isinstance(visible, torch.Tensor):
         return tensor_pairs(visible, infrared)
     if is_live(visible):
-        return LoadStreamPair(source, PairReader(rig), vid_stride, in_order)
+        return LoadStreamPair(source, reader, vid_stride, in_order)
     if is_video(visible):
-        return LoadVideoPair(source, PairReader(rig), batch, vid_stride)
+        return LoadVideoPair(source, reader, batch, vid_stride)
     if source.layout:
         if infrared is not BY_RULE:
             raise PairError(f"layout={source.layout} says that the images hold both cameras; leave infrared= out")

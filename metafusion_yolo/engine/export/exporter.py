@@ -20,6 +20,7 @@ from metafusion_yolo.engine._host import missing_packages_named, one_line, warn_
 from metafusion_yolo.engine.export import io_wrappers
 from metafusion_yolo.engine.export.io_wrappers import INPUTS, TWO_INPUT_FORMATS, FusedOutputModel, TwoInputModel
 from metafusion_yolo.nn.blocks import Upsample
+from metafusion_yolo.nn.tasks import FusionTorchvisionModel
 from metafusion_yolo.options import Export
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
@@ -79,6 +80,10 @@ class FusionDetectionExporter(Exporter):
             raise UserValueError("format=engine is made on a GPU of NVIDIA, and PyTorch sees none; export onnx")
         if self.inputs == "two" and form not in TWO_INPUT_FORMATS:
             raise UserValueError(f"inputs=two is for {', '.join(TWO_INPUT_FORMATS)}; export '{form}' with inputs=one")
+        if self.args.dynamic and isinstance(model, FusionTorchvisionModel):
+            raise UserValueError(
+                "'dynamic=True' is not for a detector of torchvision, whose anchors are those of one size; leave it out"
+            )
         if self.fused and form == "coreml" and self.args.nms:
             raise UserValueError("a Core ML pipeline with nms=True gives boxes only; leave out nms or fused")
         keys = dict(zip(export_formats()["Argument"], export_formats()["Arguments"], strict=True))

@@ -42,6 +42,7 @@ def fuse_images(
     net: nn.Module | None = None,
     rig: Rig | None = None,
     layout: str | None = Source.layout,
+    align: str = Source.align,
     on_error: str = Source.on_error,
     sync: str = Sync.by,
     sync_tolerance: float = Sync.tolerance,
@@ -60,6 +61,7 @@ def fuse_images(
         net: The fusion front-end, for "learned".
         rig: The cameras; None for pairs that are registered already.
         layout: As for :meth:`MetaFusionYOLO.predict`.
+        align: As there.
         on_error: As there.
         sync: As there.
         sync_tolerance: As there.
@@ -89,7 +91,7 @@ def fuse_images(
     if isinstance(source, torch.Tensor):
         source, infrared, rig = _arrays(tensor_pairs(source, infrared)), BY_RULE, None
     timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
-    paired = PairedSource(source, infrared, layout, on_error, sync=timing)
+    paired = PairedSource(source, infrared, layout, on_error, sync=timing, align=align)
     loader = load_pairs(paired, rig or Rig(), vid_stride=args.vid_stride, in_order=args.stream_buffer)
     fps = written_rate(loader, args.vid_stride)
     of_files = getattr(loader, "of_files", False)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from metafusion_yolo.data.alignment import between
+
 SIDE = 128  # pixels; the images are compared as squares of this side
 REACH = 0.15  # largest shift, as a share of the side
 SMOOTHING = 1.5  # pixels; tolerance for edges of slightly different shape
@@ -60,8 +62,8 @@ def estimate_shift(visible: np.ndarray, infrared: np.ndarray) -> Shift:
     centre, reach = SIDE // 2, int(REACH * SIDE)
     surface = surface[centre - reach : centre + reach + 1, centre - reach : centre + reach + 1]
     row, column = (int(i) for i in np.unravel_index(surface.argmax(), surface.shape))
-    x = (column - reach + _between(surface[row], column)) / SIDE
-    y = (row - reach + _between(surface[:, column], row)) / SIDE
+    x = (column - reach + between(surface[row], column)) / SIDE
+    y = (row - reach + between(surface[:, column], row)) / SIDE
     level, peak = surface.mean(), surface[row, column]
     rest = surface.copy()
     rest[max(0, row - NEIGHBOURS) : row + NEIGHBOURS + 1, max(0, column - NEIGHBOURS) : column + NEIGHBOURS + 1] = level
@@ -75,12 +77,3 @@ def _edges(image: np.ndarray) -> np.ndarray:
     small = cv2.GaussianBlur(small, (0, 0), 1.0)
     edges = np.sqrt(cv2.magnitude(cv2.Sobel(small, cv2.CV_32F, 1, 0), cv2.Sobel(small, cv2.CV_32F, 0, 1)))
     return (edges - edges.mean()) * _WINDOW
-
-
-def _between(line: np.ndarray, i: int) -> float:
-    """Return the offset from index i of the peak of a parabola through the value there and its two neighbours."""
-    if not 0 < i < len(line) - 1:
-        return 0.0
-    before, here, after = line[i - 1 : i + 2]
-    bend = before - 2 * here + after
-    return float((before - after) / (2 * bend)) if bend < 0 else 0.0

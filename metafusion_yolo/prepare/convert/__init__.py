@@ -8,7 +8,7 @@ from metafusion_yolo import __version__
 from metafusion_yolo.options import Convert
 from metafusion_yolo.prepare.convert import writer
 from metafusion_yolo.prepare.convert.coco import COCO
-from metafusion_yolo.prepare.convert.formats import SHARED, Listing
+from metafusion_yolo.prepare.convert.formats import SHARED, Format, Listing
 from metafusion_yolo.prepare.convert.kaist import KAIST
 from metafusion_yolo.prepare.convert.msrs import MSRS
 from metafusion_yolo.prepare.convert.report import ConversionReport
@@ -25,7 +25,12 @@ FORMATS = {
 
 
 def convert(
-    format: str, src: str | Path, dst: str | Path, labels: str | None = Convert.labels, copy: bool = Convert.copy
+    format: str,
+    src: str | Path,
+    dst: str | Path,
+    labels: str | None = Convert.labels,
+    copy: bool = Convert.copy,
+    boxes: str = Convert.boxes,
 ) -> ConversionReport:
     """Convert a published data set to a paired YOLO data set with a YAML to train with.
 
@@ -48,23 +53,27 @@ def convert(
         labels: "visible", "infrared" or "union", where the two cameras are labelled separately; None for the usual
             choice of the data set. See :func:`~metafusion_yolo.prepare.convert.boxes.union`.
         copy: Copy the images instead of linking them.
+        boxes: "upright" for the task `detect`; "oriented", four corners, for `obb`; "segments", the outlines of
+            masks, for `segment`.
 
     Returns:
         What was converted, and what was left out and why.
 
     Raises:
         FileNotFoundError: If src does not exist or has another layout; the message names the missing folder or file.
-        ValueError: For an unknown format or labels, a dst that holds other files or was changed, or if no pair is left.
+        ValueError: For an unknown format or labels, boxes that the data set does not have, a dst that holds other
+            files or was changed, or if no pair is left.
     """
     if format not in FORMATS:
         raise UserValueError(f"unknown format '{format}', {nearest(format, FORMATS)}")
-    Convert(format, str(src), str(dst), labels, copy)
+    Convert(format, str(src), str(dst), labels, copy, boxes)
+    _check_boxes(FORMATS[format], boxes)
     layout, src, dst = FORMATS[format], Path(src).resolve(), Path(dst).resolve()
     if not src.is_dir():
         raise MissingFileError(f"no folder '{src}'; src= must name the root folder of the data set")
     if src == dst or src in dst.parents or dst in src.parents:
         raise UserValueError(f"dst={dst} and src={src} must not contain one another; name a folder elsewhere")
-    request = {"format": format, "src": str(src), "labels": labels, "copy": copy}
+    request = {"format": format, "src": str(src), "labels": labels, "copy": copy, "boxes": boxes}
     request |= {"digest": writer.digest(src, follow=True), "version": __version__}
     record = writer.earlier_record(dst)
     if record and record["request"] == request:
@@ -73,8 +82,12 @@ def convert(
     shutil.rmtree(new, ignore_errors=True)
     try:
         listing, chosen = _prepare(layout.read(src), labels, layout.labels, format)
+        if boxes != "upright" and chosen == "union":
+            raise UserValueError(f"labels=union merges upright boxes, not {boxes}; give labels=visible or infrared")
+        if layout.outlines:
+            listing.notes.append(f"boxes: {boxes} (of upright and {layout.outlines})")
         new.mkdir(parents=True)
-        report = writer.write_pairs(new, layout, listing, chosen, copy, dst)
+        report = writer.write_pairs(new, layout, listing, chosen, boxes, copy, dst)
         record = {
             "yaml": report.yaml.name,
             "request": request,
@@ -86,6 +99,13 @@ def convert(
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return report
+
+
+def _check_boxes(layout: Format, boxes: str) -> None:
+    """Refuse oriented boxes or segments of a data set that has none."""
+    if boxes not in ("upright", layout.outlines):
+        others = [name for name, other in FORMATS.items() if other.outlines == boxes]
+        raise UserValueError(f"boxes={boxes}: '{layout.name}' has none, only {', '.join(others)}; leave boxes= out")
 
 
 def _prepare(listing: Listing, labels: str | None, usual: str, name: str) -> tuple[Listing, str]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import cv2
 import numpy as np
 import torch
 from torchvision.ops import box_iou
 
-from metafusion_yolo.prepare.convert.formats import Box
+from metafusion_yolo.prepare.convert.formats import Box, Corners, Outline
 from metafusion_yolo.support.words import spelling
 
 Remark = Callable[[str], None]
@@ -50,6 +51,48 @@ def to_labels(
             remark("box cut to the image (kept)")
         rows.append((number, *(cut / [width, height, width, height])))
     return np.array(rows, np.float64).reshape(-1, 5)
+
+
+def to_outlines(
+    boxes: Sequence[Box],
+    numbers: Mapping[str, int],
+    size: tuple[int, int],
+    border: int,
+    remark: Remark,
+    corners: int | None = None,
+) -> list[tuple[int, np.ndarray]]:
+    """Return class and outline (N, 2), [0, 1], of each object of one camera; a box without one gives its corners.
+
+    Args:
+        boxes: As for :func:`to_labels`, which judges them.
+        numbers: As there.
+        size: As there.
+        border: As there.
+        remark: As there.
+        corners: Corners of every outline, which are put in order around it; None for any number from three.
+    """
+    rows = []
+    for box in boxes:
+        labels = to_labels([box], numbers, size, border, remark)
+        if not len(labels):
+            continue
+        published = np.array(box.outline if box.outline is not None else _around(box.xyxy), np.float64) - border
+        points = published.clip(0, size)
+        _, sides, _ = cv2.minAreaRect(points.astype(np.float32))
+        if len(points) < 3 or min(sides) < MIN_SIDE or corners not in (None, len(points)):
+            remark("object without an outline that can be used")
+            continue
+        if corners:
+            centred = points - points.mean(0)
+            points = points[np.arctan2(centred[:, 1], centred[:, 0]).argsort(kind="stable")]
+        rows.append((int(labels[0, 0]), points / size))
+    return rows
+
+
+def _around(box: Corners | None) -> Outline:
+    """Return the corners of a box."""
+    left, top, right, bottom = box or (0, 0, 0, 0)
+    return (left, top), (right, top), (right, bottom), (left, bottom)
 
 
 def union(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:

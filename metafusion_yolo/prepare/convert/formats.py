@@ -1,7 +1,7 @@
 """The terms that all converters share: boxes, pairs, listings and formats of published data sets."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from metafusion_yolo.data.listing import read_lines
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
 Corners = tuple[float, float, float, float]
+Outline = Sequence[tuple[float, float]]
 SHARED = "both"  # key of labels that hold for both cameras
 CAMERAS = ("visible", "infrared")
 UNLISTED = "unlisted"
@@ -24,11 +25,13 @@ class Box:
         name: Class, in the spelling of the data set.
         xyxy: Left, top, right, bottom in pixels of the published image; None if there is no box.
         skip: Reason to leave the object out; empty to keep it.
+        outline: Corners (x, y) of the oriented box or of the region in those pixels; None where only the box is known.
     """
 
     name: str
     xyxy: Corners | None
     skip: str = ""
+    outline: Outline | None = None
 
 
 Reader = Callable[[], list[Box]]
@@ -78,6 +81,7 @@ class Format:
         read: Lists the pairs of a folder; raises FileNotFoundError if a folder or file of the layout is missing.
         aliases: Other spellings of classes in the labels, and the names they stand for.
         labels: Camera whose labels are taken by default, or "union", if the two are labelled separately.
+        outlines: What its labels have beside upright boxes: "oriented" boxes, "segments", or nothing.
         border: (width, height) of the published images and pixels to cut off on each side; None to keep the images.
     """
 
@@ -86,6 +90,7 @@ class Format:
     read: Callable[[Path], Listing]
     aliases: Mapping[str, str] = field(default_factory=dict)
     labels: str = "union"
+    outlines: str = ""
     border: tuple[int, int, int] | None = None
 
 

@@ -19,7 +19,7 @@ SPECK = 20  # pixels; smaller regions are left out
 
 
 def read_mask(file: Path) -> list[Box]:
-    """Return a box for each 8-connected region of a class; objects of a class that touch get one box."""
+    """Return a box and an outline for each 8-connected region of a class; objects of a class that touch get one box."""
     if not file.is_file():
         raise LabelError("mask is missing")
     try:
@@ -31,9 +31,14 @@ def read_mask(file: Path) -> list[Box]:
         raise LabelError("mask of colours instead of class numbers")
     boxes = []
     for name, value in VALUES.items():
-        _, _, regions, _ = cv2.connectedComponentsWithStats((mask == value).astype(np.uint8), connectivity=8)
-        for x, y, w, h, area in regions[1:].tolist():  # the first is the background
-            boxes.append(Box(name, (x, y, x + w, y + h), f"region of less than {SPECK} pixels" if area < SPECK else ""))
+        _, numbers, regions, _ = cv2.connectedComponentsWithStats((mask == value).astype(np.uint8), connectivity=8)
+        for number, (x, y, w, h, area) in enumerate(regions[1:].tolist(), 1):  # the first is the background
+            contours, _ = cv2.findContours(
+                (numbers == number).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+            )
+            outline = cv2.approxPolyDP(max(contours, key=len), 1, True).reshape(-1, 2).tolist()
+            reason = f"region of less than {SPECK} pixels" if area < SPECK else ""
+            boxes.append(Box(name, (x, y, x + w, y + h), reason, outline))
     return boxes
 
 
@@ -62,4 +67,4 @@ def read_msrs(src: Path) -> Listing:
     return Listing(pairs, CLASSES, notes)
 
 
-MSRS = Format("msrs", "MSRS (Tang et al., 2022), github.com/Linfeng-Tang/MSRS", read_msrs)
+MSRS = Format("msrs", "MSRS (Tang et al., 2022), github.com/Linfeng-Tang/MSRS", read_msrs, outlines="segments")

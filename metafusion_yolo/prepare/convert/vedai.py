@@ -40,7 +40,7 @@ def read_image_file(file: Path) -> list[Box]:
 
 
 def _box(row: list[str], number: int, corners: int) -> Box:
-    """Return the axis-aligned box of a row, with the columns of the class number and of the first corner."""
+    """Return the box of a row, with the columns of the class number and of the first corner."""
     if len(row) < COLUMNS:
         raise LabelError("row without corners")
     try:
@@ -48,7 +48,8 @@ def _box(row: list[str], number: int, corners: int) -> Box:
         category = int(float(row[number]))
     except ValueError as error:
         raise LabelError("row that is not made of numbers") from error
-    return Box(NAMES.get(category, f"number {category}"), (min(xs), min(ys), max(xs), max(ys)))
+    corners_xy = [*zip(xs, ys, strict=True)]
+    return Box(NAMES.get(category, f"number {category}"), (min(xs), min(ys), max(xs), max(ys)), outline=corners_xy)
 
 
 def read_vedai(src: Path) -> Listing:
@@ -67,7 +68,9 @@ def read_vedai(src: Path) -> Listing:
             labels = {formats.SHARED: per_image if rows is None else partial(boxes_of_combined, rows.get(name))}
             pairs.append(Pair(split, name, images / f"{name}_co.png", images / f"{name}_ir.png", labels))
     split_note = f"split: fold 1 of 10, as published; its test part validates; images of {size} pixels"
-    return Listing(pairs, tuple(NAMES.values()), [split_note, "boxes: axis-aligned, of the published corners"])
+    return Listing(pairs, tuple(NAMES.values()), [split_note])
 
 
-VEDAI = Format("vedai", "VEDAI (Razakarivony and Jurie, 2016), downloads.greyc.fr/vedai", read_vedai)
+VEDAI = Format(
+    "vedai", "VEDAI (Razakarivony and Jurie, 2016), downloads.greyc.fr/vedai", read_vedai, outlines="oriented"
+)

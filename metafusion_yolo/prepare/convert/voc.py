@@ -16,7 +16,7 @@ DRONE_LAYOUT = "train/{trainimg,trainimgr,trainlabel,trainlabelr}, likewise val 
 
 
 def read_xml(file: Path) -> list[Box]:
-    """Read the objects of an XML file: `bndbox`, or the axis-aligned box of `polygon`.
+    """Read the objects of an XML file: `bndbox`, or a `polygon` of four corners.
 
     A `bndbox` is xmin, ymin, xmax, ymax, or x, y, w, h as in KAIST. Coordinates are not shifted: VOC counts pixels
     from 1, most data sets in its format from 0.
@@ -30,16 +30,24 @@ def read_xml(file: Path) -> list[Box]:
         raise LabelError("label file is missing") from error
     except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:
         raise LabelError("XML that cannot be read") from error
-    return [Box((item.findtext("name") or "").strip(), _corners(item)) for item in root.iter("object")]
+    return [_object(item) for item in root.iter("object")]
 
 
-def _corners(item: ElementTree.Element) -> Corners | None:
-    """Return the box of an object; None if there is none, or it is not made of numbers."""
-    polygon, box = item.find("polygon"), item.find("bndbox")
+def _object(item: ElementTree.Element) -> Box:
+    """Return an object, without a box if there is none, or it is not made of numbers."""
+    name, polygon = (item.findtext("name") or "").strip(), item.find("polygon")
+    if polygon is None:
+        return Box(name, _corners(item.find("bndbox")))
     try:
-        if polygon is not None:
-            xs, ys = ([float(polygon.findtext(f"{axis}{i}") or "") for i in (1, 2, 3, 4)] for axis in "xy")
-            return min(xs), min(ys), max(xs), max(ys)
+        xs, ys = ([float(polygon.findtext(f"{axis}{i}") or "") for i in (1, 2, 3, 4)] for axis in "xy")
+    except ValueError:
+        return Box(name, None)
+    return Box(name, (min(xs), min(ys), max(xs), max(ys)), outline=[*zip(xs, ys, strict=True)])
+
+
+def _corners(box: ElementTree.Element | None) -> Corners | None:
+    """Return the corners of a `bndbox`; None if there is none, or it is not made of numbers."""
+    try:
         if box is None:
             return None
         keys = ("x", "y", "w", "h") if box.find("w") is not None else ("xmin", "ymin", "xmax", "ymax")
@@ -104,7 +112,7 @@ def read_drone_vehicle(src: Path) -> Listing:
             readers = {camera: partial(read_xml, file) for camera, file in files.items()}
             pairs.append(Pair(split, name, vis, ir, readers))
     classes = ("car", "truck", "bus", "van", "freight car")
-    return Listing(pairs, classes, ["split: as published", "boxes: axis-aligned, of the published polygons"])
+    return Listing(pairs, classes, ["split: as published"])
 
 
 def read_voc(src: Path) -> Listing:
@@ -137,6 +145,7 @@ DRONE_VEHICLE = Format(
     read_drone_vehicle,
     aliases={"feright car": "freight car", "feright": "freight car", "truvk": "truck"},  # typing errors in the labels
     labels="infrared",
+    outlines="oriented",
     border=(840, 712, 100),
 )
-VOC = Format("voc", "Pairs with Pascal VOC labels", read_voc)
+VOC = Format("voc", "Pairs with Pascal VOC labels", read_voc, outlines="oriented")

@@ -17,11 +17,11 @@ import yaml
 from ultralytics.utils import NUM_THREADS, patches
 from ultralytics.utils.tqdm import TQDM
 
-from metafusion_yolo.data.labels import LabelError, label_rows
+from metafusion_yolo.data.labels import LabelError, label_rows, outline_rows
 from metafusion_yolo.data.listing import SPLITS
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import image_size
-from metafusion_yolo.prepare.convert.boxes import to_labels, union
+from metafusion_yolo.prepare.convert.boxes import to_labels, to_outlines, union
 from metafusion_yolo.prepare.convert.formats import CAMERAS, UNLISTED, Format, Listing, Pair
 from metafusion_yolo.prepare.convert.report import ConversionReport
 from metafusion_yolo.support.errors import UserValueError
@@ -36,14 +36,16 @@ LONG = 500  # pairs from which a progress bar is shown
 
 @dataclass(frozen=True)
 class Written:
-    """A pair, its labels, None if it was skipped, and the remarks on it."""
+    """A pair, the class numbers of its labels, None if it was skipped, and the remarks on it."""
 
     pair: Pair
-    labels: np.ndarray | None
+    classes: list[int] | None
     remarks: list[str]
 
 
-def write_pairs(root: Path, layout: Format, listing: Listing, labels: str, copy: bool, final: Path) -> ConversionReport:
+def write_pairs(
+    root: Path, layout: Format, listing: Listing, labels: str, boxes: str, copy: bool, final: Path
+) -> ConversionReport:
     """Write images, labels and YAML of a listing whose pairs all have a split.
 
     Args:
@@ -51,6 +53,7 @@ def write_pairs(root: Path, layout: Format, listing: Listing, labels: str, copy:
         layout: Format of the listing.
         listing: The pairs.
         labels: Camera whose labels are taken, "union", or "both" if they are shared.
+        boxes: What is written of an object: its "upright" or "oriented" box, or its outline, "segments".
         copy: Whether to copy the images instead of linking them.
         final: Folder to which root will be moved, for the YAML.
 
@@ -62,17 +65,17 @@ def write_pairs(root: Path, layout: Format, listing: Listing, labels: str, copy:
     files = "written, cut to the view" if layout.border else "copied" if copy else "linked"
     report = ConversionReport(layout.title, final / f"{layout.name}.yaml", files, list(listing.notes), {}, {})
     report.boxes = {name: {} for name in listing.classes}
-    work = partial(_write_pair, root, layout.border, numbers, labels, copy)
+    work = partial(_write_pair, root, layout.border, numbers, labels, boxes, copy)
     pool = ThreadPoolExecutor(NUM_THREADS)
     try:
         count, results = len(listing.pairs), pool.map(work, listing.pairs)
         for done in TQDM(results, total=count, desc="Converting", disable=count < LONG or None):
             for reason in done.remarks:
                 report.remarks.add(reason, str(done.pair.visible))
-            if done.labels is not None:
+            if done.classes is not None:
                 split = done.pair.split
                 report.pairs[split] = report.pairs.get(split, 0) + 1
-                for number in done.labels[:, 0].astype(int):
+                for number in done.classes:
                     by_split = report.boxes[listing.classes[number]]
                     by_split[split] = by_split.get(split, 0) + 1
     finally:
@@ -91,7 +94,13 @@ def check_splits(splits: Collection[str]) -> None:
 
 
 def _write_pair(
-    root: Path, border: tuple[int, int, int] | None, numbers: dict[str, int], labels: str, copy: bool, pair: Pair
+    root: Path,
+    border: tuple[int, int, int] | None,
+    numbers: dict[str, int],
+    labels: str,
+    form: str,
+    copy: bool,
+    pair: Pair,
 ) -> Written:
     """Write the two images and the labels of a pair, or none of them."""
     files = dict(zip(CAMERAS, (pair.visible, pair.infrared), strict=True))
@@ -104,24 +113,32 @@ def _write_pair(
             return Written(pair, None, [f"pair whose images are not {border[0]}x{border[1]} pixels"])
         edge = border[2] if border else 0
         cut = {camera: cut_image(file, edge) for camera, file in files.items()} if edge else {}
-        found = []
+        found: list[Any] = []
         for camera in CAMERAS if labels == "union" else (labels,):
             width, height = sizes.get(camera, sizes["visible"])
+            place_of = numbers, (width - 2 * edge, height - 2 * edge), edge, remarks.append
             boxes = pair.labels[camera]()
-            found.append(to_labels(boxes, numbers, (width - 2 * edge, height - 2 * edge), edge, remarks.append))
+            if form == "upright":
+                found.append(to_labels(boxes, *place_of))
+            else:
+                found.append(to_outlines(boxes, *place_of, corners=4 if form == "oriented" else None))
     except PairError:
         return Written(pair, None, ["pair with an image that cannot be read"])
     except LabelError as error:
         return Written(pair, None, [f"pair without labels: {error}"])
-    merged = union(*found) if labels == "union" else found[0]
+    if form == "upright":
+        merged = union(*found) if labels == "union" else found[0]
+        classes, text = merged[:, 0].astype(int).tolist(), label_rows(merged[:, 0], merged[:, 1:])
+    else:
+        classes, text = [number for number, _ in found[0]], outline_rows(found[0])
     for folder, (camera, file) in zip(("images", "infrared"), files.items(), strict=True):
         target = _target(root, folder, pair, file.suffix)
         if not edge:
             place(file, target, copy)
         elif not patches.imwrite(str(target), cut[camera], [cv2.IMWRITE_JPEG_QUALITY, QUALITY]):
             raise OSError(f"cannot write {target}")
-    _target(root, "labels", pair, ".txt").write_text(label_rows(merged[:, 0], merged[:, 1:]), encoding="utf-8")
-    return Written(pair, merged, remarks)
+    _target(root, "labels", pair, ".txt").write_text(text, encoding="utf-8")
+    return Written(pair, classes, remarks)
 
 
 def _reason_to_skip(pair: Pair, files: dict[str, Path]) -> str:

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import map_coordinates
 
+from metafusion_yolo.data.alignment import edges
 from metafusion_yolo.data.registration import Size, scaling
 
 Pairs = Sequence[tuple[np.ndarray, np.ndarray]]  # visible (H, W) and infrared (h, w), grey uint8
@@ -106,18 +107,6 @@ class Level:
             energy += float((np.abs(visible[infrared != 0]) ** 2).sum())
             other += float((np.abs(infrared) ** 2).sum())
         return float(product / np.sqrt(energy * other)) if energy * other > 0 else 0.0
-
-
-def edges(image: np.ndarray) -> np.ndarray:
-    """Return the edges of an image (H, W) uint8 as (H, W) complex64.
-
-    The angle is twice that of the gradient, the magnitude is relative to the surroundings and at most 3.
-    """
-    smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 1.0)
-    gradient = cv2.Sobel(smooth, cv2.CV_32F, 1, 0) + 1j * cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
-    magnitude = np.abs(gradient)
-    around = np.maximum(cv2.GaussianBlur(magnitude, (0, 0), 8.0), 0.1 * magnitude.mean() + 1e-3)
-    return (np.minimum(magnitude / around, 3) * (gradient / np.maximum(magnitude, 1e-6)) ** 2).astype(np.complex64)
 
 
 def start_matrix(visible: Size, infrared: Size) -> np.ndarray:

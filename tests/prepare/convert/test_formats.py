@@ -10,7 +10,10 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from ultralytics.cfg import get_cfg
 
+from metafusion_yolo.data.dataset import build_paired_dataset
+from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.pairs import expected_by_rule, find_partners
 from metafusion_yolo.prepare.convert import FORMATS, convert
 from tests.prepare.convert.miniatures import (
@@ -109,6 +112,42 @@ def test_drone_vehicle_leaves_out_what_is_no_object(make, tmp_path) -> None:
         "object without a box": 1,
     }
     assert report.remarks.examples["object without a box"].endswith("test/testimg/00001.jpg")
+
+
+# Oriented boxes and segments -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("name", "form", "first", "expected"),
+    [
+        ("drone-vehicle", "oriented", "train/00001", (4, [[160, 256], [320, 128], [480, 256], [320, 384]])),
+        ("vedai", "oriented", "train/00000000", (0, [[16, 24], [32, 12], [48, 24], [32, 36]])),
+        ("msrs", "segments", "train/00001D", (2, [[16, 12], [16, 35], [47, 35], [47, 12]])),
+    ],
+)
+def test_outlines_stay_what_they_are(make, tmp_path, name, form, first, expected) -> None:
+    report = convert(name, make(name), tmp_path / "dst", boxes=form)
+    assert f"boxes: {form} (of upright and {form})" in report.notes
+    number, *values = labels_of(tmp_path / "dst")[first][0].split()
+    size = (640, 512) if name == "drone-vehicle" else (64, 48)
+    found = np.array(values, float).reshape(-1, 2) * size
+    assert (int(number), sorted(found.round().tolist())) == (expected[0], sorted(expected[1]))
+    args = get_cfg(overrides={"task": "obb" if form == "oriented" else "segment", "imgsz": 64})
+    data = describe(report.yaml, "train")
+    dataset = build_paired_dataset(args, data["train"], 1, data, "train", stride=32)  # refuses upright boxes
+    assert all(len(label["segments"]) == len(label["cls"]) for label in dataset.labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("llvip", {"boxes": "oriented"}, "boxes=oriented: 'llvip' has none, only drone-vehicle, vedai, voc"),
+        ("vedai", {"boxes": "segments"}, "boxes=segments: 'vedai' has none, only msrs"),
+        ("drone-vehicle", {"boxes": "oriented", "labels": "union"}, "merges upright boxes, not oriented"),
+        ("vedai", {"boxes": "round"}, "'boxes=round'"),
+    ],
+)
+def test_boxes_that_a_data_set_has_not_are_refused(make, tmp_path, name, given, said) -> None:
+    with pytest.raises(ValueError, match=said):
+        convert(name, make(name), tmp_path / "dst", **given)
 
 
 # Variants ------------------------------------------------------------------------------------------------------------

@@ -77,6 +77,12 @@ def test_looks_pair_real_images_whose_names_say_nothing(tmp_path) -> None:
             [f"{i}_{letter}.png" for i in range(3) for letter in "pq"],
             "3 images have several partners as likely, for example '0_x.png', '0_y.png', '0_p.png', ...; give a glob",
         ),
+        (  # two infrared cameras
+            [f"x{i}.jpg" for i in range(3)],
+            [f"x{i}_{side}.jpg" for i in range(3) for side in ("left", "right")],
+            "3 images have several partners as likely, for example 'x0.jpg', 'x0_left.jpg', 'x0_right.jpg'; "
+            "give a glob of one camera, such as infrared='",
+        ),
         (  # numbers say one thing, the nearest times another
             [f"{i}_{moment(2.2 * i)}.png" for i in range(12)],
             [f"{i}_{moment(2.2 * i + 2)}.png" for i in range(12)],

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 import yaml
 
 from metafusion_yolo.options.serve import Serve
+from metafusion_yolo.options.watch import NEEDS
 from metafusion_yolo.serve.watch.plan import read_plan
 from metafusion_yolo.support.errors import UserError
 
@@ -98,3 +101,18 @@ def test_unknown_class(tmp_path):
     ):
         plan.pairs[0].check_classes({0: "person", 1: "car"})
     assert "word" not in str(asdict(plan.events))
+
+
+def test_the_example_and_the_document(tmp_path, monkeypatch):
+    root = Path(__file__).parents[3]
+    _, plan = read_plan(Serve(config=str(root / "examples" / "service" / "cameras.yaml")))
+    assert plan.events.mqtt == "mqtt://broker"
+    compose = yaml.safe_load((root / "examples" / "service" / "compose.yaml").read_text())
+    assert {"broker", "cameras"} == {*compose["services"]["metafusion"]["depends_on"]}
+    text = (root / "docs" / "serving.md").read_text(encoding="utf-8")
+    (tmp_path / "c.yaml").write_text(re.findall("```yaml\n(.*?)```", text, re.DOTALL)[0])
+    for name in ("GATE_PASSWORD", "MQTT_PASSWORD"):
+        monkeypatch.setenv(name, "word")
+    monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
+    options, plan = read_plan(Serve(config=str(tmp_path / "c.yaml")))
+    assert options.imgsz == 640 and {rule.when for rule in plan.pairs[0].rules.values()} == {*NEEDS}

@@ -1,6 +1,6 @@
 """Pre-training of the front-end by itself, from nothing but what the project may ship or make.
 
-    python -m metafusion_yolo.pretrain.training --detector yolov8n.pt
+    python -m metafusion_yolo.engine.pretrain.training --detector yolov8n.pt
 
 Half of the pairs are synthetic scenes, half photographs with an invented thermal view; most are spoilt. The front-end
 learns from the fusion losses (of what the cameras showed before), from the trust loss (where which camera is blind),
@@ -24,12 +24,12 @@ from torch.nn import functional as F
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo.config import Gains
+from metafusion_yolo.engine.pretrain.pairs import PairMaker, Views
 from metafusion_yolo.functional.losses import trust_loss
 from metafusion_yolo.nn.criterion import fusion_loss
 from metafusion_yolo.nn.degradation import Degraded, degrade
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
 from metafusion_yolo.nn.start import START
-from metafusion_yolo.pretrain.pairs import PairMaker, Views
 
 LEVELS = (2, 4, 6, 9)  # layers of a YOLOv8 backbone, the last at strides 4, 8, 16 and 32
 

@@ -6,8 +6,8 @@ import torch
 
 pytest.importorskip("skimage")
 
-from metafusion_yolo.pretrain.pairs import PHOTOGRAPHS, PairMaker, read_photographs, thermal, toned
-from metafusion_yolo.pretrain.training import Recipe, balance_loss, feature_loss, train_start
+from metafusion_yolo.engine.pretrain.pairs import PHOTOGRAPHS, PairMaker, read_photographs, thermal, toned
+from metafusion_yolo.engine.pretrain.training import Recipe, balance_loss, feature_loss, train_start
 
 QUICK = Recipe(steps=2, batch=3, side=64)
 

@@ -1,0 +1,100 @@
+"""What does `align=auto` get back where the infrared camera is shifted, and what does it cost?
+
+A stock detector behind the front-end that stock checkpoints get, nothing trained; the infrared files are shifted to the
+right by pixels of the network's input. Intervals resample whole blocks of neighbouring frames.
+
+    python benchmarks/align.py --data roadscene.yaml --shifts 0 2 4 8
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import yaml
+from ultralytics.data.utils import img2label_paths
+from untrained import FUSED, figure, look, summarise
+
+from metafusion_yolo import MetaFusionYOLO
+from metafusion_yolo.data.description import describe
+from metafusion_yolo.data.reading import PairReader, read_counts, read_visible
+from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.splits import split_pairs
+from metafusion_yolo.options import ALIGN
+
+
+def main() -> None:
+    """Evaluate every shift with and without, and print the table and the share of the time."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="roadscene.yaml", help="paired data set whose cameras are registered")
+    parser.add_argument(
+        "--splits", nargs="+", default=["train", "val"], help="nothing is trained, so all may be tested"
+    )
+    parser.add_argument("--model", default="yolov8n.pt", help="stock detector")
+    parser.add_argument("--shifts", nargs="+", type=int, default=[0, 2, 4, 8], help="pixels of the network's input")
+    parser.add_argument("--classes", nargs="+", default=["person", "car"], help="names of the classes that count")
+    parser.add_argument("--imgsz", type=int, default=512)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--device", help="as for the host; default: a GPU if there is one")
+    parser.add_argument("--resamples", type=int, default=300, help="of the bootstrap")
+    args = parser.parse_args()
+    args.spoilt = False
+    description = describe(args.data)
+    rig = Rig.from_yaml(description)
+    pairs = {v: i for split in args.splits for v, i in split_pairs(description, split, rig).partners.items()}
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for shift in args.shifts:
+            for align in ALIGN:
+                args.data, args.splits = (
+                    str(write(Path(folder, f"{shift}-{align}"), pairs, rig, shift, align, args)),
+                    ["val"],
+                )
+                found[f"{shift} px, align={align}"] = look(args, FUSED, Path(args.data))
+    table = summarise(found, {c: n for c, n in description["names"].items() if n in args.classes}, args.resamples)
+    for row, values in table.items():
+        off = row.replace(ALIGN[1], ALIGN[0])
+        gain = f"; minus off {figure(values['mAP50']['minus'][off])}" if off != row else ""
+        print(f"{row}: mAP50 {figure(values['mAP50'])}{gain}")
+    seconds = {align: timed(args, pairs, align) for align in ALIGN}
+    off, auto = (1000 * np.mean(seconds[align]) for align in ALIGN)
+    print(f"{off:.1f} and {auto:.1f} ms of one core a pair, {auto / off - 1:+.1%} (means)")
+
+
+def write(folder: Path, pairs: dict[str, str], rig: Rig, shift: int, align: str, args: argparse.Namespace) -> Path:
+    """Write the pairs as they are read with a shift, and return their YAML."""
+    reader = PairReader(rig, align=align)
+    for part in ("images", "infrared", "labels"):
+        (folder / part / "val").mkdir(parents=True)
+    for visible, infrared in pairs.items():
+        image, counts = read_visible(visible), read_counts(infrared)
+        there = np.float32([[1, 0, shift * counts.shape[1] / args.imgsz], [0, 1, 0]])
+        moved = cv2.warpAffine(counts, there, counts.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+        name = Path(visible).stem
+        plane = np.ascontiguousarray(reader.stack(image, moved, visible)[..., 3])
+        cv2.imwrite(str(folder / "infrared/val" / f"{name}.png"), plane)
+        (folder / "images/val" / Path(visible).name).symlink_to(Path(visible).resolve())
+        if (labels := Path(img2label_paths([visible])[0])).is_file():
+            (folder / "labels/val" / labels.name).symlink_to(labels.resolve())
+    file, names = folder / "pairs.yaml", describe(args.data)["names"]
+    file.write_text(yaml.safe_dump({"path": str(folder), "train": "images/val", "val": "images/val", "names": names}))
+    return file
+
+
+def timed(args: argparse.Namespace, pairs: dict[str, str], align: str) -> list[float]:
+    """Return the seconds of processor time of every pair but the first few, predicted one by one."""
+    model, seconds = MetaFusionYOLO(args.model), []
+    source = [*pairs.items()][:40]
+    start = time.process_time()
+    for _ in model.predict(source, stream=True, align=align, imgsz=args.imgsz, verbose=False, save=False):
+        seconds.append(time.process_time() - start)
+        start = time.process_time()
+    return seconds[5:]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""The training of the start that ships, on made and free pictures: `python -m metafusion_yolo.pretrain.training`."""

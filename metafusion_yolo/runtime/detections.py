@@ -1,0 +1,80 @@
+"""What was found in a pair: boxes, scores, classes, and the images to draw on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from metafusion_yolo.data.temperatures import Reading
+from metafusion_yolo.support.placement import place_labels
+
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+@dataclass
+class Detections:
+    """The K objects found in one pair.
+
+    Attributes:
+        boxes_xyxy: (K, 4) float32, pixels of the visible image.
+        scores: (K,) float32, [0, 1], highest first.
+        classes: (K,) int64.
+        names: Name of each class.
+        image: Image to draw on, (H, W, 3) uint8, B, G, R: the fused image if the export has it, else the visible one.
+        fused: Fused image (H, W, 3) uint8, B, G, R; None for exports without it.
+        fusion_weights: Share of each camera (2, H, W) float32, visible first; None for exports without it.
+        masks: (K, H, W) bool, of the task segment.
+        keypoints: (K, points, 2 or 3) float32, x and y in pixels, and whether it shows, [0, 1], of the task pose.
+        corners: (K, 4, 2) float32 of oriented boxes, which may lie outside; `boxes_xyxy` are the boxes around them.
+        temperatures: Of each box, in the `unit` of the data set; None where the camera does not measure.
+    """
+
+    boxes_xyxy: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+    names: dict[int, str]
+    image: np.ndarray
+    fused: np.ndarray | None = None
+    fusion_weights: np.ndarray | None = None
+    temperatures: list[Reading | None] | None = None
+    masks: np.ndarray | None = None
+    keypoints: np.ndarray | None = None
+    corners: np.ndarray | None = None
+
+    def draw(self) -> np.ndarray:
+        """Return a copy of the image (H, W, 3) uint8, B, G, R, with boxes, names and scores."""
+        image = self.image.copy()
+        width = max(round(sum(image.shape[:2]) / 600), 1)
+        labels = [f"{self.names[int(cls)]} {score:.2f}" for score, cls in zip(self.scores, self.classes, strict=True)]
+        fonts = [(0.35 * width * part + 0.1, max(round(width * part), 1)) for part in (1, 0.75)]  # scale, thickness
+        sizes = [[cv2.getTextSize(text, FONT, *font)[0] for font in fonts] for text in labels]
+        places = place_labels(self.boxes_xyxy, [[(w, h + 6) for w, h in some] for some in sizes], image.shape)
+        boxes = self.boxes_xyxy.round().astype(int).tolist()
+        for i, (box, cls, text, place) in enumerate(zip(boxes, self.classes, labels, places, strict=True)):
+            hue = np.array([[[int(cls) * 37 % 180, 255, 255]]], np.uint8)
+            colour = cv2.cvtColor(hue, cv2.COLOR_HSV2BGR)[0, 0].tolist()
+            if self.masks is not None:
+                image[self.masks[i]] = (image[self.masks[i]] * 0.5 + np.multiply(colour, 0.5)).astype(np.uint8)
+            if self.corners is None:
+                cv2.rectangle(image, box[:2], box[2:], colour, width)
+            else:
+                cv2.polylines(image, [self.corners[i].round().astype(np.int32)], True, colour, width)
+            for x, y, *shows in [] if self.keypoints is None else self.keypoints[i].tolist():
+                if not shows or shows[0] >= 0.5:
+                    cv2.circle(image, (round(x), round(y)), 2 * width, colour, -1)
+            if place:
+                scale, thickness = fonts[place.choice]
+                foot = (place.left, place.bottom - 4)
+                cv2.putText(image, text, foot, FONT, scale, colour, thickness, cv2.LINE_AA)
+        return image
+
+    def __str__(self) -> str:
+        """Return one line per box: name, score, x1, y1, x2, y2 and, if measured, lowest, mean, highest temperature."""
+        heat = self.temperatures or [None] * len(self.scores)
+        rows = zip(self.classes, self.scores, self.boxes_xyxy, heat, strict=True)
+        told = [(c, s, [*box, *(reading[:3] if reading else ())]) for c, s, box, reading in rows]
+        return "\n".join(
+            f"{self.names[int(c)]} {s:.3f} " + " ".join(f"{x:.1f}" for x in values) for c, s, values in told
+        )

@@ -1,0 +1,135 @@
+"""Where the results lie: Parquet files in a folder or an object store, each written as a whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from metafusion_yolo.support.errors import MissingFileError, MissingPackageError, UserValueError
+from metafusion_yolo.support.files import replacing
+
+DESCRIPTION = "_run.json"  # readers of Parquet folders pass over names that begin like this
+SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("visible", pa.string()),
+        ("infrared", pa.string()),
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+        ("boxes", pa.list_(pa.list_(pa.float32(), 4))),
+        ("scores", pa.list_(pa.float32())),
+        ("classes", pa.list_(pa.int32())),
+        ("weights", pa.list_(pa.float32())),
+        ("infrared_weight", pa.float32()),
+        ("model", pa.string()),
+        ("error", pa.string()),
+    ]
+)
+
+
+def digest(content: bytes) -> str:
+    """Return the SHA-256 of a content, in 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def filesystem(address: str, shared: bool = True) -> tuple[Any, str]:
+    """Return the file system of an address, and the path in it.
+
+    Args:
+        address: A path, or an address that `fsspec` knows.
+        shared: Whether an address in the memory of this process will do.
+
+    Raises:
+        UserError: If there is no such scheme, its package is not installed, or others cannot reach it.
+    """
+    scheme = address.partition("://")[0] if "://" in address else ""
+    try:
+        system, path = fsspec.core.url_to_fs(address)
+    except ImportError as error:
+        raise MissingPackageError(f"'{address}': {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        if scheme in fsspec.available_protocols():
+            raise UserValueError(f"'{address}' is no address of {scheme}:// ({error})") from error
+        raise UserValueError(
+            f"unknown scheme '{scheme}://' in '{address}'; give a path, or what fsspec opens: s3://, gs://, ..."
+        ) from error
+    if scheme == "memory" and not shared:
+        raise UserValueError(f"'{address}' lies in the memory of this process, which the workers cannot read")
+    return system, str(path)
+
+
+class Store:
+    """The files of a result.
+
+    Args:
+        out: Folder or address.
+        shared: As for :func:`filesystem`.
+
+    Raises:
+        UserError: As :func:`filesystem`.
+    """
+
+    def __init__(self, out: str, shared: bool = True) -> None:
+        self.out = out
+        self._system, self._root = filesystem(out, shared)
+        self._root = self._root.rstrip("/")
+        self._local = "file" in self._system.protocol
+        if self._local:
+            if Path(self._root).is_file():
+                raise UserValueError(f"out='{out}' is a file; give a folder for the Parquet files")
+            Path(self._root).mkdir(parents=True, exist_ok=True)
+
+    def begin(self, description: dict[str, Any]) -> None:
+        """Say what the results are of, or check that those which are there are of the same.
+
+        Raises:
+            UserValueError: If they are of another model, manifest, or settings.
+        """
+        path = f"{self._root}/{DESCRIPTION}"
+        try:
+            before = json.loads(self._system.cat_file(path))
+        except FileNotFoundError:
+            if self.done():
+                raise MissingFileError(
+                    f"out='{self.out}' holds Parquet files of unknown origin; give another"
+                ) from None
+            self._put(DESCRIPTION, json.dumps(description, indent=1).encode())
+            return
+        except ValueError as error:
+            raise UserValueError(f"'{path}' is damaged ({error}); give another out=") from error
+        for key, value in description.items():
+            if before.get(key) != value:
+                told = [
+                    str(one)[:12] if key in ("model", "manifest", "data") else one for one in (before.get(key), value)
+                ]
+                raise UserValueError(
+                    f"out='{self.out}' holds results of another {key}, {told[0]} and not {told[1]}; give another"
+                )
+
+    def done(self) -> set[int]:
+        """Return the numbers of the files that are there."""
+        names = self._system.glob(f"{self._root}/part-*.parquet")
+        return {int(found[1]) for name in names if (found := re.search(r"part-(\d+)\.parquet$", name))}
+
+    def write(self, index: int, rows: list[dict[str, Any]], names: dict[int, str]) -> None:
+        """Write a file, or replace it."""
+        schema = SCHEMA.with_metadata({"names": json.dumps(names)})
+        content = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows, schema), content, compression="zstd")
+        self._put(f"part-{index:07}.parquet", content.getvalue())
+
+    def _put(self, name: str, content: bytes) -> None:
+        path = f"{self._root}/{name}"
+        if not self._local:
+            self._system.pipe_file(path, content)  # an object is there as a whole or not at all
+            return
+        with replacing(Path(path), durable=True) as part:
+            part.write_bytes(content)

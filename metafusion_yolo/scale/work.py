@@ -1,0 +1,237 @@
+"""What a worker does: read the pairs of a block, detect, and write one Parquet file."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import fsspec
+import pyarrow as pa
+
+from metafusion_yolo.options.serve import Serve
+from metafusion_yolo.runtime.reading import read_counts, read_visible
+from metafusion_yolo.scale.store import Store, digest, filesystem
+from metafusion_yolo.serve.engines import Engine, Found, load_engine
+from metafusion_yolo.serve.uploads import Pair
+from metafusion_yolo.support.errors import MissingFileError, UserError, UserValueError
+
+READERS = 4  # threads that read and decode ahead of the detector
+TRIES = 3  # of an address that does not answer
+LONGEST = 300  # letters of an error that are kept
+
+
+class Done(NamedTuple):
+    """A file that was written: its number, its pairs, those with an error, such an error, and the time it took."""
+
+    number: int
+    pairs: int
+    failed: int
+    example: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to detect with, as it travels to the workers.
+
+    Attributes:
+        model: Content of the file of the model.
+        suffix: Of its name: ".onnx" or ".pt".
+        data: Text of the data-set YAML; None if the model knows the cameras.
+        settings: conf, iou, imgsz, device, batch.
+        base: Folder or address that relative addresses are below.
+    """
+
+    model: bytes
+    suffix: str
+    data: bytes | None
+    settings: dict[str, Any]
+    base: str
+
+    @classmethod
+    def of(cls, model: str | Path, data: str | Path | None, settings: dict[str, Any], base: str) -> Job:
+        """Read the files of a job.
+
+        Raises:
+            UserError: If one does not exist, or the model is of another kind.
+        """
+        suffix = Path(model).suffix
+        if suffix not in (".onnx", ".pt"):
+            raise UserValueError(f"model='{model}' does not go with out=; give an ONNX file or a checkpoint (.pt)")
+        if suffix == ".onnx" and settings["imgsz"]:
+            raise UserValueError(f"'imgsz={settings['imgsz']}': an ONNX file has the size that it was exported with")
+        if suffix == ".onnx" and settings["device"] not in (None, "cpu"):
+            raise UserValueError(
+                f"'device={settings['device']}': an ONNX file runs on the CPU here; give the checkpoint"
+            )
+        return cls(_content(model, "model"), suffix, _content(data, "data-set YAML") if data else None, settings, base)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What makes its results those of this job."""
+        told = {key: value for key, value in self.settings.items() if key not in ("device", "batch")}
+        return {**told, "model": digest(self.model), "data": digest(self.data) if self.data else None}
+
+    def load(self, folder: str, device: str | int | None = None, threads: int = 0) -> Engine:
+        """Load the detector, from a folder that must be there as long as it is."""
+        model, data = Path(folder, f"model{self.suffix}"), Path(folder, "data.yaml")
+        model.write_bytes(self.model)
+        if self.data:
+            data.write_bytes(self.data)
+        given = {key: self.settings[key] for key in ("iou", "imgsz", "batch")}
+        options = Serve(str(model), str(data) if self.data else None, device=device, **given)
+        return load_engine(options, self.settings["conf"], threads)
+
+    def check(self) -> None:
+        """Load the detector once, before others do.
+
+        Raises:
+            UserError: If it cannot be loaded, or its cameras need more than a pair to be understood.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            engine = self.load(folder, "cpu")
+        if engine.thermal.scope != "image":
+            raise UserValueError(
+                f"'thermal: scope: {engine.thermal.scope}' takes the limits of an image from its neighbours, which a "
+                f"manifest does not name; give data=, a YAML with scope: image or a fixed range"
+            )
+        if self.suffix == ".pt" and engine.registration and engine.registration.sequences:
+            raise UserValueError("a checkpoint does not register by sequence here; export it to ONNX, which does")
+
+
+def _content(file: str | Path, kind: str) -> bytes:
+    system, path = filesystem(str(file))
+    try:
+        return bytes(system.cat_file(path))
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise MissingFileError(f"no {kind} '{file}'; give the path or address of an existing file") from error
+
+
+class Worker:
+    """A detector, and the files it writes.
+
+    Args:
+        job: What to detect with.
+        store: Where to write.
+        device: Device of a checkpoint; None for that of the job.
+        threads: Threads of the network on the CPU; 0 for all cores.
+    """
+
+    def __init__(self, job: Job, store: Store, device: str | int | None = None, threads: int = 0) -> None:
+        self._job, self._store, self._hash = job, store, digest(job.model)
+        self._folder = tempfile.TemporaryDirectory(prefix="metafusion-")
+        self._engine = job.load(self._folder.name, job.settings["device"] if device is None else device, threads)
+        if threads:
+            cv2.setNumThreads(threads)
+        self._pool = ThreadPoolExecutor(READERS, "reader")
+
+    def write(self, number: int, block: pa.Table) -> Done:
+        """Detect on the rows of a block, and write their file."""
+        begun = time.monotonic()
+        rows = list(self.rows(block.to_pylist()))
+        self._store.write(number, rows, self._engine.names)
+        errors = [row["error"] for row in rows if row.get("error")]
+        return Done(number, len(rows), len(errors), errors[0] if errors else "", time.monotonic() - begun)
+
+    def rows(self, listed: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield the row of the result for each row of the manifest, in order; the next ones are read meanwhile."""
+        batch = max(self._engine.together, READERS)
+        read = _ahead(self._pool, self._read, listed, 2 * batch)
+        for some in _batched(zip(listed, read, strict=True), batch):
+            found = self._detect([pair for _, pair in some])
+            for (row, _), one in zip(some, found, strict=True):
+                yield {**row, "model": self._hash, **one}
+
+    def _read(self, row: dict[str, Any]) -> Pair | str:
+        """Return a pair, or why it cannot be read."""
+        try:
+            addresses = [self._address(row[camera], camera) for camera in ("visible", "infrared")]
+            contents = [_fetch(address) for address in addresses]
+            visible = read_visible(addresses[0], contents[0])
+            return Pair(visible, read_counts(addresses[1], contents[1]), addresses[0])
+        except Exception as error:  # each store and decoder has its own; the row says which
+            return _told(error)
+
+    def _address(self, written: str | None, camera: str) -> str:
+        if not written:
+            raise UserValueError(f"the manifest names no {camera} image")
+        return written if "://" in written or Path(written).is_absolute() else f"{self._job.base}/{written}"
+
+    def _detect(self, pairs: Sequence[Pair | str]) -> list[dict[str, Any]]:
+        """Return what was found in each pair, or its error; those of one size are given to the network together."""
+        rows: list[dict[str, Any]] = [{"error": pair} if isinstance(pair, str) else {} for pair in pairs]
+        whole = [(i, pair) for i, pair in enumerate(pairs) if isinstance(pair, Pair)]
+        sizes = sorted(whole, key=lambda one: one[1].visible.shape)
+        for _, alike in groupby(sizes, key=lambda one: one[1].visible.shape):
+            for some in _batched(alike, self._engine.together):
+                for (i, _), row in zip(some, self._found([pair for _, pair in some]), strict=True):
+                    rows[i] = row
+        return rows
+
+    def _found(self, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+        try:
+            return [_columns(found) for found in self._engine(pairs)]
+        except (UserError, cv2.error) as error:
+            if len(pairs) == 1:
+                return [{"error": _told(error)}]
+            return [row for pair in pairs for row in self._found([pair])]
+
+
+def _columns(found: Found) -> dict[str, Any]:
+    """Return what was found as values of a row."""
+    return {
+        "height": found.size[0],
+        "width": found.size[1],
+        "boxes": found.boxes_xyxy.tolist(),
+        "scores": found.scores.tolist(),
+        "classes": found.classes.tolist(),
+        "weights": None if found.shares is None else found.shares.tolist(),
+        "infrared_weight": found.share,
+    }
+
+
+def _fetch(address: str) -> bytes:
+    """Return what lies at an address; a store that does not answer is asked again."""
+    for turn in range(TRIES):
+        try:
+            with fsspec.open(address, "rb") as file:
+                return bytes(file.read())
+        except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError):
+            raise
+        except OSError:
+            if turn == TRIES - 1:
+                raise
+            time.sleep(2**turn)
+    raise RuntimeError(address)  # not reached
+
+
+def _told(error: Exception) -> str:
+    """Return an error in one line."""
+    text = " ".join(str(error).split())[:LONGEST]
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
+
+
+def _ahead(pool: ThreadPoolExecutor, call: Callable[[Any], Any], items: Iterable[Any], most: int) -> Iterator[Any]:
+    """Yield what a call returns for each item, in their order, with at most so many calls begun ahead."""
+    waiting: deque[Any] = deque()
+    for item in items:
+        waiting.append(pool.submit(call, item))
+        if len(waiting) > most:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Yield lists of so many items, the last one shorter."""
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some

@@ -1,0 +1,147 @@
+"""A manifest in, Parquet files out: what each row says, what is done again, and what a killed worker costs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import fsspec
+import numpy as np
+import pytest
+
+from benchmarks.scale import disturbed, rows, write_model, write_pairs
+from metafusion_yolo import scale
+from metafusion_yolo.cli import main
+from metafusion_yolo.runtime import Detector, read_counts, read_visible
+from metafusion_yolo.support.errors import UserError
+from tests.conftest import draw_visible
+
+pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+COUNT = 11  # pairs, in three files
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """An ONNX file that finds something everywhere, beside its checkpoint."""
+    return write_model(tmp_path_factory.mktemp("model"), 64)
+
+
+@pytest.fixture
+def manifest(tmp_path) -> Path:
+    """Pairs of two sizes and depths, relative to their manifest: one missing, one damaged, one without a name."""
+    lines = ["infrared,visible,time"]
+    for i in range(COUNT):
+        image, _ = draw_visible(i, *((48, 64) if i % 3 else (40, 40)))
+        cv2.imwrite(str(tmp_path / f"{i}.png"), image)
+        np.save(tmp_path / f"{i}.npy", image[..., 0].astype(np.uint16) * 20 + 7000)
+        lines.append(f"{i}.npy,{i}.png,12:00")
+    (tmp_path / "3.png").unlink()
+    (tmp_path / "5.png").write_bytes((tmp_path / "5.png").read_bytes()[:60])
+    lines[-1] = ",10.png,12:00"
+    (tmp_path / "pairs.csv").write_text("\n".join(lines))
+    return tmp_path / "pairs.csv"
+
+
+def test_each_row_is_what_the_runtime_finds_or_an_error(model, manifest, tmp_path) -> None:
+    done = scale.predict(model, manifest, tmp_path / "out")
+    assert (done.pairs, done.before, done.failed) == (COUNT, 0, 3) and "3 pairs have an error" in str(done)
+    found, detector = rows(tmp_path / "out").to_pylist(), Detector(model)
+    assert [row["row"] for row in found] == list(range(COUNT))
+    assert {i: row["error"] is not None for i, row in enumerate(found)} == {i: i in (3, 5, 10) for i in range(COUNT)}
+    assert found[10]["error"] == "the manifest names no infrared image" and "3.png" in found[3]["error"]
+    for i in {*range(COUNT)} - {3, 5, 10}:
+        alone = detector(read_visible(tmp_path / f"{i}.png"), read_counts(tmp_path / f"{i}.npy"))
+        assert len(alone.scores) and found[i]["visible"] == f"{i}.png" and len(found[i]["model"]) == 64
+        assert np.allclose(found[i]["boxes"], alone.boxes_xyxy, atol=0.01)
+        assert (
+            np.allclose(found[i]["scores"], alone.scores, atol=1e-5) and found[i]["classes"] == alone.classes.tolist()
+        )
+        assert found[i]["infrared_weight"] == pytest.approx(alone.fusion_weights[1].mean(), abs=1e-5)
+        assert len(found[i]["weights"]) == len(alone.scores) and (found[i]["height"] == 40) == (i % 3 == 0)
+
+
+def test_what_is_done_stays_and_what_is_missing_is_done(model, manifest, tmp_path) -> None:
+    whole, shares = tmp_path / "whole", tmp_path / "shares"
+    scale.predict(model, manifest, whole)
+    table, (first, second, third) = rows(whole), sorted(whole.glob("*.parquet"))
+    second.unlink()
+    (whole / f"{third.name}.part").write_bytes(b"a write that was cut off")
+    third.unlink()
+    before = first.stat().st_mtime_ns
+    assert scale.predict(model, manifest, whole).before == 4 and first.stat().st_mtime_ns == before
+    assert rows(whole).equals(table)
+    assert scale.predict(model, manifest, whole).before == COUNT
+    assert main(["predict", f"model={model}", f"source={manifest}", f"out={shares}", "part=2/2"]) == 0
+    assert [file.name for file in shares.glob("*.parquet")] == [second.name]
+    assert scale.predict(model, manifest, shares, part="1/2").pairs == 7
+    assert rows(shares).equals(table)
+
+
+def test_addresses_that_fsspec_opens_and_a_checkpoint(model, manifest, tmp_path) -> None:
+    far = fsspec.filesystem("memory")
+    for file in tmp_path.glob("*.[np][pn]*"):
+        far.pipe_file(f"/there/{file.name}", file.read_bytes())
+    names = [f"memory://there/{i}" for i in (0, 1, 2, 4)]
+    pairs = pa.table({"visible": [f"{one}.png" for one in names], "infrared": [f"{one}.npy" for one in names]})
+    with far.open("/there/pairs.parquet", "wb") as file:
+        pq.write_table(pairs, file)
+    scale.predict(model.with_suffix(".pt"), "memory://there/pairs.parquet", "memory://found", imgsz=64, device="cpu")
+    with far.open("/found/part-0000000.parquet", "rb") as file:
+        found = pq.read_table(file).to_pylist()
+    scale.predict(model, manifest, tmp_path / "near")
+    near = {row["visible"]: row for row in rows(tmp_path / "near").to_pylist()}
+    for row in found:
+        same = near[Path(row["visible"]).name]
+        assert len(row["scores"]) and np.allclose(row["scores"], same["scores"], atol=1e-3)
+        assert np.allclose(row["boxes"], same["boxes"], atol=0.1) and np.allclose(
+            row["weights"], same["weights"], atol=0.01
+        )
+
+
+@pytest.mark.parametrize(
+    ("content", "given", "says"),
+    [
+        ("a,b\n1,2\n", {}, "has no column 'visible' but 'a', 'b'; give visible and infrared"),
+        ("visible,infrared\n", {}, "no pairs in"),
+        ("visible,infrared\n1,2,3\n", {}, "is no CSV file"),
+        ("visible,infrared\nhere://a,b\n", {}, "unknown scheme 'here://' in 'here://a'"),
+        ("visible,infrared\nmemory://a,b\n", {"engine": "ray"}, "which the workers cannot read"),
+        ("visible,infrared\na.png,b.png\n", {}, "none of 1 pairs could be used, for example: FileNotFoundError"),
+        ("", {"part": "4/3"}, "'part=4/3' is invalid"),
+        ("", {"workers": 2}, "'workers=2' needs engine=ray"),
+        ("", {"engine": "spark"}, "known: local, ray"),
+    ],
+)
+def test_a_mistake_costs_a_line(model, tmp_path, content, given, says) -> None:
+    (tmp_path / "pairs.csv").write_text(content)
+    with pytest.raises(UserError, match=says) as caught:
+        scale.predict(model, tmp_path / "pairs.csv", tmp_path / "out", **given)
+    assert "\n" not in str(caught.value)
+
+
+def test_results_of_something_else_are_left_alone(model, manifest, tmp_path) -> None:
+    scale.predict(model, manifest, tmp_path / "out", part="1/3")
+    other = shutil.copy(model, tmp_path / "other.onnx")
+    with Path(other).open("ab") as file:
+        file.write(b"\x82\x01\x00")  # an unknown, empty field
+    with pytest.raises(UserError, match="results of another model"):
+        scale.predict(other, manifest, tmp_path / "out")
+    with pytest.raises(UserError, match=r"results of another conf, 0\.25 and not 0\.5"):
+        scale.predict(model, manifest, tmp_path / "out", conf=0.5)
+
+
+def test_without_ray(model, manifest, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(scale, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"needs ray, which is not installed: pip install 'metafusion-yolo\[scale\]'"):
+        scale.predict(model, manifest, tmp_path / "out", engine="ray")
+
+
+@pytest.mark.slow
+def test_killed_workers_and_a_killed_driver_cost_no_pair(model, tmp_path) -> None:
+    pytest.importorskip("ray")
+    pairs = write_pairs(tmp_path, 400, (64, 48))
+    scale.predict(model, pairs, tmp_path / "whole")
+    told = disturbed(model, pairs, tmp_path / "out", 2, rows(tmp_path / "whole"), None)
+    assert told["every pair once"] and told["as undisturbed"] and told["boxes"], told
+    assert 0 < told["files after both kills"] < told["files in the end"] and not told["written again"], told

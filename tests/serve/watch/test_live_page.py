@@ -1,0 +1,34 @@
+"""The live part of the page in a real browser: pictures that follow the cameras, events, and a clip that plays."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.serve.watch.test_service import events, shapes, wait_for
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1400, "light")], ids=["phone", "desk"])
+def test_live(watching, browser, folder, width, scheme) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page, said = context.new_page(), []
+    page.set_default_timeout(20_000)
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(f"http://{watching.host}/")
+    for pair in ("gate", "yard"):
+        feed = page.locator(".feed", has=page.locator(f"h2:text('{pair}')"))
+        feed.locator(".badge:text('both cameras')").wait_for()
+        picture = feed.locator("img[src^=blob]").element_handle()
+        page.wait_for_function("([one, src]) => one.src !== src", arg=[picture, picture.get_attribute("src")])
+    page.select_option("#look", "infrared")
+    wait_for(lambda: events(watching, event="crowded"))
+    clip = folder / "clips" / events(watching)[-1]["clip"]
+    wait_for(lambda: len(shapes(clip)) >= 10)
+    page.locator(".play").last.click()
+    page.wait_for_function("() => document.querySelector('#clip').videoWidth === 128")
+    page.click("#close")
+    assert page.locator("#player").is_hidden()
+    page.click("[data-room=try]")
+    assert page.is_visible("#scene") and not page.is_visible("#feeds")
+    assert said == [] and page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
