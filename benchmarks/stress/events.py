@@ -7,6 +7,7 @@ the webhook refuses a third of all requests. At the end:
     lost     events of the outbox that a sink has not been told; must be 0
     missed   what was in view of a running pair, and has not been told; must be 0
     twice    what has been told twice, by events of different ids; must be 0
+    anew     told again of one who has been out of sight for about as long as the service remembers, 30 s
     again    deliveries of an id that its sink had been told already: what at-least-once means
     unseen   what happened while the service was down, or a pair without pictures; told or not
 
@@ -45,6 +46,8 @@ import yaml
 sys.path.append(str(Path(__file__).parents[1]))  # the simulated camera is beside the other benchmarks
 from mjpeg import MjpegCamera
 
+from metafusion_yolo.serve.watch.rules import REMEMBERED
+
 CYCLE, COMES, WALKS, ARRIVES, GOES = 50.0, 3.0, 7.0, 25.0, 44.0  # seconds of a cycle
 WIDTH, HEIGHT = 640, 360
 SECRET = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -67,8 +70,12 @@ class Record:
 
     def saw(self, pair: str, start: float, end: float) -> bool:
         """Return whether a pair had results all the time."""
+        return self.longest_gap(pair, start, end) < BLIND
+
+    def longest_gap(self, pair: str, start: float, end: float) -> float:
+        """Return the longest time without a result, seconds."""
         moments = [start, *(t for t in self.sees[pair] if start < t < end), end]
-        return all(b - a < BLIND for a, b in itertools.pairwise(moments))
+        return max(b - a for a, b in itertools.pairwise(moments))
 
 
 def person() -> np.ndarray:
@@ -98,7 +105,7 @@ def judge(record: Record, events: list[dict], ended: float) -> Counter[str]:
         ended: When the run ended.
 
     Returns:
-        Counts of "told", "missed", "twice", "unseen" and "strange", what was told and is not in the script.
+        Counts of "told", "missed", "twice", "anew", "unseen" and "strange", what was told and is not in the script.
     """
     count: Counter[str] = Counter()
     left = [(one["pair"], one["event"], one.get("camera"), one["at"]) for one in events]
@@ -108,7 +115,8 @@ def judge(record: Record, events: list[dict], ended: float) -> Counter[str]:
         for one in found:
             left.remove(one)
         count["told"] += bool(found)
-        count["twice"] += max(len(found) - 1, 0)
+        for before, after in itertools.pairwise(one[3] for one in found):
+            count["twice" if record.longest_gap(pair, before, after) < REMEMBERED - 5 else "anew"] += 1
         count["missed"] += must and not found
         count["unseen"] += not must and not found
 
@@ -125,7 +133,8 @@ def judge(record: Record, events: list[dict], ended: float) -> Counter[str]:
             expect(pair, "entered", None, start + WALKS, start + GOES + 2, entering)
     for pair, camera, start, end in record.deaths:
         expect(pair, "lost", camera, start, end + 3, must=True)
-        expect(pair, "back", camera, end, end + 120, must=True)
+        later = [one[2] for one in record.deaths if one[:2] == (pair, camera) and one[2] > end]
+        expect(pair, "back", camera, end, min([*later, end + 120]), must=True)
     last = record.began + (ended - record.began) // CYCLE * CYCLE  # the cycle that was cut off counts for nothing
     count["strange"] = sum(at < last for *_, at in left)
     return count
@@ -346,7 +355,7 @@ def main() -> None:
     kinds = dict(Counter(one["event"] for one in events))
     print(f"{ended - record.began:.0f} s, {len(record.deaths)} deaths of cameras, {args.kills} kills of the service")
     print(f"down for {', '.join(f'{down:.0f}' for down in downs)} s; {len(events)} events: {kinds}")
-    print(", ".join(f"{count[key]} {key}" for key in ("told", "missed", "twice", "strange", "unseen", "lost")))
+    print(", ".join(f"{count[key]} {key}" for key in ("told", "missed", "twice", "strange", "unseen", "anew", "lost")))
     print("again: " + ", ".join(f"{number} by {name}" for name, number in again.items()))
     print(f"results a second, at least: {rates}; {there} of {len(clips)} clips; {folder}")
     args.json.parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import supervision as sv
 
 AWAY = 1.0  # seconds outside a zone after which a visit is over, so that one at its edge is told once
-REMEMBERED = 60.0  # seconds for which a visitor that has vanished inside a zone is known again ...
+REMEMBERED = 30.0  # seconds for which a visitor that has vanished inside a zone is known again ...
 SAME = 0.3  # ... where a box overlaps (IoU) with its last one
 
 
