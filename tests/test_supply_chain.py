@@ -134,6 +134,9 @@ def look_up(host, *args, **kwargs):
 
 socket.getaddrinfo = look_up
 socket.socket.connect = lambda self, address: refuse(address)
+from ultralytics import settings
+
+settings.update(raytune=False)  # it takes six seconds to import, and asks for nothing
 from metafusion_yolo.cli import main
 for words in sys.argv[1:]:
     assert main(words.split()) in (0, 1), words  # 1: a data set to be repaired

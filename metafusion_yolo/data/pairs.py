@@ -272,14 +272,16 @@ def _missing(
 def _nearby(
     visible: Sequence[str], targets: Iterable[Path], taken: set[str], listing: Callable[[Path], dict[str, list[Path]]]
 ) -> list[str]:
-    """Return the images that may be the partners: where they were looked for, else in folders beside and the same."""
+    """Return the images that may be the partners: where they were looked for, else in the same folder, else beside."""
     folders = {target.parent for target in targets} - {Path(file).parent for file in visible}
     if not any(map(listing, folders)):
+        own = [file for file in visible if camera_of(file) == "infrared"]
+        if 0 < len(own) < len(visible):
+            return own[:NEARBY]
         around = {Path(file).parent.parent for file in visible}
         beside = [path for folder in around if folder.is_dir() for path in folder.iterdir() if path.is_dir()]
         folders = {path for path in beside if {*re.findall(r"[a-z]+", path.name.lower())} & INFRARED_WORDS}
     found = [str(file) for folder in sorted(folders) for files in listing(folder).values() for file in files]
-    found = found or [file for file in visible if camera_of(file) == "infrared"]
     return [file for file in found if file not in taken or file in visible][:NEARBY]
 
 

@@ -247,7 +247,7 @@ def test_rule_of_other_names_is_answered_with_the_likely_one(tmp_path):
 @pytest.mark.parametrize("beside", [False, True])
 def test_a_folder_of_both_cameras_is_answered_with_the_rule_of_its_names(tmp_path, beside):
     files = touch(tmp_path, *(f"DCIM/{i}_{camera}.jpg" for i in range(3) for camera in "TV"))
-    home = tmp_path / "DCIM"
+    home, _ = tmp_path / "DCIM", touch(tmp_path, "t1/9.jpg")  # not the folder of an infrared camera
     expected = expected_beside(home, home) if beside else expected_by_rule(parse_rule("infrared"))
     partners, [problem] = find_partners(map(str, files), expected)
     assert not any(partners.values()) and "did you mean '*_V -> *_T'" in problem
