@@ -190,7 +190,7 @@ class FusionConfig:
             ValueError: For an unknown key (naming the closest known one), or a value out of its range.
             TypeError: For a value of the wrong type.
 
-        Example:
+        Examples:
             >>> FusionConfig.from_dict({"gains": {"ssim": 2}}).gains.ssim
             2.0
             >>> FusionConfig.from_dict({"chanels": 32})
@@ -215,7 +215,7 @@ def merged(section: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 def dotted(section: Mapping[str, Any], prefix: str = "fusion") -> dict[str, Any]:
     """Return the values of a section by their full names.
 
-    Example:
+    Examples:
         >>> dotted({"gains": {"ssim": 2.0}})
         {'fusion.gains.ssim': 2.0}
     """

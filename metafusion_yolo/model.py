@@ -36,7 +36,7 @@ from metafusion_yolo.support.resources import find_data_yaml
 class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
     """A fused detector, used as one uses `ultralytics.YOLO`.
 
-    Example:
+    Examples:
         >>> model = MetaFusionYOLO("metafusion-yolov8n.yaml")
         >>> sum(p.numel() for p in model.model.fusion.parameters()) < 400_000
         True

@@ -101,7 +101,7 @@ class Schedule:
             epoch: Index of the epoch, counted from 0.
             epochs: Number of epochs in all.
 
-        Example:
+        Examples:
             >>> from dataclasses import replace
             >>> half = Schedule(warmup=replace(WARMUP, fraction=0.5), joint=replace(JOINT, fraction=0.5))
             >>> [half.phase(e, 4).name for e in range(4)]

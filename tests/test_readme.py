@@ -1,4 +1,4 @@
-"""What the README shows works as pasted."""
+"""What the README and the pages that it was part of show works as pasted."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ import yaml
 from metafusion_yolo import cli
 from metafusion_yolo.config import FusionConfig
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    page: (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in ("index", "commands", "how-it-works")
+}
 COMMANDS = [
     line.split("#")[0].split("&& ")[-1].strip()
-    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    for block in re.findall(r"```bash\n(.*?)```", README + PAGES["index"] + PAGES["commands"], re.DOTALL)
     for line in block.splitlines()
-    if "metafusion " in line
+    if "metafusion " in line.split("#")[0]
 ]
 
 
@@ -31,7 +35,11 @@ def test_python_runs_as_pasted(tmp_path, monkeypatch):
     assert list((tmp_path / "out").glob("*.png"))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+def test_it_is_short():
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("command", [*dict.fromkeys(COMMANDS)])
 def test_commands_are_valid(command, monkeypatch):
     """Everything up to loading the model, which the paths of the README do not have."""
     reached = []
@@ -58,7 +66,7 @@ class _Anything:
 
 def test_the_table_of_the_fusion_section_shows_the_defaults():
     config = FusionConfig()
-    rows = dict(re.findall(r"^\| `([^`]+)`(?:[^|]*)\| ([^|]+) \|", README, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `([^`]+)`(?:[^|]*)\| ([^|]+) \|", PAGES["how-it-works"], re.MULTILINE))
     gains, meta, augment = config.gains, config.meta, config.augment
     assert rows["method"] == config.method
     assert rows["attention"] == str(config.attention).lower()
@@ -74,6 +82,5 @@ def test_the_table_of_the_fusion_section_shows_the_defaults():
 
 
 def test_linked_files_exist():
-    root = Path(__file__).parent.parent
     for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("http") or (root / target).exists(), target
+        assert target.startswith("http") or (ROOT / target).exists(), target

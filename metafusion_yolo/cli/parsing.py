@@ -61,7 +61,7 @@ def _merged(words: Sequence[str]) -> list[str]:
 def literal(text: str) -> Any:
     """Return the Python value of a text, or the text.
 
-    Example:
+    Examples:
         >>> literal("true"), literal("1e-3"), literal("a/b")
         (True, 0.001, 'a/b')
     """

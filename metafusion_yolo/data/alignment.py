@@ -38,7 +38,7 @@ class Aligner:
         shift: (x, y), share of the width by which the infrared image lies further right and down; (0, 0) while the
             edges do not tell it clearly.
 
-    Example:
+    Examples:
         >>> rng = np.random.default_rng(0)
         >>> scene = cv2.resize(rng.integers(0, 256, (12, 16), np.uint8), (160, 120), interpolation=cv2.INTER_CUBIC)
         >>> aligner = Aligner()

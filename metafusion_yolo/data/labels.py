@@ -101,7 +101,7 @@ def crosses_itself(polygon: np.ndarray) -> bool:
 
     One of very many points was traced along a mask, which does not cross itself, and is not looked at.
 
-    Example:
+    Examples:
         >>> crosses_itself(np.array([[0, 0], [1, 1], [1, 0], [0, 1]]))
         True
     """
@@ -120,7 +120,7 @@ def crosses_itself(polygon: np.ndarray) -> bool:
 def outline_rows(outlines: Sequence[tuple[int, np.ndarray]]) -> str:
     r"""Return the text of a label file of outlines, each a class and corners (N, 2), normalised.
 
-    Example:
+    Examples:
         >>> outline_rows([(1, np.array([[0, 0], [1, 0], [1, 0.5]]))])
         '1 0.000000 0.000000 1.000000 0.000000 1.000000 0.500000\n'
     """
@@ -135,7 +135,7 @@ def label_rows(classes: Sequence[int] | np.ndarray, boxes_xyxyn: np.ndarray) -> 
         classes: (K,) whole numbers.
         boxes_xyxyn: Left, top, right, bottom (K, 4), normalised.
 
-    Example:
+    Examples:
         >>> label_rows([1], np.array([[0, 0, 0.5, 1]]))
         '1 0.250000 0.500000 0.500000 1.000000\n'
     """

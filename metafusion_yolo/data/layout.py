@@ -27,7 +27,7 @@ def check_layout(layout: str) -> str:
 def part_shape(shape: Sequence[int], layout: str | None) -> tuple[int, int]:
     """Return the (height, width) of each camera in an image of this shape (H, W, ...).
 
-    Example:
+    Examples:
         >>> part_shape((480, 1280), "horizontal")
         (480, 640)
     """
@@ -48,7 +48,7 @@ def split_layout(frame: np.ndarray, layout: str) -> tuple[np.ndarray, np.ndarray
         ValueError: If the layout is unknown.
         PairError: If the frame does not have two equal halves, or four channels for "stacked".
 
-    Example:
+    Examples:
         >>> visible, infrared = split_layout(np.array([[1, 2, 7, 8]]), "horizontal")
         >>> visible.tolist(), infrared.tolist()
         ([[1, 2]], [[7, 8]])

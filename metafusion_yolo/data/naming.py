@@ -102,7 +102,7 @@ def match_moments(
 def moment_of(name: str) -> float | None:
     """Return the moment that a file name holds, in seconds since 1970; None if it holds none.
 
-    Example:
+    Examples:
         >>> moment_of("DJI_20230101120001_0007_T") - moment_of("2023-01-01_12-00-00.500_cam")
         0.5
     """
@@ -121,7 +121,7 @@ def moment_of(name: str) -> float | None:
 def rule_of(pairs: Mapping[str, str]) -> str:
     """Return the rule `visible part -> infrared part` that makes each infrared path of its visible one; empty if none.
 
-    Example:
+    Examples:
         >>> rule_of({"d/vis/7_V.jpg": "d/th/7_T.tif", "d/vis/8_V.jpg": "d/th/8_T.tif"})
         'vis/*_V -> th/*_T'
     """

@@ -70,7 +70,7 @@ def listed(problems: Iterable[str]) -> str:
     Args:
         problems: One line each; problems of one kind only differ in names, numbers and text in brackets.
 
-    Example:
+    Examples:
         >>> print("2 of 9:" + listed(["'a' is empty (0 bytes)", "'b' is empty (0 bytes)"]))
         2 of 9:
           'a' is empty (0 bytes)
@@ -100,7 +100,7 @@ def parse_rule(value: Any, where: str = "the data-set YAML") -> PairingRule:
     Raises:
         ValueError: If the value is anything else.
 
-    Example:
+    Examples:
         >>> parse_rule("vis/*_V -> th/*_T")
         {'from': 'vis/*_V', 'to': 'th/*_T'}
     """
@@ -124,7 +124,7 @@ def parse_rule(value: Any, where: str = "the data-set YAML") -> PairingRule:
 def expected_by_rule(rule: PairingRule) -> Expected:
     """Return the function from a visible path to the expected path of its partner, whose suffix may differ.
 
-    Example:
+    Examples:
         >>> expected_by_rule("infrared")(Path("my images/images/val/7.jpg")).as_posix()
         'my images/infrared/val/7.jpg'
         >>> expected_by_rule({"from": "rgb/*_V", "to": "ir/*_T"})(Path("set/rgb/7_V.jpg")).as_posix()

@@ -22,7 +22,7 @@ def split(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def join(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
     """Return the pair (H, W, 4) of a visible (H, W, 3) and an infrared (H, W) image, uint8.
 
-    Example:
+    Examples:
         >>> join(np.zeros((2, 5, 3), np.uint8), np.ones((2, 5), np.uint8))[1, 4].tolist()
         [0, 0, 0, 1]
     """

@@ -51,7 +51,7 @@ class Registration:
         Raises:
             ValueError: If a key is unknown or a value wrong.
 
-        Example:
+        Examples:
             >>> Registration.from_yaml([[2, 0, 0], [0, 2, 0], [0, 0, 1]]).matrix[0]
             (2.0, 0.0, 0.0)
         """
@@ -129,7 +129,7 @@ class Registration:
 def sequence_of(file: str | Path | None, names: Iterable[str]) -> str | None:
     """Return the longest of some names of sequences, last parts of folders, that ends the folder of a file.
 
-    Example:
+    Examples:
         >>> sequence_of("pairs/train/drive-1/7.png", ["drive-1", "train/drive-1", "drive"])
         'train/drive-1'
     """
@@ -155,7 +155,7 @@ def with_parallax(matrices: Mapping[float, Any], visible: Size, infrared: Size) 
 
     Source: the homography of a plane, Hartley and Zisserman 2004, equation 13.2, without a step between the lenses.
 
-    Example:
+    Examples:
         >>> near, far = [[1, 0, 8], [0, 1, 0], [0, 0, 1]], [[1, 0, 3], [0, 1, 0], [0, 0, 1]]
         >>> with_parallax({5: near, 10: far}, (640, 512), (640, 512)).parallax[0]
         50.0
@@ -175,7 +175,7 @@ def with_parallax(matrices: Mapping[float, Any], visible: Size, infrared: Size) 
 def scaling(before: Size, after: Size) -> np.ndarray:
     """Return the (3, 3) matrix of a resize from one (width, height) to another; pixel centres are whole numbers.
 
-    Example:
+    Examples:
         >>> scaling((4, 4), (8, 8))[0].tolist()
         [2.0, 0.0, 0.5]
     """

@@ -112,7 +112,7 @@ class Thermal:
         Raises:
             ValueError: If a key is unknown or a value wrong.
 
-        Example:
+        Examples:
             >>> Thermal.from_yaml({"normalize": "fixed", "range": [7000, 9000]}).range
             (7000.0, 9000.0)
         """
@@ -146,7 +146,7 @@ class Thermal:
     def temperatures(self, counts: Any) -> Any:
         """Return counts as temperatures in the unit.
 
-        Example:
+        Examples:
             >>> round(float(Thermal(unit="celsius", scale=0.01, offset=-273.15).temperatures(30315)), 6)
             30.0
         """
@@ -239,7 +239,7 @@ class Thermal:
             (H, W) uint8, 0 to 255, hot is bright. A constant deep image becomes 0, like that of a blank camera; values
             that are not finite count as the lowest.
 
-        Example:
+        Examples:
             >>> Thermal().to_uint8(np.array([[7000, 7100], [7200, 7244]], dtype=np.uint16)).tolist()
             [[0, 104], [209, 255]]
         """

@@ -32,7 +32,7 @@ def class_order(model: Mapping[int, str], data: Mapping[int, str]) -> Order | No
     Raises:
         UserValueError: If the two have no class in common.
 
-    Example:
+    Examples:
         >>> class_order({0: "person", 1: "bicycle", 2: "car"}, {0: "Car", 1: "pedestrian", 2: "lamp"})
         (2, 0, None)
     """

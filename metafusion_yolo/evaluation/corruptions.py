@@ -136,7 +136,7 @@ def corrupt(pair: Tensor, kind: str, strength: int, file: str, area: Area | None
         file: The visible file, whose name makes the draw.
         area: The image inside its letterbox, x, y, x, y in pixels; None for all.
 
-    Example:
+    Examples:
         >>> corrupt(torch.rand(4, 64, 64), "dead lines", 2, "a.jpg").region.mean().item() > 0.3
         True
     """

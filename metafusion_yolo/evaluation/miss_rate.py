@@ -32,7 +32,7 @@ def log_average_miss_rate(hits: np.ndarray, scores: np.ndarray, objects: int, im
         TPAMI 34 (2012), section 3.1. Their "reasonable" subset (height of 50 pixels, little occlusion) and their ignore
         regions are not applied: all labelled objects count.
 
-    Example:
+    Examples:
         >>> log_average_miss_rate(np.array([True, False]), np.array([0.9, 0.8]), objects=2, images=10)
         0.5
     """

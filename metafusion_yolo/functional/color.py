@@ -23,7 +23,7 @@ def rgb_to_luminance(rgb: Tensor) -> Tensor:
     Source:
         Recommendation ITU-R BT.601-7, section 2.5.1, on the full range, without studio-level offsets.
 
-    Example:
+    Examples:
         >>> rgb_to_luminance(torch.tensor([0.0, 1.0, 0.0]).view(1, 3, 1, 1)).item()  # pure green
         0.5870000123977661
     """
@@ -55,7 +55,7 @@ def replace_luminance(
     Source:
         Definition of Cb and Cr in Recommendation ITU-R BT.601-7, section 2.5.1; the addition is its inverse.
 
-    Example:
+    Examples:
         >>> grey = torch.full((1, 3, 1, 1), 0.25)
         >>> replace_luminance(grey, torch.full((1, 1, 1, 1), 0.75)).flatten().tolist()
         [0.75, 0.75, 0.75]

@@ -44,7 +44,7 @@ def ssim_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
         universal image quality index; a ninth of the windows represents the whole image. Where neither source varies
         (standard deviation at most `NOTICEABLE`), λ is even between the sources that vary elsewhere.
 
-    Example:
+    Examples:
         >>> image = torch.rand(1, 1, 16, 16)
         >>> ssim_loss(image, image, torch.zeros_like(image)).item()  # a blank infrared image has no influence
         0.0
@@ -69,7 +69,7 @@ def gradient_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
         infrared and visible image fusion network", Information Fusion 82 (2022), texture loss. Here the Sobel operator
         is divided by 8, which makes it a slope, and stays inside the image, so that the frame is not an edge.
 
-    Example:
+    Examples:
         >>> ramp = torch.linspace(0, 1, 9).expand(1, 1, 9, 9)
         >>> gradient_loss(torch.zeros_like(ramp), ramp, ramp).item()  # a slope of 1/8 per pixel is lost
         0.125
@@ -87,7 +87,7 @@ def intensity_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
     Source:
         The form of the intensity loss of L. Tang, J. Yuan, J. Ma, Information Fusion 82 (2022), with another target.
 
-    Example:
+    Examples:
         >>> intensity_loss(torch.ones(1, 1, 4, 4), torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)).item()
         1.0
     """
@@ -117,7 +117,7 @@ def trust_loss(weights: Tensor, chroma: Tensor, hidden: Tensor) -> Tensor:
     Source:
         This project.
 
-    Example:
+    Examples:
         >>> all_infrared = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1)
         >>> night = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)
         >>> trust_loss(all_infrared, torch.zeros(1, 1, 1, 1), night).item()
@@ -157,7 +157,7 @@ def meta_loss(predicted: Mapping[int, Tensor], target: Mapping[int, Tensor], dis
         After the guide loss of Zhao et al., "MetaFusion", CVPR 2023. The normalisation is this project's, because
         features of different depths differ in scale.
 
-    Example:
+    Examples:
         >>> features = {16: torch.ones(1, 8, 4, 4)}
         >>> meta_loss(features, {16: -features[16]}).item()
         2.0
@@ -204,7 +204,7 @@ def saliency_weighted_source(visible: Tensor, infrared: Tensor) -> Tensor:
         sum of its distances from all others, by the histogram. This project uses its distance from the mean, and
         normalised weights.
 
-    Example:
+    Examples:
         >>> person = torch.tensor([[0.0, 0.0, 0.0, 1.0]]).view(1, 1, 2, 2)
         >>> torch.equal(saliency_weighted_source(torch.full_like(person, 0.5), person), person)
         True

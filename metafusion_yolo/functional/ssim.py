@@ -36,7 +36,7 @@ def ssim_map(x: Tensor, y: Tensor, window_size: int = 11, sigma: float = 1.5) ->
         Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, "Image quality assessment: from error visibility to
         structural similarity", IEEE TIP 13 (2004), equation 13.
 
-    Example:
+    Examples:
         >>> ssim_map(torch.zeros(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)).shape
         torch.Size([1, 1, 6, 6])
     """

@@ -229,7 +229,7 @@ def degrade(pair: Tensor, p: float = 1.0, generator: torch.Generator | None = No
     Returns:
         New pairs, how far which camera is blind where, and what the fusion should be made of.
 
-    Example:
+    Examples:
         >>> degrade(torch.rand(2, 4, 32, 32), p=0.0).hidden.max().item()
         0.0
     """

@@ -39,7 +39,7 @@ def evidence(luminance: Tensor, infrared: Tensor, means: Tensor) -> Tensor:
     Source:
         This project.
 
-    Example:
+    Examples:
         >>> plain = torch.full((1, 1, 32, 32), 0.5)
         >>> evidence(plain, plain, local_means(plain, plain))[0, :, 0, 0].max().item()
         0.5

@@ -172,7 +172,7 @@ def has_stems(model: Any) -> bool:
 def layer_name(name: str) -> str:
     """Return the name of a module as it is without stems, so that what the host says of its layers holds for both.
 
-    Example:
+    Examples:
         >>> layer_name("model.0.infrared.4.cv1.conv"), layer_name("model.6.cv1")
         ('model.4.cv1.conv', 'model.6.cv1')
     """

@@ -27,7 +27,7 @@ HEADS = {  # of the host that have a fused form, and their tasks; a number behin
 def head_of(model: dict[str, Any]) -> str:
     """Return the name of the head of a host's model dictionary, a key of :data:`HEADS` if it has a fused form.
 
-    Example:
+    Examples:
         >>> head_of({"head": [[[15, 18, 21], 1, "Pose26", ["nc", "kpt_shape"]]]})
         'Pose'
     """

@@ -13,7 +13,7 @@ START = Path(__file__).with_name("start.safetensors")
 def load_start() -> dict[str, Tensor]:
     """Return the parameters of a :class:`~metafusion_yolo.nn.fusion.FusionNet` of default size, by name, float32.
 
-    Example:
+    Examples:
         >>> load_start()["decoder.maps.bias"].shape
         torch.Size([4])
     """

@@ -49,7 +49,7 @@ def pair_thumbnail(visible: np.ndarray, counts: np.ndarray) -> np.ndarray:
 def similarity(a: np.ndarray, b: np.ndarray) -> float:
     """Return the correlation of two thumbnails, -1 to 1.
 
-    Example:
+    Examples:
         >>> image = np.random.default_rng(0).integers(0, 256, (48, 64), np.uint8)
         >>> round(similarity(thumbnail(image), thumbnail(image // 2)), 2)
         1.0
@@ -76,7 +76,7 @@ def groups(thumbnails: np.ndarray, duplicate: float = DUPLICATE, neighbour: floa
     Returns:
         Ascending indices of each group, in the order of their first; each image is in one group.
 
-    Example:
+    Examples:
         >>> a, b = np.eye(2, 4, dtype=np.float32)
         >>> groups(np.stack([a, b, a]))
         [[0, 2], [1]]

@@ -1,6 +1,6 @@
 """Detection on pairs from an exported ONNX file without PyTorch, with NumPy, OpenCV and ONNX Runtime only.
 
-Example:
+Examples:
     >>> from metafusion_yolo.runtime import Detector
     >>> detector = Detector("best.onnx")  # doctest: +SKIP
     >>> detections = detector(cv2.imread("visible.jpg"), read_counts("infrared.png"))  # doctest: +SKIP

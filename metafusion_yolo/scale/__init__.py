@@ -1,6 +1,6 @@
 """Prediction on millions of pairs: a manifest in, Parquet files out, by one process, by jobs of a queue, or by Ray.
 
-Example:
+Examples:
     >>> from metafusion_yolo import scale
     >>> print(scale.predict("best.onnx", "pairs.parquet", "found", engine="ray", workers=8))  # doctest: +SKIP
 

@@ -124,7 +124,7 @@ def share_of(part: str | None) -> tuple[int, int]:
     Raises:
         UserValueError: If the text says neither.
 
-    Example:
+    Examples:
         >>> share_of("3/100"), share_of(None)
         ((3, 100), (1, 1))
     """

@@ -64,7 +64,7 @@ def write_text(bar: np.ndarray, text: str, left: int, width: int, flush_right: b
 def scale_of(weights: Sequence[np.ndarray]) -> tuple[tuple[float, float], str]:
     """Return the limits of a scale that shows the differences between weights, [0, 1], and what to say of them.
 
-    Example:
+    Examples:
         >>> scale_of([np.full((2, 2), 0.7)])
         ((0.0, 1.0), 'weights 0.70 everywhere: a constant mix')
     """
@@ -127,7 +127,7 @@ def to_uint8(image: Tensor) -> np.ndarray:
     Returns:
         (..., H, W, C) uint8, rounded to the nearest level.
 
-    Example:
+    Examples:
         >>> from torch import Tensor
         >>> to_uint8(Tensor([-0.1, 0.5, 1.0]).view(3, 1, 1)).tolist()
         [[[0, 128, 255]]]

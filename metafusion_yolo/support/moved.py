@@ -44,7 +44,7 @@ class MovedModules(MetaPathFinder, Loader):
 def new_name(name: str) -> str | None:
     """Return the new name of a module, None if it has not moved.
 
-    Example:
+    Examples:
         >>> new_name("metafusion_yolo.metrics.structure")
         'metafusion_yolo.functional.metrics.structure'
     """

@@ -22,7 +22,7 @@ def _folder(name: str) -> Path:
 def split_scale(name: str) -> tuple[str, str]:
     """Split the scale letter off the file name of a model.
 
-    Example:
+    Examples:
         >>> split_scale("metafusion-yolov8n.yaml")
         ('metafusion-yolov8.yaml', 'n')
         >>> split_scale("yolo26.yaml")

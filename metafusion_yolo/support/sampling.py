@@ -13,7 +13,7 @@ def evenly(items: Sequence[T], most: int) -> Sequence[T]:
         items: Any number of them.
         most: At least 1.
 
-    Example:
+    Examples:
         >>> evenly(range(100), 4), evenly("ab", 4), evenly(range(9), 1)
         ([0, 33, 66, 99], 'ab', [0])
     """

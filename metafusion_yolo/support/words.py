@@ -10,7 +10,7 @@ from metafusion_yolo.support.errors import UserValueError
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a hint that names the closest known word.
 
-    Example:
+    Examples:
         >>> nearest("epoch", ["epochs", "batch"])
         "did you mean 'epochs'?"
         >>> nearest("zzz", ["b", "a"])
@@ -24,7 +24,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def spelling(name: str) -> str:
     """Return the name of a class in the form used to compare names.
 
-    Example:
+    Examples:
         >>> spelling(" Freight_Car")
         'freight car'
     """
@@ -41,7 +41,7 @@ def refuse_unknown(keys: Iterable[object], known: Iterable[str], where: str) -> 
 def without_signs(text: str) -> str:
     r"""Strip emoji, other signs and colour codes from a text of the host; letters of all languages stay.
 
-    Example:
+    Examples:
         >>> without_signs("\x1b[31mWARNING ⚠️ no labels\x1b[0m ✅")
         'WARNING no labels'
     """
@@ -51,7 +51,7 @@ def without_signs(text: str) -> str:
 def without_passwords(text: str) -> str:
     """Hide what addresses and arguments hold of passwords, tokens and keys.
 
-    Example:
+    Examples:
         >>> without_passwords("no camera rtsp://me:word@10.0.0.2/ir?key=1&channel=2")
         'no camera rtsp://***@10.0.0.2/ir?key=***&channel=2'
     """

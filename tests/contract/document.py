@@ -40,11 +40,7 @@ def chapter(title: str, about: str, rows: Sequence[Row]) -> str:
 def line(row: Row) -> str:
     """Return a row of a table."""
     names = ", ".join(f"`{name}`" for name in row.each())
-    said = (
-        f"refused: `{row.refused}`"
-        if row.refused
-        else f"[{row.shown.partition('::')[2]}](../tests/{row.shown.partition('::')[0]})"
-    )
+    said = f"refused: `{row.refused}`" if row.refused else f"`tests/{row.shown}`"
     return f"| {names} | {said}{'; ' + row.note if row.note else ''} |\n"
 
 

@@ -91,7 +91,7 @@ def config(name: str, backend: str, inputs: list[Tensor], outputs: list[Tensor],
 def escaped(text: str) -> str:
     r"""Return a text escaped for a protobuf string.
 
-    Example:
+    Examples:
         >>> escaped('a "b"\n')
         'a \\"b\\"\\n'
     """

@@ -84,7 +84,7 @@ def fuse_pair(pair: np.ndarray, rule: str) -> np.ndarray:
     Raises:
         ValueError: If the rule is unknown.
 
-    Example:
+    Examples:
         >>> fuse_pair(np.full((8, 8, 4), (100, 100, 100, 200), np.uint8), "average")[0, 0].tolist()
         [150, 150, 150]
     """

@@ -66,7 +66,7 @@ class ImageSequences:
 def in_name_order(file: str) -> tuple[str, list[Any]]:
     """Return the key that sorts the files of a folder by name, numbers in them by their value.
 
-    Example:
+    Examples:
         >>> sorted(["b/1.png", "a/10.png", "a/9.png"], key=in_name_order)
         ['a/9.png', 'a/10.png', 'b/1.png']
     """

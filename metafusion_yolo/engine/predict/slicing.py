@@ -23,7 +23,7 @@ class Slicing(SlicingOptions):
     def windows(self, height: int, width: int) -> list[Window]:
         """Return the slices of a pair of (height, width) pixels, evenly spread; none if one slice would cover it.
 
-        Example:
+        Examples:
             >>> Slicing(size=64, overlap=0.25).windows(64, 160)
             [(0, 0, 64, 64), (48, 0, 112, 64), (96, 0, 160, 64)]
         """

@@ -65,7 +65,7 @@ def plot_losses(results: Path, phases: Sequence[str], file: Path) -> Path:
 def stretches(phases: Sequence[str]) -> list[tuple[str, int, int]]:
     """Return name, first and last epoch, counted from 1, of each run of epochs in the same phase.
 
-    Example:
+    Examples:
         >>> stretches(["warmup", "joint", "joint"])
         [('warmup', 1, 1), ('joint', 2, 3)]
     """

@@ -39,7 +39,7 @@ class FusionQuality:
     Raises:
         ValueError: If a metric is unknown.
 
-    Example:
+    Examples:
         >>> import torch
         >>> quality = FusionQuality(["SSIM"])
         >>> image = torch.rand(2, 1, 16, 16)

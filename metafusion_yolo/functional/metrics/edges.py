@@ -43,7 +43,7 @@ def gradient_preservation(fused: Tensor, visible: Tensor, infrared: Tensor) -> T
     Source:
         C. S. Xydeas, V. Petrović, "Objective image fusion performance measure", Electronics Letters 36 (2000).
 
-    Example:
+    Examples:
         >>> image = torch.rand(1, 1, 8, 8)
         >>> round(gradient_preservation(image, image, image).item(), 4)
         0.9748
@@ -68,7 +68,7 @@ def fusion_artifacts(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor
     Source:
         V. Petrović, C. Xydeas, "Objective image fusion performance characterisation", ICCV 2005.
 
-    Example:
+    Examples:
         >>> image = torch.rand(1, 1, 8, 8)
         >>> fusion_artifacts(image, image, image).item()
         0.0

@@ -29,7 +29,7 @@ def entropy(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
         J. W. Roberts, J. van Aardt, F. Ahmed, "Assessment of image fusion procedures using entropy, image quality, and
         multispectral classification", Journal of Applied Remote Sensing 2 (2008), after C. E. Shannon (1948).
 
-    Example:
+    Examples:
         >>> half = torch.tensor([0.0, 0.0, 1.0, 1.0]).view(1, 1, 2, 2)
         >>> entropy(half, half, half).tolist()  # black or white, evenly
         [1.0]
@@ -50,7 +50,7 @@ def mutual_information(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tens
     Source:
         G. Qu, D. Zhang, P. Yan, "Information measure for performance of image fusion", Electronics Letters 38 (2002).
 
-    Example:
+    Examples:
         >>> half = torch.tensor([0.0, 0.0, 1.0, 1.0]).view(1, 1, 2, 2)
         >>> mutual_information(half, half, half).tolist()
         [2.0]
@@ -73,7 +73,7 @@ def normalized_mutual_information(fused: Tensor, visible: Tensor, infrared: Tens
         M. Hossny, S. Nahavandi, D. Creighton, "Comments on 'Information measure for performance of image fusion'",
         Electronics Letters 44 (2008).
 
-    Example:
+    Examples:
         >>> image = torch.rand(1, 1, 16, 16)
         >>> round(normalized_mutual_information(image, image, image).item(), 4)
         2.0
@@ -99,7 +99,7 @@ def feature_mutual_information(fused: Tensor, visible: Tensor, infrared: Tensor)
         M. B. A. Haghighat, A. Aghagolzadeh, H. Seyedarabi, "A non-reference image fusion metric based on mutual
         information of image features", Computers and Electrical Engineering 37 (2011), equation 7.
 
-    Example:
+    Examples:
         >>> image = torch.rand(1, 1, 16, 16)
         >>> round(feature_mutual_information(image, image, image).item(), 4)
         1.0

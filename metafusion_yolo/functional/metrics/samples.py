@@ -23,7 +23,7 @@ def standard_deviation(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tens
     Source:
         The standard deviation of a finite set of numbers, divided by their count.
 
-    Example:
+    Examples:
         >>> half = torch.tensor([0.0, 0.0, 1.0, 1.0]).view(1, 1, 2, 2)
         >>> standard_deviation(half, half, half).tolist()
         [127.5]
@@ -45,7 +45,7 @@ def spatial_frequency(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tenso
         A. M. Eskicioglu, P. S. Fisher, "Image quality measures and their performance", IEEE Transactions on
         Communications 43 (1995).
 
-    Example:
+    Examples:
         >>> stripes = torch.tensor([0.0, 1.0]).repeat(1, 1, 4, 2)
         >>> spatial_frequency(stripes, stripes, stripes).tolist()
         [255.0]
@@ -71,7 +71,7 @@ def average_gradient(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor
         G. Cui, H. Feng, Z. Xu, Q. Li, Y. Chen, "Detail preserved fusion of visible and infrared images using regional
         saliency extraction and multi-scale image decomposition", Optics Communications 341 (2015).
 
-    Example:
+    Examples:
         >>> ramp = torch.linspace(0, 1, 6).expand(1, 1, 6, 6)
         >>> round(average_gradient(ramp, ramp, ramp).item(), 3)  # 51 / sqrt 2
         36.062
@@ -93,7 +93,7 @@ def correlation_coefficient(fused: Tensor, visible: Tensor, infrared: Tensor) ->
         M. Deshmukh, U. Bhosale, "Image fusion and image quality assessment of fused images", International Journal of
         Image Processing 4 (2010).
 
-    Example:
+    Examples:
         >>> image = torch.rand(1, 1, 8, 8)
         >>> round(correlation_coefficient(image, image, image).item(), 4)
         1.0
@@ -116,7 +116,7 @@ def sum_of_correlations_of_differences(fused: Tensor, visible: Tensor, infrared:
         V. Aslantas, E. Bendes, "A new image quality metric for image fusion: The sum of the correlations of
         differences", AEU - International Journal of Electronics and Communications 69 (2015).
 
-    Example:
+    Examples:
         >>> a, b = torch.rand(1, 1, 8, 8) / 2, torch.rand(1, 1, 8, 8) / 2
         >>> round(sum_of_correlations_of_differences(a + b, a, b).item(), 4)
         2.0
@@ -136,7 +136,7 @@ def mean_squared_error(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tens
     Source:
         P. Jagalingam, A. V. Hegde, "A review of quality metrics for fused image", Aquatic Procedia 4 (2015).
 
-    Example:
+    Examples:
         >>> black, white = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
         >>> mean_squared_error(black, black, white).tolist()
         [0.5]
@@ -157,7 +157,7 @@ def peak_signal_to_noise_ratio(fused: Tensor, visible: Tensor, infrared: Tensor)
     Source:
         P. Jagalingam, A. V. Hegde, "A review of quality metrics for fused image", Aquatic Procedia 4 (2015).
 
-    Example:
+    Examples:
         >>> black, white = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
         >>> round(peak_signal_to_noise_ratio(black, black, white).item(), 2)
         3.01

@@ -35,7 +35,7 @@ def ssim(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
         Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, "Image quality assessment: from error visibility to
         structural similarity", IEEE TIP 13 (2004), equation 13, with their Gaussian window of 11 pixels.
 
-    Example:
+    Examples:
         >>> image = torch.rand(2, 1, 16, 16)
         >>> ssim(image, image, image).tolist()
         [1.0, 1.0]
@@ -60,7 +60,7 @@ def multi_scale_ssim(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor
         Z. Wang, E. P. Simoncelli, A. C. Bovik, "Multi-scale structural similarity for image quality assessment",
         Asilomar Conference on Signals, Systems and Computers 2003, equation 7.
 
-    Example:
+    Examples:
         >>> image = torch.rand(1, 1, 176, 176)
         >>> multi_scale_ssim(image, image, image).tolist()
         [1.0]
@@ -85,7 +85,7 @@ def visual_information_fidelity(fused: Tensor, visible: Tensor, infrared: Tensor
     Source:
         H. R. Sheikh, A. C. Bovik, "Image information and visual quality", IEEE TIP 15 (2006), and the authors' VIFP.
 
-    Example:
+    Examples:
         >>> image = torch.rand(1, 1, 64, 64)
         >>> round(visual_information_fidelity(image, image, image).item(), 3)
         2.0

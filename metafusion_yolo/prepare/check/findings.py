@@ -108,7 +108,7 @@ class Finding:
 def group_cases(cases: Iterable[Case]) -> list[Finding]:
     """Return a finding for each kind that occurs, in the order of :data:`KINDS`, which is that of severity.
 
-    Example:
+    Examples:
         >>> [f.kind.name for f in group_cases([Case("label-tiny", "7.txt"), Case("unreadable", "3.jpg")])]
         ['unreadable', 'label-tiny']
     """

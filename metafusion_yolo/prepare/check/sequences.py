@@ -91,7 +91,7 @@ def find_misregistration(sequences: Sequence[PairSequence]) -> Iterator[Case]:
 def describe_shift(x: float, y: float) -> str:
     """Return a shift in words.
 
-    Example:
+    Examples:
         >>> describe_shift(0.031, -0.002)
         '3.1 % right, 0.2 % up'
     """

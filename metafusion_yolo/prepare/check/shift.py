@@ -49,7 +49,7 @@ def estimate_shift(visible: np.ndarray, infrared: np.ndarray) -> Shift:
     Returns:
         The shift, up to 15 % of width and height, with a resolution of about 0.3 %.
 
-    Example:
+    Examples:
         >>> scene = np.random.default_rng(0).integers(0, 256, (160, 200), np.uint8)
         >>> shift = estimate_shift(scene, np.roll(scene, 10, axis=1))
         >>> round(shift.x, 2), abs(round(shift.y, 2)), shift.clear

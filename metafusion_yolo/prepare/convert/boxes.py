@@ -108,7 +108,7 @@ def union(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
     Returns:
         (at most K + M, 5): the visible boxes, merged or not, then those of the infrared camera alone.
 
-    Example:
+    Examples:
         >>> union(np.array([[0, 0, 0, 0.4, 0.4]]), np.array([[0, 0, 0, 0.4, 0.6], [1, 0, 0, 0.4, 0.4]])).tolist()
         [[0.0, 0.0, 0.0, 0.4, 0.5], [1.0, 0.0, 0.0, 0.4, 0.4]]
     """

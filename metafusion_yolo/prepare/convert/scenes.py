@@ -55,7 +55,7 @@ def split_by_scene(pairs: list[Pair]) -> tuple[list[Pair], str]:
 def share_out(sizes: list[int]) -> list[str]:
     """Return "train" or "val" for scenes of these sizes; the largest come first, each goes to the emptier side.
 
-    Example:
+    Examples:
         >>> share_out([1, 5, 2, 2])
         ['train', 'train', 'val', 'train']
     """

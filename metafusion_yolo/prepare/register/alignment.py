@@ -119,7 +119,7 @@ def start_matrix(visible: Size, infrared: Size) -> np.ndarray:
 def corner_distance(first: np.ndarray, second: np.ndarray, visible: Size, infrared: Size) -> float:
     """Return the mean distance between the corners of the infrared image under two matrices, in visible widths.
 
-    Example:
+    Examples:
         >>> corner_distance(np.eye(3), np.array([[1.0, 0, 4], [0, 1, 3], [0, 0, 1]]), (500, 400), (500, 400))
         0.01
     """

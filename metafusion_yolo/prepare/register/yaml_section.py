@@ -45,7 +45,7 @@ def write_section(file: str | Path, key: str, section: Mapping[Any, Any], commen
 def replaced(text: str, key: str, section: Mapping[Any, Any], comment: str = "") -> str:
     r"""Return a YAML text with a section of its top level replaced, or added at the end.
 
-    Example:
+    Examples:
         >>> replaced("a: [1] # one\nb: 2\n", "b", {"c": [1, 2]}, "new")
         'a: [1] # one\nb: # new\n  c: [1, 2]\n'
     """

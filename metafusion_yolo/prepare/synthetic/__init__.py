@@ -76,7 +76,7 @@ def render_pair(
     Raises:
         ValueError: If imgsz is below 32 or the seed negative.
 
-    Example:
+    Examples:
         >>> pair = render_pair(1, imgsz=160)
         >>> pair.visible.shape, pair.infrared.shape, pair.condition
         ((128, 160, 3), (128, 160), 'night')
