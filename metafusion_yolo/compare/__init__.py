@@ -35,9 +35,9 @@ from metafusion_yolo.engine.arguments import check_device
 from metafusion_yolo.engine.checkpoints import find_checkpoint, load_checkpoint
 from metafusion_yolo.evaluation.classes import class_order
 from metafusion_yolo.nn.fusion import STRIDE
-from metafusion_yolo.nn.model_yaml import load_model_yaml
+from metafusion_yolo.nn.model_yaml import HEADS, head_of, load_model_yaml
 from metafusion_yolo.options import Compare
-from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.errors import UserError, UserValueError
 from metafusion_yolo.support.files import original
 from metafusion_yolo.support.resources import find_data_yaml
 
@@ -67,7 +67,7 @@ def run_compare(
         data: The data-set YAML of labelled pairs.
         budget: "quick", "normal" or "full", see :data:`~metafusion_yolo.compare.budget.BUDGETS`.
         pretrained: Detector checkpoint that every row starts from; False for random weights.
-        model: Model YAML of the fused rows; all rows use its detector.
+        model: Model YAML of the fused rows; all rows use its detector. Or a checkpoint, for its YAML and `pretrained`.
         epochs: Epochs of every row; None for those of the budget.
         imgsz: Image size in pixels; None for that of the budget.
         batch: Batch size.
@@ -85,8 +85,8 @@ def run_compare(
         FileNotFoundError: If the data set, the model YAML or the checkpoint does not exist.
         TypeError: If the file given as checkpoint is not one.
         PairError: If a pair is incomplete.
-        ValueError: If the budget is unknown, a number is too small, the folder holds results of another setting, the
-            data set has no labels, or a run failed; its log says why.
+        ValueError: If the budget is unknown, a number is too small, the model does not find boxes along the axes, the
+            folder holds results of another setting, the data set has no labels, or a run failed; its log says why.
     """
     Compare(
         str(data), budget, pretrained, model, epochs, imgsz, batch, folds, seeds, device, jobs, str(project), name
@@ -94,9 +94,12 @@ def run_compare(
     chosen = BUDGETS[budget]
     if folds == 1:
         raise UserValueError("folds=1 leaves nothing to train with; give 2 or more, or 0 for the data set's own split")
+    model, pretrained = _start(model, pretrained)
     start = find_checkpoint(str(pretrained)) if pretrained else ""
     known: Any = load_checkpoint(start)[0].names if start else None
-    load_model_yaml(model)
+    task = HEADS[head_of(load_model_yaml(model))]
+    if task != "detect":
+        raise UserValueError(f"'model={model}' is of the task '{task}', and a comparison is one of detect, so far")
     check_device(device or "")
     description = _describe(data)
     setting = Setting(
@@ -147,6 +150,24 @@ def run_compare(
     (out / "compare.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
     page = write_report(out, table, verdict, setting, budget, description["names"], time.monotonic() - began)
     return verdict, page
+
+
+def _start(model: str, pretrained: str | bool) -> tuple[str, str | bool]:
+    """Return the model YAML and the checkpoint to start from, where the model may be given as a checkpoint."""
+    if Path(model).suffix != ".pt":
+        return model, pretrained
+    if pretrained:
+        raise UserValueError(f"'model={model}' is a start already; leave out 'pretrained={pretrained}'")
+    known: Any = load_checkpoint(find_checkpoint(model))[0].yaml
+    file = Path(str(known.get("yaml_file", ""))).name
+    yaml = file if file.startswith("metafusion-") else f"metafusion-{file}"
+    try:
+        load_model_yaml(yaml)
+    except UserError as error:
+        raise UserValueError(
+            f"'{model}' does not say which model it is of ('{file}'); give its YAML as model=, and pretrained={model}"
+        ) from error
+    return yaml, model
 
 
 def train_and_test(setting: Setting, run: Run) -> dict[str, Any]:

@@ -248,7 +248,9 @@ class Compare(Checked):
         choices=("quick", "normal", "full"),
     )
     pretrained: bool | str = option(False, "detector checkpoint that every row starts from")
-    model: str = option("metafusion-yolov8n.yaml", "model YAML of the fused rows")
+    model: str = option(
+        "metafusion-yolov8n.yaml", "model YAML of the fused rows, or a checkpoint that every row starts from"
+    )
     epochs: int | None = option(None, "number of epochs to train for", shown="budget's", least=1)
     imgsz: int | None = option(None, "image size in pixels", shown="budget's", least=32)
     batch: int = option(8, "batch size", least=1)

@@ -7,11 +7,13 @@ import re
 
 import pytest
 
-from metafusion_yolo import cli
+from metafusion_yolo import MetaFusionYOLO, cli
+from metafusion_yolo.compare import _start
 from metafusion_yolo.compare.rows import COMPARED, UNTRAINED
 from metafusion_yolo.compare.verdict import Estimate
+from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.pages.plots import intervals
-from tests.conftest import TINY
+from tests.conftest import TINY, write_stock
 
 
 @pytest.mark.slow
@@ -43,6 +45,12 @@ def test_every_row_is_trained_and_reported(pair_folder, tmp_path, capfd) -> None
         ("data={yaml} pretrained=nowhere.pt", "no checkpoint 'nowhere.pt'"),
         ("data=nowhere.yaml", "data set 'nowhere.yaml': the file does not exist"),
         ("data={yaml} model=metafusion-yolov9n.yaml", "no model YAML 'metafusion-yolov9n.yaml'"),
+        ("data={yaml} model=nowhere.pt", "no checkpoint 'nowhere.pt'"),
+        ("data={yaml} model=nowhere.pt pretrained=other.pt", "'model=nowhere.pt' is a start already"),
+        (
+            "data={yaml} model=metafusion-yolov8n-seg.yaml",
+            "is of the task 'segment', and a comparison is one of detect",
+        ),
     ],
 )
 def test_a_mistake_costs_one_line(pair_folder, tmp_path, capsys, words, message) -> None:
@@ -51,6 +59,14 @@ def test_a_mistake_costs_one_line(pair_folder, tmp_path, capsys, words, message)
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_checkpoint_brings_its_model(tmp_path, yolov8n) -> None:
+    assert _start(str(yolov8n), False) == ("metafusion-yolov8n.yaml", str(yolov8n))
+    MetaFusionYOLO(yolov8n).save(tmp_path / "fused.pt")
+    assert _start(str(tmp_path / "fused.pt"), False)[0] == "metafusion-yolov8n.yaml"
+    with pytest.raises(UserValueError, match="does not say which model it is of"):
+        _start(str(write_stock(tmp_path / "own.pt")), False)
 
 
 def test_pairs_without_labels_are_refused_before_anything_is_trained(pair_folder, tmp_path, capsys) -> None:
