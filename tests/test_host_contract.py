@@ -36,6 +36,8 @@ HOOKS = {
     ),
     "FrontEndAhead": "info load loss predict",
     **{f"Fusion{head}Model": "" for head in ("Detection", "Segmentation", "Pose", "OBB", "World", "YOLOE", "YOLOESeg")},
+    "FusionRTDETRModel": "end2end predict set_head_attr",
+    "FusionTorchvisionModel": "",
     **{
         f"Fusion{task}{part}": ""
         for task in ("Segmentation", "Pose", "OBB")
@@ -65,6 +67,7 @@ HOOKS = {
     "LoadedModel": "_load _new load task_map",
     "MetaFusionYOLO": "__init__ _val_data benchmark export predict track val",
     "PairedAlbumentations": "__call__ __init__",
+    "TorchvisionModel": "__init__ _predict_once _remap_cls_by_names end2end init_criterion loss set_head_attr",
     "TwoInputModel": "",
     "PairONNXBackend": "forward",
     "PairOpenVINOBackend": "",
@@ -85,6 +88,7 @@ HOOKS = {
     "UnlabelledDataset": "__init__ get_img_files get_labels",
 }
 OWN_CONSTRUCTORS = {  # which only we call, so they may differ from the host's
+    "TorchvisionModel",
     "FusedOutputModel",
     "EarlyFusionModel",
     "FusionResults",

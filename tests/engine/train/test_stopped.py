@@ -20,6 +20,9 @@ SHORT_OF_MEMORY = """
 import resource, sys
 from metafusion_yolo import cli
 import metafusion_yolo.model
+import albumentations, numpy, scipy.linalg  # each with a BLAS that takes its memory at once, and gives up by itself
+for linalg in (numpy.linalg, scipy.linalg):
+    linalg.inv(numpy.eye(64))
 used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 400_000_000, used + 400_000_000))
 sys.exit(cli.main(sys.argv[1:]))
