@@ -26,6 +26,8 @@ from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.splits import split_pairs
 from metafusion_yolo.options import ALIGN
 
+ROUNDS = 7  # of predictions without and with it in turn, after one that warms up
+
 
 def main() -> None:
     """Evaluate every shift with and without, and print the table and the share of the time."""
@@ -60,9 +62,10 @@ def main() -> None:
         off = row.replace(ALIGN[1], ALIGN[0])
         gain = f"; minus off {figure(values['mAP50']['minus'][off])}" if off != row else ""
         print(f"{row}: mAP50 {figure(values['mAP50'])}{gain}")
-    seconds = {align: timed(args, pairs, align) for align in ALIGN}
-    off, auto = (1000 * np.mean(seconds[align]) for align in ALIGN)
-    print(f"{off:.1f} and {auto:.1f} ms of one core a pair, {auto / off - 1:+.1%} (means)")
+    times = np.array([[paced(args.model, pairs, align, args.imgsz) for align in ALIGN] for _ in range(1 + ROUNDS)])[1:]
+    low, middle, high = np.percentile(times[:, 1] / times[:, 0], [25, 50, 75])
+    off, auto = 1000 * np.median(times, 0)
+    print(f"{off:.1f} and {auto:.1f} ms of one core a pair; {middle:.3f} x (quartiles {low:.3f} and {high:.3f})")
 
 
 def write(folder: Path, pairs: dict[str, str], rig: Rig, shift: int, align: str, args: argparse.Namespace) -> Path:
@@ -85,15 +88,12 @@ def write(folder: Path, pairs: dict[str, str], rig: Rig, shift: int, align: str,
     return file
 
 
-def timed(args: argparse.Namespace, pairs: dict[str, str], align: str) -> list[float]:
-    """Return the seconds of processor time of every pair but the first few, predicted one by one."""
-    model, seconds = MetaFusionYOLO(args.model), []
-    source = [*pairs.items()][:40]
-    start = time.process_time()
-    for _ in model.predict(source, stream=True, align=align, imgsz=args.imgsz, verbose=False, save=False):
-        seconds.append(time.process_time() - start)
-        start = time.process_time()
-    return seconds[5:]
+def paced(model: str, pairs: dict[str, str], align: str, imgsz: int) -> float:
+    """Return the seconds of processor time of a pair, predicted one by one, mean over all."""
+    loaded, start = MetaFusionYOLO(model), time.process_time()
+    for _ in loaded.predict([*pairs.items()], stream=True, align=align, imgsz=imgsz, verbose=False, save=False):
+        pass
+    return (time.process_time() - start) / len(pairs)
 
 
 if __name__ == "__main__":
