@@ -30,6 +30,12 @@ def test_it_builds_and_asks_for_nothing_from_elsewhere(tmp_path) -> None:
     assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"https?://", home)
 
 
+def test_it_is_published_with_the_generator_that_it_is_tested_with() -> None:
+    wanted = re.search(r"^docs = \[.*?\n\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL)[0]
+    workflow = (ROOT / ".github" / "workflows" / "docs.yml").read_text()
+    assert all(package in workflow for package in re.findall(r'"([^"]+)"', wanted))
+
+
 def test_every_page_is_in_the_menu() -> None:
     menu = re.findall(r'= "([\w-]+\.md)"', (ROOT / "zensical.toml").read_text())
     assert sorted(menu) == [page.name for page in PAGES]
