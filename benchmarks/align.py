@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import yaml
 from ultralytics.data.utils import img2label_paths
-from untrained import FUSED, figure, look, summarise
+from untrained import FUSED, figure, look, parser_of, summarise
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.data.description import describe
@@ -31,20 +31,9 @@ ROUNDS = 7  # of predictions without and with it in turn, after one that warms u
 
 def main() -> None:
     """Evaluate every shift with and without, and print the table and the share of the time."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="roadscene.yaml", help="paired data set whose cameras are registered")
-    parser.add_argument(
-        "--splits", nargs="+", default=["train", "val"], help="nothing is trained, so all may be tested"
-    )
-    parser.add_argument("--model", default="yolov8n.pt", help="stock detector")
+    parser = parser_of(__doc__, imgsz=512, resamples=300)
     parser.add_argument("--shifts", nargs="+", type=int, default=[0, 2, 4, 8], help="pixels of the network's input")
-    parser.add_argument("--classes", nargs="+", default=["person", "car"], help="names of the classes that count")
-    parser.add_argument("--imgsz", type=int, default=512)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--device", help="as for the host; default: a GPU if there is one")
-    parser.add_argument("--resamples", type=int, default=300, help="of the bootstrap")
     args = parser.parse_args()
-    args.spoilt = False
     description = describe(args.data)
     rig = Rig.from_yaml(description)
     pairs = {v: i for split in args.splits for v, i in split_pairs(description, split, rig).partners.items()}
@@ -52,11 +41,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for shift in args.shifts:
             for align in ALIGN:
-                args.data, args.splits = (
-                    str(write(Path(folder, f"{shift}-{align}"), pairs, rig, shift, align, args)),
-                    ["val"],
-                )
-                found[f"{shift} px, align={align}"] = look(args, FUSED, Path(args.data))
+                data = write(Path(folder, f"{shift}-{align}"), pairs, rig, shift, align, args)
+                found[f"{shift} px, align={align}"] = look(args, FUSED, data)
     table = summarise(found, {c: n for c, n in description["names"].items() if n in args.classes}, args.resamples)
     for row, values in table.items():
         off = row.replace(ALIGN[1], ALIGN[0])

@@ -31,7 +31,7 @@ from metafusion_yolo.data.labels import label_file, label_rows, read_labels
 from metafusion_yolo.data.listing import read_pair_rows
 from metafusion_yolo.engine.predict.ensemble import EnsemblePredictor, join
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
-from metafusion_yolo.evaluation.precision import average_precision, interval
+from metafusion_yolo.evaluation.precision import average_precision, interval, resampled
 from metafusion_yolo.labelling.machine import classes_of
 from metafusion_yolo.labelling.pairs import of_yaml
 from metafusion_yolo.options import Label
@@ -165,23 +165,19 @@ def trainings(setting: Setting, out: Path, names: dict[int, str], resamples: int
     results = {row: read_results(out, row)["both"] for row in TRAININGS}
     files = sorted(results["people"])
     blocks = [[str(image) for image in block] for block in blocks_of([Path(file) for file in files])]
-    draws = np.random.default_rng(0).integers(len(blocks), size=(resamples, len(blocks)))
-    values, resampled = {}, {}
+    values, draws = {}, {}
     for row, images in results.items():
-        kept = {file: [as_arrays(image) for image in found] for file, found in images.items()}
-        value = partial(average_precision, classes=names)
-        values[row] = value([image for file in files for image in kept[file]])
-        drawn = [[image for b in draw for file in blocks[b] for image in kept[file]] for draw in draws]
-        resampled[row] = [value(images) for images in drawn]
+        kept = [[as_arrays(image) for file in block for image in images[file]] for block in blocks]
+        values[row] = average_precision([image for block in kept for image in block], names)
+        draws[row] = resampled(kept, names, resamples)
     measures = [*names.values(), "mAP50"]
     print(f"\n| trained on | {' | '.join(measures)} | mAP50 minus people |\n|---|" + "---|" * (len(measures) + 1))
     for row in TRAININGS:
         cells = []
         for measure in measures:
-            low, high = interval(np.array([draw[measure] for draw in resampled[row]]))
+            low, high = interval(draws[row][measure])
             cells.append(f"{values[row][measure]:.1f} ({low:.1f} to {high:.1f})")
-        gap = np.array([a["mAP50"] - b["mAP50"] for a, b in zip(resampled[row], resampled["people"], strict=True)])
-        low, high = interval(gap)
+        low, high = interval(draws[row]["mAP50"] - draws["people"]["mAP50"])
         cells.append(f"{values[row]['mAP50'] - values['people']['mAP50']:+.1f} ({low:+.1f} to {high:+.1f})")
         print(f"| {row} | " + " | ".join(cells) + " |")
 

@@ -34,19 +34,9 @@ ROWS = ("visible", "infrared", "average", "maximum", "false-colour", FUSED)
 
 def main() -> None:
     """Evaluate every row on the same pairs, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="roadscene.yaml", help="paired data set")
-    parser.add_argument(
-        "--splits", nargs="+", default=["train", "val"], help="nothing is trained, so all may be tested"
-    )
-    parser.add_argument("--model", default="yolov8n.pt", help="stock detector")
+    parser = parser_of(__doc__, imgsz=640, resamples=1000)
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=ROWS, metavar="ROW")
-    parser.add_argument("--classes", nargs="+", default=["person", "car"], help="names of the classes that count")
-    parser.add_argument("--imgsz", type=int, default=640)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--device", help="as for the host; default: a GPU if there is one")
     parser.add_argument("--spoilt", action="store_true", help="also with one camera spoilt, in eight ways")
-    parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
     parser.add_argument("--json", type=Path, help="file for the figures")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -57,6 +47,23 @@ def main() -> None:
     if args.json:
         args.json.write_text(json.dumps({"arguments": vars(args), "rows": table}, indent=1, default=str))
     show(table)
+
+
+def parser_of(about: str | None, imgsz: int, resamples: int) -> argparse.ArgumentParser:
+    """Return a parser of what every benchmark of an untrained detector is given."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="roadscene.yaml", help="paired data set, its cameras registered")
+    parser.add_argument(
+        "--splits", nargs="+", default=["train", "val"], help="nothing is trained, so all may be tested"
+    )
+    parser.add_argument("--model", default="yolov8n.pt", help="stock detector")
+    parser.add_argument("--classes", nargs="+", default=["person", "car"], help="names of the classes that count")
+    parser.add_argument("--imgsz", type=int, default=imgsz)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--device", help="as for the host; default: a GPU if there is one")
+    parser.add_argument("--resamples", type=int, default=resamples, help="of the bootstrap")
+    parser.set_defaults(spoilt=False)
+    return parser
 
 
 def setting_of(args: argparse.Namespace) -> Setting:
