@@ -101,12 +101,18 @@ class Service:
         )
 
     def _watch(self) -> None:
+        failing: set[str] = set()  # pairs of which that was told already, for a full disk stays full
         while not self._ending.wait(TICK):
-            for stream in self.streams.values():
+            for name, stream in self.streams.items():
                 try:
                     stream.check()
-                except Exception:  # a bug, or a full disk; the other pairs are looked after all the same
-                    LOGGER.exception(f"{stream.watched.name}: cannot be looked after")
+                    failing.discard(name)
+                except (
+                    Exception
+                ):  # sqlite3.Error or OSError of a full disk, or a bug; others are looked after all the same
+                    if name not in failing:
+                        LOGGER.exception(f"{name}: cannot be looked after")
+                    failing.add(name)
 
     def close(self) -> None:
         """End the pairs, the clips and the deliveries; events that wait are handed out by the next run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from threading import Thread
 
 import cv2
 import numpy as np
@@ -11,11 +12,12 @@ import pytest
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.options.serve import Serve
-from metafusion_yolo.options.watch import CameraPair
+from metafusion_yolo.options.watch import CameraPair, Events
 from metafusion_yolo.serve import live
 from metafusion_yolo.serve.server import Server
 from metafusion_yolo.serve.watch.outbox import Outbox
-from metafusion_yolo.serve.watch.plan import Watched
+from metafusion_yolo.serve.watch.plan import Plan, Watched
+from metafusion_yolo.serve.watch.service import Service
 from metafusion_yolo.serve.watch.stream import Stream
 from tests.serve.watch.conftest import PASSWORD
 
@@ -159,3 +161,23 @@ def test_a_thread_that_hangs_is_replaced(tmp_path, tiny, cameras):
     assert len(began) == 2 and not stream.now.trouble
     stream.close()
     outbox.close()
+
+
+def test_a_fault_that_stays_is_told_once(tmp_path, caplog):
+    class Full:
+        looks = 0
+
+        def check(self) -> None:
+            self.looks += 1
+            raise OSError("no space left on device")
+
+        def close(self) -> None: ...
+
+    service = Service(Serve(), Plan([], Events(outbox=str(tmp_path / "events.db"), clips=None)))
+    service.streams["gate"] = Full()
+    watch = Thread(target=service._watch)
+    watch.start()
+    wait_for(lambda: service.streams["gate"].looks > 2)
+    service.close()
+    watch.join(ENOUGH)
+    assert caplog.text.count("gate: cannot be looked after") == 1
