@@ -53,9 +53,10 @@ def resampled(
 
 
 def _drawn_ap(hits: np.ndarray, times: np.ndarray, there: int) -> np.ndarray:
-    """Return the AP (T,) of detections of one class that are drawn several times, as `ap_per_class` has it of copies.
+    """Return the AP (T,) of one class when each detection counts as often as it was drawn.
 
-    Only where something is hit does the curve of precision matter: at each draw of such a detection, and before it.
+    It is what the host's `ap_per_class` returns for that many copies. Precision only matters at a hit and just before
+    it, so detections that hit nothing give no points of their own.
 
     Args:
         hits: Whether each detection is right at each of T overlaps, (N, T) bool, by falling confidence.
