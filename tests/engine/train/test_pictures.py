@@ -23,12 +23,13 @@ PAIRS = [
 
 @pytest.fixture(scope="module")
 def pictured(tiny_data, tmp_path_factory) -> Path:
-    """Folder of two epochs with pictures and TensorBoard, in a process with settings of its own."""
+    """Folder of two epochs with pictures and TensorBoard, in a process of its own, with settings of its own."""
     folder = tmp_path_factory.mktemp("pictured")
     arguments = {**TRAIN_ARGS, "data": str(tiny_data), "epochs": 2, "plots": True, "workers": 0}
     arguments |= {"project": str(folder), "name": "train"}
     code = (
-        "from ultralytics import settings; dict.update(settings, tensorboard=True)\n"  # without writing them
+        "from ultralytics import settings, utils; dict.update(settings, tensorboard=True)\n"  # without writing them
+        "utils.TESTS_RUNNING = False\n"  # else the host logs nothing
         f"from metafusion_yolo import MetaFusionYOLO; MetaFusionYOLO({TINY!r}).train(**{arguments!r})\n"
     )
     done = run_code(code)
