@@ -8,6 +8,7 @@ from typing import Any
 from metafusion_yolo.options.fields import REQUIRED, Checked, option
 
 LABELS = ("visible", "infrared", "union")
+TASKS = ("detect", "segment", "pose", "obb", "classify")
 BOXES = ("upright", "oriented", "segments")
 
 
@@ -23,6 +24,9 @@ class Synth(Checked):
     everything_visible: bool = option(False, "show every object to both cameras")
     everything_infrared: bool = option(False, "show every object to the infrared camera, so that it is enough")
     hard: bool = option(False, "hard scenes: heat of the hour, sensor noise, look-alikes, small and hidden objects")
+    task: str = option(
+        "detect", "what is labelled: boxes, or for segment, pose, obb and classify what these learn from", choices=TASKS
+    )
 
 
 @dataclass(frozen=True)

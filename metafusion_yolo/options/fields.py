@@ -1,6 +1,7 @@
 """What a field of the options says of an argument, and the checks that follow from it."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import Field, field, fields
 from numbers import Integral, Real
@@ -10,6 +11,7 @@ from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.words import nearest
 
 REQUIRED = "required"
+ENOUGH_TO_REFER = 5  # arguments that a mode shares with an earlier one: fewer stand in its own table
 STANDS_FOR: dict[type, Any] = {int: Integral, float: Real, str: (str, os.PathLike)}
 WORDS = {
     bool: "True or False",
@@ -121,10 +123,22 @@ class Checked:
 
 
 def reference(modes: Iterable[tuple[str, dict[str, Option]]]) -> str:
-    """Return the reference page in Markdown: a table a mode."""
-    text = "# Arguments\n\nBeside these, every mode with a model takes the arguments of Ultralytics (`yolo cfg`).\n"
-    text += "Generated from `metafusion_yolo/options` by `python -m metafusion_yolo.cli.reference`.\n"
-    for name, options in modes:
-        text += f"\n## {name}\n\n| argument | default | meaning |\n|---|---|---|\n"
-        text += "".join(f"| `{one.name}` | `{one.shown}` | {one.meaning} |\n" for one in options.values())
+    """Return the reference page in Markdown: a table a mode; what several share with an earlier mode is named only."""
+    text = "# Arguments\n\nEvery mode with a model also takes the arguments of Ultralytics (`yolo cfg`). "
+    text += "`-` stands for none.\n`python -m metafusion_yolo.cli.reference` writes this page.\n"
+    seen: dict[tuple[str, str, str], str] = {}
+    for mode, options in modes:
+        said = {name: (name, one.shown, one.meaning) for name, one in options.items()}
+        shared = Counter(seen[words] for words in said.values() if words in seen)
+        also = {earlier: list[str]() for earlier, count in shared.items() if count >= ENOUGH_TO_REFER}
+        rows = ""
+        for name, shown, meaning in said.values():
+            earlier = seen.setdefault((name, shown, meaning), mode)
+            if earlier in also:
+                also[earlier].append(f"`{name}`")
+            else:
+                rows += f"| `{name}` | `{shown}` | {meaning} |\n"
+        text += f"\n## {mode}\n"
+        text += "".join(f"\nAs for [{m}](#{m.replace(' ', '-')}): {', '.join(names)}.\n" for m, names in also.items())
+        text += f"\n| argument | default | meaning |\n|---|---|---|\n{rows}" if rows else ""
     return text

@@ -2,46 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from tests.contract.rows import TABLES, Row
 
 FILE = Path(__file__).parents[2] / "docs" / "host-contract.md"
+MOST = 15  # names that are listed
 INTRODUCTION = """\
-# What becomes of every door of Ultralytics
+# Which names of Ultralytics work with pairs
 
-`MetaFusionYOLO` inherits the host's `Model`, and its trainer, validator, predictor, exporter and results those of the
-host. Each public name and argument of them works with pairs, or is refused in one line; none leaves the infrared camera
-out in silence. {works} work, as a test shows, {refused} are refused. `tests/contract` checks that the tests exist and
-plays the refusals; a new name of a newer Ultralytics fails there until it has its row. Other names, such as
-`state_dict`, are PyTorch's.
+`MetaFusionYOLO`, its trainer, validator, predictor, exporter and results inherit from Ultralytics. Each of their {all}
+public names and arguments works with pairs, as a test shows, or is refused in one line. None leaves the infrared
+camera out in silence. A new name in a newer Ultralytics fails the tests until someone has decided about it. Other
+names, such as `state_dict`, are those of PyTorch.
 
-The page is written by `python -m tests.contract`.
-"""
+**{works} work.** Most need no word. `python -m tests.contract` writes this page.
+
+| works, with a remark | |
+|---|---|
+{notes}
+**{no} are refused.**
+
+| refused | what is said |
+|---|---|
+{refused}"""
 
 
 def document() -> str:
     """Return the page."""
     rows = [row for _, table in TABLES.values() for row in table]
-    works = sum(len(row.each()) for row in rows if row.shown)
-    text = INTRODUCTION.format(works=works, refused=sum(len(row.each()) for row in rows if row.refused))
-    return text + "".join(chapter(title, *TABLES[title]) for title in TABLES)
-
-
-def chapter(title: str, about: str, rows: Sequence[Row]) -> str:
-    """Return a table."""
-    return (
-        f"\n## {title}\n\n{about[0].upper()}{about[1:]}.\n\n| name | works with pairs, or what is said |\n|---|---|\n"
-        + "".join(map(line, rows))
+    works, no = (sum(len(row.each()) for row in rows if kind(row)) for kind in (shown, refused))
+    notes = "".join(f"| {names(row)} | {row.note} |\n" for row in rows if shown(row) and row.note)
+    nos = "".join(
+        f"| {names(row)} | `{row.refused}`{'; ' + row.note if row.note else ''} |\n" for row in rows if refused(row)
     )
+    return INTRODUCTION.format(all=works + no, works=works, no=no, notes=notes, refused=nos)
 
 
-def line(row: Row) -> str:
-    """Return a row of a table."""
-    names = ", ".join(f"`{name}`" for name in row.each())
-    said = f"refused: `{row.refused}`" if row.refused else f"`tests/{row.shown}`"
-    return f"| {names} | {said}{'; ' + row.note if row.note else ''} |\n"
+def shown(row: Row) -> bool:
+    """Return whether a test shows that the names work."""
+    return bool(row.shown)
+
+
+def refused(row: Row) -> bool:
+    """Return whether the names are refused."""
+    return bool(row.refused)
+
+
+def names(row: Row) -> str:
+    """Return the names of a row as code; of many, the first and last."""
+    each = [f"`{name}`" for name in row.each()]
+    return ", ".join(each) if len(each) <= MOST else f"{each[0]} ... {each[-1]}, {len(each)} names"
 
 
 def write() -> Path:

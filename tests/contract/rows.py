@@ -47,7 +47,6 @@ TRAINER = [
         "label_loss_items progress_string save_model save_metrics read_results_csv on_plot plot_metrics "
         "plot_training_labels plot_training_samples run_callbacks",
         "engine/test_pipeline.py::test_a_checkpoint_is_a_start_for_more_training",
-        note="one training calls all of them",
     ),
     Row("add_callback set_callback", DOORS + "test_callbacks_see_pairs"),
     Row(
@@ -63,7 +62,6 @@ VALIDATOR = [
         "gather_stats finalize_metrics print_results get_desc metric_keys match_predictions plot_predictions "
         "plot_val_samples on_plot run_callbacks",
         "engine/validate/test_validator.py::test_the_figures_of_detection_are_those_of_the_host",
-        note="one validation calls all of them",
     ),
     Row("get_model", "engine/test_pipeline.py::test_validation_with_a_camera_off", note="of a checkpoint or an export"),
     Row("add_callback", DOORS + "test_callbacks_see_pairs"),
@@ -76,7 +74,6 @@ PREDICTOR = [
         "__call__ setup_model setup_source pre_transform preprocess inference postprocess construct_results "
         "construct_result stream_inference run_callbacks",
         "engine/test_pipeline.py::test_every_form_of_a_pair_gives_the_same_boxes",
-        note="one prediction calls all of them",
     ),
     Row("write_results save_predicted_images show", DOORS + "test_a_prediction_with_every_argument"),
     Row("predict_cli", DOORS + "test_the_hosts_way_through_a_predictor_reads_pairs"),
@@ -96,14 +93,14 @@ EXPORTER = [
     Row(
         "export_mnn export_ncnn export_executorch export_litert export_paddle",
         "engine/export/test_exports.py::test_formats_of_other_packages_where_they_are_installed",
-        note="and refused in one line where the package is missing",
+        note="where its package is installed; else a line names the package",
     ),
     Row("export_coreml", "engine/export/test_exports.py::test_core_ml_takes_the_pair_as_a_tensor"),
     Row(
         "export_engine export_saved_model export_pb export_edgetpu export_rknn export_axelera export_ascend "
         " export_xilinx export_qnn export_deepx export_coreai",
         DOORS + "test_other_formats_get_a_model_of_pairs",
-        note="hand the host a model of four channels; [export.md](export.md) says which were tried",
+        note="Ultralytics gets a model of four channels; [which were tried](export.md#formats)",
     ),
     Row("export_imx", refused="format=imx is made of stock detectors only, layer by layer; export onnx"),
     Row("export_hailo", refused="format=hailo is made of stock detectors only, layer by layer; export onnx"),
@@ -129,7 +126,7 @@ ARGUMENTS = [
         "hsv_h hsv_s hsv_v degrees translate scale shear perspective flipud fliplr mosaic mixup cutmix copy_paste "
         "copy_paste_mode",
         "data/test_dataset.py::test_training_option_keeps_the_pair_registered",
-        note="both cameras move alike; `hsv_*` is of the visible one",
+        note="both cameras move alike; `hsv_*` changes the visible one",
     ),
     Row("rect", "data/test_dataset.py::test_rectangular_batches_keep_the_pair_registered"),
     Row("distill_model dis", "engine/train/test_trainer.py::test_one_fused_detector_can_be_distilled_into_another"),
@@ -140,7 +137,7 @@ ARGUMENTS = [
         "engine/test_tasks.py::test_a_task_trains_validates_predicts_and_tracks",
         note="detect, segment, pose, obb",
     ),
-    Row("mode", "cli/test_cli.py::test_a_mistake_costs_one_line", note="the mode itself"),
+    Row("mode", "cli/test_cli.py::test_a_mistake_costs_one_line"),
     Row("cfg", "engine/train/test_tuning.py::test_the_best_of_a_search_is_a_fused_detector_and_a_yaml_to_train_with"),
     Row("conf iou max_det agnostic_nms classes augment save_json save_txt save_conf visualize", ALL_VAL),
     Row(

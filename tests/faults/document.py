@@ -49,17 +49,20 @@ AREAS: Sequence[Area] = [
 INTRODUCTION = """\
 # What goes wrong, and what you see
 
-{count} faults; those that are answered in the same words, but for names, share a row. `…` stands for the host's own
-words and for what depends on the machine or on a version, `⏎` for a new line. {refused} are refused: the command
-ends in exit code 2 with that one message behind `metafusion: error:`, or Python raises that exception; there is no
-traceback, and no file that was there before is touched. {found} are findings of `metafusion data check`, exit code
-1. {tolerated} are tolerated, exit code 0: the command goes on.
+Search this page for the first words of your message. Each message names what is wrong and then, after a semicolon,
+what to do; the second half is left out here. `…` stands for names and for words of other packages.
 
-The tests plant each of them in a small folder of pairs and compare what is said with this page: `pytest tests/faults`.
-The page is written by `python -m tests.faults`. `METAFUSION_DEBUG=1` shows the traceback of a refusal.
+* {refused} faults are **refused**: one line, exit code 2 or an exception, no traceback, and no earlier file is touched.
+  `METAFUSION_DEBUG=1` shows the traceback.
+* {found} are **found** by `metafusion data check`, exit code 1.
+* {tolerated} are **tolerated**: the command goes on, exit code 0.
+
+The tests play each of them. `python -m tests.faults` writes this page.
 """
-FEW_WORDS = 4  # of a message that does not say enough to stand for several faults
-TABLE = "| what goes wrong | what you type | what you see |\n|---|---|---|\n"
+FEW_WORDS = 3  # of a message that does not say enough without what goes wrong
+MOST = 4  # things that go wrong which stand beside one message
+REST = re.compile(r"; |, for example |: looked for |, known: |, did you mean |(?<=is invalid), expected at ")
+CHECK = re.compile(r"(?:error|warning|note) +([a-z-]+) +\d+ ")
 
 
 def document() -> str:
@@ -67,55 +70,57 @@ def document() -> str:
     faults = [fault for area in AREAS for fault in area.faults]
     found, tolerated = (sum(fault.code == code for fault in faults) for code in (1, 0))
     refused = len(faults) - found - tolerated
-    head = INTRODUCTION.format(count=len(faults), refused=refused, found=found, tolerated=tolerated)
+    head = INTRODUCTION.format(refused=refused, found=found, tolerated=tolerated)
     return "\n".join([head, *map(chapter, AREAS)])
 
 
 def chapter(area: Area) -> str:
-    """Return the faults of an area as a table."""
-    alike: dict[tuple[str, ...], list[Fault]] = {}
+    """Return the faults of an area as a list: what is refused, what the check finds, what is tolerated."""
+    refused: dict[str, list[Fault]] = {}
+    checked: dict[str, list[Fault]] = {}
+    tolerated: dict[str, list[Fault]] = {}
     for fault in area.faults:
-        alike.setdefault(answer(fault), []).append(fault)
-    rows = map(row, alike.values())
-    return f"## {area.title}\n{area.about}\n\n{TABLE}{''.join(rows)}"
-
-
-def answer(fault: Fault) -> tuple[str, ...]:
-    """Return what faults of a row have in common: what is seen but for names, and what they are if that is little."""
-    said = re.sub(r"^\d+ problems? in [^:]*:\s*", "", seen(fault))
-    said = re.sub(r"'[^']*'", "'…'", said)
-    return said, fault.note, "" if len(re.findall(r"[a-z]+", said)) > FEW_WORDS else fault.title.partition(", ")[0]
+        if kind := CHECK.match(fault.says):
+            checked.setdefault(kind[1], []).append(fault)
+        elif fault.code == 0:
+            tolerated.setdefault(fault.note or folded(fault), []).append(fault)
+        else:
+            refused.setdefault(folded(fault), []).append(fault)
+    items = [row(faults) for faults in refused.values()]
+    if checked:
+        kinds = (f"`{kind}` ({titles(faults)})" for kind, faults in checked.items())
+        items.append(f"[`data check`](data-check.md) tells: {', '.join(kinds)}")
+    for faults in tolerated.values():
+        said = faults[0].note or f"the command says {code(folded(faults[0]))} and goes on"
+        items.append(f"{titles(faults)}: {said}")
+    return f"## {area.title}\n\n{area.about}\n\n" + "".join(f"* {item}\n" for item in items)
 
 
 def row(faults: Sequence[Fault]) -> str:
-    """Return faults with one answer as a row: what they are, what is typed, what is seen."""
-    said, note = seen(faults[0]), faults[0].note
-    places: dict[str, list[str]] = {}
-    for fault in faults:
-        what, _, place = fault.title.partition(", ")
-        places.setdefault(what, []).extend([place] if place else [])
-    title = "; ".join(", ".join([what, *where]) for what, where in places.items())
-    tolerated = "goes on: " if faults[0].code == 0 and said else ""
-    what = "<br>".join(filter(None, [f"{tolerated}{code(said)}" if said else "", note]))
-    cells = title[0].upper() + title[1:], "<br>".join(dict.fromkeys(map(typed, faults))), what
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+    """Return refused faults with one answer: what is said, and what they are where that says too little."""
+    said = folded(faults[0])
+    words = re.findall(r"[a-z]+", re.sub(r"'[^']*'|\(.*?\)|^\w+Error: ", "", said))
+    return code(said) if len(words) > FEW_WORDS else f"{code(said)}: {titles(faults)}"
 
 
-def typed(fault: Fault) -> str:
-    """Return the command or the expression of a fault as code."""
-    if fault.raises or fault.python:
-        return code(fault.command)
-    return code(f"metafusion {fault.command}")
+def titles(faults: Sequence[Fault]) -> str:
+    """Return what goes wrong in some faults, without the commands that meet it."""
+    names = [*dict.fromkeys(fault.title.partition(", ")[0] for fault in faults)]
+    return "; ".join([*names[:MOST], *(["others"] if len(names) > MOST else [])])
 
 
-def seen(fault: Fault) -> str:
-    """Return what is said: a message, an exception, or what the output has of it."""
-    return f"{fault.raises.__name__}: {fault.says}" if fault.raises else fault.says
+def folded(fault: Fault) -> str:
+    """Return the first part of what is said, up to what to do, without the names of the folder that it is played in."""
+    said = re.sub(r"^\d+ problems? in [^:]*:\s*", "", fault.says).partition("\n")[0]
+    said = REST.split(said)[0].rstrip(":")
+    for name in re.findall(r"'[^']*[/.][^']*'", said):
+        said = said.replace(name, "…")
+    return f"{fault.raises.__name__}: {said}" if fault.raises else said
 
 
 def code(text: str) -> str:
     """Return text of any kind as code in one line."""
-    text = " ⏎ ".join(line.strip() for line in text.encode(errors="backslashreplace").decode().splitlines())
+    text = text.encode(errors="backslashreplace").decode()
     fence = "``" if "`" in text else "`"
     return f"{fence}{text}{fence}"
 

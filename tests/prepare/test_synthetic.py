@@ -9,10 +9,15 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from ultralytics.cfg import get_cfg
 
+from metafusion_yolo.data.dataset import build_paired_dataset
+from metafusion_yolo.data.description import describe
+from metafusion_yolo.options.data import TASKS
 from metafusion_yolo.prepare.synthetic import NAMES, SPLITS, pair_seed, render_pair, write_dataset
 from metafusion_yolo.prepare.synthetic.easy import CONDITIONS, draw_scene, plan_scene
 from metafusion_yolo.prepare.synthetic.scene import Canvas
+from metafusion_yolo.prepare.synthetic.truth import keypoints, outline
 
 CAMERAS = ("visible", "infrared")
 SEEDS = range(12)
@@ -96,6 +101,63 @@ def test_what_is_further_up_the_road_is_smaller():
         camera = [(item.foot - plan.horizon) / item.scale for item in things]
         np.testing.assert_allclose(camera, camera[0])
         assert [item.foot for item in plan.objects] == sorted(item.foot for item in plan.objects)  # the nearer on top
+
+
+# Truth by task ------------------------------------------------------------------------------------------------------
+def inside(polygon, points, slack=1.0):
+    """Return whether every point lies in a polygon, both in pixels, or at most `slack` pixels beside it."""
+    polygon = polygon.astype(np.float32)
+    return all(cv2.pointPolygonTest(polygon, (float(x), float(y)), True) > -slack for x, y in points)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("hard", [False, True])
+def test_outlines_keypoints_and_turned_boxes_fit_what_is_drawn(seed, hard):
+    for item in (item for turned in (False, True) for item in render_pair(seed, 64, hard=hard, turned=turned).objects):
+        canvas = Canvas(640)
+        canvas.draw(replace(item, shown_in="both", parts=tuple(part._replace(temperature=255) for part in item.parts)))
+        drawn, polygon = canvas.infrared > 127, outline(item) * 512
+        filled = np.zeros_like(canvas.infrared)
+        cv2.fillPoly(filled, [(polygon * 16 - 8).astype(np.int32)], 255, cv2.LINE_AA, 4)
+        assert (drawn & (filled > 127)).sum() > 0.93 * (drawn | (filled > 127)).sum()
+        top, left, right, *ground = points = keypoints(item) * 512
+        assert inside(polygon, points)
+        if not item.turn:
+            assert top[1] < min(left[1], right[1]) and left[0] < right[0]
+            assert max(left[1], right[1]) < min(foot[1] for foot in ground) and ground[0][0] < ground[1][0]
+        corners = item.corners * 512
+        edges = corners[[1, 3]] - corners[0]  # across and along the box
+        shares = (polygon - corners[0]) @ edges.T / (edges**2).sum(1)
+        np.testing.assert_allclose([shares.min(0), shares.max(0)], [[0, 0], [1, 1]], atol=0.02)
+        tilt = abs(np.degrees(np.arctan2(edges[0][1], edges[0][0])))
+        assert tilt == 0 if not item.turn else 0 < tilt <= 45
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_dataset_of_a_task_is_labelled_for_it(tmp_path, task):
+    file = write_dataset(tmp_path / task, train=2, val=1, imgsz=64, task=task)
+    again = write_dataset(tmp_path / task, train=1, val=1, imgsz=64, task=task)  # replaces it, crops too
+    assert file == again
+    objects = render_pair(pair_seed(0, "train", 0), 64, turned=task == "obb").objects
+    if task == "classify":
+        crops = sorted((tmp_path / task / "images" / "train").rglob("*.png"))
+        assert len(crops) == len(objects) and {crop.parent.name for crop in crops} <= {*NAMES.values()}
+        for crop in crops:
+            partner = tmp_path / task / "infrared" / crop.relative_to(tmp_path / task / "images")
+            assert cv2.imread(str(crop)).shape == cv2.imread(str(partner)).shape
+        return
+    data = describe(file)
+    assert data.get("kpt_shape") == ([5, 3] if task == "pose" else None)
+    dataset = build_paired_dataset(get_cfg(overrides={"imgsz": 64, "task": task}), data["train"], 1, data, "val", 32)
+    labels = dataset.labels[0]
+    assert len(labels["cls"]) == len(objects)
+    if task == "pose":
+        expected = [keypoints(item) / [64 / 51, 1] for item in objects]
+        np.testing.assert_allclose(labels["keypoints"][..., :2], expected, atol=1e-5)
+    elif task != "detect":
+        shape = outline if task == "segment" else lambda item: item.corners
+        for polygon, item in zip(labels["segments"], objects, strict=True):
+            np.testing.assert_allclose(polygon, shape(item) / [64 / 51, 1], atol=1e-5)
 
 
 def extents(mask):

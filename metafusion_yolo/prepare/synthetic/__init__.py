@@ -23,6 +23,7 @@ from metafusion_yolo.prepare.synthetic import climate
 from metafusion_yolo.prepare.synthetic.easy import CONDITIONS, draw_scene, plan_scene
 from metafusion_yolo.prepare.synthetic.hard import cameras_of, draw_hard_scene, plan_hard_scene
 from metafusion_yolo.prepare.synthetic.scene import Item
+from metafusion_yolo.prepare.synthetic.truth import KEYPOINTS, crop, label_text
 from metafusion_yolo.support.errors import UserValueError
 
 NAMES = {0: "person", 1: "car"}
@@ -42,6 +43,7 @@ class SyntheticPair:
         classes: (K,) int64, keys of :data:`NAMES`.
         shown_in: For each box "both", "visible" or "infrared".
         condition: "day", "night", "smoke" or "glare"; of a hard scene "day", "dusk", "night" or "smoke".
+        objects: What was drawn, K; :mod:`.truth` tells outlines and keypoints, `corners` oriented boxes.
     """
 
     visible: np.ndarray
@@ -50,6 +52,7 @@ class SyntheticPair:
     classes: np.ndarray
     shown_in: tuple[str, ...]
     condition: str
+    objects: tuple[Item, ...]
 
 
 def render_pair(
@@ -58,6 +61,7 @@ def render_pair(
     everything_visible: bool = False,
     everything_infrared: bool = False,
     hard: bool = False,
+    turned: bool = False,
 ) -> SyntheticPair:
     """Render the pair of a seed.
 
@@ -69,6 +73,7 @@ def render_pair(
         everything_infrared: Show every object in the infrared image, so that one camera is enough.
         hard: Render a hard scene. `everything_visible` then gives it noon and clear air, `everything_infrared` a cold
             day; scene and boxes stay the same too.
+        turned: Turn each object by up to 45 degrees to either side, for oriented boxes; this is another scene.
 
     Returns:
         The pair with 2 to 5 objects, a hard one with up to 7.
@@ -84,8 +89,8 @@ def render_pair(
     if imgsz < 32:
         raise UserValueError(f"imgsz must be at least 32 pixels, got {imgsz}")
     if hard:
-        return render_hard_pair(seed, imgsz, everything_visible, everything_infrared)
-    plan = plan_scene(seed)
+        return render_hard_pair(seed, imgsz, everything_visible, everything_infrared, turned)
+    plan = plan_scene(seed, turned)
     if everything_visible:
         plan = replace(plan, objects=tuple(replace(item, shown_in="both") for item in plan.objects))
     elif everything_infrared:
@@ -95,10 +100,12 @@ def render_pair(
     return as_pair(*draw_scene(plan, imgsz), plan.objects, cameras, plan.condition)
 
 
-def render_hard_pair(seed: int, imgsz: int, everything_visible: bool, everything_infrared: bool) -> SyntheticPair:
+def render_hard_pair(
+    seed: int, imgsz: int, everything_visible: bool, everything_infrared: bool, turned: bool = False
+) -> SyntheticPair:
     """Render the hard pair of a seed, see :func:`render_pair`."""
     condition = climate.CONDITIONS[seed % len(climate.CONDITIONS)]
-    plan = plan_hard_scene(seed, condition)
+    plan = plan_hard_scene(seed, condition, turned)
     kept = [(item, cameras) for item, cameras in zip(plan.objects, cameras_of(plan), strict=True) if cameras]
     plan = replace(plan, objects=tuple(item for item, _ in kept))
     shown_in = tuple(cameras for _, cameras in kept)
@@ -122,6 +129,7 @@ def as_pair(
         classes=np.array([item.category for item in objects], np.int64),
         shown_in=shown_in,
         condition=condition,
+        objects=tuple(objects),
     )
 
 
@@ -134,16 +142,20 @@ def write_dataset(
     everything_visible: bool = Synth.everything_visible,
     everything_infrared: bool = Synth.everything_infrared,
     hard: bool = Synth.hard,
+    task: str = Synth.task,
 ) -> Path:
     """Write a data set of pairs in the layout of :class:`~metafusion_yolo.data.dataset.PairedYOLODataset`.
 
     ```
     root/images/{train,val}/000000.png    visible
     root/infrared/{train,val}/000000.png  infrared
-    root/labels/{train,val}/000000.txt    class cx cy w h, normalised
+    root/labels/{train,val}/000000.txt    class cx cy w h, normalised, or what the task has in its place
     root/synthetic.yaml                   to train with
     root/shown_in.csv                     split, file, box (line of the label file), class, shown_in, condition
     ```
+
+    For the task classify each object is a pair of its own, `{images,infrared}/{train,val}/person/000000-0.png`, the
+    number behind the dash its box, and there are no labels.
 
     Args:
         root: New or empty folder, or an earlier data set of this function, which is replaced.
@@ -154,6 +166,8 @@ def write_dataset(
         everything_visible: Show every object in both images, see :func:`render_pair`.
         everything_infrared: Show every object in the infrared image, see :func:`render_pair`.
         hard: Render hard scenes, see :func:`render_pair`.
+        task: "detect"; "segment": outlines of whole objects; "pose": five keypoints; "obb": objects are turned, see
+            :func:`render_pair`; or "classify": one object an image.
 
     Returns:
         Path of synthetic.yaml.
@@ -161,7 +175,7 @@ def write_dataset(
     Raises:
         ValueError: If train or val is below 1, imgsz below 32 or the seed negative, or if root holds other files.
     """
-    Synth(str(root), train, val, imgsz, seed, everything_visible, everything_infrared, hard)  # checks them
+    Synth(str(root), train, val, imgsz, seed, everything_visible, everything_infrared, hard, task)  # checks them
     root = Path(root).resolve()
     clear(root)
     from ultralytics.utils.tqdm import TQDM
@@ -172,11 +186,13 @@ def write_dataset(
         index = csv.writer(file)
         index.writerow(("split", "file", "box", "class", "shown_in", "condition"))
         for split, i in TQDM(jobs, desc=f"Rendering {root.name}", disable=True if quick else None):
-            pair = render_pair(pair_seed(seed, split, i), imgsz, everything_visible, everything_infrared, hard)
-            write_pair(root, f"{split}/{i:06d}", pair)
+            how = everything_visible, everything_infrared, hard, task == "obb"
+            pair = render_pair(pair_seed(seed, split, i), imgsz, *how)
+            write_pair(root, split, f"{i:06d}", pair, task)
             rows = zip(pair.classes.tolist(), pair.shown_in, strict=True)
             index.writerows((split, f"{i:06d}", box, *row, pair.condition) for box, row in enumerate(rows))
     data = {"path": str(root), "train": "images/train", "val": "images/val", "names": NAMES, "infrared": "infrared"}
+    data |= KEYPOINTS if task == "pose" else {}
     path = root / "synthetic.yaml"
     path.write_text(yaml.safe_dump(data, sort_keys=False))
     return path
@@ -196,18 +212,26 @@ def clear(root: Path) -> None:
     (root / "synthetic.yaml").unlink(missing_ok=True)  # written last: only a complete data set has it
     for folder in (root / kind / split for kind in ("images", "infrared", "labels") for split in SPLITS):
         folder.mkdir(parents=True, exist_ok=True)
-        for path in (*folder.glob("[0-9]" * 6 + ".*"), *folder.parent.glob("*.cache")):
+        for path in (*folder.rglob("[0-9]" * 6 + "*.*"), *folder.parent.glob("*.cache")):
             path.unlink()
 
 
-def write_pair(root: Path, stem: str, pair: SyntheticPair) -> None:
-    """Write the two images and the label file of a pair; `stem` is split/number."""
-    from metafusion_yolo.data.labels import label_rows  # needs the host, which rendering does not
+def write_pair(root: Path, split: str, stem: str, pair: SyntheticPair, task: str) -> None:
+    """Write the two images and the label file of a pair, or the two crops of each of its objects."""
+    size = np.array(pair.infrared.shape[::-1] * 2)
+    for folder, image in (("images", cv2.cvtColor(pair.visible, cv2.COLOR_RGB2BGR)), ("infrared", pair.infrared)):
+        if task != "classify":
+            write_image(root / folder / split / f"{stem}.png", image)
+            continue
+        for i, (number, box) in enumerate(zip(pair.classes.tolist(), pair.boxes_xyxy, strict=True)):
+            write_image(root / folder / split / NAMES[number] / f"{stem}-{i}.png", crop(image, box))
+    if task != "classify":
+        text = label_text(task, pair.objects, pair.boxes_xyxy / size, size[0] / size[1])
+        (root / "labels" / split / f"{stem}.txt").write_text(text)
 
-    images = {"images": cv2.cvtColor(pair.visible, cv2.COLOR_RGB2BGR), "infrared": pair.infrared}
-    for folder, image in images.items():
-        path = root / folder / f"{stem}.png"
-        if not cv2.imwrite(str(path), image, [cv2.IMWRITE_PNG_COMPRESSION, 1]):
-            raise OSError(f"cannot write {path}")
-    boxes_xyxyn = pair.boxes_xyxy / np.array(pair.infrared.shape[::-1] * 2)
-    (root / "labels" / f"{stem}.txt").write_text(label_rows(pair.classes, boxes_xyxyn))
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write a PNG file in a folder that need not exist; OSError if that fails."""
+    path.parent.mkdir(exist_ok=True)
+    if not cv2.imwrite(str(path), image, [cv2.IMWRITE_PNG_COMPRESSION, 1]):
+        raise OSError(f"cannot write {path}")

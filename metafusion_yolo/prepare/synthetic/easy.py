@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from metafusion_yolo.prepare.synthetic import scene
+from metafusion_yolo.prepare.synthetic.backdrop import background
 from metafusion_yolo.prepare.synthetic.scene import ASPECT, Blob, Canvas, Item, apart
 
 # Cameras that show successive objects; over the four conditions, each group has a third of the objects.
@@ -18,6 +19,7 @@ GROUPS = {
     "glare": ("infrared", "visible", "both"),
 }
 CONDITIONS = tuple(GROUPS)
+MOST_TURNED = np.pi / 4
 BLINDING = {"smoke": (186, 184, 182), "glare": (255, 252, 240)}
 
 
@@ -44,9 +46,9 @@ class Plan:
     seed: int
 
 
-def plan_scene(seed: int) -> Plan:
-    """Choose position, size (nearer objects are larger and lower) and cameras of all items."""
-    rng = np.random.default_rng([seed, 0])
+def plan_scene(seed: int, turned: bool = False) -> Plan:
+    """Choose position, size (nearer objects are larger and lower), cameras and, if wanted, turns of all items."""
+    rng, turns = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 4])
     condition = CONDITIONS[seed % len(CONDITIONS)]
     horizon, vanishing = rng.uniform(0.3, 0.42), rng.uniform(0.4, 0.85)
     camera = rng.uniform(2.0, 2.5)  # metres above ground; an item of a scale stands camera * scale below the horizon
@@ -57,7 +59,9 @@ def plan_scene(seed: int) -> Plan:
         smallest, largest = (0.085, 0.2) if category else (0.075, 0.27)
         scale = np.exp(rng.uniform(np.log(smallest), np.log(largest)))
         parts = (scene.person, scene.car)[category](rng)
-        tries = (Item(parts, x, horizon + camera * scale, scale, category) for x in rng.uniform(0, ASPECT, 8))
+        turn = turns.uniform(-MOST_TURNED, MOST_TURNED) if turned else 0.0
+        places = rng.uniform(0, ASPECT, 8)
+        tries = (Item(parts, x, horizon + camera * scale, scale, category, turn=turn) for x in places)
         objects += [*islice((item for item in tries if apart(item, objects)), 1)]
         if len(objects) == count:
             break
@@ -93,7 +97,7 @@ def draw_scene(plan: Plan, imgsz: int) -> tuple[np.ndarray, np.ndarray]:
     """
     layout, texture, noise = (np.random.default_rng([plan.seed, stream]) for stream in (1, 2, 3))
     canvas = Canvas(imgsz, dark=plan.condition == "night")
-    scene.background(layout, canvas, plan.horizon, plan.vanishing)
+    background(layout, canvas, plan.horizon, plan.vanishing)
     for item in plan.distractors:
         canvas.draw(item)
     canvas.shade(illumination(plan), scene.clouds(texture, canvas.size, 20, 4), scene.clouds(texture, canvas.size, 20))

@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 
 from metafusion_yolo.prepare.synthetic import scene
+from metafusion_yolo.prepare.synthetic.backdrop import background
 from metafusion_yolo.prepare.synthetic.climate import SKIN, Climate
+from metafusion_yolo.prepare.synthetic.easy import MOST_TURNED
 from metafusion_yolo.prepare.synthetic.scene import ASPECT, Blob, Canvas, Colour, Item, Part, apart, ellipse, rectangle
 
 FINE = 2  # the thermal scene is drawn larger, without antialiasing, and averaged
@@ -102,9 +104,9 @@ class RadiantCanvas(Canvas):
         self.category = -1
 
 
-def plan_hard_scene(seed: int, condition: str) -> HardPlan:
-    """Choose weather, objects and clutter; a third of the objects is small, a third half hidden."""
-    rng = np.random.default_rng([seed, 10])
+def plan_hard_scene(seed: int, condition: str, turned: bool = False) -> HardPlan:
+    """Choose weather, objects, which may be turned, and clutter; a third of them is small, a third half hidden."""
+    rng, turns = np.random.default_rng([seed, 10]), np.random.default_rng([seed, 14])
     horizon, vanishing, camera = rng.uniform(0.28, 0.42), rng.uniform(0.3, 0.95), rng.uniform(2.0, 2.6)
 
     def stand(parts: tuple[Part, ...], low: float, high: float, category: int = -1) -> Item:
@@ -116,6 +118,7 @@ def plan_hard_scene(seed: int, condition: str) -> HardPlan:
         category = int(rng.random() < 0.45)
         parts = (scene.person, scene.car)[category](rng)
         item = stand(parts, *((0.03, 0.17), (0.035, 0.24))[1 - category], category)
+        item = replace(item, turn=turns.uniform(-MOST_TURNED, MOST_TURNED)) if turned else item
         if apart(item, objects):
             objects.append(item)
         if len(objects) == 7:
@@ -126,7 +129,8 @@ def plan_hard_scene(seed: int, condition: str) -> HardPlan:
     for item in objects:
         if rng.random() < 0.35:
             shift = rng.uniform(-0.3, 0.3) * (item.box_xyxy[2] - item.box_xyxy[0])
-            screens.append(replace(item, parts=screen(rng), x=item.x + shift, foot=item.foot + 0.01, category=-1))
+            place = {"x": item.x + shift, "foot": item.foot + 0.01}
+            screens.append(replace(item, parts=screen(rng), category=-1, turn=0.0, **place))
     clutter = [item for item in clutter if apart(item, objects)]
     plumes = []
     if condition == "smoke" or rng.random() < 0.2:
@@ -197,7 +201,7 @@ def light_and_heat(plan: HardPlan, imgsz: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the radiance (H, W, 3) and the temperatures (H, W), degrees Celsius, that reach the cameras."""
     layout, texture = (np.random.default_rng([plan.seed, stream]) for stream in (11, 12))
     canvas = RadiantCanvas(imgsz, plan.climate)
-    scene.background(layout, canvas, plan.horizon, plan.vanishing)
+    background(layout, canvas, plan.horizon, plan.vanishing)
     for item in plan.clutter:
         canvas.draw(item)
     grain, sunny, wisps, fine = (scene.clouds(texture, canvas.size, cells) for cells in (20, 5, 4, 24))

@@ -7,6 +7,7 @@ Positions are in image heights from the top left corner, shapes in metres from t
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import NamedTuple
 
 import cv2
@@ -37,12 +38,14 @@ class Part(NamedTuple):
         colour: R, G, B in [0, 255].
         temperature: Grey level in [0, 255], white-hot.
         glows: Whether the visible colour is a light of its own, which the night does not dim.
+        mark: "top", "side" or "ground" if the part is a keypoint, see :mod:`.truth`.
     """
 
     points: np.ndarray
     colour: Colour | None
     temperature: float | None
     glows: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Item:
         scale: Image heights per metre.
         category: 0 person, 1 car, -1 distractor.
         shown_in: "both", "visible" or "infrared".
+        turn: Angle by which it is turned around its middle, radians.
     """
 
     parts: tuple[Part, ...]
@@ -63,9 +67,14 @@ class Item:
     scale: float
     category: int = -1
     shown_in: str = "both"
+    turn: float = 0.0
 
     def place(self, points: np.ndarray) -> np.ndarray:
         """Return (N, 2) metres as image heights."""
+        if self.turn:
+            every = np.concatenate([part.points for part in self.parts])
+            middle, (cos, sin) = (every.min(0) + every.max(0)) / 2, (np.cos(self.turn), np.sin(self.turn))
+            points = middle + (points - middle) @ [[cos, sin], [-sin, cos]]
         return np.asarray([self.x, self.foot] + points * [self.scale, -self.scale])
 
     @cached_property
@@ -73,6 +82,12 @@ class Item:
         """(4,) float64 extents of all parts, image heights."""
         points = self.place(np.concatenate([part.points for part in self.parts]))
         return np.concatenate([points.min(0), points.max(0)])
+
+    @cached_property
+    def corners(self) -> np.ndarray:
+        """(4, 2) float64 corners of the box around all parts that is turned as they are, image heights."""
+        points = np.concatenate([part.points for part in self.parts])
+        return self.place(rectangle(*points.min(0), *points.max(0)))
 
 
 class Blob(NamedTuple):
@@ -114,7 +129,7 @@ class Canvas:
 
     def draw(self, item: Item) -> None:
         """Draw an item into the images that show it."""
-        for points, colour, temperature, glows in item.parts:
+        for points, colour, temperature, glows, _ in item.parts:
             visible, infrared = item.shown_in != "infrared", item.shown_in != "visible"
             self.fill(item.place(points), colour if visible else None, temperature if infrared else None, glows)
 
@@ -141,8 +156,8 @@ class Canvas:
 
 def apart(item: Item, others: Sequence[Item]) -> bool:
     """Return whether an item is inside the image and hardly overlaps the others."""
-    box = item.box_xyxy
-    if box.min() < 0.005 or box[2] > ASPECT - 0.005 or box[3] > 0.99:
+    box, right_low = item.box_xyxy, item.corners.max(0)
+    if item.corners.min() < 0.005 or right_low[0] > ASPECT - 0.005 or right_low[1] > 0.99:
         return False
     boxes = np.array([other.box_xyxy for other in others]).reshape(-1, 4)
     overlap = (np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])).clip(0).prod(1)
@@ -191,9 +206,9 @@ def person(rng: np.random.Generator) -> tuple[Part, ...]:
         foot, hand = side * (0.08 + stride), side * (0.27 + swing)
         parts += [
             Part(limb(side * 0.09, 0.9, foot, 0.05, 0.19), trousers * (0.95 + 0.1 * side), torso - 22),
-            Part(rectangle(foot - 0.08, 0, foot + 0.08, 0.08), (30, 28, 28), torso - 45),
+            Part(rectangle(foot - 0.08, 0, foot + 0.08, 0.08), (30, 28, 28), torso - 45, mark="ground"),
             Part(limb(side * 0.22, 1.44, hand, 0.84, 0.14), shirt * 0.8, torso - 8),
-            Part(ellipse(hand, 0.8, 0.05, 0.06), skin, 236),
+            Part(ellipse(hand, 0.8, 0.05, 0.06), skin, 236, mark="side"),
         ]
     hem = rng.choice([0.84, 0.84, 0.55])  # a jacket, or a coat
     chest = np.array([[-0.2, hem], [-0.26, 1.42], [-0.1, 1.5], [0.1, 1.5], [0.26, 1.42], [0.2, hem]])
@@ -201,7 +216,7 @@ def person(rng: np.random.Generator) -> tuple[Part, ...]:
         Part(chest, shirt, torso),
         Part(chest[:3], shirt * 0.85, None),
         Part(rectangle(-0.06, 1.45, 0.06, 1.56), skin * 0.9, 232),
-        Part(ellipse(0, 1.63, 0.11, 0.14), skin, 244),
+        Part(ellipse(0, 1.63, 0.11, 0.14), skin, 244, mark="top"),
         Part(ellipse(0, 1.66, 0.115, 0.12)[: 13 if rng.random() < 0.6 else None], hair, 214),
     ]
     return shaped(parts, rng.uniform(0.85, 1.1), rng.uniform(0.92, 1.06))
@@ -219,16 +234,17 @@ def car_from_side(rng: np.random.Generator) -> tuple[Part, ...]:
     hull = np.array([[-2.1, 0.3], [-2.1, 0.75], [-1.9, 0.88], [1.2, 0.9], [1.95, 0.75], [2.1, 0.55], [2.1, 0.3]])
     parts = [
         Part(rectangle(-1.9, 0.15, 1.9, 0.4), (18, 18, 20), body + 10),
-        Part(roof, paint * 0.95, body - 10),
+        Part(roof, paint * 0.95, body - 10, mark="top"),
         Part(hull, paint, body),
         Part(np.array([[1.05, 0.42], [1.05, 0.86], [1.85, 0.74], [1.95, 0.42]]), None, 214),
         Part(np.array([[-1.15, 0.86], [-0.76, 1.34], [-0.2, 1.36], [-0.2, 0.88]]), glass, 62),
         Part(np.array([[-0.1, 0.88], [-0.1, 1.36], [0.5, 1.37], [0.95, 0.9]]), glass * 1.15, 62),
-        Part(rectangle(1.88, 0.58, 2.09, 0.7), (255, 245, 200), None, True),
-        Part(rectangle(-2.1, 0.6, -1.95, 0.74), (230, 30, 25), None, True),
+        Part(rectangle(1.88, 0.58, 2.09, 0.7), (255, 245, 200), None, True, "side"),
+        Part(rectangle(-2.1, 0.6, -1.95, 0.74), (230, 30, 25), None, True, "side"),
     ]
-    wheel = ((0.34, 22, 205), (0.17, 150, 240))  # tyre, rim
-    parts += [Part(ellipse(x, 0.34, r, r), (grey,) * 3, heat) for x in (-1.3, 1.3) for r, grey, heat in wheel]
+    wheel = ((0.34, 22, 205, ""), (0.17, 150, 240, "ground"))  # tyre, rim
+    for x, (r, grey, heat, mark) in product((-1.3, 1.3), wheel):
+        parts.append(Part(ellipse(x, 0.34, r, r), (grey,) * 3, heat, mark=mark))
     return shaped(parts, rng.uniform(0.92, 1.06) * rng.choice([-1, 1]), rng.uniform(0.95, 1.15))
 
 
@@ -237,10 +253,10 @@ def car_from_end(rng: np.random.Generator) -> tuple[Part, ...]:
     paint, body, glass = tinted(rng, PAINTS), rng.uniform(140, 160), tinted(rng, GLASS)
     roof = np.array([[-0.8, 0.85], [-0.62, 1.42], [-0.5, 1.48], [0.5, 1.48], [0.62, 1.42], [0.8, 0.85]])
     hull = np.array([[-0.9, 0.3], [-0.9, 0.8], [-0.8, 0.92], [0.8, 0.92], [0.9, 0.8], [0.9, 0.3]])
-    parts = [Part(rectangle(x - 0.13, 0, x + 0.13, 0.5), (20, 20, 22), 220) for x in (-0.72, 0.72)]
+    parts = [Part(rectangle(x - 0.13, 0, x + 0.13, 0.5), (20, 20, 22), 220, mark="ground") for x in (-0.72, 0.72)]
     parts += [
         Part(rectangle(-0.6, 0.16, 0.6, 0.4), (15, 15, 16), 190),
-        Part(roof, paint * 0.92, body - 10),
+        Part(roof, paint * 0.92, body - 10, mark="top"),
         Part(hull, paint, body),
         Part(np.array([[-0.68, 0.9], [-0.53, 1.37], [0.53, 1.37], [0.68, 0.9]]), glass, 62),
         Part(rectangle(-0.88, 0.3, 0.88, 0.44), paint * 0.55, body + 8),
@@ -249,7 +265,8 @@ def car_from_end(rng: np.random.Generator) -> tuple[Part, ...]:
     hot, lamp = rectangle(-0.48, 0.58, 0.48, 0.8), (255, 248, 215)  # grille and headlights
     if rng.random() < 0.5:
         hot, lamp = ellipse(0.5, 0.25, 0.09, 0.07), (225, 30, 25)  # exhaust and tail lights
-    parts += [Part(hot, (40,) * 3, 240), *(Part(ellipse(x, 0.69, 0.15, 0.09), lamp, None, True) for x in (-0.7, 0.7))]
+    parts.append(Part(hot, (40,) * 3, 240))
+    parts += [Part(ellipse(x, 0.69, 0.15, 0.09), lamp, None, True, "side") for x in (-0.7, 0.7)]
     return shaped(parts, rng.uniform(0.94, 1.06), rng.uniform(0.95, 1.12))
 
 
@@ -275,46 +292,3 @@ def distractor(rng: np.random.Generator) -> tuple[Part, ...]:
         (Part(ellipse(0, 0.2, 0.9, 0.22), None, warm - 30),),  # warm patch of ground
     )
     return kinds[int(rng.integers(len(kinds)))]
-
-
-def background(rng: np.random.Generator, canvas: Canvas, horizon: float, vanishing: float) -> None:
-    """Draw sky, houses, trees and a road that leads to (vanishing, horizon), image heights; the night is cooler."""
-    edge, heat = canvas.size[0] / canvas.size[1], rng.uniform(-8, 8) + (84 if canvas.dark else 104)
-    sky, haze = tinted(rng, ((95, 145, 210), (150, 165, 180))), tinted(rng, ((205, 215, 225),))
-    for row in np.linspace(0, 1, 24, endpoint=False):
-        canvas.fill(rectangle(0, row * horizon, edge, (row + 0.06) * horizon), sky + (haze - sky) * row, 22 + 36 * row)
-    for _ in range(rng.integers(4, 9)):
-        house(rng, canvas, rng.uniform(-0.1, edge), horizon)
-    for _ in range(rng.integers(2, 7)):
-        tree(rng, canvas, rng.uniform(0, edge), horizon)
-    verge, asphalt, half = tinted(rng, VERGES), 97 * rng.uniform(0.85, 1.1), rng.uniform(0.8, 1.25)
-    canvas.fill(rectangle(0, horizon, edge, 1.01), verge, heat - 8)
-    stripes = [(0.0, half + 0.09, 0.0, (170, 168, 160), heat), (0.0, half, 0.0, (asphalt,) * 3, heat + 12)]
-    stripes += [(side * half, 0.015, 0.0, (225, 225, 220), heat + 8) for side in (-0.94, 0.94)]
-    stripes += [(0.0, 0.022, 1 / (1.22 + 0.5 * dash), (230, 228, 215), heat + 8) for dash in range(9)]
-    for centre, reach, far, colour, temperature in stripes:
-        near = 1.05 if far == 0 else 1 / (1 / far - 0.22)
-        corners = [(centre + side * reach, depth) for side, depth in ((-1, near), (1, near), (1, far), (-1, far))]
-        points = [[vanishing + across * depth, horizon + (1 - horizon) * depth] for across, depth in corners]
-        canvas.fill(np.array(points), colour, temperature)
-
-
-def house(rng: np.random.Generator, canvas: Canvas, x: float, foot: float) -> None:
-    """Draw a house with windows, of which some are lit at night and some are warm."""
-    columns, rows, step = int(rng.integers(2, 7)), int(rng.integers(2, 6)), rng.uniform(0.04, 0.055)
-    wall, glass, heat = tinted(rng, WALLS), tinted(rng, GLASS), rng.uniform(76, 98)
-    canvas.fill(rectangle(x, foot + 0.01, x + columns * step, foot - (rows + 0.4) * step), wall, heat)
-    for column, row in np.ndindex(columns, rows):
-        left, low, lit = x + (column + 0.28) * step, foot - (row + 0.35) * step, canvas.dark and rng.random() < 0.25
-        pane, warm = rectangle(left, low, left + 0.45 * step, low - 0.5 * step), 55 if rng.random() < 0.15 else -25
-        canvas.fill(pane, (190, 160, 105) if lit else glass, heat + warm, lit)
-
-
-def tree(rng: np.random.Generator, canvas: Canvas, x: float, foot: float) -> None:
-    """Draw a tree: a trunk under a crown of leaves."""
-    size, leaves, heat = rng.uniform(0.08, 0.2), tinted(rng, ((60, 95, 50), (85, 100, 55))), rng.uniform(66, 84)
-    canvas.fill(limb(x, foot + 0.01, x, foot - 0.6 * size, 0.12 * size), (75, 60, 45), heat + 4)
-    for shade in np.linspace(0.7, 1.25, 14):
-        dx, dy = rng.normal(0, 0.28 * size, 2)
-        leaf = ellipse(x + dx, foot - size + 0.6 * dy, 0.26 * size, 0.2 * size)
-        canvas.fill(leaf, leaves * shade, heat + 8 * shade)
