@@ -23,8 +23,9 @@ import ultralytics
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.parity import verdict
-from benchmarks.step_time import VARIANTS, Training, synchronize
+from parity import verdict
+from step_time import VARIANTS, Training, synchronize
+
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.engine.export.benchmark import benchmark_formats
 from metafusion_yolo.prepare.synthetic import write_dataset
