@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,9 +19,6 @@ from pathlib import Path
 
 import torch
 import ultralytics
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from parity import verdict
 from step_time import VARIANTS, Training, synchronize
 

@@ -131,6 +131,7 @@ def summarise(
             drawn[view] = resampled(blocks, names, resamples)
         spoilt = [view for view in views if view != "as is"]
         values = {m: (points["as is"][m], drawn["as is"][m]) for m in (*names.values(), "mAP50")}
+        values |= {view: (points[view]["mAP50"], drawn[view]["mAP50"]) for view in spoilt}
         if spoilt:
             mean = np.mean([drawn[view]["mAP50"] for view in spoilt], 0)
             values["one camera spoilt"] = float(np.mean([points[view]["mAP50"] for view in spoilt])), mean
