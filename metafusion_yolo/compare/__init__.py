@@ -11,10 +11,11 @@ import torch
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo.compare.budget import BUDGETS, Setting, cores
-from metafusion_yolo.compare.page import write_report
+from metafusion_yolo.compare.page import JUDGED, write_report
 from metafusion_yolo.compare.rows import BOTH, COMPARED
 from metafusion_yolo.compare.runs import Run, do_missing, read_arrays, remember
 from metafusion_yolo.compare.training import (
+    MATCHES,
     TRAINERS,
     evaluate,
     host_arguments,
@@ -26,16 +27,17 @@ from metafusion_yolo.compare.training import (
     train_row,
 )
 from metafusion_yolo.compare.verdict import Table, Verdict, recommend, tabulate
-from metafusion_yolo.data.description import describe
+from metafusion_yolo.data.description import check_description, describe
 from metafusion_yolo.data.layout import part_shape
 from metafusion_yolo.data.reading import image_size
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.splits import split_pairs
 from metafusion_yolo.engine.arguments import check_device
 from metafusion_yolo.engine.checkpoints import find_checkpoint, load_checkpoint
+from metafusion_yolo.engine.tasks import TASKS
 from metafusion_yolo.evaluation.classes import class_order
 from metafusion_yolo.nn.fusion import STRIDE
-from metafusion_yolo.nn.model_yaml import HEADS, head_of, load_model_yaml
+from metafusion_yolo.nn.model_yaml import load_model_yaml, task_named
 from metafusion_yolo.options import Compare
 from metafusion_yolo.support.errors import UserError, UserValueError
 from metafusion_yolo.support.files import original
@@ -85,7 +87,7 @@ def run_compare(
         FileNotFoundError: If the data set, the model YAML or the checkpoint does not exist.
         TypeError: If the file given as checkpoint is not one.
         PairError: If a pair is incomplete.
-        ValueError: If the budget is unknown, a number is too small, the model does not find boxes along the axes, the
+        ValueError: If the budget is unknown, a number is too small, the model classifies, the
             folder holds results of another setting, the data set has no labels, or a run failed; its log says why.
     """
     Compare(
@@ -97,11 +99,13 @@ def run_compare(
     model, pretrained = _start(model, pretrained)
     start = find_checkpoint(str(pretrained)) if pretrained else ""
     known: Any = load_checkpoint(start)[0].names if start else None
-    task = HEADS[head_of(load_model_yaml(model))]
-    if task != "detect":
-        raise UserValueError(f"'model={model}' is of the task '{task}', and a comparison is one of detect, so far")
+    task = task_named(model)
+    if task not in MATCHES:
+        raise UserValueError(
+            f"'model={model}' is of the task '{task}', and a comparison is one of {', '.join(MATCHES)}"
+        )
     check_device(device or "")
-    description = _describe(data)
+    description = _describe(data, task)
     setting = Setting(
         data=str(Path(find_data_yaml(data)).absolute()),
         pretrained=str(Path(start).absolute()) if start else "",
@@ -118,6 +122,7 @@ def run_compare(
     out = Path(project).absolute() / name
     remember(setting, out)
     rows = [row for row in COMPARED if COMPARED[row].trained or (start and _knows(known, description["names"]))]
+    rows = [row for row in rows if task == "detect" or not COMPARED[row].baseline]  # a stem alone, of boxes alone
     runs = [
         Run(row, fold, seed, str(out))
         for seed in range(seeds or chosen.seeds)
@@ -140,6 +145,7 @@ def run_compare(
     content = {
         "recommendation": asdict(verdict),
         "setting": {**asdict(setting), "budget": budget},
+        "judged by": JUDGED[task],
         "images": table.images,
         "seeds": table.seeds,
         "best single camera": table.single,
@@ -176,7 +182,8 @@ def train_and_test(setting: Setting, run: Run) -> dict[str, Any]:
     files = run.folder / "data"
     data = link_fold(setting, run.fold, files)
     if row.trained:
-        checkpoint = train_row(setting, row, run.seed, run.folder, data, TRAINERS[row.baseline])
+        trainer = TRAINERS[row.baseline] if row.baseline else TASKS[task_named(setting.model)]["trainer"]
+        checkpoint = train_row(setting, row, run.seed, run.folder, data, trainer)
     else:
         checkpoint = keep_untrained(setting, run.folder)
     model, host = load_last(checkpoint), host_arguments(setting, run.folder, data)
@@ -185,8 +192,9 @@ def train_and_test(setting: Setting, run: Run) -> dict[str, Any]:
     return {view: {original(files, link): image for link, image in images.items()} for view, images in views.items()}
 
 
-def _describe(data: str | Path) -> dict[str, Any]:
-    """Read the data-set YAML as training does, and check that both splits have labels."""
+def _describe(data: str | Path, task: str) -> dict[str, Any]:
+    """Read the data-set YAML as training for a task does, and check that both splits have labels."""
+    check_description(data, task)
     description = describe(data)
     for split in ("train", "val"):
         images_in(description, split)  # says if there is none

@@ -27,14 +27,19 @@ def blocks_of(images: Sequence[Path], gap: int = 60) -> list[list[Path]]:
     return blocks
 
 
-def counts(image: Path, classes: Sequence[int], label_of: Callable[[Path], Path] = label_file) -> np.ndarray:
+def counts(
+    image: Path,
+    classes: Sequence[int],
+    label_of: Callable[[Path], Path] = label_file,
+    kpt_shape: Sequence[int] | None = None,
+) -> np.ndarray:
     """Return 1 and the number of boxes of each class in an image, (1 + classes,).
 
     Raises:
         ValueError: If its label file cannot be read.
     """
     try:
-        found = read_labels(label := label_of(image)).classes.tolist()
+        found = read_labels(label := label_of(image), kpt_shape=kpt_shape).classes.tolist()
     except LabelError as error:
         raise LabelError(f"'{label}' holds no labels ({error}); metafusion data check lists all such files") from error
     return np.array([1, *(found.count(c) for c in classes)])
@@ -46,6 +51,7 @@ def folds_of(
     classes: Sequence[int],
     label_of: Callable[[Path], Path] = label_file,
     gap: int = 60,
+    kpt_shape: Sequence[int] | None = None,
 ) -> list[list[Path]]:
     """Assign blocks to folds so that images and boxes of each class are spread as evenly as the blocks allow.
 
@@ -57,14 +63,17 @@ def folds_of(
         classes: Classes to spread.
         label_of: Returns the label file of an image.
         gap: See :func:`blocks_of`.
+        kpt_shape: Keypoints of the labels, see :func:`~metafusion_yolo.data.labels.read_labels`.
 
     Returns:
         The images of each fold, sorted.
     """
-    total = np.maximum(np.sum([counts(image, classes, label_of) for image in images], 0), 1)
+    total = np.maximum(np.sum([counts(image, classes, label_of, kpt_shape) for image in images], 0), 1)
     load = np.zeros((number, len(total)))
     folds: list[list[Path]] = [[] for _ in range(number)]
-    sized = [(np.sum([counts(image, classes, label_of) for image in b], 0), b) for b in blocks_of(images, gap)]
+    sized = [
+        (np.sum([counts(image, classes, label_of, kpt_shape) for image in b], 0), b) for b in blocks_of(images, gap)
+    ]
     for count, block in sorted(sized, key=lambda item: (-item[0][1:].sum(), item[1])):
         rise = (((load + count) / total) ** 2 - (load / total) ** 2).sum(1)
         best = int(rise.argmin())

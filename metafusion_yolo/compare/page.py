@@ -15,12 +15,14 @@ from metafusion_yolo.compare.verdict import Table, Verdict
 from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.evaluation.corruptions import KINDS
+from metafusion_yolo.nn.model_yaml import task_named
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.pages import write_html
 from metafusion_yolo.support.pages.plots import intervals
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 EXAMPLES = 4
+JUDGED = {"detect": "boxes", "segment": "masks", "pose": "keypoints", "obb": "oriented boxes"}  # what counts, by task
 
 
 def write_report(
@@ -66,6 +68,7 @@ def write_report(
         minutes=minutes,
         kinds=[f"{camera} {kind}" for kind, (camera, _) in KINDS.items()],
         setting=setting,
+        judged=JUDGED[task_named(setting.model)],
         budget=budget,
         names=names,
         trained=trained / 60,
@@ -93,7 +96,8 @@ def _examples(out: Path, setting: Setting, rows: Sequence[str]) -> list[tuple[st
     for image in most_telling(found, EXAMPLES):
         fold = _fold_of(out, setting, image)
         checkpoints = {row: Run(row, fold, 0, str(out)).folder / "train" / "weights" / "last.pt" for row in rows}
-        tiles = picture_pair(image, pairs, rig, {row: found[row][image] for row in rows}, checkpoints, setting.imgsz)
+        here = {row: found[row][image] for row in rows}
+        tiles = picture_pair(image, pairs, rig, here, checkpoints, setting.imgsz, data.get("kpt_shape"))
         chosen.append((Path(image).name, tiles))
     return chosen
 

@@ -1,6 +1,6 @@
 """Example pairs of a comparison: the image that each row saw, and what it found."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,6 +58,7 @@ def picture_pair(
     found: Mapping[str, Mapping[str, Any]],
     checkpoints: Mapping[str, Path],
     imgsz: int,
+    kpt_shape: Sequence[int] | None = None,
 ) -> list[Tile]:
     """Return the image of a pair that each row saw, with labels in white, correct boxes in green, wrong ones in red.
 
@@ -68,13 +69,14 @@ def picture_pair(
         found: What was found in this image, by row.
         checkpoints: Checkpoint of each row, which makes its image; early fusion makes none and shows the visible one.
         imgsz: Image size of the training, pixels.
+        kpt_shape: Keypoints of the labels, see :func:`~metafusion_yolo.data.labels.read_labels`.
     """
     pair = PairReader(rig).read(image, pairs.partners[image] or None)
     height, width = pair.shape[:2]
     scale = imgsz / max(height, width)
     size = [max(STRIDE, round(side * scale / STRIDE) * STRIDE) for side in (width, height)]
     tensor = torch.from_numpy(cv2.resize(pair, size, interpolation=cv2.INTER_AREA)).permute(2, 0, 1)[None] / 255
-    boxes = read_labels(pairs.label_of(image)).boxes_xyxyn * (width, height, width, height)
+    boxes = read_labels(pairs.label_of(image), kpt_shape=kpt_shape).boxes_xyxyn * (width, height, width, height)
     tiles = []
     for row in found:
         source = VISIBLE if row == EARLY else row

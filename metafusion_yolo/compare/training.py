@@ -24,23 +24,30 @@ from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.splits import Split, find_pairs
 from metafusion_yolo.engine._host import quiet_start
 from metafusion_yolo.engine.checkpoints import load_fusion_checkpoint
+from metafusion_yolo.engine.tasks import TASKS
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
+from metafusion_yolo.engine.validate.measure import upright
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.evaluation.precision import Image
 from metafusion_yolo.evaluation.robustness import AS_IS
+from metafusion_yolo.nn.model_yaml import read_own
+from metafusion_yolo.nn.tasks import task_of
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.files import below, link_below
-from metafusion_yolo.support.resources import find_model_yaml, read_yaml, split_scale
+from metafusion_yolo.support.resources import split_scale
 from metafusion_yolo.support.sampling import evenly
 
 TRAINERS: Mapping[str, type[FusionDetectionTrainer]] = {"": FusionDetectionTrainer, "early": EarlyFusionTrainer}
 SHOWN = 0.25  # lowest score of a box that is drawn
-EVALUATED = "tp", "conf", "pred_cls", "target_cls"
+EVALUATED = "conf", "pred_cls", "target_cls"
+MATCHES = {"detect": "tp", "segment": "tp_m", "pose": "tp_p", "obb": "tp"}  # of the host, by which a task is judged
 
 
 class Recorder(FusionDetectionValidator):
     """Keep the matches of every image by its path, and the boxes with a score of at least `SHOWN`.
+
+    The matches are those of the task, of masks, say. It is mixed in before the validator of the task.
 
     Attributes:
         recorded: What was found, by image.
@@ -61,18 +68,20 @@ class Recorder(FusionDetectionValidator):
         super().update_metrics(preds, batch)
         for i, pred in enumerate(preds):
             found = self.scale_preds(self._prepare_pred(pred), self._prepare_batch(i, batch))
-            rows = torch.cat((found["bboxes"], found["conf"][:, None], found["cls"][:, None].float()), 1)
+            rows = torch.cat((upright(found["bboxes"]), found["conf"][:, None], found["cls"][:, None].float()), 1)
             self._boxes.append([[round(float(v), 2) for v in row] for row in rows[rows[:, 4] >= SHOWN]])
 
     def get_stats(self) -> dict[str, Any]:
         """Keep the matches before the host pools and clears them."""
         for i, file in enumerate(self.dataloader.dataset.im_files):
             found = {key: self.metrics.stats[key][i] for key in EVALUATED}
+            found["tp"] = self.metrics.stats[MATCHES[self.args.task]][i]
             self.recorded[file] = {**as_lists(found), "boxes": self._boxes[i]}
         for record in self._records:
             for view, found in record.found.items():
                 if view != AS_IS:
-                    self.spoilt.setdefault(view, {})[record.file] = as_lists(found)
+                    judged = {**found, "tp": found[MATCHES[self.args.task]]}
+                    self.spoilt.setdefault(view, {})[record.file] = as_lists(judged)
         return super().get_stats()
 
 
@@ -167,8 +176,10 @@ def evaluate(
     model: nn.Module, host: dict[str, Any], modalities: str, recorder: type[Recorder] = Recorder, **kwargs: Any
 ) -> Recorder:
     """Validate, and return the validator with what was found in every image."""
-    args = {**host, "name": "val", "rect": True, "mode": "val", "task": "detect"}
-    validator = recorder(args=args, modalities=modalities, metrics="none", **kwargs)
+    task = task_of(model)
+    args = {**host, "name": "val", "rect": True, "mode": "val", "task": task}
+    judge = type(recorder.__name__, (recorder, TASKS[task]["validator"]), {})
+    validator: Recorder = judge(args=args, modalities=modalities, metrics="none", **kwargs)
     validator(model=model)
     return validator
 
@@ -180,7 +191,7 @@ def load_last(checkpoint: Path) -> nn.Module:
 
 def model_yaml(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return a shipped model YAML with changes to its `fusion:` section."""
-    shipped = read_yaml(find_model_yaml(name))
+    shipped = read_own(name)[1]
     scale = split_scale(Path(name).name)[1]
     return {**shipped, **({"scale": scale} if scale else {}), "fusion": merged(shipped.get("fusion") or {}, changes)}
 
@@ -198,7 +209,8 @@ def pairs_of(setting: Setting, fold: int) -> tuple[dict[str, Any], Rig, dict[str
     whole = all_pairs(data, rig)
     if setting.folds:
         classes = setting.classes or sorted(data["names"])
-        folds = folds_of([*{*splits["train"], *splits["val"]}], setting.folds, classes, whole.label_of)
+        label_of, shape = whole.label_of, data.get("kpt_shape")
+        folds = folds_of([*{*splits["train"], *splits["val"]}], setting.folds, classes, label_of, kpt_shape=shape)
         if not all(folds):
             raise UserValueError(
                 f"'{setting.data}' has too few blocks of neighbouring frames for folds={setting.folds}"
@@ -241,6 +253,7 @@ def link_fold(setting: Setting, fold: int, folder: Path) -> Path:
         with (folder / f"{split}.{ending}").open("w", encoding="utf-8", newline="") as listing:
             csv.writer(listing).writerows(rows)
     names = {"path": str(folder), "train": f"train.{ending}", "val": f"val.{ending}", "names": data["names"]}
+    names |= {key: data[key] for key in ("kpt_shape", "flip_idx", "kpt_names") if key in data}
     (folder / "pairs.yaml").write_text(yaml.safe_dump({**names, **rig.to_yaml()}), encoding="utf-8")
     return folder / "pairs.yaml"
 

@@ -176,7 +176,7 @@ def recommend(table: Table, started: bool = False) -> Verdict:
             f"not applied below mAP50 {LEARNED:g}",
         )
     choice = next((row for row in (preferred, other) if table.between[row, table.single].low > 0), table.single)
-    for simple in SIMPLE:
+    for simple in filter(table.measures.__contains__, SIMPLE):
         if choice != simple and table.between[simple, choice].low > 0:
             choice = simple
     sentence = _sentence(table, choice, preferred, short)

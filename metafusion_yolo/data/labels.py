@@ -1,4 +1,4 @@
-"""YOLO label files: the one reader and the one writer of rows `class x y width height`."""
+"""YOLO label files: the one reader and the one writer of boxes, polygons, oriented boxes and keypoints."""
 
 from __future__ import annotations
 
@@ -25,17 +25,27 @@ class Labels:
 
     Attributes:
         classes: (K,) int64, as written: a class may be one that no YAML names.
-        boxes_xywhn: (K, 4) float64, normalised, as written: a box may leave the image.
+        boxes_xywhn: (K, 4) float64, normalised, as written: a box may leave the image. Of a polygon the box around it.
+        outlines: The polygon (P, 2) of each object, normalised; none for boxes.
+        keypoints: (K, points, 2 or 3) float64, normalised x and y, and whether it shows; None without any.
     """
 
     classes: np.ndarray
     boxes_xywhn: np.ndarray
+    outlines: tuple[np.ndarray, ...] = ()
+    keypoints: np.ndarray | None = None
 
     @property
     def boxes_xyxyn(self) -> np.ndarray:
         """Left, top, right, bottom (K, 4), normalised."""
         centres, halves = self.boxes_xywhn[:, :2], self.boxes_xywhn[:, 2:] / 2
         return np.concatenate([centres - halves, centres + halves], 1)
+
+    def chosen(self, kept: np.ndarray) -> Labels:
+        """Return the objects for which `kept` (K,) holds."""
+        outlines = tuple(outline for outline, keep in zip(self.outlines, kept, strict=False) if keep)
+        marks = None if self.keypoints is None else self.keypoints[kept]
+        return Labels(self.classes[kept], self.boxes_xywhn[kept], outlines, marks)
 
 
 NO_LABELS = Labels(np.zeros(0, np.int64), np.zeros((0, 4)))
@@ -46,30 +56,42 @@ def label_file(image: str | Path) -> Path:
     return Path(img2label_paths([str(image)])[0])
 
 
-def read_labels(file: str | Path, mixed: bool = False) -> Labels:
-    """Read a label file: a row for each box, or for each polygon `class x1 y1 x2 y2 x3 y3 ...`, of which the box.
+def read_labels(file: str | Path, mixed: bool = False, kpt_shape: Sequence[int] | None = None) -> Labels:
+    """Read a label file: a row for each box, or for each polygon `class x1 y1 x2 y2 x3 y3 ...`.
 
     Args:
         file: The label file; one that does not exist belongs to an image without objects.
         mixed: Whether boxes and polygons may stand in one file; training would misread such a file.
+        kpt_shape: Number of keypoints behind each box, and of values each, as in the data-set YAML; None for none.
 
     Raises:
-        LabelError: If the file is not UTF-8, or a row is neither a box nor a polygon of finite numbers.
+        LabelError: If the file is not UTF-8, or a row is not of finite numbers, or not of as many as it should be.
     """
     try:
         text = Path(file).read_text(encoding="utf-8-sig") if Path(file).is_file() else ""
     except (OSError, UnicodeDecodeError) as error:
         raise LabelError(str(error)) from error
     rows = [row.split() for row in text.splitlines() if row.strip()]
-    numbers = [_parse(i, row, len(rows[0]), mixed) for i, row in enumerate(rows, start=1)]
+    behind = int(np.prod(kpt_shape)) if kpt_shape else 0
+    numbers = [_parse(i, row, len(rows[0]), mixed, behind) for i, row in enumerate(rows, start=1)]
     if not numbers:
         return NO_LABELS
-    return Labels(np.array([row[0] for row in numbers]).astype(np.int64), np.stack([_box(row[1:]) for row in numbers]))
+    classes = np.array([row[0] for row in numbers]).astype(np.int64)
+    if kpt_shape:
+        stacked = np.stack(numbers)
+        return Labels(classes, stacked[:, 1:5], keypoints=stacked[:, 5:].reshape(-1, *kpt_shape))
+    polygons = tuple(row[1:].reshape(-1, 2) for row in numbers if len(row) > 5)
+    return Labels(classes, np.stack([_box(row[1:]) for row in numbers]), polygons if len(polygons) == len(rows) else ())
 
 
-def _parse(i: int, row: list[str], first: int, mixed: bool) -> np.ndarray:
+def _parse(i: int, row: list[str], first: int, mixed: bool, behind: int) -> np.ndarray:
     """Return the numbers of row i, class and coordinates; `first` is how many the first row has."""
-    if len(row) != 5 and (len(row) < 7 or len(row) % 2 == 0):
+    if behind:
+        if len(row) != 5 + behind:
+            raise LabelError(
+                f"line {i} has {len(row)} columns; expected {5 + behind}: 'class x y width height' and the keypoints"
+            )
+    elif len(row) != 5 and (len(row) < 7 or len(row) % 2 == 0):
         raise LabelError(f"line {i} has {len(row)} columns; expected 'class x y width height', or a polygon")
     if not mixed and len(row) != first and 5 in (len(row), first):
         raise LabelError(f"line {i} has {len(row)} columns, the first {first}; do not mix boxes and polygons")

@@ -49,7 +49,7 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
         ValueError: If it names no detector, or has an unknown key or a bad value.
         TypeError: If a value of the `fusion:` section has the wrong type.
     """
-    path, own = _read(name)
+    path, own = read_own(name)
     if not isinstance(own.get("detector"), str):
         raise UserValueError(
             f"model YAML '{path}' has no 'detector:'; expected the name of an Ultralytics detection YAML, "
@@ -72,6 +72,11 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
         if not own.get(key, model[key]):
             raise UserValueError(f"'{key}:' in '{path}' is empty; give its layers, or leave it out")
     return {**model, **own, "scale": scale, "yaml_file": Path(name).name}
+
+
+def task_named(name: str | Path) -> str:
+    """Return the task of a model YAML, see :func:`load_model_yaml`."""
+    return HEADS[head_of(load_model_yaml(name))]
 
 
 def _host_yaml(detector: str, path: Path) -> dict[str, Any]:
@@ -108,7 +113,7 @@ def torchvision_names() -> list[str]:
     return [name for name in list_models(module=detection) if name.startswith(TORCHVISION_KINDS)]
 
 
-def _read(name: str | Path) -> tuple[Path, dict[str, Any]]:
+def read_own(name: str | Path) -> tuple[Path, dict[str, Any]]:
     """Return path and content of a YAML of ours, or what stands for one that would only name a model of the host."""
     try:
         path = find_model_yaml(name)

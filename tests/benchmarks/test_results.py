@@ -64,8 +64,9 @@ def test_a_night_leaves_out_what_is_current_and_what_it_has_no_data_for(monkeypa
 
 
 def test_a_result_is_current_while_the_code_is_the_same(monkeypatch, tmp_path) -> None:
-    import benchmarks.__main__ as night
     import results
+
+    import benchmarks.__main__ as night
 
     commit = results.git("log", "-1", "--format=%h", "--", "metafusion_yolo", "cfg", "benchmarks/metrics.py")
     if not commit:

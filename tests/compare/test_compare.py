@@ -48,8 +48,8 @@ def test_every_row_is_trained_and_reported(pair_folder, tmp_path, capfd) -> None
         ("data={yaml} model=nowhere.pt", "no checkpoint 'nowhere.pt'"),
         ("data={yaml} model=nowhere.pt pretrained=other.pt", "'model=nowhere.pt' is a start already"),
         (
-            "data={yaml} model=metafusion-yolov8n-seg.yaml",
-            "is of the task 'segment', and a comparison is one of detect",
+            "data={yaml} model=metafusion-yolov8n-pose.yaml",
+            "'kpt_shape: None' must be the number of keypoints",
         ),
     ],
 )

@@ -14,6 +14,7 @@ from ultralytics import YOLO, YOLOE, YOLOWorld
 from ultralytics.nn.tasks import guess_model_task
 
 from metafusion_yolo import MetaFusionYOLO
+from metafusion_yolo.compare.training import evaluate
 from metafusion_yolo.data.planes import mean_inside
 from metafusion_yolo.engine.tasks import TASKS
 from metafusion_yolo.nn.model_yaml import HEADS, head_of, load_model_yaml
@@ -104,6 +105,9 @@ def test_a_task_trains_validates_predicts_and_tracks(stock, task, folder, tmp_pa
     assert metrics.report is not None and metrics.report.curves
     suffix = {"segment": "(M)", "pose": "(P)", "obb": "(B)"}[task]
     assert f"metrics/mAP50{suffix}" in metrics.results_dict
+    host = {"data": str(folder.yaml), "workers": 0, **runs}
+    for image in evaluate(trained.model, host, "both").recorded.values():  # as metafusion compare judges
+        assert len(image["tp"]) == len(image["conf"]) and all(len(row) == 6 for row in image["boxes"])
     del runs["plots"]
     written = {"save": True, "save_json": True, "save_csv": True, "save_txt": True, **runs}
     results = trained.predict(folder.images, conf=0.0, max_det=3, verbose=False, **written)

@@ -97,6 +97,7 @@ def check_dataset(data: str | Path, drafted: Draft | None = None) -> CheckReport
         *sequences.find_black_hot(recordings, source.names),
         *_mixed_depth(measured),
         *_unused_classes(measured, source),
+        *_mixed_labels(measured),
     ]
     return CheckReport(source, pairs, measured, recordings, group_cases(cases), time.monotonic() - started)
 
@@ -107,7 +108,7 @@ def _inspect(pairs: Sequence[PairFiles], source: Source) -> tuple[list[Measureme
     measured: list[Measurements] = []
     cases: list[Case] = []
     with ThreadPool(os.cpu_count() or 1) as pool:
-        results = pool.imap(lambda files: inspect_pair(files, reader, len(source.names)), pairs)
+        results = pool.imap(lambda files: inspect_pair(files, reader, len(source.names), source.kpt_shape), pairs)
         for measurements, found in TQDM(results, desc="Checking pairs", total=len(pairs)):
             measured += [measurements] if measurements else []
             cases += found
@@ -122,6 +123,18 @@ def _mixed_depth(measured: Sequence[Measurements]) -> list[Case]:
         Case("mixed-depth", pair.files.infrared, f"{pair.infrared.depth}, most are {usual}", pair.files.both)
         for pair in measured
         if pair.infrared.depth != usual
+    ]
+
+
+def _mixed_labels(measured: Sequence[Measurements]) -> list[Case]:
+    """Return a case for each pair with boxes where most have polygons, or the other way round."""
+    labelled = [pair for pair in measured if len(pair.labels.classes)]
+    kinds = [bool(pair.labels.outlines) for pair in labelled]
+    usual = Counter(kinds).most_common(1)[0][0] if kinds else False
+    return [
+        Case("label-mixed", pair.files.label, "polygons" if kind else "boxes", pair.files.both)
+        for pair, kind in zip(labelled, kinds, strict=True)
+        if kind != usual
     ]
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from metafusion_yolo.data.description import describe_what_is_there
+from metafusion_yolo.data.description import check_description, describe_what_is_there
 from metafusion_yolo.data.listing import SPLITS
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.splits import Split, split_pairs
@@ -45,6 +45,7 @@ class Source:
         rig: Pairing, thermal range and registration of the two cameras.
         splits: The pairs of each split, as training lists them.
         missing: Why a split that the YAML names cannot be listed, by split.
+        kpt_shape: Number of keypoints of an object, and of values each; None for none.
     """
 
     yaml: str
@@ -53,6 +54,7 @@ class Source:
     rig: Rig
     splits: dict[str, Split]
     missing: dict[str, str]
+    kpt_shape: list[int] | None = None
 
 
 def read_source(data: str | Path) -> Source:
@@ -61,6 +63,8 @@ def read_source(data: str | Path) -> Source:
     if Path(file).is_dir():
         raise UserValueError(f"data={data} is a folder; name the data-set YAML, such as {Path(file) / 'data.yaml'}")
     content = describe_what_is_there(file)
+    if content.get("kpt_shape"):
+        check_description(file, "pose")
     rig = Rig.from_yaml(content, file)
     splits, missing = {}, {}
     for split in filter(content.get, SPLITS):
@@ -70,7 +74,9 @@ def read_source(data: str | Path) -> Source:
             missing[split] = str(error)
     if not splits:
         raise MissingFileError(next(iter(missing.values())))
-    return Source(file, Path(content["path"]).resolve(), content["names"], rig, splits, missing)
+    return Source(
+        file, Path(content["path"]).resolve(), content["names"], rig, splits, missing, content.get("kpt_shape")
+    )
 
 
 def list_pairs(source: Source) -> tuple[list[PairFiles], list[Case]]:

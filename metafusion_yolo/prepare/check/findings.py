@@ -55,6 +55,10 @@ KINDS = {
             ("label-orphan", "label file without an image", "restore the image or remove the label file"),
             ("label-duplicate", "two boxes of a class in one place", "remove one of them"),
             ("label-outside", "box that reaches out of the image", "cut it at the border of the image"),
+            ("label-no-area", "polygon without area, whose mask is empty", "correct or remove it"),
+            ("label-crosses", "polygon or oriented box that crosses itself", "order its points around the object"),
+            ("label-keypoint", "keypoint out of its box, or of a visibility not 0, 1 or 2", "correct it"),
+            ("label-mixed", "boxes among polygons, which other tasks learn from", "label all alike"),
         ),
         "note": (
             ("size-difference", "the two images differ in size", "nothing: the infrared image is resized"),

@@ -1,7 +1,7 @@
 """Measure a pair in one pass: each camera alone, the two together, and the boxes in the infrared image."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +95,9 @@ class Measurements:
     box_contrasts: np.ndarray
 
 
-def inspect_pair(files: PairFiles, reader: PairReader, class_count: int) -> tuple[Measurements | None, list[Case]]:
+def inspect_pair(
+    files: PairFiles, reader: PairReader, class_count: int, kpt_shape: Sequence[int] | None = None
+) -> tuple[Measurements | None, list[Case]]:
     """Decode and measure a pair and its labels; return the measurements, None if unreadable, and the faults."""
     cases: list[Case] = []
     sizes: list[Size] = []
@@ -113,7 +115,7 @@ def inspect_pair(files: PairFiles, reader: PairReader, class_count: int) -> tupl
     if sizes and both:
         sizes = [part_shape(sizes[0][::-1], both)[::-1]] * 2
     if sizes and Path(files.label).is_file():
-        labels, found = inspect_labels(files.label, class_count, sizes[0], files.both)
+        labels, found = inspect_labels(files.label, class_count, sizes[0], files.both, kpt_shape)
         cases += found
     if len(sizes) < 2:
         return None, cases

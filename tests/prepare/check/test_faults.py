@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from metafusion_yolo.data.labels import outline_rows, read_labels
 from metafusion_yolo.prepare.check import check_dataset
 from metafusion_yolo.prepare.check.findings import KINDS
 
@@ -358,6 +359,68 @@ def box_nearly_twice(root: Path) -> Found:
 @fault
 def box_over_the_border(root: Path) -> Found:
     return {"label-outside": [relabel(root, lambda rows: [*rows, "1 0.02 0.5 0.2 0.1"])]}
+
+
+def as_polygons(root: Path) -> None:
+    """Write each box as its four corners."""
+    for file in (root / "labels").rglob("*.txt"):
+        boxes = read_labels(file)
+        corners = boxes.boxes_xyxyn[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
+        file.write_text(outline_rows(list(zip(boxes.classes, corners, strict=True))))
+
+
+@fault
+def corners_in_a_wrong_order(root: Path) -> Found:
+    as_polygons(root)
+
+    def exchange(rows: list[str]) -> list[str]:
+        words = rows[0].split()
+        return [" ".join([*words[:3], *words[5:7], *words[3:5], *words[7:]]), *rows[1:]]
+
+    return {"label-crosses": [relabel(root, exchange)]}
+
+
+@fault
+def polygon_on_a_line(root: Path) -> Found:
+    as_polygons(root)
+    return {"label-no-area": [relabel(root, lambda rows: [*rows, "1 0.9 0.1 0.95 0.15 0.92 0.12"])]}
+
+
+@fault
+def boxes_among_polygons(root: Path) -> Found:
+    kept = (root / "labels/train/000003.txt").read_text()
+    as_polygons(root)
+    return {"label-mixed": [relabel(root, lambda rows: kept.splitlines())]}
+
+
+def with_keypoint(root: Path, first: str) -> str:
+    """Give each box a keypoint in its middle, and the first of a file another one; return that file."""
+    describe(root, kpt_shape=[1, 3])
+    for file in (root / "labels").rglob("*.txt"):
+        rows = [f"{row} {' '.join(row.split()[1:3])} 2" for row in file.read_text().splitlines()]
+        file.write_text("\n".join(rows))
+    return relabel(root, lambda rows: [f"{' '.join(rows[0].split()[:5])} {first}", *rows[1:]])
+
+
+@fault
+def keypoint_out_of_the_image(root: Path) -> Found:
+    return {"label-out-of-range": [with_keypoint(root, "0.5 1.7 2")]}
+
+
+@fault
+def keypoint_out_of_its_box(root: Path) -> Found:
+    return {"label-keypoint": [with_keypoint(root, "0.99 0.01 2")]}
+
+
+@fault
+def visibility_of_seven(root: Path) -> Found:
+    x, y = (root / "labels/train/000003.txt").read_text().split()[1:3]
+    return {"label-keypoint": [with_keypoint(root, f"{x} {y} 7")]}
+
+
+@fault
+def too_few_keypoints(root: Path) -> Found:
+    return {"label-malformed": [with_keypoint(root, "")]}
 
 
 @fault
