@@ -31,17 +31,25 @@ from metafusion_yolo.support.errors import UserTypeError
 class FusionDetectionModel(FrontEndAhead, DetectionModel):
     """Boxes along the axes of the image."""
 
+    meets = "P3"
+
 
 class FusionSegmentationModel(FrontEndAhead, SegmentationModel):
     """Boxes, and a mask in each."""
+
+    meets = "P3"
 
 
 class FusionPoseModel(FrontEndAhead, PoseModel):
     """Boxes, and keypoints in each."""
 
+    meets = "P3"
+
 
 class FusionOBBModel(FrontEndAhead, OBBModel):
     """Oriented boxes."""
+
+    meets = "P3"
 
 
 class FusionRTDETRModel(FrontEndAhead, RTDETRDetectionModel):
