@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.scale import write_model
+from benchmarks.lively import lively
 from metafusion_yolo.compare.runs import do_missing
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.engine.predict.fuser import fuse_images
@@ -17,6 +17,7 @@ from metafusion_yolo.options.scale import Cluster
 from metafusion_yolo.prepare.check import check_dataset
 from metafusion_yolo.support.errors import UserError
 from tests.compare.test_runs import SETTING, Run, work
+from tests.conftest import TINY
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,8 @@ def test_a_cluster_does_what_this_process_does(cluster, make_pair_folder, tmp_pa
 
 @pytest.mark.slow
 def test_a_cluster_labels_as_this_process_does(cluster, make_pair_folder, tmp_path) -> None:
-    model = write_model(tmp_path, 64).with_suffix(".pt")
+    model = tmp_path / "lively.pt"
+    lively(TINY, -2).save(model)
     texts = []
     for name, given in (("here", {}), ("there", {"engine": "ray", "workers": 1}), ("shares", {"part": "1/2"})):
         pairs = make_pair_folder(5, name=name)
