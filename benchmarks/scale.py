@@ -34,6 +34,7 @@ import pyarrow.parquet as pq
 
 from metafusion_yolo.runtime import Detector, read_counts, read_visible
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file
 DISTINCT = 8
 TINY = Path(__file__).parents[1] / "tests" / "metafusion-tiny.yaml"
 
