@@ -97,27 +97,31 @@ def keypoint_row(label: tuple) -> str:
     return " ".join(map(str, (*label, x - w / 2, y - h / 2, 2, x + w / 2, y + h / 2, 2)))
 
 
+def write_pairs(root: Path, count: int = 4, sizes=((48, 64),), polygons: bool = False, row=None, **description):
+    """Write `count` pairs of PNG files with labels, and their YAML, below a folder."""
+    for part in ("images", "infrared", "labels"):
+        (root / part / "train").mkdir(parents=True)
+    visible, infrared = [], []
+    for i in range(count):
+        image, labels = draw_visible(i, *sizes[i % len(sizes)])
+        visible.append(root / "images" / "train" / f"{i}.png")
+        infrared.append(root / "infrared" / "train" / f"{i}.png")
+        cv2.imwrite(str(visible[-1]), image[..., ::-1])
+        cv2.imwrite(str(infrared[-1]), image[..., 0])
+        written = row or (polygon_row if polygons else box_row)
+        (root / "labels" / "train" / f"{i}.txt").write_text("\n".join(map(written, labels)) + "\n")
+    content = {"path": str(root), "train": "images/train", "val": "images/train", "names": {0: "person", 1: "car"}}
+    file = root / "data.yaml"
+    file.write_text(yaml.safe_dump({k: v for k, v in {**content, **description}.items() if v is not None}))
+    return PairFolder(root, file, visible, infrared)
+
+
 @pytest.fixture
 def make_pair_folder(tmp_path) -> Callable[..., PairFolder]:
-    """Return the function that writes `count` pairs of PNG files with labels, and their YAML."""
+    """Return the function that writes pairs, see :func:`write_pairs`."""
 
-    def make(count: int = 4, sizes=((48, 64),), name: str = "pairs", polygons: bool = False, row=None, **description):
-        root = tmp_path / name
-        for part in ("images", "infrared", "labels"):
-            (root / part / "train").mkdir(parents=True)
-        visible, infrared = [], []
-        for i in range(count):
-            image, labels = draw_visible(i, *sizes[i % len(sizes)])
-            visible.append(root / "images" / "train" / f"{i}.png")
-            infrared.append(root / "infrared" / "train" / f"{i}.png")
-            cv2.imwrite(str(visible[-1]), image[..., ::-1])
-            cv2.imwrite(str(infrared[-1]), image[..., 0])
-            written = row or (polygon_row if polygons else box_row)
-            (root / "labels" / "train" / f"{i}.txt").write_text("\n".join(map(written, labels)) + "\n")
-        content = {"path": str(root), "train": "images/train", "val": "images/train", "names": {0: "person", 1: "car"}}
-        file = root / "data.yaml"
-        file.write_text(yaml.safe_dump({k: v for k, v in {**content, **description}.items() if v is not None}))
-        return PairFolder(root, file, visible, infrared)
+    def make(count: int = 4, sizes=((48, 64),), name: str = "pairs", **more) -> PairFolder:
+        return write_pairs(tmp_path / name, count, sizes, **more)
 
     return make
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -35,10 +38,7 @@ class Command:
 
     def __init__(self, words: Sequence[object], output: Path) -> None:
         self.output = output
-        server = multiprocessing.get_context("forkserver")
-        server.set_forkserver_preload(["metafusion_yolo.model", "metafusion_yolo.cli.modes", "albumentations"])
-        self.process = server.Process(target=_become, args=([str(word) for word in words], output), daemon=False)
-        self.process.start()
+        self.process = _forked(_command, *(str(word) for word in words), streams=(output, output))
 
     @property
     def code(self) -> int | None:
@@ -62,23 +62,77 @@ class Command:
         return self.output.read_text(encoding="utf-8").splitlines()
 
 
-def _become(words: list[str], output: Path) -> None:
-    """Be a fresh process that runs a command, and end."""
-    code = 1
+def run_code(
+    code: str, *words: object, cwd: Path | None = None, variables: dict[str, str] | None = None, seconds: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """Do what `python -c CODE WORDS` does, in a process that has PyTorch and the package already imported.
+
+    Args:
+        code: What the process runs.
+        words: Its arguments.
+        cwd: Its working directory; default: that of the tests.
+        variables: Of its environment, on top of those of the tests. What the host or PyTorch read while they are
+            imported, has been read before.
+        seconds: After which it is killed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        streams = Path(folder, "out"), Path(folder, "err")
+        process = _forked(_code, code, [*map(str, words)], cwd or Path.cwd(), variables or {}, streams=streams)
+        process.join(seconds)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+        out, err = (stream.read_text(encoding="utf-8") for stream in streams)
+    return subprocess.CompletedProcess(["python", "-c", code, *map(str, words)], process.exitcode, out, err)
+
+
+def run_script(file: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    """Do what `python FILE WORDS` does, as :func:`run_code` does."""
+    return run_code(
+        f"import runpy, sys; sys.argv[0] = {str(file)!r}; runpy.run_path({str(file)!r}, run_name='__main__')", *words
+    )
+
+
+def _forked(act: Callable[..., int | str | None], *given: object, streams: tuple[Path, Path]) -> BaseProcess:
+    """Start a process that does something and ends with what that returns."""
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["metafusion_yolo.model", "metafusion_yolo.cli.modes", "albumentations"])
+    process = server.Process(target=_become, args=(act, given, streams), daemon=False)
+    process.start()
+    return process
+
+
+def _become(act: Callable[..., int | str | None], given: tuple[object, ...], streams: tuple[Path, Path]) -> None:
+    """Be a fresh process that acts, its two streams in files, and end as the interpreter would."""
+    code: int | str | None = 1
     try:
-        file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        for stream in (1, 2):
-            os.dup2(file, stream)
+        for number, file in enumerate(streams, start=1):
+            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND), number)
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(line_buffering=True)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        code = cli.main(words)
+        code = act(*given)
+    except SystemExit as end:
+        code = end.code
     except BaseException:
         traceback.print_exc()
     finally:
+        if isinstance(code, str):
+            sys.stderr.write(f"{code}\n")
         sys.stdout.flush()
-        os._exit(code)
+        os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def _command(*words: str) -> int:
+    return cli.main(words)
+
+
+def _code(code: str, words: list[str], folder: Path, variables: dict[str, str]) -> None:
+    sys.argv = ["-c", *words]
+    os.chdir(folder)
+    os.environ.update(variables)
+    exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})
 
 
 def without_pytorch(module: str) -> str:

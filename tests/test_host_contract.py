@@ -84,7 +84,7 @@ HOOKS = {
     "PairTritonBackend": "forward",
     "PairedYOLODataset": (
         "__init__ build_transforms cache_images cache_images_to_disk cache_labels get_cache_hash get_img_files "
-        "get_label_files get_labels load_image verify_labels"
+        "get_label_files get_labels load_image result_to_label verify_labels"
     ),
     "Recorder": "__init__ get_stats update_metrics",
     "ResumableTrainer": (
@@ -94,7 +94,7 @@ HOOKS = {
     "UniversalFusionTrainer": (
         "__init__ final_eval get_dataset get_model plot_training_labels preprocess_batch validate"
     ),
-    "UnlabelledDataset": "__init__ get_img_files get_labels",
+    "UnlabelledDataset": "__init__ cache_labels get_img_files get_label_files get_labels",
 }
 OWN_CONSTRUCTORS = {  # which only we call, so they may differ from the host's
     "TorchvisionModel",

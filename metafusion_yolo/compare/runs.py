@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_all_start_methods, get_context, parent_process
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def do_missing(
         say(f"{kept} finished runs are kept, {total} to go")
     failed = []
     for batch in todo:
-        with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=end_with_parent) as pool:
+        with ProcessPoolExecutor(jobs, fresh_processes(), initializer=end_with_parent) as pool:
             futures = {pool.submit(do_logged, setting, run, jobs, work): run for run in batch}
             try:
                 for future in as_completed(futures):
@@ -120,6 +121,15 @@ def do_logged(setting: Setting, run: Run, jobs: int, work: Work) -> tuple[float,
     images = [as_arrays(image) for image in next(iter(views.values())).values()]
     classes = setting.classes or sorted({c for image in images for c in image["target_cls"].astype(int).tolist()})
     return (average_precision(images, {c: str(c) for c in classes})["mAP50"] if classes else 0.0), seconds
+
+
+def fresh_processes() -> BaseContext:
+    """Return the way to start processes that share nothing with this one, where possible with PyTorch imported."""
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["metafusion_yolo.model"])  # done once, whatever the number of processes
+    return context
 
 
 def end_with_parent() -> None:

@@ -31,4 +31,5 @@ class Serve(Checked):
 class App(Serve):
     """The page, and the same server behind it."""
 
+    runs: str = option("runs", "folder whose reports of train, val, compare and check the page compares")
     open: bool = option(True, "open the page in the browser")

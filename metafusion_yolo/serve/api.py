@@ -13,13 +13,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from starlette.exceptions import HTTPException
 
 from metafusion_yolo import __version__
-from metafusion_yolo.options.serve import Serve
+from metafusion_yolo.options.serve import App, Serve
 from metafusion_yolo.prepare.synthetic import render_pair
 from metafusion_yolo.serve.answers import Answer, Health, Problem, answer_of
 from metafusion_yolo.serve.batching import Batcher, BusyError
 from metafusion_yolo.serve.engines import LOWEST, VIEWS
 from metafusion_yolo.serve.guard import Guard, refuse
 from metafusion_yolo.serve.page import add_page
+from metafusion_yolo.serve.reports import Reports, add_reports
 from metafusion_yolo.serve.uploads import Pair, TooLargeError, read_pair, read_stacked
 from metafusion_yolo.support.errors import UserError
 
@@ -68,10 +69,8 @@ class Metrics:
         self.seconds.observe(seconds)
 
 
-def build_app(
-    options: Serve, batcher: Batcher, metrics: Metrics, page: bool, service: "Service | None" = None
-) -> Guard:
-    """Return the server of a detector, guarded, with its page if that is wanted, and with what is watched."""
+def build_app(options: Serve, batcher: Batcher, metrics: Metrics, service: "Service | None" = None) -> Guard:
+    """Return the server of a detector, guarded, with its pages for an `App`, and with what is watched."""
     app = FastAPI(title="metafusion", version=__version__, docs_url=None, redoc_url=None, responses=PROBLEMS)
     most = options.max_pixels * 1e6
     model = Path(options.model).name
@@ -138,9 +137,10 @@ def build_app(
 
     for kind in (HTTPException, RequestValidationError, *STATUS, Exception):
         app.add_exception_handler(kind, explain)
-    if page:
+    if isinstance(options, App):
         app.post("/scene", response_model=Answer, summary="Detect on a synthetic scene")(scene)
         add_page(app, live=service is not None)
+        add_reports(app, Reports(options.runs))
     if service:
         from metafusion_yolo.serve.live import Gauges, add_live
 

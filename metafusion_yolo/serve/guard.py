@@ -27,7 +27,9 @@ SENT = {  # with every answer
 }
 CUT = (400, 403, 408, 413)  # after which the rest of a request is not waited for
 DRAINED = 4  # times the largest body that is read and thrown away, so that a client hears why it is refused
-PAGE = re.compile(r"/|/style\.css|/static/[\w.]+")  # holds nothing of anyone, so it is given without a token
+PAGE = re.compile(
+    r"/|/(try|line-up|data-set|compare-runs|style\.css)|/static/[\w.]+"
+)  # holds nothing of anyone, so it is given without a token
 
 
 def refuse(status: int, text: str) -> JSONResponse:

@@ -69,7 +69,7 @@ class Server:
             except BaseException:
                 self._socket.close()
                 raise
-        app = build_app(options, self._batcher, metrics, isinstance(options, App), self.service)
+        app = build_app(options, self._batcher, metrics, self.service)
         name = f"[{options.host}]" if ":" in options.host else options.host
         self.url = f"http://{name}:{self._socket.getsockname()[1]}/{f'#token={token}' if token else ''}"
         config = uvicorn.Config(

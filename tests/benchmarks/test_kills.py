@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 from tests.conftest import TINY
+from tests.processes import run_script
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "stress" / "kills.py"
 
@@ -20,8 +20,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "stress" / "kills.py"
 def test_killed_trainings_end_like_an_undisturbed_one(tmp_path):
     out = tmp_path / "kills.json"
     for kills in (1, 2):  # the second time, the trainings of the first are kept
-        command = [sys.executable, str(SCRIPT), "--model", TINY, "--kills", str(kills), "--json", str(out)]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        run = run_script(SCRIPT, "--model", TINY, "--kills", kills, "--json", out)
         assert run.returncode == 0, run.stderr[-2000:]
         trainings = json.loads(out.read_text())
         assert sum(len(training["kills"]) for training in trainings) >= kills

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.conftest import TINY
+from tests.processes import run_script
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "stress" / "soak.py"
 
@@ -20,7 +19,7 @@ def test_a_run_leaves_nothing_open_and_loses_no_frame(tmp_path):
     out = tmp_path / "soak.json"  # of a process of its own: other tests leave threads that end when they like
     options = ["--hours", "0.25", "--fps", "1", "--imgsz", "64", "--most", "100000", "--json", str(out)]
     options += ["--model", TINY]
-    done = subprocess.run([sys.executable, SCRIPT, *options], capture_output=True, text=True, check=False)
+    done = run_script(SCRIPT, *options)
     assert done.returncode == 0, done.stdout
     legs = {leg["name"]: leg for leg in json.loads(out.read_text())}
     assert [leg["pairs"] for leg in legs.values()] == [300, 300, 300]

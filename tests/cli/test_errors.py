@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from ultralytics.cfg import check_dict_alignment
@@ -14,6 +11,7 @@ from metafusion_yolo import cli
 from metafusion_yolo.cli.errors import explain, refused_by_host
 from metafusion_yolo.support.errors import UserError, UserValueError
 from tests.conftest import TINY
+from tests.processes import run_code
 
 PREDICTOR = "metafusion_yolo.engine.predict.predictor.FusionDetectionPredictor"
 PLACES = {
@@ -58,9 +56,7 @@ def test_a_bug_ends_the_process_with_1(pair_folder, tmp_path) -> None:
         "from metafusion_yolo.cli import main; sys.exit(main())"
     )
     words = ["predict", f"model={TINY}", f"source={pair_folder.images}", "imgsz=64", "device=cpu"]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = run_code(code, *words, cwd=tmp_path)
     assert done.returncode == 1
     assert "TypeError: unsupported operand" in done.stderr and "this is a bug" in done.stderr.splitlines()[-1]
 

@@ -22,8 +22,9 @@ import torch
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.options.serve import App, Serve
+from metafusion_yolo.prepare.check import run_check
 from metafusion_yolo.serve.server import Server
-from tests.conftest import TINY, draw_visible
+from tests.conftest import TINY, PairFolder, draw_visible, write_pairs
 
 TOKEN = "a-token-of-24-characters"
 BOUNDARY = "----edge"
@@ -117,6 +118,42 @@ def tiny(tmp_path_factory) -> Path:
     return file
 
 
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory) -> PairFolder:
+    """A data set of four pairs."""
+    return write_pairs(tmp_path_factory.mktemp("opened") / "pairs")
+
+
+@pytest.fixture(scope="session")
+def runs(tiny, pairs, tmp_path_factory) -> Path:
+    """A folder of runs: validations and a check of the data set, a training and a comparison by hand."""
+    folder = tmp_path_factory.mktemp("runs")
+    where = {"project": str(folder), "exist_ok": True}
+    MetaFusionYOLO(tiny).val(data=str(pairs.yaml), imgsz=64, batch=4, name="val", device="cpu", verbose=False, **where)
+    run_check(str(pairs.yaml), name="check", **where)
+    better = json.loads((folder / "val" / "val.json").read_text())
+    better["rows"][0]["detection"]["mAP50-95"] = 0.9
+    (folder / "better").mkdir()
+    (folder / "better" / "val.json").write_text(json.dumps(better))
+    (folder / "train").mkdir()
+    columns = "epoch,time,train/box_loss,val/box_loss,metrics/mAP50(B),metrics/mAP50-95(B)"
+    rows = "1,60,3,3,0.3,0.1\n2,120,2,2,0.6,0.4\n3,180,1,2,0.5,0.3\n"
+    (folder / "train" / "results.csv").write_text(f"{columns}\n{rows}")
+    estimate = {"value": 60.0, "low": 50.0, "high": 70.0}
+    worse = {"value": 40.0, "low": 30.0, "high": 50.0}
+    compared = {"universal": estimate, "visible": worse}
+    content = {
+        "recommendation": {"choice": "universal", "sentence": "Use it.", "rule": ""},
+        "setting": {"data": str(pairs.yaml), "imgsz": 64},
+        "images": 4,
+        "rows": {row: {"mAP50": one, "mAP50-95": one} for row, one in compared.items()},
+        "mAP50, one camera spoilt": compared,
+    }
+    (folder / "compare").mkdir()
+    (folder / "compare" / "compare.json").write_text(json.dumps(content))
+    return folder
+
+
 @contextmanager
 def running(options: Serve) -> Iterator[Client]:
     """Run a server until its model is loaded, and stop it at the end."""
@@ -143,9 +180,9 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def app(tiny) -> Iterator[Client]:
-    """The page and its server, for anyone on this machine."""
-    with running(App(str(tiny), port=0, imgsz=64, device="cpu")) as client:
+def app(tiny, runs) -> Iterator[Client]:
+    """The pages and their server, for anyone on this machine."""
+    with running(App(str(tiny), port=0, imgsz=64, device="cpu", runs=str(runs))) as client:
         yield client
 
 

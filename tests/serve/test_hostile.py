@@ -66,7 +66,7 @@ def test_another_site(app, address, headers) -> None:
 def test_its_own_page_and_links_to_it_are_let_in(app) -> None:
     assert app.post("/detect", PAIR, {"origin": f"http://{app.host}", "sec-fetch-site": "same-origin"}).status == 200
     assert app.ask("GET", "/", sec_fetch_site="cross-site", sec_fetch_mode="navigate").status == 200
-    for path in ("/", "/static/app.js", "/health"):
+    for path in ("/", "/static/common.js", "/health"):
         sent = app.ask("GET", path).headers
         assert "frame-ancestors 'none'" in sent["content-security-policy"] and sent["x-frame-options"] == "DENY"
         assert sent["x-content-type-options"] == "nosniff" and "access-control-allow-origin" not in sent
@@ -78,7 +78,7 @@ PATHS = [
     *("/static/../api.py", "/static/..%2fapi.py", "/static/%2e%2e/api.py", "/static/%2e%2e%2f%2e%2e%2fapi.py"),
     *("/static//etc/passwd", "/static/%2fetc%2fpasswd", "/static/..\\api.py", "/static/....//api.py", "/static/%00"),
     *("/static/", "/static", "/etc/passwd", "/../../etc/passwd", "//etc/passwd", "/%2e%2e/%2e%2e/etc/passwd"),
-    *("/docs", "/redoc", "/.git/config", "/index.html", "/app.css", "/static/app.js%00.css", "/static/~root"),
+    *("/docs", "/redoc", "/.git/config", "/index.html", "/app.css", "/static/common.js%00.css", "/static/~root"),
 ]
 
 
@@ -243,7 +243,7 @@ def test_with_the_token(strict) -> None:
     assert strict.ask("GET", "/health", host="camera.example", **show).status == 200
     check(strict.ask("GET", "/health", origin="http://evil.com", **show), 403)
     check(strict.post("/detect", PAIR), 401)
-    for path in ("/", "/style.css", "/static/app.js"):
+    for path in ("/", "/style.css", "/static/common.js"):
         page = strict.ask("GET", path)
         assert page.status == 200 and TOKEN.encode() not in page.body
     check(strict.ask("GET", "/static/app.css", **show), 404)

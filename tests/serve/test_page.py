@@ -33,6 +33,7 @@ def page(request, app, browser) -> Iterator[object]:
     opened.on("request", lambda asking: asked.append((asking.method, asking.url)))
     opened.asked, opened.said = asked, said
     opened.goto(f"http://{app.host}/")
+    opened.host = app.host
     opened.wait_for_selector("#state[data-status=ready]")
     yield opened
     assert said == []
@@ -106,3 +107,24 @@ def test_a_scene_and_a_file_that_is_none(page, files) -> None:
     )
     page.wait_for_selector("#problem", state="hidden")
     page.wait_for_selector("#busy:empty", state="attached")
+
+
+def test_compare_runs(page) -> None:
+    page.click("nav a:text('Compare runs')")
+    first = page.locator("[data-kind=validations] tbody .open")
+    first.first.wait_for()
+    assert first.all_inner_texts() == ["better", "val"], "best first"
+    page.click("[data-kind=validations] thead button:text('mAP50-95')")
+    assert first.all_inner_texts() == ["val", "better"]
+    left = "table => table.querySelector('tbody th').getBoundingClientRect().left"
+    index = page.locator("[data-kind=validations] table")
+    before = index.evaluate(left)
+    index.evaluate("table => table.parentElement.scrollLeft = 300")
+    assert index.evaluate(left) == before, "the first column stays"
+    first.first.click()
+    page.wait_for_selector("#inside figure img[src^=blob]")
+    assert page.locator("#inside figure img").count() >= 3
+    page.locator("[data-kind=trainings] .open").click()
+    page.wait_for_selector("#inside svg .line0")
+    page.locator("[data-kind=comparisons] .open").first.click()
+    page.wait_for_selector("#inside svg .estimate")

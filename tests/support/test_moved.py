@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import subprocess
-import sys
 
 import pytest
 
 from metafusion_yolo.support.moved import MOVED, new_name
+from tests.processes import run_code
 
 
 @pytest.mark.parametrize(("old", "new"), MOVED.items())
@@ -20,15 +19,17 @@ def test_an_old_name_gives_the_module_itself_and_a_warning(old: str, new: str) -
         f"except FutureWarning as warning: print(warning)\n"
         f"warnings.simplefilter('ignore'); import metafusion_yolo.{old} as old; print(old is new, new.__name__)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_code(code)
+    assert done.returncode == 0, done.stderr
     said, same = done.stdout.splitlines()
     assert f"'metafusion_yolo.{old}' is now 'metafusion_yolo.{new}'" in said
     assert same == f"True metafusion_yolo.{new}"
 
 
 def test_a_program_runs_by_its_old_name() -> None:
-    command = [sys.executable, "-m", "metafusion_yolo.pretrain.training", "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = run_code(
+        "import runpy; runpy.run_module('metafusion_yolo.pretrain.training', run_name='__main__')", "--help"
+    )
     assert "--detector" in done.stdout and "is now 'metafusion_yolo.engine.pretrain'" in done.stderr
 
 

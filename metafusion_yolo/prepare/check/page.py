@@ -1,5 +1,6 @@
 """The report as a self-contained HTML file: findings with pictures, statistics as plots."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,14 +27,19 @@ BOX_SIZES = (0, 4, 8, 16, 32, 64, 128, 256, 512, 1024)  # pixels
 
 
 def write_page(report: CheckReport, file: str | Path) -> Path:
-    """Write the report of a check to an HTML file, whose folder is created; return its path."""
+    """Write the report of a check to an HTML file, whose folder is created, and its counts to `check.json` beside it.
+
+    Returns:
+        The path of the HTML file.
+    """
     reader = PairReader(report.source.rig)
-    return write_html(
+    counts = {severity: report.count(severity) for severity in SEVERITIES}
+    path = write_html(
         TEMPLATE,
         file,
         report=report,
         version=__version__,
-        counts={severity: report.count(severity) for severity in SEVERITIES},
+        counts=counts,
         findings=[_finding(report, finding, reader) for finding in report.findings],
         plots=_plots(report),
         boxes=_boxes_by_class(report),
@@ -41,6 +47,10 @@ def write_page(report: CheckReport, file: str | Path) -> Path:
         sequences=_sequences(report),
         hidden=max(0, len(report.sequences) - SEQUENCES),
     )
+    told = {"data": str(report.source.yaml), "pairs": len(report.pairs)}
+    told |= {f"{severity}s": count for severity, count in counts.items()}
+    path.with_name("check.json").write_text(json.dumps(told), encoding="utf-8")
+    return path
 
 
 def _finding(report: CheckReport, finding: Finding, reader: PairReader) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The page: a pair is dragged in, and what was found is looked at. Nothing on it comes from elsewhere."""
+"""The pages: try a pair, watch, look at a data set, line up, compare runs. Nothing on them comes from elsewhere."""
 
 from functools import cache
 from pathlib import Path
@@ -12,14 +12,23 @@ from metafusion_yolo.serve.engines import LOWEST, VIEWS
 from metafusion_yolo.support import pages
 
 HERE = Path(__file__).parent
+LIVE, TRY = "Live", "Try"
+OTHERS = {"Compare runs": ("compare-runs", ("runs",))}  # address, scripts
+SCRIPTS = {LIVE: ("live",), TRY: ("boxes", "try")}
 
 
 def add_page(app: FastAPI, live: bool) -> None:
-    """Add the page, its style sheet and its scripts to a server; with `live`, what it watches is shown too."""
+    """Add the pages, their style sheet and their scripts to a server; with `live`, what it watches comes first."""
+    addresses = {LIVE: "/", TRY: "/try"} if live else {TRY: "/"}
+    addresses |= {title: f"/{address}" for title, (address, _) in OTHERS.items()}
 
-    @app.get("/", include_in_schema=False)
-    async def index() -> HTMLResponse:
-        return HTMLResponse(rendered(live))
+    def add(title: str, address: str) -> None:
+        @app.get(address, include_in_schema=False)
+        async def page() -> HTMLResponse:
+            return HTMLResponse(rendered(title, tuple(addresses.items())))
+
+    for title, address in addresses.items():
+        add(title, address)
 
     @app.get("/style.css", include_in_schema=False)
     async def style() -> Response:
@@ -29,14 +38,25 @@ def add_page(app: FastAPI, live: bool) -> None:
 
 
 @cache
-def rendered(live: bool) -> str:
-    """Return the page."""
-    template = pages.environment(HERE).get_template("index.html")
-    return template.render(version=__version__, views=VIEWS, lowest=LOWEST, live=live)
+def rendered(title: str, addresses: tuple[tuple[str, str], ...]) -> str:
+    """Return a page, with links to all."""
+    name, scripts = OTHERS.get(title, (title.lower(), SCRIPTS.get(title, ())))
+    return (
+        pages.environment(HERE)
+        .get_template(f"{name}.html")
+        .render(
+            title=title,
+            pages=[(address, name) for name, address in addresses],
+            scripts=("common", *scripts),
+            version=__version__,
+            views=VIEWS,
+            lowest=LOWEST,
+        )
+    )
 
 
 @cache
 def sheet() -> str:
-    """Return the style sheet of the reports, and behind it that of the page."""
+    """Return the style sheet of the reports, and behind it that of the pages."""
     files = (Path(pages.__file__).parent / "page.css", HERE / "app.css")
     return "".join(file.read_text(encoding="utf-8") for file in files)

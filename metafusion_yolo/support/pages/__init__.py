@@ -34,10 +34,10 @@ def write_html(template: Path, file: str | Path, **values: Any) -> Path:
     return path
 
 
-def environment(folder: Path) -> Environment:
-    """Return what finds the templates of a folder, and `page.css`."""
+def environment(*folders: Path) -> Environment:
+    """Return what finds the templates of some folders, and `page.css`."""
     found = Environment(
-        loader=FileSystemLoader([folder, Path(__file__).parent]),
+        loader=FileSystemLoader([*folders, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -9,6 +9,7 @@ import numpy as np
 WIDTH, HEIGHT = 360, 190  # units of the drawing; about pixels on a phone
 LEFT, RIGHT, TOP, BOTTOM = 74, 16, 8, 34  # margins for the scales
 LINE = 26  # height of an interval
+KEY = 14  # height of the names of lines
 
 
 class Interval(Protocol):
@@ -127,6 +128,35 @@ def intervals(estimates: Mapping[str, Interval], label: str, zero: bool = False)
     across = [(place(tick * step), f"{tick * step:g}") for tick in range(first, last + 1)]
     upward = [(TOP + LINE * (i + 0.5), name) for i, name in enumerate(estimates)]
     return _frame(parts, across, upward, label, height)
+
+
+def lines(series: Mapping[str, Sequence[tuple[float, float]]], label: str) -> str:
+    """Draw lines through points, with their names above.
+
+    Args:
+        series: (x, y) by name of the line, x ascending; values that are no numbers are left out.
+        label: What x is, and y if its name does not tell it.
+
+    Returns:
+        An `<svg>` element, coloured by the style sheet of the page.
+    """
+    known = {name: [p for p in points if np.isfinite(p).all()] for name, points in series.items()}
+    xs, ys = np.array([p for points in known.values() for p in points] or [(0.0, 0.0)]).T
+    left, right = xs.min(), max(xs.max(), xs.min() + 1e-9)
+    low, high = min(0.0, ys.min()), max(ys.max(), ys.min() + 1e-9)
+    top = TOP + KEY
+    width, height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    parts, start = [], float(LEFT)
+    for i, (name, points) in enumerate((name, points) for name, points in known.items() if points):
+        at = [(LEFT + width * (x - left) / (right - left), top + height * (high - y) / (high - low)) for x, y in points]
+        path = "L".join(f"{x:.1f} {y:.1f}" for x, y in at)
+        mark = f'<circle cx="{at[0][0]:.1f}" cy="{at[0][1]:.1f}" r="3"/>' if len(at) == 1 else ""
+        parts.append(f'<g class="line line{i % 6}"><title>{escape(name)}</title><path d="M{path}"/>{mark}</g>')
+        parts.append(f'<text class="line{i % 6}" x="{start:.0f}" y="{TOP + 4}">{escape(name)}</text>')
+        start += 6.2 * len(name) + 12
+    across = [(LEFT + width * k / 4, f"{left + (right - left) * k / 4:.3g}") for k in range(5)]
+    upward = [(top + height * (1 - k / 2), f"{low + (high - low) * k / 2:.3g}") for k in range(3)]
+    return _frame(parts, across, upward, label, HEIGHT + KEY)
 
 
 def _frame(

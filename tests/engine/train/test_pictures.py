@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -16,6 +13,7 @@ from metafusion_yolo.engine.train.pictures import FilmStrip, Shown, plot_losses,
 from metafusion_yolo.nn.rules import PixelRule
 from tests.conftest import TINY
 from tests.engine.conftest import TRAIN_ARGS
+from tests.processes import run_code
 
 PAIRS = [
     Shown(torch.rand(1, 4, 64, 96, generator=torch.Generator().manual_seed(i)), (slice(8, 56), slice(0, 96)))
@@ -25,18 +23,17 @@ PAIRS = [
 
 @pytest.fixture(scope="module")
 def pictured(tiny_data, tmp_path_factory) -> Path:
-    """Folder of two epochs with pictures and TensorBoard, in a process with settings of its own."""
+    """Folder of two epochs with pictures and TensorBoard, in a process of its own, with settings of its own."""
     folder = tmp_path_factory.mktemp("pictured")
     arguments = {**TRAIN_ARGS, "data": str(tiny_data), "epochs": 2, "plots": True, "workers": 0}
     arguments |= {"project": str(folder), "name": "train"}
     code = (
-        "from ultralytics import settings; settings.update(tensorboard=True, raytune=False)\n"
+        "from ultralytics import settings, utils; dict.update(settings, tensorboard=True)\n"  # without writing them
+        "utils.TESTS_RUNNING = False\n"  # else the host logs nothing
         f"from metafusion_yolo import MetaFusionYOLO; MetaFusionYOLO({TINY!r}).train(**{arguments!r})\n"
     )
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
-    environment["YOLO_CONFIG_DIR"] = str(folder / "config")
-    (folder / "config").mkdir()
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)
+    done = run_code(code)
+    assert done.returncode == 0, done.stderr
     return folder / "train"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
 import sys
 
 import pytest
@@ -21,6 +20,7 @@ from metafusion_yolo.engine.train.tuning import DEAD, LEARNED_SPACE, OWN_SPACE, 
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.support.errors import MissingPackageError, UserError, UserTypeError, UserValueError
 from tests.engine.conftest import IMGSZ, TRAIN_ARGS
+from tests.processes import run_code
 
 SHORT = {"epochs": 1, "imgsz": IMGSZ, "batch": 4, "plots": False, "workers": 0}
 
@@ -137,7 +137,7 @@ if __name__ == "__main__":
         use_ray=True, iterations=1, space=space, data={str(tiny_data)!r}, project={str(tmp_path)!r},
         fusion={{"gains": {{"ssim": 2}}}}, **{SHORT!r})
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    done = run_code(code, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     best = yaml.safe_load((tmp_path / "tune" / "best_hyperparameters.yaml").read_text())
     assert 3 <= best["fusion.gains.gradient"] <= 4 and best["fusion.gains.ssim"] == 2 and best["optimizer"] == "AdamW"

@@ -30,7 +30,7 @@ def test_live(watching, browser, folder, width, scheme) -> None:
     page.click("#close")
     assert page.locator("#player").is_hidden()
     assert barriers(page) == []
-    page.click("[data-room=try]")
-    assert page.is_visible("#scene") and not page.is_visible("#feeds")
+    page.click("nav a:text('Try')")
+    page.wait_for_selector("#scene:enabled")
     assert said == [] and page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()

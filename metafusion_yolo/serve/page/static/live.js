@@ -1,22 +1,15 @@
 "use strict";
 
-// What is watched: the newest picture of each pair, how it does, the last events and their clips. `ask` and `$` are those of app.js.
+// What is watched: the newest picture of each pair, how it does, the last events and their clips.
 const EVENTS = 30;
 const PAUSE = 1000; // milliseconds between questions how the pairs do
 let cards = new Map(); // by name of the pair
 
-const element = (kind, className, text) => {
-  const made = document.createElement(kind);
-  made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-};
-const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-const seen = () => !$("live").hidden && !document.hidden;
+const seen = () => !document.hidden;
 
 function card(name) {
   const made = element("article", "card feed");
-  const picture = element("img", "");
+  const picture = element("img");
   picture.alt = `What the pair ${name} shows`;
   const parts = { picture, badge: element("span", "badge"), figures: element("p", "soft figures"), number: 0 };
   const head = element("div", "head");
@@ -120,15 +113,6 @@ $("player").addEventListener("close", () => {
   $("clip").hidden = true;
 });
 $("close").addEventListener("click", () => $("player").close());
-
-document.querySelectorAll("#rooms button").forEach((button) =>
-  button.addEventListener("click", () => {
-    document.querySelectorAll("#rooms button").forEach((one) => {
-      one.setAttribute("aria-pressed", one === button);
-      $(one.dataset.room).hidden = one !== button;
-    });
-  }),
-);
 
 async function follow() {
   let shown = "";

@@ -1,7 +1,6 @@
 "use strict";
 
 // The page asks the server once a pair; views, threshold and classes are changed here, without asking again.
-const $ = (id) => document.getElementById(id);
 const VIEWS = [...document.querySelectorAll("#views button")].map((button) => button.dataset.view);
 const LOWEST = document.body.dataset.lowest;
 const INFRARED = /(^|[^a-z])(ir|infrared|thermal|therm|lwir|mwir|nir|heat|t)([^a-z]|$)|flir|\.npy$/i;
@@ -13,50 +12,11 @@ let marked = -1; // row under the pointer
 let hidden = new Set(); // numbers of classes that are switched off
 let asked = 0;
 let seed = 0;
-let ready = false;
 
-// The token comes behind # in the address, which browsers send to nobody.
-const given = new URLSearchParams(location.hash.slice(1)).get("token");
-if (given) {
-  sessionStorage.setItem("token", given);
-  history.replaceState(null, "", location.pathname);
-}
-
-async function ask(path, options = {}) {
-  const token = sessionStorage.getItem("token");
-  const response = await fetch(path, { ...options, headers: token ? { Authorization: `Bearer ${token}` } : {} });
-  if (response.status === 401) $("login").hidden = false;
-  return response;
-}
-
-$("login").addEventListener("submit", (event) => {
-  event.preventDefault();
-  sessionStorage.setItem("token", $("token").value);
-  $("login").hidden = true;
-  watch();
-});
-
-function say(status, text) {
-  $("state").dataset.status = status;
-  $("state").textContent = text;
-}
-
-async function watch() {
-  try {
-    const response = await ask("/health?live=true");
-    if (response.status === 401) return say("loading", "locked");
-    const health = await response.json();
-    ready = health.status === "ready";
-    const count = Object.keys(health.names).length;
-    say(health.status, ready ? `${health.model}, ${count} classes` : `loading ${health.model} …`);
-  } catch {
-    ready = false;
-    say("gone", "the server does not answer; see where it was started");
-  }
+document.addEventListener("ready", () => {
   $("scene").disabled = !ready;
   if (ready && files.visible && files.infrared && !answer) detect();
-  if (!ready) setTimeout(watch, 500);
-}
+});
 
 // Files -----------------------------------------------------------------------------------------------------------
 function slot(camera) {
@@ -160,11 +120,6 @@ async function send(path, form) {
   }
 }
 
-function problem(text) {
-  $("problem").textContent = text;
-  $("problem").hidden = !text;
-}
-
 async function show(content, milliseconds) {
   const decoded = {};
   for (const [view, data] of Object.entries(content.images)) {
@@ -190,9 +145,6 @@ async function show(content, milliseconds) {
 }
 
 // Looking ---------------------------------------------------------------------------------------------------------
-const percent = (share) => `${Math.round(100 * share)} %`;
-const colour = (number) => `hsl(${(number * 137.5 + 145) % 360} 85% 62%)`;
-
 function listClasses() {
   const found = new Map(answer.detections.map((one) => [one.class, one.name]));
   $("classes").replaceChildren(
@@ -251,65 +203,15 @@ function mark(i) {
 
 function draw() {
   if (!answer) return;
-  const canvas = $("stage");
-  const wide = Math.max(answer.width, Math.min(4096, Math.round(canvas.clientWidth * devicePixelRatio)));
-  const scale = wide / answer.width;
-  canvas.width = wide;
-  canvas.height = Math.round(answer.height * scale);
-  const context = canvas.getContext("2d");
   const at = Number($("view").value);
-  const [low, high] = [Math.floor(at), Math.ceil(at)];
-  context.drawImage(pictures[views[low]], 0, 0, canvas.width, canvas.height);
-  context.globalAlpha = at - low;
-  if (high > low) context.drawImage(pictures[views[high]], 0, 0, canvas.width, canvas.height);
-  context.globalAlpha = 1;
+  const drawn = paint($("stage"), answer, views.map((view) => pictures[view]), at);
   const near = views[Math.round(at)];
   document.querySelectorAll("#views button").forEach((one) => one.setAttribute("aria-pressed", one.dataset.view === near));
   $("view").setAttribute("aria-valuetext", near);
   $("scale").hidden = near !== "weights";
-  if ($("boxes").checked) drawBoxes(context, scale, canvas.width / Math.max(1, canvas.clientWidth));
-}
-
-function drawBoxes(context, scale, unit) {
-  // unit: pixels of the canvas for one on the screen, so that lines and letters have the same size for every image
-  context.font = `600 ${13 * unit}px system-ui, sans-serif`;
-  context.textBaseline = "middle";
-  const height = 19 * unit;
-  const some = shown();
-  const labels = place(some, scale, unit, height, context);
-  for (let i = some.length - 1; i >= 0; i--) {
-    // the surest last, on top
-    const { x1, y1, x2, y2 } = some[i].box;
-    context.globalAlpha = marked >= 0 && marked !== i ? 0.3 : 1;
-    context.strokeStyle = colour(some[i].class);
-    context.lineWidth = (marked === i ? 4 : 2) * unit;
-    context.strokeRect(x1 * scale, y1 * scale, (x2 - x1) * scale, (y2 - y1) * scale);
-  }
-  for (let i = some.length - 1; i >= 0; i--) {
-    const { text, left, top, width } = labels[i];
-    context.globalAlpha = marked >= 0 && marked !== i ? 0.3 : 1;
-    context.fillStyle = colour(some[i].class);
-    context.fillRect(left, top, width, height);
-    context.fillStyle = "#111";
-    context.fillText(text, left + 4 * unit, top + height / 2);
-  }
-  context.globalAlpha = 1;
-}
-
-function place(some, scale, unit, height, context) {
-  // above its box, below it or inside, whichever covers no label of a surer object
-  const taken = [];
-  for (const { box, name, confidence } of some) {
-    const text = `${name} ${confidence.toFixed(2)}`;
-    const width = context.measureText(text).width + 8 * unit;
-    const left = Math.max(0, Math.min(box.x1 * scale - unit, context.canvas.width - width));
-    const tops = [box.y1 * scale - height, box.y2 * scale, box.y1 * scale, box.y2 * scale - height];
-    const inside = tops.filter((top) => top >= 0 && top + height <= context.canvas.height);
-    const meets = (top) => (one) => Math.abs(one.top - top) < height && one.left < left + width && left < one.left + one.width;
-    const free = inside.find((top) => !taken.some(meets(top)));
-    taken.push({ text, left, top: free ?? inside[0] ?? 0, width });
-  }
-  return taken;
+  if (!$("boxes").checked) return;
+  const text = (one) => `${one.name} ${one.confidence.toFixed(2)}`;
+  drawBoxes(drawn, shown().map((one) => ({ box: one.box, text: text(one), colour: colour(one.class) })), marked);
 }
 
 $("conf").addEventListener("input", update);
@@ -332,5 +234,3 @@ $("save").addEventListener("click", () => {
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   });
 });
-
-watch();

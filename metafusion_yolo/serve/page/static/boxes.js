@@ -1,0 +1,61 @@
+"use strict";
+
+// Pictures and boxes on a canvas, in lines and letters of the same size for every image.
+
+function paint(canvas, size, pictures, at) {
+  // pictures: those between which `at` slides; returns context, scale, and pixels of the canvas for one on the screen
+  const wide = Math.max(size.width, Math.min(4096, Math.round(canvas.clientWidth * devicePixelRatio)));
+  const scale = wide / size.width;
+  canvas.width = wide;
+  canvas.height = Math.round(size.height * scale);
+  const context = canvas.getContext("2d");
+  const [low, high] = [Math.floor(at), Math.ceil(at)];
+  context.drawImage(pictures[low], 0, 0, canvas.width, canvas.height);
+  context.globalAlpha = at - low;
+  if (high > low) context.drawImage(pictures[high], 0, 0, canvas.width, canvas.height);
+  context.globalAlpha = 1;
+  return { context, scale, unit: canvas.width / Math.max(1, canvas.clientWidth) };
+}
+
+function drawBoxes({ context, scale, unit }, objects, marked = -1) {
+  // objects: {box, text, colour, dashed}, the surest first, which is drawn last, on top
+  context.font = `600 ${13 * unit}px system-ui, sans-serif`;
+  context.textBaseline = "middle";
+  const height = 19 * unit;
+  const labels = place(objects, scale, unit, height, context);
+  const fade = (i) => (context.globalAlpha = marked >= 0 && marked !== i ? 0.3 : 1);
+  for (let i = objects.length - 1; i >= 0; i--) {
+    const { x1, y1, x2, y2 } = objects[i].box;
+    fade(i);
+    context.setLineDash(objects[i].dashed ? [6 * unit, 4 * unit] : []);
+    context.strokeStyle = objects[i].colour;
+    context.lineWidth = (marked === i ? 4 : 2) * unit;
+    context.strokeRect(x1 * scale, y1 * scale, (x2 - x1) * scale, (y2 - y1) * scale);
+  }
+  context.setLineDash([]);
+  for (let i = objects.length - 1; i >= 0; i--) {
+    const { text, left, top, width } = labels[i];
+    if (!text) continue;
+    fade(i);
+    context.fillStyle = objects[i].colour;
+    context.fillRect(left, top, width, height);
+    context.fillStyle = "#111";
+    context.fillText(text, left + 4 * unit, top + height / 2);
+  }
+  context.globalAlpha = 1;
+}
+
+function place(objects, scale, unit, height, context) {
+  // above its box, below it or inside, whichever covers no label of a surer object
+  const taken = [];
+  for (const { box, text } of objects) {
+    const width = text ? context.measureText(text).width + 8 * unit : 0;
+    const left = Math.max(0, Math.min(box.x1 * scale - unit, context.canvas.width - width));
+    const tops = [box.y1 * scale - height, box.y2 * scale, box.y1 * scale, box.y2 * scale - height];
+    const inside = tops.filter((top) => top >= 0 && top + height <= context.canvas.height);
+    const meets = (top) => (one) => Math.abs(one.top - top) < height && one.left < left + width && left < one.left + one.width;
+    const free = inside.find((top) => !taken.some(meets(top)));
+    taken.push({ text, left, top: free ?? inside[0] ?? 0, width });
+  }
+  return taken;
+}
