@@ -43,8 +43,8 @@ AREA = Area(
         Fault(
             "images of a classifier that lie in no folder of a class",
             "classify train data=data.yaml imgsz=32",
-            "'images/train/0.png' of 'images/train' lies in the folder 'train', which is none of the classes 'person', 'car'; the folder of an image is its "
-            "class, so sort the images into folders of these names",
+            "'images/train/0.png' of 'images/train' lies in the folder 'train', which is none of the classes 'person', "
+            "'car'; the folder of an image is its class, so sort the images into folders of these names",
         ),
         Fault(
             "corners of an oriented box in a wrong order, check",
