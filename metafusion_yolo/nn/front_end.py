@@ -89,10 +89,15 @@ class FrontEndAhead(BaseModel):
         self.batches = 0  # training batches so far, for the interval of the look-ahead
 
     @classmethod
-    def ahead_of(cls, stock: Any) -> FrontEndAhead:
-        """Return the fused form of a stock model, which shares its layers; the front-end is the same every time."""
+    def ahead_of(cls, stock: Any, meet: str | None = None) -> FrontEndAhead:
+        """Return the fused form of a stock model, which shares its layers; the front-end is the same every time.
+
+        Args:
+            stock: The model.
+            meet: Where the cameras meet, as in the YAML; None for what is best without training.
+        """
         model = cls.__new__(cls)
-        content = {**deepcopy(stock.yaml), "fusion": {"meet": untrained_level(stock, cls.meets)}}
+        content = {**deepcopy(stock.yaml), "fusion": {"meet": meet or untrained_level(stock, cls.meets)}}
         model.__dict__ = {**stock.__dict__, "yaml": content, "_modules": {**stock._modules}}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

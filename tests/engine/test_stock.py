@@ -13,7 +13,7 @@ from ultralytics.nn.tasks import DetectionModel
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.support.errors import UserTypeError
-from tests.conftest import SHARED, TINY
+from tests.conftest import SHARED, TINY, write_stock
 
 NAMES = {0: "cow", 1: "car"}
 
@@ -48,6 +48,18 @@ def test_the_front_end_is_the_same_every_time(stock) -> None:
     second = MetaFusionYOLO(stock).model.fusion.state_dict()
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert torch.equal(torch.rand(1), drawn)  # nobody else's random numbers move
+
+
+def test_its_cameras_meet_in_features_where_its_backbone_has_the_level(stock, tmp_path) -> None:
+    model = MetaFusionYOLO(stock)
+    assert model.model.config.meet == "P3" and len(model.model.model[0].infrared) == 5
+    assert MetaFusionYOLO(write_stock(tmp_path / "tiny.pt")).model.config.meet == "image"
+    as_image = MetaFusionYOLO("metafusion-yolov8n.yaml").load(stock).model  # stems that have learned nothing are one
+    weights = YOLO(stock).model.float().state_dict()
+    kept = as_image.state_dict()
+    assert all(torch.equal(kept[key], value) for key, value in weights.items() if ".cv3." not in key)  # of its classes
+    as_image.load(model.model)
+    assert all(torch.equal(as_image.state_dict()[key], value) for key, value in kept.items() if "fusion." not in key)
 
 
 def test_it_predicts_validates_trains_fuses_and_exports(stock, pair_folder, tmp_path, monkeypatch) -> None:
