@@ -36,6 +36,15 @@ HOOKS = {
     ),
     "FrontEndAhead": "info load loss predict",
     **{f"Fusion{head}Model": "" for head in ("Detection", "Segmentation", "Pose", "OBB", "World", "YOLOE", "YOLOESeg")},
+    "FusionClassificationModel": "",
+    "FusionClassificationPredictor": "postprocess pre_transform",
+    "FusionClassificationTrainer": (
+        "__init__ auto_batch build_dataset get_dataset get_model plot_training_labels plot_training_samples"
+    ),
+    "FusionClassificationValidator": (
+        "__call__ __init__ build_dataset init_metrics plot_predictions plot_val_samples preprocess"
+    ),
+    "FusionClassifyMetrics": "",
     "FusionRTDETRModel": "end2end predict set_head_attr",
     "FusionTorchvisionModel": "",
     **{

@@ -59,7 +59,7 @@ LAYERS = [
     ["data.radiometric", "data.cameras"],
     ["data.description", "data.rig"],
     ["data.splits", "data.reading", "data.augment"],
-    ["data.dataset"],
+    ["data.dataset", "data.class_folders"],
     ["data.unlabelled"],
     ["data"],
     ["data.sources"],

@@ -26,6 +26,8 @@ def test_it_builds_and_asks_for_nothing_from_elsewhere(tmp_path) -> None:
     site = tmp_path / "site"
     assert {page.stem for page in PAGES} <= {page.parent.name for page in site.glob("*/index.html")} | {"index"}
     assert "MetaFusionYOLO" in (site / "api" / "index.html").read_text()
+    scenes = re.findall(r'src="([^"]+\.webp)"', (site / "gallery" / "index.html").read_text())
+    assert scenes and all((site / "gallery" / scene).resolve().is_file() for scene in scenes)
     home = (site / "index.html").read_text()
     assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"https?://", home)
 

@@ -12,7 +12,13 @@ from metafusion_yolo.options.scale import Scale
 from metafusion_yolo.options.serve import App, Serve
 
 TASK = "detect"  # where none is said
-TASKS = {TASK: "", "segment": "-seg", "pose": "-pose", "obb": "-obb"}  # with what a model YAML of each is called
+TASKS = {
+    TASK: "",
+    "segment": "-seg",
+    "pose": "-pose",
+    "obb": "-obb",
+    "classify": "-cls",
+}  # with what a model YAML of each is called
 
 
 @dataclass(frozen=True)

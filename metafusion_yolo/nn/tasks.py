@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from ultralytics.nn.tasks import (
+    ClassificationModel,
     DetectionModel,
     OBBModel,
     PoseModel,
@@ -23,6 +24,7 @@ from ultralytics.nn.tasks import (
 from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo.nn.front_end import FrontEndAhead
+from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.nn.model_yaml import HEADS, head_of, load_model_yaml
 from metafusion_yolo.nn.torchvision_model import TorchvisionModel
 from metafusion_yolo.support.errors import UserTypeError
@@ -42,6 +44,18 @@ class FusionPoseModel(FrontEndAhead, PoseModel):
 
 class FusionOBBModel(FrontEndAhead, OBBModel):
     """Oriented boxes."""
+
+
+class FusionClassificationModel(FrontEndAhead, ClassificationModel):
+    """The class of the whole image."""
+
+    loss_of_batch = False
+
+    def _add_front_end(self) -> None:
+        """Build the front-end, whose stride is that of the model: the host's classifier takes any size."""
+        super()._add_front_end()
+        self.stride = torch.tensor([float(STRIDE)])
+        self.__dict__.pop("transforms", None)  # of a stock checkpoint, of single images
 
 
 class FusionRTDETRModel(FrontEndAhead, RTDETRDetectionModel):
@@ -95,6 +109,7 @@ BY_HEAD: dict[str, type[FrontEndAhead]] = {
     "Segment": FusionSegmentationModel,
     "Pose": FusionPoseModel,
     "OBB": FusionOBBModel,
+    "Classify": FusionClassificationModel,
     "RTDETRDecoder": FusionRTDETRModel,
     "TorchvisionDetect": FusionTorchvisionModel,
     "WorldDetect": FusionWorldModel,

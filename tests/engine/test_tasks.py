@@ -53,7 +53,7 @@ def stock_checkpoint(folder: Path, head: list, host: type = YOLO, **more) -> Pat
     return folder / "stock.pt"
 
 
-@pytest.fixture(params=[task for task in TASKS if task != "detect"])
+@pytest.fixture(params=HEAD)
 def task(request) -> str:
     return request.param
 
@@ -196,7 +196,9 @@ def test_a_front_end_learns_alone_ahead_of_any_head(make_pair_folder, tmp_path, 
 
 
 @pytest.mark.parametrize("family", ["yolov8n", "yolo11n", "yolo26n"])
-@pytest.mark.parametrize(("kind", "task"), [("-seg", "segment"), ("-pose", "pose"), ("-obb", "obb")])
+@pytest.mark.parametrize(
+    ("kind", "task"), [("-seg", "segment"), ("-pose", "pose"), ("-obb", "obb"), ("-cls", "classify")]
+)
 def test_a_model_yaml_goes_by_the_name_of_the_host(family, kind, task) -> None:
     own = load_model_yaml(f"metafusion-{family}{kind}.yaml")
     assert (HEADS[head_of(own)], own["scale"]) == (task, "n")

@@ -59,8 +59,8 @@ def label_text(task: str, objects: Sequence[Item], boxes_xyxyn: np.ndarray, aspe
 
 
 def crop(image: np.ndarray, box_xyxy: np.ndarray) -> np.ndarray:
-    """Return the part of an image (H, W, ...) around a box in pixels."""
-    margin = MARGIN * (box_xyxy[2:] - box_xyxy[:2])
-    left, top = np.floor(box_xyxy[:2] - margin).clip(0).astype(int)
-    right, low = np.ceil(box_xyxy[2:] + margin).astype(int)
+    """Return the square part of an image (H, W, ...) around a box in pixels, as far as the image goes."""
+    centre, half = (box_xyxy[:2] + box_xyxy[2:]) / 2, (0.5 + MARGIN) * (box_xyxy[2:] - box_xyxy[:2]).max()
+    left, top = np.floor(centre - half).clip(0).astype(int)
+    right, low = np.ceil(centre + half).astype(int)
     return image[top:low, left:right]
