@@ -77,7 +77,7 @@ def test_it_predicts_validates_trains_fuses_and_exports(stock, pair_folder, tmp_
     assert trained.names == pair_folder.data["names"]
 
 
-@pytest.mark.parametrize(("weights", "head"), [("yolov8n-cls.yaml", "Classify")])
+@pytest.mark.parametrize(("weights", "head"), [("yolo26n-sem.yaml", "SemanticSegment")])
 def test_a_checkpoint_of_another_task_says_which_head_it_has(tmp_path, weights, head) -> None:
     YOLO(weights).save(tmp_path / "other.pt")
     with pytest.raises(UserTypeError, match=rf"other.pt'.*with the head {head} has no fused form"):
