@@ -37,14 +37,15 @@ class Scene(NamedTuple):
 
 
 SCENES = (
-    Scene("Day", 4),
-    Scene("Night", 6),
-    Scene("Glare", 9, "glare"),
-    Scene("Fog", 21, "fog"),
-    Scene("Washed-out thermal image", 8, "washed out"),
-    Scene("Part of the thermal image lost", 22, "lost region"),
+    Scene("Evening", 9),
+    Scene("The same in darkness", 9, "night"),
+    Scene("The same with glare", 9, "glare"),
+    Scene("Fog", 12, "fog"),
+    Scene("Washed-out thermal image", 21, "washed out"),
+    Scene("Part of the thermal image lost", 9, "lost region"),
+    Scene("A night street", 22),
 )
-README = "Day", "Night", "Glare"
+README = tuple(scene.title for scene in SCENES[:3])
 COLUMNS = {
     "visible": "visible",
     "infrared": "infrared",
@@ -91,7 +92,9 @@ def main() -> None:
         name = scene.title.lower().replace(" ", "-")
         for view, picture in pictures.items():
             write(DOCS / "gallery" / f"{name}-{view}.webp", picture)
-        shown.append({"title": scene.title, "name": name, "objects": len(pair.classes), "found": found})
+        shown.append(
+            {"title": scene.title, "name": name, "objects": len(pair.classes), "found": found, "views": [*pictures]}
+        )
         if scene.title in README:
             pictures |= {"visible": images[0], "infrared": cv2.cvtColor(images[1], cv2.COLOR_GRAY2BGR)}
             rows.append(
