@@ -70,7 +70,7 @@ def without_paths(arguments: list[str]) -> list[str]:
 
 
 def machine() -> dict[str, Any]:
-    """Return processor, cores, memory and GPU, and no name of a host."""
+    """Return processor, cores, memory, how busy it is, and GPU, and no name of a host."""
     import torch
 
     info = Path("/proc/cpuinfo")
@@ -81,6 +81,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory, GiB": round(pages / 2**30),
+        "load, processes waiting": round(os.getloadavg()[0], 1),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
 

@@ -14,6 +14,13 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
+def test_words_are_spelt_right() -> None:
+    pytest.importorskip("codespell_lib")
+    command = [sys.executable, "-m", "codespell_lib", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.slow
 def test_it_builds_and_asks_for_nothing_from_elsewhere(tmp_path) -> None:
     pytest.importorskip("zensical")
