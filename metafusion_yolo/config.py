@@ -12,7 +12,7 @@ from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.words import nearest, refuse_unknown
 
 METHODS = ("learned", "visible", "infrared", "average", "maximum", "false-colour")
-MEETINGS = ("image", "P2", "P3", "P4", "P5")
+MEETINGS = ("auto", "image", "P2", "P3", "P4", "P5")
 WEIGHING = ("learned", "average")  # methods that give every pixel weights to join features by
 LEVELS = (16, 32)
 SIZES = ("channels", "meta_channels", "heads", "attention")
@@ -119,7 +119,8 @@ class FusionConfig:
     Attributes:
         method: "learned", or one of the fixed rules of :class:`~metafusion_yolo.nn.rules.PixelRule`.
         meet: Where the cameras meet: as one "image", or at a level of the detector's backbone, "P2" (stride 4) to "P5"
-            (stride 32), up to which each camera has a stem of its own; see :mod:`~metafusion_yolo.nn.meeting`.
+            (stride 32), up to which each camera has a stem of its own; see :mod:`~metafusion_yolo.nn.meeting`. "auto":
+            at P3 by learned weights where the host's detector of boxes has that level, else as an image.
         channels: Width of the encoders at stride 8, even.
         meta_channels: Width of the meta-features.
         heads: Attention heads; divides `channels`.
@@ -135,7 +136,7 @@ class FusionConfig:
     """
 
     method: str = "learned"
-    meet: str = "image"
+    meet: str = "auto"
     channels: int = 32
     meta_channels: int = 48
     heads: int = 2
@@ -162,7 +163,7 @@ class FusionConfig:
             raise UserValueError(f"fusion: method: '{self.method}' is unknown, {nearest(self.method, METHODS)}")
         if self.meet not in MEETINGS:
             raise UserValueError(f"fusion: meet: '{self.meet}' is unknown, {nearest(self.meet, MEETINGS)}")
-        if self.meet != "image" and self.method not in WEIGHING:
+        if self.meet not in ("auto", "image") and self.method not in WEIGHING:
             raise UserValueError(
                 f"fusion: meet: {self.meet} joins features by weights, which method '{self.method}' does not give; set "
                 f"meet: image, or method: {' or '.join(WEIGHING)}"

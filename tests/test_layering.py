@@ -39,10 +39,10 @@ LAYERS = [
     ["nn.attention", "nn.blocks", "nn.evidence"],
     ["nn.meta"],
     ["nn.fusion"],
-    ["nn.start"],
     ["nn"],
     ["nn.model_yaml"],
     ["nn.torchvision_model"],
+    ["nn.start"],
     ["nn.front_end"],
     ["nn.tasks"],
     [

@@ -65,7 +65,7 @@ COMPARED = {
     EARLY: Row("the detector with a stem of four channels", baseline="early", title="early fusion"),
     UNIVERSAL: Row(
         "fusion learned without labels, frozen, and the detector on its images",
-        FROZEN,
+        {**FROZEN, "meet": "image"},
         universal=True,
         title="universal fusion",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,10 @@ from metafusion_yolo.config import FusionConfig
 from metafusion_yolo.functional.losses import meta_loss
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.criterion import joint_loss, restoration_loss
-from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
-from metafusion_yolo.nn.meeting import give_stems, meet_at, untrained_level, with_share
+from metafusion_yolo.nn.fusion import FusionOutput
+from metafusion_yolo.nn.meeting import default_level, give_stems, meet_at, with_share
 from metafusion_yolo.nn.model_yaml import load_model_yaml
-from metafusion_yolo.nn.rules import PixelRule
-from metafusion_yolo.nn.start import EVEN_ODDS, load_start
+from metafusion_yolo.nn.start import build_fusion
 from metafusion_yolo.nn.teaching import MetaTeacher, frozen_copy, look_ahead_loss, rows
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 
@@ -40,7 +40,7 @@ class FrontEndAhead(BaseModel):
         config: Its configuration.
         joint: Whether the detection loss reaches the front-end; the trainer sets it in each phase.
         loss_of_batch: Whether the host's loss is that of the mean image times the batch size.
-        meets: Where the cameras of a stock checkpoint meet that is used as it is.
+        meets: Whether the cameras meet in features, where the YAML leaves it to the model.
 
     Args:
         cfg: Name or path of a model YAML, or the dictionary of a checkpoint.
@@ -56,7 +56,7 @@ class FrontEndAhead(BaseModel):
     """
 
     loss_of_batch = True
-    meets = "image"
+    meets = False
     criterion: Any = None  # of the host, which looks for it even where only the front-end is trained
 
     def __init__(
@@ -79,25 +79,31 @@ class FrontEndAhead(BaseModel):
     def _add_front_end(self) -> None:
         """Build the front-end that the model's YAML describes."""
         self.yaml["channels"] = NUM_CHANNELS
-        self.config = FusionConfig.from_dict(self.yaml.get("fusion"))
+        self.config = self._settled(FusionConfig.from_dict(self.yaml.get("fusion")))
         self.fusion = build_fusion(self.config)
         self.teacher = self._build_teacher()
         if self.config.meet != "image":
-            balanced = self.config.method == "learned" and self.config.starts_trained
-            meet_at(self, self.config.meet, EVEN_ODDS if balanced else 1.0)
+            meet_at(self, self.config.meet)
         self.joint = True
         self.batches = 0  # training batches so far, for the interval of the look-ahead
 
+    def _settled(self, config: FusionConfig) -> FusionConfig:
+        """Return a configuration that says where the cameras meet, if it leaves it to the model."""
+        if config.meet != "auto":
+            return config
+        learned = config.method == "learned" and self.meets
+        return replace(config, meet=default_level(self) if learned else "image")
+
     @classmethod
-    def ahead_of(cls, stock: Any, meet: str | None = None) -> FrontEndAhead:
+    def ahead_of(cls, stock: Any, meet: str = "auto") -> FrontEndAhead:
         """Return the fused form of a stock model, which shares its layers; the front-end is the same every time.
 
         Args:
             stock: The model.
-            meet: Where the cameras meet, as in the YAML; None for what is best without training.
+            meet: Where the cameras meet, as in the YAML.
         """
         model = cls.__new__(cls)
-        content = {**deepcopy(stock.yaml), "fusion": {"meet": meet or untrained_level(stock, cls.meets)}}
+        content = {**deepcopy(stock.yaml), "fusion": {"meet": meet}}
         model.__dict__ = {**stock.__dict__, "yaml": content, "_modules": {**stock._modules}}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
@@ -121,7 +127,8 @@ class FrontEndAhead(BaseModel):
             raise UserTypeError(
                 f"of format {written} of a later metafusion_yolo, expected at most {FUSION_FORMAT}; update it"
             )
-        config = FusionConfig.from_dict(state["yaml"].get("fusion"))
+        section = {"meet": "image", **(state["yaml"].get("fusion") or {})}  # former ones do not say it
+        config = FusionConfig.from_dict(section)
         if written < 3 and config.method == "learned":
             raise UserTypeError(
                 f"of format {written}, whose front-end this version no longer has, expected {FUSION_FORMAT}; train anew"
@@ -279,23 +286,6 @@ class FrontEndAhead(BaseModel):
 def raw_of(preds: Any) -> Any:
     """Return the raw predictions that the host's losses read: a dictionary for heads that detect."""
     return preds[-1] if isinstance(preds, tuple) else preds  # embeddings are a tuple too, of one or more tensors
-
-
-def build_fusion(config: FusionConfig) -> FusionNet | PixelRule:
-    """Build the front-end of a configuration: a network, or a fixed rule without parameters."""
-    if config.method != "learned":
-        return PixelRule(config.method)
-    fusion = FusionNet(
-        config.channels,
-        config.meta_channels,
-        config.heads,
-        attention=config.attention,
-        initial_infrared_weight=config.initial_infrared_weight,
-        share_jitter=config.augment.share_jitter,
-    )
-    if config.starts_trained:
-        fusion.load_state_dict(load_start())
-    return fusion.to(memory_format=torch.channels_last)  # trains in 0.78 x the time on a CPU
 
 
 def gflops(module: nn.Module, channels: int, imgsz: int | list[int] = 640) -> float:

@@ -183,6 +183,11 @@ class WeightDecoder(nn.Module):
         with torch.no_grad():
             self.maps.bias.copy_(torch.tensor([start, 0, 0, self.COLOURFUL]))  # type: ignore[union-attr]
 
+    def shift(self, log_odds: float) -> None:
+        """Add to the log-odds of the infrared camera, the same at every pixel."""
+        with torch.no_grad():
+            self.maps.bias[0] += log_odds / self.SHARPNESS  # type: ignore[index]
+
     def forward(self, features: Tensor, stems: Tensor, available: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return weights (B, 2, H, W), sum 1, gains (B, 2, H, W), in [-1, 1], and chroma (B, 1, H, W), in [0, 1].
 

@@ -33,25 +33,25 @@ from metafusion_yolo.support.errors import UserTypeError
 class FusionDetectionModel(FrontEndAhead, DetectionModel):
     """Boxes along the axes of the image."""
 
-    meets = "P3"
+    meets = True
 
 
 class FusionSegmentationModel(FrontEndAhead, SegmentationModel):
     """Boxes, and a mask in each."""
 
-    meets = "P3"
+    meets = True
 
 
 class FusionPoseModel(FrontEndAhead, PoseModel):
     """Boxes, and keypoints in each."""
 
-    meets = "P3"
+    meets = True
 
 
 class FusionOBBModel(FrontEndAhead, OBBModel):
     """Oriented boxes."""
 
-    meets = "P3"
+    meets = True
 
 
 class FusionClassificationModel(FrontEndAhead, ClassificationModel):
@@ -143,7 +143,7 @@ def task_of(model: Any) -> str:
     return HEADS[head_of(model.yaml)]
 
 
-def fused_form(stock: Any, meet: str | None = None) -> FrontEndAhead:
+def fused_form(stock: Any, meet: str = "auto") -> FrontEndAhead:
     """Return a fused model made of a stock one, whose layers and names it takes over, and a front-end.
 
     Args:

@@ -53,7 +53,7 @@ def settled(model: FusionDetectionModel, seed: int = 0) -> FusionDetectionModel:
 def fused_model(family: str = "yolov8", scale: str = "n", nc: int = 80, **fusion: Any) -> FusionDetectionModel:
     """Return a model that is taught, with changes to the `fusion:` section."""
     torch.manual_seed(0)
-    content = {**load_model_yaml(f"metafusion-{family}{scale}.yaml"), "fusion": {**TAUGHT, **fusion}}
+    content = {**load_model_yaml(f"metafusion-{family}{scale}.yaml"), "fusion": {"meet": "image", **TAUGHT, **fusion}}
     model = settled(FusionDetectionModel(content, nc=nc, verbose=False))
     model.args = get_cfg()
     return model

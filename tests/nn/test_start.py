@@ -5,9 +5,8 @@ import torch
 
 from metafusion_yolo.config import FusionConfig
 from metafusion_yolo.nn.degradation import INFRARED, VISIBLE, Draw
-from metafusion_yolo.nn.front_end import build_fusion
 from metafusion_yolo.nn.fusion import FusionNet
-from metafusion_yolo.nn.start import load_start
+from metafusion_yolo.nn.start import build_fusion, load_start
 
 
 def test_the_start_fits_the_default_front_end_and_is_small() -> None:

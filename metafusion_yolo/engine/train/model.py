@@ -19,7 +19,7 @@ from metafusion_yolo.engine.train.tuning import RAY_ARGUMENTS, FusionTuner, tune
 from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.vocabulary import refuse_words
 from metafusion_yolo.labelling.unlabelled import label_more
-from metafusion_yolo.nn.front_end import build_fusion
+from metafusion_yolo.nn.start import build_fusion
 from metafusion_yolo.options import Learning, Train, Tune
 from metafusion_yolo.support.console import in_our_words
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
