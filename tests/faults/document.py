@@ -60,7 +60,7 @@ what to do; the second half is left out here. `…` stands for names and for wor
 The tests play each of them. `python -m tests.faults` writes this page.
 """
 FEW_WORDS = 1  # of a message that does not say enough without what goes wrong
-LONGEST = 16  # words of a message that are enough to find it
+LONGEST = 10  # words of a message that are enough to find it
 MOST = 4  # things that go wrong which stand beside one message
 REST = re.compile(
     r"; |, for example |: looked for |, known: |, did you mean |(?<=is invalid), expected | \\(in [^)]*\\)$"
@@ -123,7 +123,7 @@ def folded(fault: Fault) -> str:
     """Return the first part of what is said, up to what to do, without the names of the folder that it is played in."""
     said = re.sub(r"^\d+ problems? in [^:]*:\s*", "", fault.says).partition("\n")[0]
     said = REST.split(said)[0].rstrip(":")
-    for name in re.findall(r"'[^']*[/.][^']*'", said):
+    for name in re.findall(r"'(?!\w+=)[^']*[/.][^']*'", said):
         said = said.replace(name, "…")
     said = " ".join([*said.split()[:LONGEST], *(["…"] if len(said.split()) > LONGEST else [])])
     return f"{fault.raises.__name__}: {said}" if fault.raises else said
