@@ -23,9 +23,10 @@ from metafusion_yolo.compare.folds import blocks_of
 from metafusion_yolo.compare.runs import as_arrays
 from metafusion_yolo.compare.training import evaluate, host_arguments, link_fold
 from metafusion_yolo.data.description import describe
-from metafusion_yolo.engine.checkpoints import load_fusion_checkpoint
+from metafusion_yolo.engine.checkpoints import find_checkpoint, load_checkpoint, load_fusion_checkpoint
 from metafusion_yolo.evaluation.precision import average_precision, interval, resampled
 from metafusion_yolo.nn.rules import PixelRule
+from metafusion_yolo.nn.tasks import fused_form
 from metafusion_yolo.support.resources import read_yaml
 
 FUSED = "fused"
@@ -110,7 +111,8 @@ def link_pairs(args: argparse.Namespace, folder: Path) -> Path:
 def look(args: argparse.Namespace, row: str, data: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """Return what the detector finds in the images of a row, by view and image."""
     model, _ = load_fusion_checkpoint(args.model)
-    if row != FUSED:
+    if row != FUSED:  # the stock detector reads one image
+        model = fused_form(load_checkpoint(find_checkpoint(args.model))[0], meet="image").eval()
         model.fusion = PixelRule(row)
     host = host_arguments(setting_of(args), data.parent, data)
     recorder = evaluate(model, host, "both", corruptions=args.spoilt)

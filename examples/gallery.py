@@ -17,8 +17,10 @@ from jinja2 import Template
 from torchvision.ops import box_iou
 
 from metafusion_yolo import MetaFusionYOLO
+from metafusion_yolo.engine.checkpoints import load_checkpoint
 from metafusion_yolo.evaluation.corruptions import corrupt
 from metafusion_yolo.nn.rules import PixelRule
+from metafusion_yolo.nn.tasks import fused_form
 from metafusion_yolo.prepare.synthetic import NAMES, SyntheticPair, render_pair
 from metafusion_yolo.support.drawing import color_weights, grid, titled
 
@@ -112,6 +114,8 @@ def model_of(weights: str, view: str) -> Any:
     """Return the detector behind the learned fusion, or behind a camera or a rule."""
     model = MetaFusionYOLO(weights)
     if view != "fused":
+        if model.model.config.meet != "image":  # of a stock checkpoint, which reads one image
+            model.model = fused_form(load_checkpoint(weights)[0], meet="image").eval()
         model.model.fusion = PixelRule(view)
     return model
 

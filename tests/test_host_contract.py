@@ -57,6 +57,7 @@ HOOKS = {
         "construct_results inference postprocess pre_transform run_callbacks save_predicted_images setup_model "
         "setup_source stream_inference"
     ),
+    "SurestViewPredictor": "postprocess",
     "EnsemblePredictor": "construct_results inference setup_model",
     "FusionDetectionTrainer": (
         "__init__ _model_train build_dataset build_optimizer get_dataset get_model get_validator plot_metrics "

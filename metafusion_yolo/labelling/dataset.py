@@ -26,6 +26,7 @@ from metafusion_yolo.prepare.draft import draft, one_way
 from metafusion_yolo.prepare.register.yaml_section import write_section
 from metafusion_yolo.support.cluster import each, in_blocks, share
 from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.resources import read_yaml
 from metafusion_yolo.support.words import nearest
 
 TOOLS = {"coco": coco.write, "cvat": cvat.write, "label-studio": label_studio.write, "fiftyone": fiftyone.write}
@@ -123,6 +124,15 @@ def label_pairs(  # noqa: D417 - described once, in the options
         job = of_yaml(data, parts)
         return _take_over(corrected, job, _once(job), ledger, overwrite, report)
     detector = MetaFusionYOLO(str(model))
+    if detector.task == "classify":
+        raise UserValueError(
+            f"'model={model}' is of the task 'classify', and labels are those of objects; give another"
+        )
+    if detector.task != "detect" and writers:
+        LOGGER.warning(
+            f"files for people hold boxes alone, and '{model}' is of the task '{detector.task}': none written"
+        )
+        writers = []
     folder = increment_path(Path(project) / name, exist_ok=exist_ok).absolute()
     if data is None:
         looked_for = classes_of(detector.names, {}, classes).values()
@@ -131,6 +141,7 @@ def label_pairs(  # noqa: D417 - described once, in the options
         data = str(drafted.yaml)
         report.files.append(drafted.yaml)
     job = of_yaml(data, parts)
+    _check_keypoints(job.yaml, detector)
     pairs = share(_once(job), part)
     open_ = [pair for pair in pairs if overwrite or not ledger.of_person(pair.label)]
     report.kept = len(pairs) - len(open_)
@@ -155,6 +166,18 @@ def label_pairs(  # noqa: D417 - described once, in the options
         write_section(job.yaml, "names", names)
         report.files.append(Path(job.yaml))
     return report
+
+
+def _check_keypoints(file: Any, detector: Any) -> None:
+    """Refuse a YAML whose labels have other keypoints than the model finds; training would misread them.
+
+    Raises:
+        UserValueError: If they differ.
+    """
+    told = read_yaml(file).get("kpt_shape")
+    own = [*getattr(detector.model, "kpt_shape", ())] if detector.task == "pose" else None
+    if told != own:
+        raise UserValueError(f"'kpt_shape: {told}' of '{file}', and the model finds {own}; write that into the YAML")
 
 
 class _Labeller:

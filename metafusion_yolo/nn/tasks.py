@@ -33,17 +33,25 @@ from metafusion_yolo.support.errors import UserTypeError
 class FusionDetectionModel(FrontEndAhead, DetectionModel):
     """Boxes along the axes of the image."""
 
+    meets = "P3"
+
 
 class FusionSegmentationModel(FrontEndAhead, SegmentationModel):
     """Boxes, and a mask in each."""
+
+    meets = "P3"
 
 
 class FusionPoseModel(FrontEndAhead, PoseModel):
     """Boxes, and keypoints in each."""
 
+    meets = "P3"
+
 
 class FusionOBBModel(FrontEndAhead, OBBModel):
     """Oriented boxes."""
+
+    meets = "P3"
 
 
 class FusionClassificationModel(FrontEndAhead, ClassificationModel):
@@ -135,8 +143,12 @@ def task_of(model: Any) -> str:
     return HEADS[head_of(model.yaml)]
 
 
-def fused_form(stock: Any) -> FrontEndAhead:
+def fused_form(stock: Any, meet: str | None = None) -> FrontEndAhead:
     """Return a fused model made of a stock one, whose layers and names it takes over, and a front-end.
+
+    Args:
+        stock: The model of the host.
+        meet: Where the cameras meet, see :meth:`~metafusion_yolo.nn.front_end.FrontEndAhead.ahead_of`.
 
     Raises:
         TypeError: If it has no fused form, or does not read images of three channels.
@@ -148,7 +160,7 @@ def fused_form(stock: Any) -> FrontEndAhead:
         )
     if stock.yaml.get("channels", 3) != 3:
         raise UserTypeError(f"the detector reads {stock.yaml['channels']} channels; give one of colour images")
-    return FUSED_FORM[type(stock)].ahead_of(stock)
+    return FUSED_FORM[type(stock)].ahead_of(stock, meet)
 
 
 def native_model(backend: Any) -> nn.Module | None:

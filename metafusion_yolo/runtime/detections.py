@@ -86,13 +86,16 @@ class Detections:
     def __str__(self) -> str:
         """Return one line per box: name, score, x1, y1, x2, y2 and, if measured, lowest, mean, highest temperature.
 
-        Of a classifier it is one line per likely class: name, probability.
+        An oriented box has its four corners in the place of x1, y1, x2, y2, and behind these a mask has the number of
+        its pixels. Of a classifier it is one line per likely class: name, probability.
         """
         if self.probabilities is not None:
             return "\n".join(f"{name} {share:.3f}" for name, share in self.likely)
         heat = self.temperatures or [None] * len(self.scores)
-        rows = zip(self.classes, self.scores, self.boxes_xyxy, heat, strict=True)
-        told = [(c, s, [*box, *(reading[:3] if reading else ())]) for c, s, box, reading in rows]
+        places = self.boxes_xyxy if self.corners is None else self.corners.reshape(-1, 8)
+        sizes = [()] * len(places) if self.masks is None else [(mask.sum(),) for mask in self.masks]
+        rows = zip(self.classes, self.scores, places, sizes, heat, strict=True)
+        told = [(c, s, [*box, *size, *(reading[:3] if reading else ())]) for c, s, box, size, reading in rows]
         return "\n".join(
             f"{self.names[int(c)]} {s:.3f} " + " ".join(f"{x:.1f}" for x in values) for c, s, values in told
         )

@@ -153,7 +153,10 @@ def test_mistakes_cost_one_line(folders, stock, tmp_path, capsys) -> None:
         (f"classify val model={detector} data={folders}", "is of the task 'detect', and task=classify was asked for"),
         (f"detect val model={stock} data={folders}", "is of the task 'classify', and task=detect was asked for"),
         (f"compare model=metafusion-yolov8n-cls.yaml data={folders}", "a comparison is one of detect"),
-        (f"data label model={stock} data={folders} tasks=none", "this model is of the task 'classify'"),
+        (
+            f"data label model={stock} data={folders} tasks=none",
+            "is of the task 'classify', and labels are those of objects",
+        ),
         (f"classify train model={stock} data={folders} auto_augment=augmix", "changes single images, not pairs"),
     ):
         assert cli.main([*words.split(), f"project={tmp_path}"]) == 2
