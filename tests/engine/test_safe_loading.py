@@ -99,8 +99,8 @@ def test_checkpoints_of_stock_detectors_load(detector, tmp_path):
     model = DetectionModel(detector, verbose=False)
     torch.save({"model": model.half(), "ema": None, "train_args": {}}, tmp_path / "stock.pt")
     loaded = MetaFusionYOLO(f"metafusion-{detector}").load(tmp_path / "stock.pt").model
-    key = "model.0.conv.weight"
-    assert torch.equal(loaded.state_dict()[key], model.float().state_dict()[key])
+    weights = loaded.state_dict(), model.float().state_dict()
+    assert torch.equal(weights[0]["model.0.visible.0.conv.weight"], weights[1]["model.0.conv.weight"])
 
 
 @pytest.mark.parametrize("file", ["last.pt", "best.pt"])

@@ -93,8 +93,9 @@ AREA = Area(
         Fault(
             "stock checkpoint",
             "predict source=images/train model=stock.pt",
-            "'stock.pt' reads single images, so a fusion front-end goes ahead of it. The front-end was trained on "
-            "synthetic pairs; train both on your own pairs for better results",
+            "'stock.pt' reads single images, so a fusion front-end goes ahead of it, and each camera gets its first "
+            "layers for itself, up to P3. It was trained on synthetic pairs; train both on your own pairs for better "
+            "results",
             code=0,
         ),
         Fault(

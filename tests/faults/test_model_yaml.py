@@ -87,9 +87,9 @@ AREA = Area(
         Fault(
             "detector that is no detector",
             TRAIN,
-            "'detector: yolov8-cls.yaml' of 'mine.yaml' has the head Classify, which has no fused form; "
+            "'detector: yolo26-sem.yaml' of 'mine.yaml' has the head SemanticSegment, which has no fused form; "
             "give one such as yolov8.yaml",
-            modelled(detector="yolov8-cls.yaml"),
+            modelled(detector="yolo26-sem.yaml"),
         ),
         Fault(
             "detector that is the file itself",
@@ -159,7 +159,7 @@ AREA = Area(
         Fault(
             "cameras that meet at an unknown level",
             TRAIN,
-            "fusion: meet: 'P6' is unknown, known: P2, P3, P4, P5, image",
+            "fusion: meet: 'P6' is unknown, known: P2, P3, P4, P5, auto, image",
             modelled({"meet": "P6"}),
         ),
         Fault(

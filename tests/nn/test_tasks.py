@@ -111,8 +111,8 @@ def test_host_keys_may_be_set(tmp_path) -> None:
         ({"fusion": {}}, r"has no 'detector:'; expected the name .* such as 'detector: yolov8.yaml'"),
         ({"detector": None}, "has no 'detector:'"),
         (
-            {"detector": "yolov8-cls.yaml"},
-            "'detector: yolov8-cls.yaml' of .* has the head Classify, which has no fused",
+            {"detector": "yolo26-sem.yaml"},
+            "'detector: yolo26-sem.yaml' of .* has the head SemanticSegment, which has no fused",
         ),
         ({"detector": "yolov8.yaml", "fusoin": {}}, r"unknown key 'fusoin' in .*, did you mean 'fusion'\?"),
         ({"detector": "yolov8.yaml", "fusion": {"chanels": 8}}, r"unknown key 'chanels' in 'fusion', did you mean"),
@@ -138,7 +138,7 @@ def test_images_that_are_no_pairs_are_refused(ch) -> None:
 
 
 def test_section_shapes_the_front_end(tmp_path) -> None:
-    section = {"channels": 16, "meta_channels": 20, "heads": 4, "initial_infrared_weight": 0.8}
+    section = {"meet": "P3", "channels": 16, "meta_channels": 20, "heads": 4, "initial_infrared_weight": 0.8}
     path = write_yaml(tmp_path, detector="yolov8.yaml", nc=3, fusion=section)
     model = FusionDetectionModel(path, verbose=False)
     assert model.config == FusionConfig.from_dict(section)

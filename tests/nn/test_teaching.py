@@ -12,6 +12,7 @@ from torch.func import functional_call
 from metafusion_yolo.functional.losses import meta_loss
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
 from metafusion_yolo.nn.meta import MetaProjection
+from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.nn.teaching import MetaTeacher, backbone_taps, frozen_copy, look_ahead_loss, rows
 
@@ -27,7 +28,8 @@ def family(request) -> str:
 @pytest.fixture(scope="module")
 def detector(family) -> FusionDetectionModel:
     torch.manual_seed(0)
-    return FusionDetectionModel(f"metafusion-{family}n.yaml", verbose=False)
+    content = load_model_yaml(f"metafusion-{family}n.yaml")
+    return FusionDetectionModel({**content, "fusion": {"meet": "image"}}, verbose=False)
 
 
 def backbone(detector: FusionDetectionModel) -> nn.Sequential:

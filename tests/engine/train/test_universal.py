@@ -39,7 +39,14 @@ def test_pairs_without_labels_names_and_validation_images_are_enough(unlabelled,
 
 
 def test_plain_images_are_enough_and_the_detector_stays_as_it_was(unlabelled, tmp_path, yolov8n) -> None:
-    train(unlabelled.images, tmp_path, fusion_only=True, pretrained=str(yolov8n), model="metafusion-yolov8n.yaml")
+    train(
+        unlabelled.images,
+        tmp_path,
+        fusion_only=True,
+        pretrained=str(yolov8n),
+        model="metafusion-yolov8n.yaml",
+        fusion={"meet": "image"},
+    )
     trained = MetaFusionYOLO(tmp_path / "train" / "weights" / "last.pt").model
     stock = torch.load(yolov8n, weights_only=False)["model"].float().state_dict()
     state = trained.float().state_dict()
