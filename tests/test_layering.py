@@ -95,6 +95,8 @@ LAYERS = [
     ["serve.uploads", "serve.kinds"],
     ["serve.engines"],
     ["serve.batching", "serve.answers", "serve.page", "serve.guard", "serve.reports"],
+    ["serve.dataset"],
+    ["serve.lineup"],
     ["serve.watch.tampering", "serve.watch.scene", "serve.watch.plan", "serve.watch.outbox", "serve.watch.clips"],
     ["serve.watch.rules", "serve.watch.sinks"],
     ["serve.watch.stream"],

@@ -180,9 +180,9 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def app(tiny, runs) -> Iterator[Client]:
+def app(tiny, runs, pairs) -> Iterator[Client]:
     """The pages and their server, for anyone on this machine."""
-    with running(App(str(tiny), port=0, imgsz=64, device="cpu", runs=str(runs))) as client:
+    with running(App(str(tiny), port=0, imgsz=64, device="cpu", runs=str(runs), data=str(pairs.yaml))) as client:
         yield client
 
 
