@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import cv2
 import numpy as np
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from metafusion_yolo.serve.watch.service import Service
 
 STILL = "data set"  # the name of what is not live
-TRIED, PAUSE = 30, 0.4  # pairs that a registration is estimated from; seconds between those of a live pair
+TRIED, PAUSE = 12, 0.4  # pairs that a registration is estimated from; seconds between those of a live pair
 WIDEST = 1280  # of a picture, pixels
 DIGITS = 8  # of the matrix in the YAML
-
+Asked = Annotated[int, Query(ge=0, description="number of the pair of the data set")]
 Numbers = list[list[float]]
 
 
@@ -240,14 +240,13 @@ def _small(image: np.ndarray) -> np.ndarray:
 
 def add_lineup(app: FastAPI, lineup: LineUp) -> None:
     """Add the addresses of the registration to a server."""
-    asked: Any = Query(ge=0, description="number of the pair of the data set")
 
     @app.get("/registration", response_model=Sources, summary="What can be lined up")
     def sources() -> Sources:
         return lineup.sources()
 
     @app.get("/registration/{source}", response_model=Overlay, summary="A pair, and how its cameras lie on each other")
-    def overlay(source: str, number: Annotated[int, asked] = 0) -> Overlay:
+    def overlay(source: str, number: Asked = 0) -> Overlay:
         return lineup.overlay(source, number)
 
     @app.post("/registration/{source}/quality", response_model=Quality, summary="What is left with a matrix")

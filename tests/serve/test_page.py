@@ -193,16 +193,15 @@ def test_line_up(page, pairs) -> None:
     assert page.inner_text("#matrix") == start
     for k in range(4):
         page.locator(".handle").nth(k).focus()
-        for _ in range(2):
-            page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
     page.click("#measure")
-    page.wait_for_function("() => Math.abs(parseFloat(document.querySelector('#pixels').textContent) - 2) < 0.4")
+    page.wait_for_function("() => Math.abs(parseFloat(document.querySelector('#pixels').textContent) - 1) < 0.4")
     page.check("#blink")
     page.uncheck("#blink")
     try:
         page.click("#save")
         page.wait_for_selector("#saved:has-text('Written into data.yaml')")
-        assert pairs.data["registration"]["matrix"][0] == pytest.approx([1, 0, 2], abs=1e-6)
-        page.wait_for_function("() => Math.abs(parseFloat(document.querySelector('#pixels').textContent) - 2) < 0.4")
+        assert pairs.data["registration"]["matrix"][0] == pytest.approx([1, 0, 1], abs=1e-6)
+        page.wait_for_function("() => Math.abs(parseFloat(document.querySelector('#pixels').textContent) - 1) < 0.4")
     finally:
         pairs.yaml.write_text(before)

@@ -152,7 +152,7 @@ def test_night_falls():
 
 
 def test_cameras_that_drift_apart() -> None:
-    """A drift of more than 0.4 % of the width is told once it has lasted, and once it is over; unknown tells nothing."""
+    """A drift of more than 0.4 % of the width is told once it has lasted, and once it is over."""
     drift = {0: 0.001, 1: 0.02, 5: None, 6: 0.02, 12: 0.02, 13: 0.02, 14: 0.001, 30: 0.001}
     scenes = [replace(scene(time), drift=value) for time, value in drift.items()]
     assert told(watcher_of(Rule("drifted")), *scenes) == [(12, "drifted"), (30, "aligned")]

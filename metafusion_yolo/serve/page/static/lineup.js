@@ -140,7 +140,7 @@ handles = ANCHORS.map((_, k) => {
 });
 
 $("estimate").addEventListener("click", () =>
-  doing("looking for the registration; this takes some seconds …", async () => {
+  doing("looking for the registration; this takes up to a minute …", async () => {
     const found = await post(address("/estimate"));
     set(found.matrix, true);
     tell(found);
