@@ -23,6 +23,7 @@ import torch
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.options.serve import App, Serve
 from metafusion_yolo.prepare.check import run_check
+from metafusion_yolo.prepare.register import alignment
 from metafusion_yolo.serve.server import Server
 from tests.conftest import TINY, PairFolder, draw_visible, write_pairs
 
@@ -177,6 +178,13 @@ def free_port() -> int:
     """A port that nobody listens at."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return listening.getsockname()[1]
+
+
+@pytest.fixture
+def quick_search(monkeypatch) -> None:
+    """A registration is looked for at 40 scales and rotations instead of 987, which take half a minute."""
+    monkeypatch.setattr(alignment, "SCALES", alignment.SCALES[5::6])
+    monkeypatch.setattr(alignment, "ROTATIONS", alignment.ROTATIONS[::5])
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import math
 import pytest
 
 from metafusion_yolo.data.registration import Registration
-from metafusion_yolo.prepare.register import alignment
 from tests.serve.test_hostile import check
 
 JSON = {"content-type": "application/json"}
@@ -30,9 +29,8 @@ def test_pixels_that_are_left(app) -> None:
     assert told["pixels"] is None and "the edges do not tell" in told["words"]
 
 
-def test_estimated_by_the_pairs(app, monkeypatch) -> None:
-    monkeypatch.setattr(alignment, "SCALES", alignment.SCALES[21:26])  # of 47, which take half a minute
-    monkeypatch.setattr(alignment, "ROTATIONS", alignment.ROTATIONS[9:12])
+@pytest.mark.usefixtures("quick_search")
+def test_estimated_by_the_pairs(app) -> None:
     answer = ask(app, "POST", "/estimate")
     assert answer.status == 200 and answer.json["pixels"] < 0.5
     assert "8 pairs" in answer.json["words"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-EXAMPLES = 5  # of each address
+EXAMPLES = 3  # of each address
 schemathesis = pytest.importorskip("schemathesis", reason="no schemathesis")
 CHECKS = schemathesis.checks.CHECKS.get_all()
 BEYOND = {  # a server may refuse more than a schema can say: sizes, classes, files that are no images
@@ -16,6 +16,7 @@ BEYOND = {  # a server may refuse more than a schema can say: sizes, classes, fi
 KEPT = [check for check in CHECKS if check.__name__ not in BEYOND]
 
 
+@pytest.mark.usefixtures("quick_search")
 def test_answers_are_as_described(app) -> None:
     """No answer is an error of the server, and each has the status, type and content that its description names."""
     schema = schemathesis.openapi.from_url(f"http://{app.host}/openapi.json")
