@@ -15,7 +15,7 @@ from fastapi import Body, FastAPI, HTTPException, Query
 from pydantic import BaseModel, Field
 
 from metafusion_yolo.data.alignment import SETTLED, Aligner
-from metafusion_yolo.data.registration import Registration, Size, scaling, warp_infrared
+from metafusion_yolo.data.registration import Registration, Size, scaling
 from metafusion_yolo.serve.answers import encoded
 from metafusion_yolo.serve.dataset import NONE_OPEN, DataSet
 from metafusion_yolo.support.errors import UserValueError
@@ -176,14 +176,14 @@ class LineUp:
         aligner, last = Aligner(), matrix
         for view in self._views(source, SETTLED):
             last = view.matrix if matrix is None else matrix
-            grey = cv2.cvtColor(view.visible, cv2.COLOR_BGR2GRAY)
-            aligner.see(grey, warp_infrared(cv2.cvtColor(view.visible, cv2.COLOR_BGR2RGB), view.infrared, last))
-        size = self._imgsz()
-        left = round(aligner.size * size, 1) if aligner.clear else None
+            grey, size = cv2.cvtColor(view.visible, cv2.COLOR_BGR2GRAY), view.sizes[0]
+            aligner.see(grey, cv2.warpPerspective(view.infrared, last, size, borderMode=cv2.BORDER_REPLICATE))
+        pixels = self._imgsz()
+        left = round(aligner.size * pixels, 1) if aligner.clear else None
         told = (
             f"{left} px of {size} left" if left is not None else "the edges do not tell: more than 3 % off, or too few"
         )
-        return Quality(matrix=np.asarray(last).tolist(), pixels=left, imgsz=size, words=f"{words}{told}")
+        return Quality(matrix=np.asarray(last).tolist(), pixels=left, imgsz=pixels, words=f"{words}{told}")
 
     def estimate(self, source: str) -> Quality:
         """Return the registration that fits the pairs best.

@@ -173,35 +173,3 @@ def test_data_set(page, pairs) -> None:
     page.wait_for_function("() => document.querySelector('#save').disabled && document.querySelector('#undo').disabled")
     assert len(label.read_text().splitlines()) == len(rows) - 1
     assert label.with_name("1.txt.bak").is_file()
-
-
-def test_line_up(page, pairs) -> None:
-    before = pairs.yaml.read_text()
-    page.click("nav a:text('Line up')")
-    page.wait_for_selector("#pixels:has-text('0.')")
-    start = page.inner_text("#matrix")
-    handle = page.locator(".handle").first
-    handle.scroll_into_view_if_needed()
-    area = handle.bounding_box()
-    page.mouse.move(area["x"] + 14, area["y"] + 14)
-    page.mouse.down()
-    page.mouse.move(area["x"] + 40, area["y"] + 30, steps=3)
-    page.mouse.up()
-    assert page.inner_text("#matrix") != start
-    page.click("#undo")
-    page.wait_for_selector("#pixels:has-text('0.')")
-    assert page.inner_text("#matrix") == start
-    for k in range(4):
-        page.locator(".handle").nth(k).focus()
-        page.keyboard.press("ArrowRight")
-    page.click("#measure")
-    page.wait_for_function("() => Math.abs(parseFloat(document.querySelector('#pixels').textContent) - 1) < 0.4")
-    page.check("#blink")
-    page.uncheck("#blink")
-    try:
-        page.click("#save")
-        page.wait_for_selector("#saved:has-text('Written into data.yaml')")
-        assert pairs.data["registration"]["matrix"][0] == pytest.approx([1, 0, 1], abs=1e-6)
-        page.wait_for_function("() => Math.abs(parseFloat(document.querySelector('#pixels').textContent) - 1) < 0.4")
-    finally:
-        pairs.yaml.write_text(before)
