@@ -12,10 +12,12 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import yaml
+from results import RESULTS, ratio, save
 from ultralytics.data.utils import img2label_paths
 from untrained import FUSED, figure, look, parser_of, summarise
 
@@ -32,6 +34,7 @@ ROUNDS = 7  # of predictions without and with it in turn, after one that warms u
 def main() -> None:
     """Evaluate every shift with and without, and print the table and the share of the time."""
     parser = parser_of(__doc__, imgsz=512, resamples=300)
+    parser.add_argument("--json", type=Path, default=RESULTS / "align.json")
     parser.add_argument("--shifts", nargs="+", type=int, default=[0, 2, 4, 8], help="pixels of the network's input")
     args = parser.parse_args()
     description = describe(args.data)
@@ -48,10 +51,19 @@ def main() -> None:
         off = row.replace(ALIGN[1], ALIGN[0])
         gain = f"; minus off {figure(values['mAP50']['minus'][off])}" if off != row else ""
         print(f"{row}: mAP50 {figure(values['mAP50'])}{gain}")
+    rows: dict[str, dict[str, Any]] = {"as it is": {}, "`align=auto`": {}, "gained": {}}
+    for shift in args.shifts:
+        off, auto = (f"{shift} px, align={align}" for align in ALIGN)
+        cells = table[off]["mAP50"], table[auto]["mAP50"], table[auto]["mAP50"]["minus"][off]
+        for row, cell in zip(rows, cells, strict=True):
+            rows[row][f"{shift} px"] = {key: cell[key] for key in ("value", "interval")}
     times = np.array([[paced(args.model, pairs, align, args.imgsz) for align in ALIGN] for _ in range(1 + ROUNDS)])[1:]
     low, middle, high = np.percentile(times[:, 1] / times[:, 0], [25, 50, 75])
     off, auto = 1000 * np.median(times, 0)
     print(f"{off:.1f} and {auto:.1f} ms of one core a pair; {middle:.3f} x (quartiles {low:.3f} and {high:.3f})")
+    more = {"processor time": {"of prediction": ratio(low, middle, high)}}
+    spread = "95 % interval, bootstrap over blocks of neighbouring frames; time: quartiles of runs in turn"
+    save(args.json, rows, spread, first="infrared shifted by", more=more)
 
 
 def write(folder: Path, pairs: dict[str, str], rig: Rig, shift: int, align: str, args: argparse.Namespace) -> Path:

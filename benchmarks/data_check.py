@@ -11,7 +11,6 @@ at the processor time: two free cores need half of it.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import cv2
 import yaml
+from results import RESULTS, save
 
 from metafusion_yolo.prepare.check import check_dataset, write_page
 from metafusion_yolo.prepare.synthetic import NAMES, write_dataset
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=2000)
     parser.add_argument("--distinct", type=int, default=200)
     parser.add_argument("--imgsz", type=int, default=640)
-    parser.add_argument("--json", type=Path, default=Path("runs/benchmarks/data_check.json"))
+    parser.add_argument("--json", type=Path, default=RESULTS / "data-check.json")
     args = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as folder:
@@ -75,8 +75,16 @@ def main() -> None:
     }
     for name, value in rows.items():
         print(f"{name:32} {value:>9}")
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(rows, indent=2))
+    whole, each = rows[f"{GOAL} pairs at this rate, s"], rows["processor time per pair, ms"]
+    text = f"{whole} s at the rate of {args.pairs:,} ({each} ms of a core each)"
+    more = {name: {"value": value} for name, value in rows.items()}
+    save(
+        args.json,
+        {f"data check of {GOAL:,} pairs of 640 by 512": {"measured": text}},
+        "one run",
+        first="cost",
+        more=more,
+    )
 
 
 if __name__ == "__main__":

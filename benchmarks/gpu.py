@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,11 +19,9 @@ from pathlib import Path
 
 import torch
 import ultralytics
+from parity import verdict
+from step_time import VARIANTS, Training, synchronize
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from benchmarks.parity import verdict
-from benchmarks.step_time import VARIANTS, Training, synchronize
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.engine.export.benchmark import benchmark_formats
 from metafusion_yolo.prepare.synthetic import write_dataset

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from results import RESULTS, figure, save
 from torchvision.ops import box_iou
 from ultralytics.utils.ops import scale_boxes
 
@@ -43,7 +44,9 @@ ROWS = {
     "fused alone": ["both"],
     "ensemble": ["both", "both mirrored", "visible", "visible mirrored", "infrared", "infrared mirrored"],
 }
-TRAININGS = ("untrained", "machine", "people")
+LABELLED_BY = {"untrained": "nothing", "machine": "labels of the machine", "people": "labels of people"}
+TRAININGS = tuple(LABELLED_BY)
+SPREAD = "95 % interval, bootstrap over blocks of neighbouring frames"
 SCORES = np.arange(0.05, 0.951, 0.025)
 Counts = np.ndarray  # (classes, scores, 3): boxes found and right, found, there
 
@@ -110,14 +113,17 @@ def f1(counts: Counts) -> np.ndarray:
     return np.asarray(2 * counts[..., 0] / np.maximum(counts[..., 1] + counts[..., 2], 1))
 
 
-def precision_and_recall(views: dict[str, Any], classes: dict[int, tuple[int, str]], resamples: int) -> None:
-    """Print the table."""
+def precision_and_recall(
+    views: dict[str, Any], classes: dict[int, tuple[int, str]], resamples: int, file: Path
+) -> None:
+    """Print the table and write it to a file."""
     files = sorted(views)
     folds = [{*map(str, fold)} for fold in folds_of([Path(file) for file in files], 2, [*classes])]
     blocks = [[files.index(str(image)) for image in block] for block in blocks_of([Path(file) for file in files])]
     numbers = {number: of_model for number, (of_model, _) in classes.items()}
-    print("| labels | score | " + " | ".join(f"{name}: precision | recall" for _, name in classes.values()) + " |")
-    print("|---|---|" + "---|---|" * len(classes))
+    measures = [f"{name}: {share}" for _, name in classes.values() for share in ("precision", "recall")]
+    found = {}
+    print(f"| labels | score | {' | '.join(measures)} |")
     for row, chosen in ROWS.items():
         boxes = {file: joined(image, chosen) for file, image in views.items()}
         counts = np.stack([count(boxes[file], file, views[file]["size"], numbers) for file in files])
@@ -135,8 +141,11 @@ def precision_and_recall(views: dict[str, Any], classes: dict[int, tuple[int, st
             for share in (1, 2):
                 value = 100 * taken[:, k, 0].sum() / taken[:, k, share].sum()
                 low, high = interval(100 * sums[:, k, 0] / np.maximum(sums[:, k, share], 1))
-                cells.append(f"{value:.1f} ({low:.1f} to {high:.1f})")
-        print(f"| {row} | {', '.join(f'{SCORES[i]:.3f}' for i in best)} | " + " | ".join(cells) + " |", flush=True)
+                cells.append({"value": float(value), "interval": [low, high]})
+        scores = ", ".join(f"{SCORES[i]:.3f}" for i in best)
+        found[row] = {"score, by fold": scores, **dict(zip(measures, cells, strict=True))}
+        print(f"| {row} | {scores} | {' | '.join(figure(cell, 1) for cell in cells)} |", flush=True)
+    save(file, found, SPREAD, first="labels", ours=[*ROWS][-1])
 
 
 def train_and_evaluate(setting: Setting, run: Run, views: dict[str, Any], classes: dict[int, str]) -> dict[str, Any]:
@@ -160,8 +169,8 @@ def train_and_evaluate(setting: Setting, run: Run, views: dict[str, Any], classe
     return {"both": {original(files, link): image for link, image in found.recorded.items()}}
 
 
-def trainings(setting: Setting, out: Path, names: dict[int, str], resamples: int) -> None:
-    """Print mAP50 of each training, and its difference to that on the labels of people."""
+def trainings(setting: Setting, out: Path, names: dict[int, str], resamples: int, file: Path) -> None:
+    """Print mAP50 of each training, and its difference to that on the labels of people, and write them to a file."""
     results = {row: read_results(out, row)["both"] for row in TRAININGS}
     files = sorted(results["people"])
     blocks = [[str(image) for image in block] for block in blocks_of([Path(file) for file in files])]
@@ -171,15 +180,14 @@ def trainings(setting: Setting, out: Path, names: dict[int, str], resamples: int
         values[row] = average_precision([image for block in kept for image in block], names)
         draws[row] = resampled(kept, names, resamples)
     measures = [*names.values(), "mAP50"]
-    print(f"\n| trained on | {' | '.join(measures)} | mAP50 minus people |\n|---|" + "---|" * (len(measures) + 1))
+    found = {}
     for row in TRAININGS:
-        cells = []
-        for measure in measures:
-            low, high = interval(draws[row][measure])
-            cells.append(f"{values[row][measure]:.1f} ({low:.1f} to {high:.1f})")
-        low, high = interval(draws[row]["mAP50"] - draws["people"]["mAP50"])
-        cells.append(f"{values[row]['mAP50'] - values['people']['mAP50']:+.1f} ({low:+.1f} to {high:+.1f})")
-        print(f"| {row} | " + " | ".join(cells) + " |")
+        cells = {m: {"value": float(values[row][m]), "interval": interval(draws[row][m])} for m in measures}
+        gap = float(values[row]["mAP50"] - values["people"]["mAP50"])
+        over = {"value": gap, "interval": interval(draws[row]["mAP50"] - draws["people"]["mAP50"])}
+        found[LABELLED_BY[row]] = {**cells, "mAP50 minus people": over if row != "people" else ""}
+        print(row, *(figure(cell, 1) for cell in [*cells.values(), over]), sep=" | ")
+    save(file, found, SPREAD, first="trained on")
 
 
 def main() -> None:
@@ -197,6 +205,7 @@ def main() -> None:
     parser.add_argument("--imgsz", type=int, default=320)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--json", type=Path, default=RESULTS / "labels.json")
     args = parser.parse_args()
     out = Path(args.out).resolve()
     out.mkdir(parents=True, exist_ok=True)
@@ -206,7 +215,7 @@ def main() -> None:
     names = of_yaml(args.data).names
     of_model = {name: number for number, name in classes_of(MetaFusionYOLO(args.model).names, names, None).items()}
     chosen = {number: (of_model[name], name) for number, name in names.items() if name in args.classes}
-    precision_and_recall(views, chosen, args.resamples)
+    precision_and_recall(views, chosen, args.resamples, args.json)
     if args.train:
         setting = Setting(args.data, args.model, args.epochs, args.imgsz, 8, args.folds, tuple(chosen))
         remember(setting, out)
@@ -216,7 +225,8 @@ def main() -> None:
         numbers = {of_model[name]: number for number, name in names.items() if name in of_model}
         work = partial(train_and_evaluate, views=views, classes=numbers)
         do_missing(setting, [runs], args.jobs, work, partial(print, flush=True))
-        trainings(setting, out, {number: name for number, (_, name) in chosen.items()}, args.resamples)
+        kept = args.json.with_stem(f"{args.json.stem}-trained")
+        trainings(setting, out, {number: name for number, (_, name) in chosen.items()}, args.resamples, kept)
 
 
 if __name__ == "__main__":

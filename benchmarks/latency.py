@@ -11,8 +11,6 @@ JSON.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import statistics
 import tempfile
 import time
@@ -25,7 +23,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
-import ultralytics
+from results import RESULTS, ratio, save
 from ultralytics import YOLO
 from ultralytics.nn.autobackend import AutoBackend
 from ultralytics.nn.tasks import DetectionModel
@@ -33,6 +31,13 @@ from ultralytics.utils import LOGGER
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.nn.tasks import FusionDetectionModel
+
+NAMES = {
+    "pt": "PyTorch",
+    "onnx": "ONNX Runtime",
+    "openvino": "OpenVINO, FP32",
+    "openvino-auto": "OpenVINO, as it chooses",
+}
 
 
 def milliseconds(run: Callable[[], object]) -> float:
@@ -116,7 +121,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--runs", type=int, default=40)
     parser.add_argument("--warmup", type=int, default=5)
-    parser.add_argument("--json", type=Path, default=Path("runs/benchmarks/latency.json"))
+    parser.add_argument("--json", type=Path, default=RESULTS / "latency.json")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
 
@@ -129,10 +134,14 @@ def main() -> None:
             calls = runners(form, scale, imgsz, args.threads, Path(folder))
             rows.append({"format": form, "scale": scale, "imgsz": imgsz, **compare(calls, args.runs, args.warmup)})
         print("  ".join(f"{rows[-1].get(name, '')!s:>13}" for name in header), flush=True)
-    machine = {"processor": platform.processor() or platform.machine(), "threads": args.threads}
-    versions = {"torch": torch.__version__, "ultralytics": ultralytics.__version__}
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps({"rows": rows, **machine, **versions}, indent=2))
+    found = {}
+    for row in rows:
+        label = f"forward of YOLOv8{row['scale']} at {row['imgsz']} px against stock, {NAMES[row['format']]}"
+        found[f"{label}, threads: {args.threads}"] = {
+            "measured": ratio(row["ratio_q1"], row["ratio"], row["ratio_q3"]),
+            **{f"{name}, ms": row[name] for name in ("stock", "fused", "front-end") if name in row},
+        }
+    save(args.json, found, f"quartiles of {args.runs} runs in turn", first="cost")
 
 
 if __name__ == "__main__":

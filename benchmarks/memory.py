@@ -10,7 +10,6 @@ Writes the pairs (links to a few synthetic ones, or two videos of them) to a tem
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import psutil
+from results import RESULTS, save
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.prepare.synthetic import render_pair, write_dataset
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=2000)
     parser.add_argument("--imgsz", type=int, default=160)
     parser.add_argument("--video", action="store_true", help="two videos, tracked, with all that can be written")
-    parser.add_argument("--json", type=Path, default=Path("runs/benchmarks/memory.json"))
+    parser.add_argument("--json", type=Path, default=RESULTS / "memory.json")
     args = parser.parse_args()
 
     process = psutil.Process()
@@ -75,8 +75,10 @@ def main() -> None:
                 print(f"{i:>8} pairs {samples[i]:>9} MiB", flush=True)
     values = list(samples.values())
     print(f"growth from the first to the last sample: {values[-1] - values[0]:+.1f} MiB")
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(samples, indent=2))
+    what = "frames of two videos, tracked, all outputs on" if args.video else "pairs of files"
+    label = f"memory over {args.pairs:,} {what}, from the first tenth to the last pair"
+    more = {str(count): {"MiB": value} for count, value in samples.items()}
+    save(args.json, {label: {"measured": f"{values[-1] - values[0]:+.1f} MiB"}}, "one run", first="cost", more=more)
 
 
 if __name__ == "__main__":

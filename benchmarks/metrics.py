@@ -6,12 +6,12 @@ python benchmarks/metrics.py --threads 2
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from pathlib import Path
 
 import torch
+from results import RESULTS, save
 
 from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.functional.metrics import METRICS
@@ -23,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--runs", type=int, default=15)
-    parser.add_argument("--json", type=Path, default=Path("runs/benchmarks/metrics.json"))
+    parser.add_argument("--json", type=Path, default=RESULTS / "metrics.json")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
 
@@ -38,12 +38,15 @@ def main() -> None:
             start = time.perf_counter()
             metric(fused, visible, infrared)
             times[name].append((time.perf_counter() - start) * 1e3)
-    medians = {name: round(statistics.median(values), 1) for name, values in times.items()}
-    medians["all"] = round(statistics.median(map(sum, zip(*times.values(), strict=True))), 1)
+    whole = [*map(sum, zip(*times.values(), strict=True))]
+    medians = {name: round(statistics.median(values), 1) for name, values in {**times, "all": whole}.items()}
     for name, value in medians.items():
         print(f"{name:>8} {value:8.1f} ms")
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps({"size": tuple(fused.shape[2:]), "threads": args.threads, **medians}, indent=2))
+    low, _, high = statistics.quantiles(whole, n=4)
+    text = f"{medians['all']:.0f} ms (quartiles {low:.0f} to {high:.0f}), VIF {medians['VIF']:.0f} of them"
+    label = f"{len(METRICS)} fusion metrics of a pair of 640 by 512, {args.threads} thread{'s' * (args.threads > 1)}"
+    more = {name: {"ms": value} for name, value in medians.items()}
+    save(args.json, {label: {"measured": text}}, f"quartiles of {args.runs} turns", first="cost", more=more)
 
 
 if __name__ == "__main__":

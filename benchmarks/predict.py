@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import statistics
 import tempfile
 import time
@@ -21,6 +20,7 @@ from typing import Any
 
 import cv2
 import torch
+from results import RESULTS, ratio
 from ultralytics import YOLO
 
 from metafusion_yolo import MetaFusionYOLO
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--formats", nargs="+", default=["pt", "onnx"], help="pt, onnx, ...")
     parser.add_argument("--save", type=int, nargs="+", default=[0, 1], help="1: draw and write the images, 0: do not")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--json", type=Path, default=Path("runs/benchmarks/predict.json"))
+    parser.add_argument("--json", type=Path, default=RESULTS / "predict.json")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
 
@@ -115,8 +115,16 @@ def main() -> None:
                 row = {**compare(**ready, **settings), **gain(ready["fused"], **settings)}
                 rows.append({"format": format, "save": bool(save), **row})
                 print("  ".join(f"{rows[-1][name]!s:>9}" for name in header), flush=True)
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps({"rows": rows, "threads": args.threads, "imgsz": args.imgsz}, indent=2))
+    found = {
+        f"prediction of {args.pairs} pairs of 640 by 512, {row['format']}{', images written' * row['save']}": {
+            "host, images a second": row["stock"],
+            "pairs a second": row["fused"],
+            "measured": ratio(row["ratio_q1"], row["ratio"], row["ratio_q3"]),
+            "overlap on / off": ratio(row["overlap_q1"], row["overlap"], row["overlap_q3"]),
+        }
+        for row in rows
+    }
+    save(args.json, found, f"quartiles over parts of {args.part} pairs", first="cost")
 
 
 if __name__ == "__main__":

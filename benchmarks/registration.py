@@ -16,13 +16,12 @@ one rig, and count as exactly registered, which RoadScene is not quite. Cases:
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
+from results import RESULTS, save
 
 from metafusion_yolo.data.reading import read_counts, read_visible
 from metafusion_yolo.data.sources import file_pairs
@@ -31,7 +30,13 @@ from metafusion_yolo.prepare.register.estimate import estimate_registration
 
 SIZE = 544, 320  # width, height; about the mean of RoadScene
 SHIFT, ROTATION, SCALE = 0.08, np.deg2rad(5), 0.10
-CASES = ("whole", "half", "shuffled")
+NAMES = {
+    "whole": "infrared as large as visible",
+    "half": "infrared of half the resolution and another shape",
+    "shuffled": "partners exchanged",
+}
+CASES = tuple(NAMES)
+FREEDOMS = {0: "freedom as the pairs support", 4: "a similarity", 6: "an affine map", 8: "a homography"}
 HALF = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25 - SIZE[1] / 16], [0, 0, 1]]), (SIZE[0] // 2, SIZE[1] * 3 // 8)
 
 
@@ -83,7 +88,7 @@ def main() -> None:
     parser.add_argument("--freedoms", type=int, nargs="+", choices=(0, 4, 6, 8), default=[0], help="0: as supported")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, default=Path("runs/benchmarks/registration.json"))
+    parser.add_argument("--json", type=Path, default=RESULTS / "registration.json")
     args = parser.parse_args()
     cv2.setNumThreads(args.threads)
 
@@ -98,18 +103,33 @@ def main() -> None:
                 row = {"case": case, "warp": number, "asked": asked}
                 rows.append({**row, **measure(chosen, warp, case, asked or None)})
                 print("  ".join(f"{rows[-1][name]!s:>9}" for name in columns), flush=True)
-    summary = []
+    found = {}
     for case in args.cases:
         for asked in args.freedoms:
             mine = [row for row in rows if (row["case"], row["asked"]) == (case, asked)]
             errors = np.array([row["error"] for row in mine if not row["refused"]])
-            good = f"{(errors <= 1).sum()} of {len(mine)} within 1 %, refused {len(mine) - len(errors)}"
-            spread = f"mean {errors.mean():.2f} %, worst {errors.max():.2f} %" if errors.size else "no estimate"
-            summary.append({"case": case, "asked": asked, "text": f"{good}; corner error {spread}"})
-            print(f"{case}, freedom {asked or 'as supported'}: {summary[-1]['text']}")
-    machine = {"processor": platform.processor() or platform.machine(), "threads": args.threads}
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps({"rows": rows, "summary": summary, **machine, "opencv": cv2.__version__}, indent=2))
+            label = f"{NAMES[case]}, {FREEDOMS[asked]}"
+            found[label] = {
+                "within 1 %": f"{(errors <= 1).sum()} of {len(mine)}",
+                "refused": f"{len(mine) - len(errors)} of {len(mine)}",
+                "mean error, % of the width": float(errors.mean()) if errors.size else "",
+                "worst": float(errors.max()) if errors.size else "",
+            }
+            print(f"{label}: {found[label]}")
+    seconds = np.array([row["seconds"] for row in rows])
+    more = {
+        "time of an estimate": {
+            "seconds": {"value": float(np.median(seconds)), "interval": [*np.percentile(seconds, [25, 75])]}
+        }
+    }
+    save(
+        args.json,
+        found,
+        f"over {args.warps} random warps of {args.pairs} random pairs",
+        first="case",
+        digits=2,
+        more=more,
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 In a page, what stands between `<!-- results: NAME -->` and `<!-- end of results -->` is the table of a file, with its
 age in commits below. `<!-- results {NAME: {COLUMN: TITLE}, ...} -->` puts columns of several files side by side, and
+`<!-- results {rows of: [NAME, ...], columns: {COLUMN: TITLE}} -->` the rows of several one below the other.
 `<!-- figure: NAME | ROW | COLUMN -->` is a single figure, up to `<!-- end -->`.
 
     python benchmarks/results.py         # write the pages
@@ -69,7 +70,7 @@ def without_paths(arguments: list[str]) -> list[str]:
 
 
 def machine() -> dict[str, Any]:
-    """Return processor, cores, memory and GPU, and no name of a host."""
+    """Return processor, cores, memory, how busy it is, and GPU, and no name of a host."""
     import torch
 
     info = Path("/proc/cpuinfo")
@@ -80,6 +81,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory, GiB": round(pages / 2**30),
+        "load, processes waiting": round(os.getloadavg()[0], 1),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
 
@@ -104,14 +106,21 @@ def rendered(text: str, results: str) -> str:
 def table(wanted: str, results: str) -> str:
     """Return the table of a file, or of columns of several, and how old they are."""
     chosen = yaml.safe_load(wanted)
-    chosen = {chosen: None} if isinstance(chosen, str) else chosen
-    files = {name: load(name) for name in chosen}
+    if "rows of" in chosen:
+        files, chosen = {name: load(name) for name in chosen["rows of"]}, {"all": chosen["columns"]}
+        rows = {
+            row: {**cells, "command": f"`{f['command']}`"} for f in files.values() for row, cells in f["rows"].items()
+        }
+        tables = {"all": {**next(iter(files.values())), "rows": rows}}
+    else:
+        chosen = {chosen: None} if isinstance(chosen, str) else chosen
+        files = tables = {name: load(name) for name in chosen}
     columns = [
-        (files[name], column, title)
+        (tables[name], column, title)
         for name, titles in chosen.items()
-        for column, title in (titles or {c: c for row in files[name]["rows"].values() for c in row}).items()
+        for column, title in (titles or {c: c for row in tables[name]["rows"].values() for c in row}).items()
     ]
-    first = next(iter(files.values()))
+    first = next(iter(tables.values()))
     lines = [
         f"| {' | '.join([first.get('first', ''), *(title for *_, title in columns)])} |",
         "|---" * (len(columns) + 1) + "|",
@@ -145,6 +154,11 @@ def figure(value: Any, digits: int) -> str:
         low, high = (figure(bound, digits) for bound in value["interval"])
         return f"{figure(value['value'], digits)} ({low} to {high})"
     return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+
+
+def ratio(low: float, middle: float, high: float) -> str:
+    """Return a ratio of two times with its quartiles as text."""
+    return f"{middle:.2f} \N{MULTIPLICATION SIGN} (quartiles {low:.2f} to {high:.2f})"
 
 
 def single(wanted: str) -> str:

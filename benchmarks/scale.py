@@ -34,27 +34,17 @@ import pyarrow.parquet as pq
 
 from metafusion_yolo.runtime import Detector, read_counts, read_visible
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file
 DISTINCT = 8
 TINY = Path(__file__).parents[1] / "tests" / "metafusion-tiny.yaml"
 
 
 def write_model(folder: Path, imgsz: int) -> Path:
     """Export the tiny model of the tests, with random weights that find something everywhere."""
-    import torch
-
+    from benchmarks.lively import lively
     from metafusion_yolo import MetaFusionYOLO
 
-    torch.manual_seed(0)
-    model = MetaFusionYOLO(str(TINY))
-    for module in model.model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 1.0  # takes the statistics of the one batch, so that features have a spread of 1
-    with torch.no_grad():
-        model.model.train()(torch.rand(4, 4, 64, 64))
-    model.model.eval()
-    for branch in model.model.model[-1].cv3:
-        torch.nn.init.normal_(branch[-1].weight, std=0.2)
-        torch.nn.init.constant_(branch[-1].bias, -2)
+    model = lively(str(TINY), -2)
     model.save(folder / "tiny.pt")
     exported = MetaFusionYOLO(folder / "tiny.pt").export(
         format="onnx", imgsz=imgsz, fused=True, fusion_weights=True, verbose=False

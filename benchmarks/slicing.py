@@ -10,7 +10,6 @@ The detector is stock YOLOv8n behind the untrained front-end, so none of the pai
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from results import RESULTS, save
 from torchvision.ops import box_iou
 
 from metafusion_yolo import MetaFusionYOLO
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("weights", help="stock YOLOv8n")
     parser.add_argument("--rows", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", type=Path, default=Path("runs/benchmarks/slicing.json"))
+    parser.add_argument("--json", type=Path, default=RESULTS / "slicing.json")
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
@@ -93,8 +93,9 @@ def main() -> None:
         row = {"found": found, "share": found / len(boxes), "others": others, "seconds": float(np.median(seconds))}
         table[name] = row
         print(f"{name:<24}{found:>7}{row['share']:>8.2f}{others:>8}{row['seconds']:>7.2f}", flush=True)
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(table, indent=2))
+    columns = {f"of {len(boxes)} labelled objects found": "found", "other detections": "others", "seconds": "seconds"}
+    rows = {name: {title: row[key] for title, key in columns.items()} for name, row in table.items()}
+    save(args.json, rows, "time: median of three runs")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import json
 import platform
 import statistics
 import time
@@ -22,6 +21,7 @@ from typing import Any
 
 import torch
 import ultralytics
+from results import RESULTS, save
 from ultralytics.cfg import get_cfg
 from ultralytics.nn.tasks import DetectionModel
 
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--peak", choices=VARIANTS, help="print the peak memory of one variant instead")
-    parser.add_argument("--json", type=Path, help="file to write")
+    parser.add_argument("--json", type=Path, default=RESULTS / "step-time.json")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
@@ -136,8 +136,10 @@ def main() -> None:
         stock = statistics.median(v / s for v, s in zip(values, times["stock"], strict=True))
         rows[name] = {"ms": statistics.median(values), "ratio": ratio, "ratio_at_interval": mean, "to_stock": stock}
         print(f"| {name} | {rows[name]['ms']:.0f} | {ratio:.2f} | {mean:.2f} | {stock:.2f} |")
-    if args.json:
-        args.json.write_text(json.dumps({"setting": vars(args) | {"json": str(args.json)}, "rows": rows}, indent=1))
+    ours, stock_ms = rows["joint losses"], rows["stock"]["ms"]
+    text = f"{ours['to_stock']:.2f} \N{MULTIPLICATION SIGN} ({ours['ms']:.0f} and {stock_ms:.0f} ms)"
+    label = f"training step against stock, batch {args.batch}, {args.imgsz} px, threads: {args.threads}"
+    save(args.json, {label: {"measured": text}}, f"medians of {args.runs} steps in turn", first="cost", more=rows)
 
 
 if __name__ == "__main__":

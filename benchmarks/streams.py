@@ -12,7 +12,6 @@ restarts it, and prints what became of the frames of each. The account must add 
 from __future__ import annotations
 
 import argparse
-import json
 import threading
 import time
 from collections import Counter
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from mjpeg import MjpegCamera
+from results import RESULTS, save
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.prepare.synthetic import render_pair
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs=2, default=(25, 9), help="of the visible and the infrared camera")
     parser.add_argument("--kill", choices=("visible", "infrared"), default="infrared")
     parser.add_argument("--imgsz", type=int, default=160)
-    parser.add_argument("--json", type=Path, default=Path("runs/benchmarks/streams.json"))
+    parser.add_argument("--json", type=Path, default=RESULTS / "streams.json")
     args = parser.parse_args()
 
     pair = render_pair(1, args.imgsz)
@@ -95,10 +95,8 @@ def main() -> None:
     print(f"results: {dict(modalities)}, in turn {', '.join(order)}")
     print(f"difference in a pair: {report.offset:+.1f} ms on average, {report.largest:.1f} ms at most")
     print("every frame is accounted for" if adds_up else "THE ACCOUNT DOES NOT ADD UP")
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(
-        json.dumps({"rows": rows, "results": modalities, "order": order, "adds_up": adds_up}, indent=2)
-    )
+    cameras_found = {row["camera"]: {key: row[key] for key in columns[1:]} for row in rows}
+    save(args.json, cameras_found, "one run", first="camera", results=modalities, order=order, adds_up=adds_up)
     raise SystemExit(0 if adds_up else 1)
 
 

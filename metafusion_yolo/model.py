@@ -43,7 +43,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
 
     Args:
         model: Model YAML, checkpoint (`.pt`) or export (`.onnx`, ...).
-        task: What it must be good for: "detect", "segment", "pose" or "obb"; None for what its head is.
+        task: What it must be good for: "detect", "segment", "pose", "obb" or "classify"; None for what its head is.
         verbose: Whether to log a summary of a new model.
 
     Raises:
@@ -154,6 +154,8 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
         The images of a folder, list or generator are a sequence, those of a folder in the order of their names; where
         the folder changes, a new one begins. `rate` and `persist`: see :class:`~metafusion_yolo.options.Track`.
         """
+        if self.task == "classify":
+            raise UserValueError("this model classifies whole pairs, which are no objects to track; use predict")
         check_tracker(kwargs.get("tracker"))
         kwargs.update(mode="track", tracking=Track(persist, rate), batch=kwargs.get("batch") or 1)
         kwargs["conf"] = 0.1 if kwargs.get("conf") is None else kwargs["conf"]  # trackers use uncertain boxes too

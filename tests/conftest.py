@@ -24,6 +24,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # settings of the host that are nei
 from ultralytics import YOLO
 from ultralytics import settings as host_settings
 
+from benchmarks.lively import lively as make_lively
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.data.rig import INPUT_KEY, Rig, input_description
 
@@ -209,18 +210,7 @@ def yolov8n() -> Path:
 @pytest.fixture(scope="session")
 def lively() -> MetaFusionYOLO:
     """A model of random weights that finds many boxes of many scores, in any image."""
-    torch.manual_seed(0)
-    model = MetaFusionYOLO("metafusion-yolov8n.yaml")
-    norms = [module for module in model.model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = 1.0  # takes the statistics of the one batch, so that features have a spread of 1
-    with torch.no_grad():
-        model.model.train()(torch.rand(4, 4, 64, 64))
-    model.model.eval()
-    for branch in model.model.model[-1].cv3:
-        torch.nn.init.normal_(branch[-1].weight, std=0.2)
-        torch.nn.init.constant_(branch[-1].bias, -1)
-    return model
+    return make_lively("metafusion-yolov8n.yaml", -1)
 
 
 @pytest.fixture(scope="session")

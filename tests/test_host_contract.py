@@ -36,6 +36,15 @@ HOOKS = {
     ),
     "FrontEndAhead": "info load loss predict",
     **{f"Fusion{head}Model": "" for head in ("Detection", "Segmentation", "Pose", "OBB", "World", "YOLOE", "YOLOESeg")},
+    "FusionClassificationModel": "",
+    "FusionClassificationPredictor": "postprocess pre_transform",
+    "FusionClassificationTrainer": (
+        "__init__ auto_batch build_dataset get_dataset get_model plot_training_labels plot_training_samples"
+    ),
+    "FusionClassificationValidator": (
+        "__call__ __init__ build_dataset init_metrics plot_predictions plot_val_samples preprocess"
+    ),
+    "FusionClassifyMetrics": "",
     "FusionRTDETRModel": "end2end predict set_head_attr",
     "FusionTorchvisionModel": "",
     **{
@@ -48,6 +57,7 @@ HOOKS = {
         "construct_results inference postprocess pre_transform run_callbacks save_predicted_images setup_model "
         "setup_source stream_inference"
     ),
+    "SurestViewPredictor": "postprocess",
     "EnsemblePredictor": "construct_results inference setup_model",
     "FusionDetectionTrainer": (
         "__init__ _model_train build_dataset build_optimizer get_dataset get_model get_validator plot_metrics "
@@ -75,7 +85,7 @@ HOOKS = {
     "PairTritonBackend": "forward",
     "PairedYOLODataset": (
         "__init__ build_transforms cache_images cache_images_to_disk cache_labels get_cache_hash get_img_files "
-        "get_label_files get_labels load_image verify_labels"
+        "get_label_files get_labels load_image result_to_label verify_labels"
     ),
     "Recorder": "__init__ get_stats update_metrics",
     "ResumableTrainer": (
@@ -85,7 +95,7 @@ HOOKS = {
     "UniversalFusionTrainer": (
         "__init__ final_eval get_dataset get_model plot_training_labels preprocess_batch validate"
     ),
-    "UnlabelledDataset": "__init__ get_img_files get_labels",
+    "UnlabelledDataset": "__init__ cache_labels get_img_files get_label_files get_labels",
 }
 OWN_CONSTRUCTORS = {  # which only we call, so they may differ from the host's
     "TorchvisionModel",

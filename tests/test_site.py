@@ -14,6 +14,13 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
+def test_words_are_spelt_right() -> None:
+    pytest.importorskip("codespell_lib")
+    command = [sys.executable, "-m", "codespell_lib", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.slow
 def test_it_builds_and_asks_for_nothing_from_elsewhere(tmp_path) -> None:
     pytest.importorskip("zensical")
@@ -26,6 +33,8 @@ def test_it_builds_and_asks_for_nothing_from_elsewhere(tmp_path) -> None:
     site = tmp_path / "site"
     assert {page.stem for page in PAGES} <= {page.parent.name for page in site.glob("*/index.html")} | {"index"}
     assert "MetaFusionYOLO" in (site / "api" / "index.html").read_text()
+    scenes = re.findall(r'src="([^"]+\.webp)"', (site / "gallery" / "index.html").read_text())
+    assert scenes and all((site / "gallery" / scene).resolve().is_file() for scene in scenes)
     home = (site / "index.html").read_text()
     assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"https?://", home)
 

@@ -31,7 +31,10 @@ def test_the_wheel_contains_the_descriptions_and_the_start(wheel):
         for file in (ROOT / folder).glob("*.yaml"):
             assert f"{inside}/{file.name}" in names
     assert "metafusion_yolo/nn/start.safetensors" in names
-    assert not any(name.startswith(("tests/", "cfg/", "datasets/")) for name in names)
+    assert {Path(name).parts[0] for name in names if ".dist-info" not in name} == {"metafusion_yolo"}
+    kinds = {Path(name).suffix for name in names}
+    assert not kinds & {".pt", ".onnx", ".png", ".jpg", ".webp", ".cache", ".pyc"}, "no weights but the start, no data"
+    assert wheel.stat().st_size < 2e6
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

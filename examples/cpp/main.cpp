@@ -1,9 +1,11 @@
 // Detects objects on a visible and an infrared image with a model of `metafusion export`, in C++.
 //
-//   detect MODEL VISIBLE INFRARED [CONF]
+//   detect MODEL VISIBLE INFRARED [CONF [MASKS]]
 //
-// MODEL is an ONNX file or the .xml of an OpenVINO export, with one input or two, without NMS inside. Prints a line for
-// each box: name, score, x1, y1, x2, y2, as `python -m metafusion_yolo.runtime` does.
+// MODEL is an ONNX file or the .xml of an OpenVINO export of the task detect, segment or obb, with one input or two,
+// without NMS inside. Prints a line for each object as `python -m metafusion_yolo.runtime` does: name, score, then
+// x1, y1, x2, y2, or the four corners of an oriented box, and for a mask the number of its pixels. MASKS is a PNG to
+// write: each pixel is the number of the line whose mask holds it, 0 for none.
 
 #include <algorithm>
 #include <cmath>
@@ -28,6 +30,7 @@ constexpr float kIou = 0.7F;    // largest overlap of two boxes of one class
 constexpr int kMaxDet = 300;    // most detections of a pair
 constexpr int kSampling = 8;    // step at which a camera is looked at to see whether it shows anything
 constexpr double kGrey = 114;   // of the border around the image, as in training
+constexpr double kApart = 7680;  // pixels by which boxes of two classes are moved apart, more than any image is wide
 
 struct Letterbox {
     cv::Mat pair;        // (h, w, 4) uint8: R, G, B, IR
@@ -38,7 +41,16 @@ struct Letterbox {
 // The metadata that metafusion wrote: the names and how the input was made.
 struct Metadata {
     std::map<int, std::string> names;
-    std::string pair_input;
+    std::string pair_input, task;
+};
+
+// An object in pixels of the network's input.
+struct Found {
+    cv::Rect2d box;           // upright; of an oriented box centre, width and height as a rectangle before it is turned
+    float score;
+    int label;
+    std::vector<float> rest;  // the angle, or how much of each prototype is in the mask
+    cv::Mat mask;             // of the visible image, uint8, 1 inside
 };
 
 std::string read_text(const std::filesystem::path& file) {
@@ -52,12 +64,14 @@ Metadata read_metadata(const std::string& file, const std::shared_ptr<ov::Model>
     if (model->has_rt_info("framework", "names")) {  // ONNX
         names = model->get_rt_info<std::string>("framework", "names");
         metadata.pair_input = model->get_rt_info<std::string>("framework", "pair_input");
+        metadata.task = model->get_rt_info<std::string>("framework", "task");
     } else {  // OpenVINO: metadata.yaml beside the .xml
         metadata.pair_input = read_text(std::filesystem::path(file).replace_filename("metadata.yaml"));
         const auto start = metadata.pair_input.find("\nnames:");
         if (start == std::string::npos) throw std::runtime_error("no metadata.yaml beside '" + file + "'");
-        const std::regex end("\n[^ \n]");  // the next key
+        const std::regex end("\n[^ \n]"), task("\ntask: *(\\w+)");  // the next key
         std::smatch found;
+        if (std::regex_search(metadata.pair_input, found, task)) metadata.task = found[1];
         names = metadata.pair_input.substr(start + 7);
         if (std::regex_search(names, found, end)) names = names.substr(0, found.position());
     }
@@ -142,7 +156,108 @@ ov::Tensor to_tensor(const cv::Mat& pair, int first, int count) {
     return tensor;
 }
 
-void run(const std::string& file, const std::string& visible_file, const std::string& infrared_file, float conf) {
+// Reads the places that are sure enough from an output (1, 4 + classes + extra, N): centre, size, scores, the rest.
+std::vector<Found> read_output(const ov::Tensor& output, size_t classes, size_t extra, float conf) {
+    if (output.get_shape()[1] != 4 + classes + extra)
+        throw std::runtime_error("export a model of the task detect, segment or obb, without nms=True, for this example");
+    const size_t count = output.get_shape()[2];
+    const float* values = output.data<float>();
+    const auto value = [&](size_t row, size_t i) { return values[row * count + i]; };
+    std::vector<Found> all;
+    for (size_t i = 0; i < count; ++i) {
+        size_t best = 0;
+        for (size_t c = 1; c < classes; ++c)
+            if (value(4 + c, i) > value(4 + best, i)) best = c;
+        if (value(4 + best, i) <= conf) continue;
+        const double w = value(2, i), h = value(3, i);
+        Found found{{value(0, i) - w / 2, value(1, i) - h / 2, w, h}, value(4 + best, i), int(best), {}, {}};
+        for (size_t e = 0; e < extra; ++e) found.rest.push_back(value(4 + classes + e, i));
+        all.push_back(std::move(found));
+    }
+    return all;
+}
+
+std::vector<Found> without_doubles(const std::vector<Found>& all) {
+    std::vector<cv::Rect2d> apart;  // moved by class, so that only boxes of one class compete
+    std::vector<float> scores;
+    for (const Found& found : all) {
+        apart.emplace_back(found.box + cv::Point2d(kApart * found.label, 0));
+        scores.push_back(found.score);
+    }
+    std::vector<int> order;
+    cv::dnn::NMSBoxes(apart, scores, 0.F, kIou, order, 1.F, 0);
+    std::vector<Found> kept;
+    for (const int i : order) kept.push_back(all[size_t(i)]);
+    return kept;
+}
+
+// How alike the Gaussians of two oriented boxes are, [0, 1]: ProbIoU (J. M. Llerena et al., 2021), as in the runtime.
+double likeness(const Found& one, const Found& other) {
+    constexpr double tiny = 1e-7;
+    double a[2], b[2], c[2], x[2], y[2];
+    const Found* both[2] = {&one, &other};
+    for (int i = 0; i < 2; ++i) {
+        const cv::Rect2d& box = both[i]->box;
+        const double wide = box.width * box.width / 12, high = box.height * box.height / 12;
+        const double cos = std::cos(both[i]->rest[0]), sin = std::sin(both[i]->rest[0]);
+        a[i] = wide * cos * cos + high * sin * sin, b[i] = wide * sin * sin + high * cos * cos;
+        c[i] = (wide - high) * cos * sin;
+        x[i] = box.x + box.width / 2 + kApart * both[i]->label, y[i] = box.y + box.height / 2;
+    }
+    const auto area = [&](int i) { return std::max(a[i] * b[i] - c[i] * c[i], 0.0); };
+    const double sa = a[0] + a[1], sb = b[0] + b[1], sc = c[0] + c[1], dx = x[0] - x[1], dy = y[0] - y[1];
+    const double joint = sa * sb - sc * sc;
+    const double far = (sa * dy * dy + sb * dx * dx) / (joint + tiny) / 4 - sc * dx * dy / (joint + tiny) / 2;
+    const double unlike = std::log(joint / (4 * std::sqrt(area(0) * area(1)) + tiny) + tiny) / 2;
+    return 1 - std::sqrt(1 - std::exp(-std::clamp(far + unlike, tiny, 100.0)) + tiny);
+}
+
+std::vector<Found> without_turned_doubles(std::vector<Found> all) {
+    std::stable_sort(all.begin(), all.end(), [](const Found& a, const Found& b) { return a.score > b.score; });
+    std::vector<Found> kept;
+    for (size_t i = 0; i < all.size(); ++i) {
+        const auto better = [&](const Found& other) { return likeness(other, all[i]) > kIou; };
+        if (std::none_of(all.begin(), all.begin() + std::ptrdiff_t(i), better)) kept.push_back(all[i]);
+    }
+    return kept;
+}
+
+std::vector<cv::Point2d> corners_of(const Found& found) {
+    const double cos = std::cos(found.rest[0]), sin = std::sin(found.rest[0]);
+    const cv::Point2d centre = (found.box.tl() + found.box.br()) / 2;
+    const cv::Point2d along = cv::Point2d(cos, sin) * (found.box.width / 2);
+    const cv::Point2d across = cv::Point2d(-sin, cos) * (found.box.height / 2);
+    return {centre + along + across, centre + along - across, centre - along - across, centre - along + across};
+}
+
+// Adds the mask of each object, in the size of the visible image, and drops what has none.
+void add_masks(std::vector<Found>& kept, const ov::Tensor& prototypes, const Letterbox& box, cv::Size size) {
+    const ov::Shape shape = prototypes.get_shape();  // (1, E, h, w), at stride 4
+    const cv::Size low{int(shape[3]), int(shape[2])}, high = low * 4;
+    const cv::Rect inner{box.left, box.top, box.inner.width, box.inner.height};
+    std::vector<Found> shown;
+    for (Found& found : kept) {
+        cv::Mat sum = cv::Mat::zeros(low, CV_32F), fine;
+        for (size_t e = 0; e < shape[1]; ++e)
+            sum += found.rest[e] * cv::Mat(low, CV_32F, const_cast<float*>(prototypes.data<float>()) + e * low.area());
+        cv::resize(sum, fine, high);
+        cv::Mat inside = cv::Mat::zeros(high, CV_8U);
+        const int left = std::max(0, int(std::ceil(found.box.x))), top = std::max(0, int(std::ceil(found.box.y)));
+        const int right = std::min(high.width, int(std::ceil(found.box.br().x)));
+        const int bottom = std::min(high.height, int(std::ceil(found.box.br().y)));
+        if (left < right && top < bottom) inside(cv::Rect(left, top, right - left, bottom - top)) = cv::Scalar(1);
+        if (cv::countNonZero((fine > 0) & inside) == 0) continue;
+        cv::Mat values, part;
+        cv::resize(fine(inner), values, size);
+        cv::resize(inside(inner), part, size, 0, 0, cv::INTER_NEAREST);
+        found.mask = (values > 0) & part;
+        shown.push_back(std::move(found));
+    }
+    kept = std::move(shown);
+}
+
+void run(const std::string& file, const std::string& visible_file, const std::string& infrared_file, float conf,
+         const std::string& masks_file) {
     ov::Core core;
     const auto model = core.read_model(file);
     const Metadata metadata = read_metadata(file, model);
@@ -167,48 +282,45 @@ void run(const std::string& file, const std::string& visible_file, const std::st
     }
     request.infer();
 
-    const ov::Tensor output = request.get_output_tensor(0);  // (1, 4 + classes, N): centre, size, scores
-    const size_t classes = output.get_shape()[1] - 4, count = output.get_shape()[2];
-    if (classes != metadata.names.size()) throw std::runtime_error("export without nms=True for this example");
-    const float* values = output.data<float>();
-    const auto value = [&](size_t row, size_t i) { return values[row * count + i]; };
-    std::vector<cv::Rect2d> boxes, apart;  // apart: moved by class, so that only boxes of one class compete
-    std::vector<float> scores;
-    std::vector<int> labels;
-    for (size_t i = 0; i < count; ++i) {
-        size_t best = 0;
-        for (size_t c = 1; c < classes; ++c)
-            if (value(4 + c, i) > value(4 + best, i)) best = c;
-        if (value(4 + best, i) <= conf) continue;
-        const double w = value(2, i), h = value(3, i);
-        boxes.emplace_back(value(0, i) - w / 2, value(1, i) - h / 2, w, h);
-        apart.emplace_back(boxes.back() + cv::Point2d(7680.0 * double(best), 0));
-        scores.push_back(value(4 + best, i));
-        labels.push_back(int(best));
-    }
-    std::vector<int> kept;
-    cv::dnn::NMSBoxes(apart, scores, conf, kIou, kept, 1.F, 0);
+    const bool oriented = metadata.task == "obb", masked = metadata.task == "segment";
+    const ov::Tensor prototypes = masked ? request.get_output_tensor(1) : ov::Tensor();
+    const size_t extra = oriented ? 1 : masked ? prototypes.get_shape()[1] : 0;
+    std::vector<Found> all = read_output(request.get_output_tensor(0), metadata.names.size(), extra, conf);
+    std::vector<Found> kept = oriented ? without_turned_doubles(std::move(all)) : without_doubles(all);
     if (kept.size() > kMaxDet) kept.resize(kMaxDet);
+    if (masked) add_masks(kept, prototypes, box, visible.size());
 
     const double sx = double(visible.cols) / box.inner.width, sy = double(visible.rows) / box.inner.height;
-    for (const int i : kept) {
-        const cv::Rect2d& b = boxes[size_t(i)];
-        const auto x = [&](double v) { return std::clamp((v - box.left) * sx, 0.0, double(visible.cols)); };
-        const auto y = [&](double v) { return std::clamp((v - box.top) * sy, 0.0, double(visible.rows)); };
-        std::printf("%s %.3f %.1f %.1f %.1f %.1f\n", metadata.names.at(labels[size_t(i)]).c_str(), scores[size_t(i)],
-                    x(b.x), y(b.y), x(b.x + b.width), y(b.y + b.height));
+    cv::Mat numbers = cv::Mat::zeros(visible.size(), CV_8U);
+    int line = 0;
+    for (const Found& found : kept) {
+        std::printf("%s %.3f", metadata.names.at(found.label).c_str(), found.score);
+        const cv::Rect2d& b = found.box;
+        if (oriented) {
+            for (const cv::Point2d& corner : corners_of(found))
+                std::printf(" %.1f %.1f", (corner.x - box.left) * sx, (corner.y - box.top) * sy);
+        } else {
+            const auto x = [&](double v) { return std::clamp((v - box.left) * sx, 0.0, double(visible.cols)); };
+            const auto y = [&](double v) { return std::clamp((v - box.top) * sy, 0.0, double(visible.rows)); };
+            std::printf(" %.1f %.1f %.1f %.1f", x(b.x), y(b.y), x(b.x + b.width), y(b.y + b.height));
+        }
+        if (masked) std::printf(" %d", cv::countNonZero(found.mask));
+        std::printf("\n");
+        if (masked && ++line < 256) numbers.setTo(line, found.mask);
     }
+    if (!masks_file.empty() && !cv::imwrite(masks_file, numbers))
+        throw std::runtime_error("'" + masks_file + "' cannot be written");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc < 4 || argc > 5) {
-        std::fprintf(stderr, "usage: detect MODEL VISIBLE INFRARED [CONF]\n");
+    if (argc < 4 || argc > 6) {
+        std::fprintf(stderr, "usage: detect MODEL VISIBLE INFRARED [CONF [MASKS]]\n");
         return 2;
     }
     try {
-        run(argv[1], argv[2], argv[3], argc == 5 ? std::stof(argv[4]) : 0.25F);
+        run(argv[1], argv[2], argv[3], argc > 4 ? std::stof(argv[4]) : 0.25F, argc > 5 ? argv[5] : "");
     } catch (const std::exception& error) {
         std::fprintf(stderr, "error: %s\n", error.what());
         return 2;

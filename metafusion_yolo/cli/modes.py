@@ -8,11 +8,17 @@ from typing import Any
 from metafusion_yolo import options
 from metafusion_yolo.cli import runs
 from metafusion_yolo.options import REQUIRED, Option, options_of
-from metafusion_yolo.options.scale import Scale
+from metafusion_yolo.options.scale import Cluster, Scale
 from metafusion_yolo.options.serve import App, Serve
 
 TASK = "detect"  # where none is said
-TASKS = {TASK: "", "segment": "-seg", "pose": "-pose", "obb": "-obb"}  # with what a model YAML of each is called
+TASKS = {
+    TASK: "",
+    "segment": "-seg",
+    "pose": "-pose",
+    "obb": "-obb",
+    "classify": "-cls",
+}  # with what a model YAML of each is called
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,7 @@ _ALL = (
         "fuse",
         "write fused images, without boxes, at the size of the visible ones",
         runs.fuse,
-        (options.Source, options.Fuse, options.Resume, options.Sync),
+        (options.Source, options.Fuse, options.Resume, options.Sync, Cluster),
         "model=- source=required imgsz=model's device vid_stride project name=fuse exist_ok",
         (
             "model=best.pt source=my-pairs/images/val project=runs/fused",
@@ -223,7 +229,7 @@ _ALL = (
         "data check",
         "find what is wrong with a data set of pairs, and write report.html; exit code 1 if it must be repaired",
         runs.check_data,
-        (options.Check,),
+        (options.Check, Cluster),
         "",
         ("data=pairs.yaml", "visible=photos/rgb infrared=photos/thermal"),
     ),
@@ -231,7 +237,7 @@ _ALL = (
         "data label",
         "label pairs by a detector, write tasks for people to correct it, and read back what they did",
         runs.label,
-        (options.Label,),
+        (options.Label, Cluster),
         "",
         ("data=pairs.yaml model=yolov8n.pt tasks=cvat", "data=pairs.yaml corrected=annotations.xml"),
     ),

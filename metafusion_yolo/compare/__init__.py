@@ -60,6 +60,7 @@ def run_compare(
     jobs: int | None = Compare.jobs,
     project: str | Path = Compare.project,
     name: str = Compare.name,
+    engine: str = Compare.engine,
 ) -> tuple[Verdict, Path]:
     """Train and test every row of :data:`~metafusion_yolo.compare.rows.COMPARED` alike, and report which one to use.
 
@@ -79,6 +80,7 @@ def run_compare(
         jobs: Runs at a time; None for one per core, or one on a GPU.
         project: Folder of the runs.
         name: Name of this comparison.
+        engine: "local", or "ray", whose workers must see data, checkpoints and `project` under the same paths.
 
     Returns:
         The verdict and the path of the HTML report; compare.json lies beside it.
@@ -91,7 +93,20 @@ def run_compare(
             folder holds results of another setting, the data set has no labels, or a run failed; its log says why.
     """
     Compare(
-        str(data), budget, pretrained, model, epochs, imgsz, batch, folds, seeds, device, jobs, str(project), name
+        str(data),
+        budget,
+        pretrained,
+        model,
+        epochs,
+        imgsz,
+        batch,
+        folds,
+        seeds,
+        device,
+        jobs,
+        str(project),
+        name,
+        engine,
     )  # checks them
     chosen = BUDGETS[budget]
     if folds == 1:
@@ -134,7 +149,8 @@ def run_compare(
     if not start:
         LOGGER.info("All rows start from random weights; pretrained=yolov8n.pt is a better start for real pairs")
     began = time.monotonic()
-    failed = do_missing(setting, [runs], jobs or (1 if on_gpu else cores()), train_and_test, LOGGER.info)
+    jobs = jobs or (None if engine == "ray" else 1 if on_gpu else cores())
+    failed = do_missing(setting, [runs], jobs, train_and_test, LOGGER.info, engine)
     if failed:
         raise UserValueError(
             f"{len(failed)} of {len(runs)} runs failed, {failed[0].file.stem} first; see {failed[0].log}"

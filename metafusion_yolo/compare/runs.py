@@ -4,9 +4,11 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from functools import partial
 from multiprocessing import get_all_start_methods, get_context, parent_process
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -16,6 +18,7 @@ import numpy as np
 
 from metafusion_yolo.compare.budget import Setting, cores
 from metafusion_yolo.evaluation.precision import Image, average_precision
+from metafusion_yolo.support.cluster import each
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.files import replacing
 
@@ -63,16 +66,22 @@ def remember(setting: Setting, out: Path) -> None:
 
 
 def do_missing(
-    setting: Setting, batches: Sequence[Sequence[Run]], jobs: int, work: Work, say: Callable[[str], None]
+    setting: Setting,
+    batches: Sequence[Sequence[Run]],
+    jobs: int | None,
+    work: Work,
+    say: Callable[[str], None],
+    engine: str = "local",
 ) -> list[Run]:
     """Do every run that has no result yet, and report after each how long the rest will take.
 
     Args:
         setting: The setting that all runs share.
         batches: Runs; a batch starts when the batches before it are done.
-        jobs: Runs at a time.
+        jobs: Runs at a time; None for what a cluster takes.
         work: Does a run.
         say: Receives the messages.
+        engine: "local" or "ray".
 
     Returns:
         The runs that failed.
@@ -83,22 +92,53 @@ def do_missing(
     if kept:
         say(f"{kept} finished runs are kept, {total} to go")
     failed = []
+    do_all = _on_cluster if engine == "ray" else _in_processes
     for batch in todo:
-        with ProcessPoolExecutor(jobs, fresh_processes(), initializer=end_with_parent) as pool:
-            futures = {pool.submit(do_logged, setting, run, jobs, work): run for run in batch}
-            try:
-                for future in as_completed(futures):
-                    run, error = futures[future], future.exception()
-                    score, took = (0.0, 0.0) if error else future.result()
-                    seconds.append(took)
-                    left = sum(seconds) / len(seconds) * (total - len(seconds)) / jobs / 60
-                    failed += [run] if error else []
-                    outcome = f"failed: {error}, see {run.log}" if error else f"mAP50 {score:.1f}"
-                    say(f"[{len(seconds)}/{total}] {run.file.stem}: {outcome}; about {left:.0f} min left")
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        for run, result in do_all(setting, batch, jobs, work):
+            error = result if isinstance(result, BaseException) else None
+            score, took = (0.0, 0.0) if isinstance(result, BaseException) else result
+            seconds.append(took)
+            left = sum(seconds) / len(seconds) * (total - len(seconds)) / (jobs or 1) / 60
+            failed += [run] if error else []
+            outcome = f"failed: {error}, see {run.log}" if error else f"mAP50 {score:.1f}"
+            say(f"[{len(seconds)}/{total}] {run.file.stem}: {outcome}; about {left:.0f} min left")
     return failed
+
+
+Ended = tuple[Run, tuple[float, float] | BaseException]  # a run with its score and seconds, or why it failed
+
+
+def _in_processes(setting: Setting, batch: Sequence[Run], jobs: int | None, work: Work) -> Iterator[Ended]:
+    """Do runs in processes of this machine, and yield them as they end."""
+    with ProcessPoolExecutor(jobs, fresh_processes(), initializer=end_with_parent) as pool:
+        futures = {pool.submit(do_logged, setting, run, jobs or cores(), work): run for run in batch}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.exception() or future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _on_cluster(setting: Setting, batch: Sequence[Run], jobs: int | None, work: Work) -> Iterator[Ended]:
+    """Do runs as tasks of a cluster, and yield them as they end."""
+    make = partial(_Runner, setting, work)
+    for number, result in each(make, batch, "ray", jobs, setting.device != "cpu"):
+        yield batch[number], result
+
+
+class _Runner:
+    """Does runs one by one, each with one core; a run that fails does not end the others."""
+
+    def __init__(self, setting: Setting, work: Work, device: str | int | None) -> None:
+        self._setting, self._work = setting, work
+
+    def __call__(self, run: Run) -> tuple[float, float] | RuntimeError:
+        try:
+            return do_logged(self._setting, run, cores(), self._work)
+        except Exception as error:  # whatever a training may raise; its log has the traceback
+            traceback.print_exc()
+            return RuntimeError(str(error))
 
 
 def do_logged(setting: Setting, run: Run, jobs: int, work: Work) -> tuple[float, float]:

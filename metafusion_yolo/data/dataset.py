@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
@@ -36,6 +39,20 @@ from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from metafusion_yolo.support.logs import faults_in_a_line, silent
 
+POLYGON_FAULTS = {"have no area": is_empty, "cross themselves": crosses_itself}
+
+
+@contextmanager
+def no_collections() -> Iterator[None]:
+    """Keep the garbage collector from looking through millions of labels again and again while they are read."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
 
 class PairedYOLODataset(YOLODataset):
     """A YOLO data set whose images are (H, W, 4) uint8, R, G, B, IR, so that geometric transforms move both cameras.
@@ -59,7 +76,8 @@ class PairedYOLODataset(YOLODataset):
         self.reader = PairReader(Rig.from_yaml(data, data.get("yaml_file", "the data-set YAML")), off)
         self.partners: dict[str, str] = {}
         self.split = Split({}, {}, [])
-        super().__init__(*args, data={**data, "channels": NUM_CHANNELS}, **kwargs)
+        with no_collections():
+            super().__init__(*args, data={**data, "channels": NUM_CHANNELS}, **kwargs)
 
     # Pairing ---------------------------------------------------------------------------------------------------------
     def get_img_files(self, img_path: str | list[str]) -> list[str]:
@@ -78,7 +96,7 @@ class PairedYOLODataset(YOLODataset):
 
     def get_cache_hash(self) -> str:
         """Make the label cache depend also on the infrared files and on the rig, which decides whether pairs fit."""
-        rig = json.dumps(self.reader.rig.to_yaml())
+        rig = json.dumps([self.reader.rig.to_yaml(), [*POLYGON_FAULTS] if self.use_segments else []])
         return get_hash([super().get_cache_hash(), rig, *(self.partners[f] for f in self.im_files)])
 
     def cache_labels(self, path: Path = Path("./labels.cache")) -> dict[str, Any]:
@@ -121,6 +139,13 @@ class PairedYOLODataset(YOLODataset):
             label["shape"] = part_shape(label["shape"], self.reader.rig.layout)
         return labels
 
+    def result_to_label(self, result: list[Any]) -> tuple[dict[str, Any] | None, int, int, int, int, str]:
+        """Count the polygons that make no mask, while the labels are scanned: it takes a minute a million."""
+        label, *counts = super().result_to_label(result)
+        if label and self.use_segments:
+            label["faults"] = {what: sum(map(fault, label["segments"])) for what, fault in POLYGON_FAULTS.items()}
+        return label, *counts
+
     def verify_labels(self, labels: list[dict[str, Any]], cache_path: Path) -> None:
         """Refuse boxes where polygons are needed, and say in a line which polygons make no mask.
 
@@ -134,14 +159,14 @@ class PairedYOLODataset(YOLODataset):
                 f"{boxes - polygons} of {boxes} labels of '{self.img_path}' are boxes of four numbers, and {wanted}: "
                 f"class x1 y1 x2 y2 x3 y3 ... in shares of the image"
             )
-        if self.use_segments:
-            for what, fault in (("have no area", is_empty), ("cross themselves", crosses_itself)):
-                files = [label["im_file"] for label in labels for polygon in label["segments"] if fault(polygon)]
-                if files:
-                    LOGGER.warning(
-                        f"{self.prefix}{len(files)} of {polygons} polygons {what}, and their masks are not what was "
-                        f"meant; the first is of '{files[0]}'"
-                    )
+        counted = [(label["im_file"], label.pop("faults", {})) for label in labels]
+        for what in POLYGON_FAULTS if self.use_segments else ():
+            files = [(file, faults[what]) for file, faults in counted if faults[what]]
+            if files:
+                LOGGER.warning(
+                    f"{self.prefix}{sum(count for _, count in files)} of {polygons} polygons {what}, and their masks "
+                    f"are not what was meant; the first is of '{files[0][0]}'"
+                )
         super().verify_labels(labels, cache_path)
 
     # Reading ---------------------------------------------------------------------------------------------------------

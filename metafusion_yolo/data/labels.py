@@ -150,17 +150,22 @@ def outline_rows(outlines: Sequence[tuple[int, np.ndarray]]) -> str:
     return "".join(f"{number} {values}\n" for number, values in rows)
 
 
-def label_rows(classes: Sequence[int] | np.ndarray, boxes_xyxyn: np.ndarray) -> str:
+def label_rows(
+    classes: Sequence[int] | np.ndarray, boxes_xyxyn: np.ndarray, keypoints: np.ndarray | None = None
+) -> str:
     r"""Return the text of a label file.
 
     Args:
         classes: (K,) whole numbers.
         boxes_xyxyn: Left, top, right, bottom (K, 4), normalised.
+        keypoints: Behind each box, (K, points, 2 or 3), normalised; None for none.
 
     Examples:
         >>> label_rows([1], np.array([[0, 0, 0.5, 1]]))
         '1 0.250000 0.500000 0.500000 1.000000\n'
     """
     low, high = boxes_xyxyn[:, :2], boxes_xyxyn[:, 2:]
-    rows = zip(classes, np.concatenate([(low + high) / 2, high - low], 1).tolist(), strict=True)
+    columns = [(low + high) / 2, high - low]
+    columns += [] if keypoints is None else [keypoints.reshape(len(boxes_xyxyn), -1)]
+    rows = zip(classes, np.concatenate(columns, 1).tolist(), strict=True)
     return "".join(f"{int(number)} {' '.join(f'{value:.6f}' for value in row)}\n" for number, row in rows)

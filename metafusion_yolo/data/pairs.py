@@ -11,7 +11,7 @@ from typing import Any
 
 from ultralytics.data.utils import IMG_FORMATS
 
-from metafusion_yolo.data.folders import images_by_stem
+from metafusion_yolo.data.folders import images_by_stem, normal, parts
 from metafusion_yolo.data.naming import INFRARED_WORDS, camera_of, likely_rule
 from metafusion_yolo.support.errors import UserError, UserValueError
 from metafusion_yolo.support.words import refuse_unknown
@@ -23,7 +23,8 @@ NEARBY = 500  # files that are looked at for a likely rule
 
 ARROW = "->"  # between the parts of a rule in one line
 PairingRule = str | dict[str, str]
-Expected = Callable[[Path], Path]
+Expected = Callable[[str], str]  # from a visible path to that of its partner
+Listing = Callable[[str], dict[str, list[str]]]
 
 
 class PairProblem(str):
@@ -125,25 +126,25 @@ def expected_by_rule(rule: PairingRule) -> Expected:
     """Return the function from a visible path to the expected path of its partner, whose suffix may differ.
 
     Examples:
-        >>> expected_by_rule("infrared")(Path("my images/images/val/7.jpg")).as_posix()
+        >>> expected_by_rule("infrared")("my images/images/val/7.jpg")
         'my images/infrared/val/7.jpg'
-        >>> expected_by_rule({"from": "rgb/*_V", "to": "ir/*_T"})(Path("set/rgb/7_V.jpg")).as_posix()
+        >>> expected_by_rule({"from": "rgb/*_V", "to": "ir/*_T"})("set/rgb/7_V.jpg")
         'set/ir/7_T.jpg'
     """
 
     @cache
-    def partner_folder(folder: str) -> Path | None:
+    def partner_folder(folder: str) -> str | None:
         parts = list(Path(folder).parts)
         for i in reversed(range(len(parts))):
             if parts[i] == "images":
                 parts[i] = str(rule)
-                return Path(*parts)
+                return str(Path(*parts))
         return None
 
-    def by_folder(visible: Path) -> Path:
-        folder, name = os.path.split(str(visible))  # a path takes ten times as long
+    def by_folder(visible: str) -> str:
+        folder, _, name = visible.rpartition(os.sep)
         if target := partner_folder(folder):
-            return target / name
+            return f"{target}{os.sep}{name}"
         raise PairError(
             f"'{visible}' lies in no folder named 'images', which 'infrared: {rule}' would replace; "
             f"set 'infrared: {{from: ..., to: ...}}' in the data-set YAML (at predict: infrared=)"
@@ -154,9 +155,9 @@ def expected_by_rule(rule: PairingRule) -> Expected:
     return partial(_substituted, _pattern(rule["from"]), _pattern(rule["to"]), rule)
 
 
-def _substituted(source: re.Pattern[str], target: re.Pattern[str], rule: Mapping[str, str], visible: Path) -> Path:
+def _substituted(source: re.Pattern[str], target: re.Pattern[str], rule: Mapping[str, str], visible: str) -> str:
     """Return a path in which a rule puts its `to` for the last `from`, and keeps what each * stands for."""
-    path = visible.as_posix()
+    path = visible.replace(os.sep, "/")
     if not (found := source.fullmatch(path)):
         if rule["to"] and target.fullmatch(path):
             raise InfraredAloneError(f"no visible image for '{visible}'; add the visible image or remove this one")
@@ -168,7 +169,7 @@ def _substituted(source: re.Pattern[str], target: re.Pattern[str], rule: Mapping
     if rule["to"].endswith(SUFFIXES) and not rule["from"].endswith(SUFFIXES):
         tail = ""
     kept = iter(stars)
-    return Path(head + re.sub(r"\*", lambda _: next(kept), rule["to"]) + tail)
+    return normal(head + re.sub(r"\*", lambda _: next(kept), rule["to"]) + tail)
 
 
 def _pattern(part: str) -> re.Pattern[str]:
@@ -181,7 +182,7 @@ def _pattern(part: str) -> re.Pattern[str]:
 
 def expected_beside(visible_root: Path, infrared_root: Path) -> Expected:
     """Return the function from a visible path to the same relative path under the infrared root."""
-    return lambda visible: infrared_root / visible.relative_to(visible_root)
+    return lambda visible: str(infrared_root / Path(visible).relative_to(visible_root))
 
 
 def find_partners(
@@ -200,11 +201,12 @@ def find_partners(
         Partners by visible path, and the problems, one line each: no partner, several, or one shared by several.
     """
     listing = cache(images_by_stem)
-    claims: dict[Path, str] = {}
-    found: dict[str, list[Path]] = {}
-    targets: dict[str, Path] = {}
+    claims: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
+    targets: dict[str, str] = {}
+    places: dict[str, tuple[str, str]] = {}  # folder and stem of a target
     strays: dict[str, PairProblem] = {}
-    paths = {file: Path(file) for file in visible}  # once: that is what takes the time
+    paths = {file: normal(file) for file in visible}
     for file, path in paths.items():
         try:
             targets[file] = target = expected(path)
@@ -212,29 +214,31 @@ def find_partners(
             kind = "extra-partner" if isinstance(error, InfraredAloneError) else "missing-partner"
             strays[file] = PairProblem(str(error), kind, file)
             continue
-        found[file] = [f for f in listing(target.parent).get(target.stem, []) if f != path]
-        claims.update((f, file) for f in found[file])
+        places[file] = folder, stem = parts(target)
+        found[file] = [f for f in listing(folder).get(stem, ()) if f != path]
+        for candidate in found[file]:
+            claims[candidate] = file
     partners: dict[str, str] = {}
     problems: list[PairProblem] = []
     for file, candidates in found.items():
         if paths[file] in claims:
             continue
-        partners[file] = str(candidates[0]) if candidates else ""
+        partners[file] = candidates[0] if candidates else ""
         problem = _problem(file, targets[file], candidates, claims) if candidates else None
         problems += [problem] if problem else []
     lost = {file: targets[file] for file, partner in partners.items() if not partner}
-    alone = [problem for file, problem in strays.items() if Path(file) not in claims]
+    alone = [problem for file, problem in strays.items() if paths[file] not in claims]
     alone = [_of_no_rule(alone, listing)] if alone and not found else alone
     problems = [*_missing(lost, partners, [p.file for p in alone], listing), *problems, *alone]
     if found and not partners:
         text = "each of these images is the infrared partner of another; give the folder of the visible ones"
         problems.append(PairProblem(text, "ambiguous-partner", next(iter(found))))
     if orphans:
-        problems += _orphans({f: target for f, target in targets.items() if f in partners}, listing)
+        problems += _orphans({paths[file]: places[file] for file in partners}, listing)
     return partners, problems
 
 
-def _of_no_rule(alone: Sequence[PairProblem], listing: Callable[[Path], dict[str, list[Path]]]) -> PairProblem:
+def _of_no_rule(alone: Sequence[PairProblem], listing: Listing) -> PairProblem:
     """Return one problem for images none of which a rule fits, with the rule that would."""
     files = [problem.file for problem in alone]
     rule = likely_rule(files[:NEARBY], near) if (near := _nearby(files, (), set(), listing)) else ""
@@ -244,10 +248,10 @@ def _of_no_rule(alone: Sequence[PairProblem], listing: Callable[[Path], dict[str
 
 
 def _missing(
-    targets: Mapping[str, Path],
+    targets: Mapping[str, str],
     partners: Mapping[str, str],
     alone: list[str],
-    listing: Callable[[Path], dict[str, list[Path]]],
+    listing: Listing,
 ) -> list[PairProblem]:
     """Return a problem for each image without a partner, or one for all if none has any."""
     if not targets:
@@ -259,7 +263,7 @@ def _missing(
         if rule
         else "add the file, or set 'infrared:' in the data-set YAML (at predict: infrared=)"
     )
-    sought = {file: f"looked for '{target.with_suffix('')}.*'" for file, target in targets.items()}
+    sought = {file: f"looked for '{Path(target).with_suffix('')}.*'" for file, target in targets.items()}
     if len(targets) == len(partners) > 1:
         first, looked = next(iter(sought.items()))
         advice = advice if rule else f"{advice.replace('file', 'files')}; a CSV of pairs works too"
@@ -269,27 +273,25 @@ def _missing(
     return [PairProblem(text, "missing-partner", file) for file, text in texts.items()]
 
 
-def _nearby(
-    visible: Sequence[str], targets: Iterable[Path], taken: set[str], listing: Callable[[Path], dict[str, list[Path]]]
-) -> list[str]:
+def _nearby(visible: Sequence[str], targets: Iterable[str], taken: set[str], listing: Listing) -> list[str]:
     """Return the images that may be the partners: where they were looked for, else in the same folder, else beside."""
-    folders = {target.parent for target in targets} - {Path(file).parent for file in visible}
+    folders = {parts(target)[0] for target in targets} - {parts(file)[0] for file in visible}
     if not any(map(listing, folders)):
         own = [file for file in visible if camera_of(file) == "infrared"]
         if 0 < len(own) < len(visible):
             return own[:NEARBY]
-        around = {Path(file).parent.parent for file in visible}
+        around = {Path(folder).parent for folder in {parts(file)[0] for file in visible}}
         beside = [path for folder in around if folder.is_dir() for path in folder.iterdir() if path.is_dir()]
-        folders = {path for path in beside if {*re.findall(r"[a-z]+", path.name.lower())} & INFRARED_WORDS}
-    found = [str(file) for folder in sorted(folders) for files in listing(folder).values() for file in files]
+        folders = {str(path) for path in beside if {*re.findall(r"[a-z]+", path.name.lower())} & INFRARED_WORDS}
+    found = [file for folder in sorted(folders) for files in listing(folder).values() for file in files]
     return [file for file in found if file not in taken or file in visible][:NEARBY]
 
 
-def _problem(visible: str, target: Path, candidates: list[Path], claims: Mapping[Path, str]) -> PairProblem | None:
+def _problem(visible: str, target: str, candidates: list[str], claims: Mapping[str, str]) -> PairProblem | None:
     """Return the problem with the candidates of a visible image, None if there is none."""
     if len(candidates) > 1:
-        names = ", ".join(f"'{f.name}'" for f in candidates)
-        text = f"ambiguous infrared image for '{visible}': {names} in '{target.parent}'; keep one of them"
+        names = ", ".join(f"'{Path(f).name}'" for f in candidates)
+        text = f"ambiguous infrared image for '{visible}': {names} in '{Path(target).parent}'; keep one of them"
         return PairProblem(text, "ambiguous-partner", visible)
     if claims[candidates[0]] != visible:
         text = (
@@ -299,13 +301,13 @@ def _problem(visible: str, target: Path, candidates: list[Path], claims: Mapping
     return None
 
 
-def _orphans(targets: Mapping[str, Path], listing: Callable[[Path], dict[str, list[Path]]]) -> list[PairProblem]:
+def _orphans(targets: Mapping[str, tuple[str, str]], listing: Listing) -> list[PairProblem]:
     """Return a problem for each infrared image in the target folders that no visible image claims."""
-    claimed = {(target.parent, target.stem) for target in targets.values()}
-    folders = {target.parent: Path(visible).parent for visible, target in targets.items()}
+    claimed = {*targets.values()}
+    folders = {folder: visible.rpartition(os.sep)[0] for visible, (folder, _) in targets.items()}
     return [
         PairProblem(
-            f"no visible image for '{file}': looked in '{beside}'; add the visible image or remove this one",
+            f"no visible image for '{file}': looked in '{Path(beside)}'; add the visible image or remove this one",
             "extra-partner",
             file,
         )

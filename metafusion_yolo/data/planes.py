@@ -42,6 +42,22 @@ def blank(pair: np.ndarray, camera: str) -> np.ndarray:
     return pair
 
 
+def central(image: np.ndarray, size: int) -> np.ndarray:
+    """Return what a classifier sees of an image (H, W, ...): its middle (S, S, ...), once the shorter side is S.
+
+    Examples:
+        >>> central(np.zeros((50, 100, 4), np.uint8), 25).shape
+        (25, 25, 4)
+    """
+    height, width = image.shape[:2]
+    shorter = min(height, width)
+    if shorter != size:
+        to = size * width // shorter, size * height // shorter
+        image = cv2.resize(image, to, interpolation=cv2.INTER_AREA if shorter > size else cv2.INTER_LINEAR)
+    top, left = (round((side - size) / 2) for side in image.shape[:2])
+    return np.ascontiguousarray(image[top : top + size, left : left + size])
+
+
 def bits_of(highest: int) -> int:
     """Return the bits of a camera that wrote this highest sample into an image of 16 bits."""
     return next(bits for bits in DEPTHS if highest < 1 << bits)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import yaml
+from ultralytics.data.dataset import DATASET_CACHE_VERSION
+from ultralytics.data.utils import save_dataset_cache_file
 from ultralytics.utils import NUM_THREADS
 
 from metafusion_yolo.data.dataset import PairedYOLODataset
@@ -40,28 +42,42 @@ class UnlabelledDataset(PairedYOLODataset):
         self.data_is_plain = bool(data.get("plain"))
         super().__init__(*args, data=data, **kwargs)
 
+    def get_label_files(self) -> list[str]:
+        """Read no labels."""
+        self.label_files: list[str] = []
+        return self.label_files
+
     def get_labels(self) -> list[dict[str, Any]]:
-        """Check every pair, and return the images without boxes.
+        """Return the images without boxes; the pairs are checked once, and again when a file changes.
 
         Raises:
             PairError: If a pair cannot be read, or its two images do not fit.
         """
+        self.get_label_files()
+        folder = Path(self.im_files[0]).absolute().parent
+        scanned, _ = self._load_or_scan_cache(folder.with_name(f"{folder.name}.pairs.cache"), self.get_cache_hash())
+        return [self._without_boxes(file, shape) for file, shape in zip(self.im_files, scanned["shapes"], strict=True)]
 
-        def look(file: str) -> tuple[str, dict[str, Any]]:
+    def cache_labels(self, path: Path = Path("./pairs.cache")) -> dict[str, Any]:
+        """Check every pair, and keep the sizes of the images."""
+
+        def look(file: str) -> tuple[str, tuple[int, int]]:
             problem = "" if self.data_is_plain else self.reader.check(file, self.partners[file])[0]
-            return problem, {} if problem else self._without_boxes(file)
+            return problem, (0, 0) if problem else part_shape(image_size(file)[::-1], self.reader.rig.layout)
 
         with ThreadPool(NUM_THREADS) as pool:
             found = list(pool.imap(look, self.im_files))
         if problems := [problem for problem, _ in found if problem]:
             raise PairError.of(problems, str(self.img_path))
-        return [label for _, label in found]
+        scanned = {"hash": self.get_cache_hash(), "shapes": [shape for _, shape in found]}
+        save_dataset_cache_file(self.prefix, path, scanned, DATASET_CACHE_VERSION)
+        return scanned
 
-    def _without_boxes(self, file: str) -> dict[str, Any]:
+    def _without_boxes(self, file: str, shape: tuple[int, int]) -> dict[str, Any]:
         """Return what the host holds of an image that shows nothing."""
         return {
             "im_file": file,
-            "shape": part_shape(image_size(file)[::-1], self.reader.rig.layout),
+            "shape": shape,
             "cls": np.zeros((0, 1), np.float32),
             "bboxes": np.zeros((0, 4), np.float32),
             "segments": [],

@@ -200,6 +200,16 @@ def on_processors(device: torch.device) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def class_folders_described() -> Iterator[None]:
+    """Let the host read a data-set YAML for the task classify too, where it would look for folders of classes."""
+    with (
+        replaced(host_trainer, "check_cls_dataset", host_trainer.check_det_dataset),
+        replaced(host_validator, "check_cls_dataset", host_validator.check_det_dataset),
+    ):
+        yield
+
+
 def warn_of_replaced_dataset() -> None:
     """Say in one line if the host's data set was replaced in its modules, which does not reach pairs."""
     for module in (host_build, host_dataset):

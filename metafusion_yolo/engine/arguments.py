@@ -13,7 +13,7 @@ LEAST = {"workers": 0, "time": 0, "warmup_epochs": 0, "close_mosaic": 0}
 CACHES = (True, False, "ram", "disk")
 OTHER_TASKS = {  # arguments of which detection takes no notice, by the task that does
     **dict.fromkeys(("overlap_mask", "mask_ratio", "retina_masks"), "segment"),
-    **dict.fromkeys(("dropout", "auto_augment", "erasing"), "classify"),
+    **dict.fromkeys(("dropout", "erasing"), "classify"),
     **dict.fromkeys(("pose", "kobj", "rle"), "pose"),
     **dict.fromkeys(("dlog", "dgrad", "dlam"), "depth"),
     "angle": "obb",
@@ -65,8 +65,9 @@ def _check_effect(given: Mapping[str, Any], own: str) -> None:
     for key, task in OTHER_TASKS.items():
         if task != own and given.get(key, DEFAULT_CFG_DICT[key]) != DEFAULT_CFG_DICT[key]:
             raise UserValueError(f"'{key}={given[key]}' is of the task '{task}' and does nothing here; leave it out")
-    if given.get("bgr"):
-        raise UserValueError(f"'bgr={given['bgr']}' swaps the colours of single images, not of pairs; leave it out")
+    for key in ("bgr", "auto_augment"):
+        if given.get(key, DEFAULT_CFG_DICT[key]) != DEFAULT_CFG_DICT[key]:
+            raise UserValueError(f"'{key}={given[key]}' changes single images, not pairs; leave it out")
 
 
 def check_classes(classes: Any, names: Mapping[int, str]) -> None:

@@ -182,8 +182,10 @@ def load_fusion_checkpoint(weights: str) -> tuple[FrontEndAhead, dict[str, Any]]
         raise UserTypeError(f"'{weights}': {error}") from error
     fused.args = {**model.args, "data": None}  # its data set has no pairs
     fused.pt_path = file
+    meet = fused.config.meet
+    where = "" if meet == "image" else f", and each camera gets its first layers for itself, up to {meet}"
     LOGGER.info(
-        f"'{weights}' reads single images, so a fusion front-end goes ahead of it. The front-end was trained on "
-        f"synthetic pairs; train both on your own pairs for better results"
+        f"'{weights}' reads single images, so a fusion front-end goes ahead of it{where}. It was trained on synthetic "
+        f"pairs; train both on your own pairs for better results"
     )
     return fused.eval(), {**checkpoint, "epoch": -1, "optimizer": None}

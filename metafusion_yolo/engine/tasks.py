@@ -1,6 +1,7 @@
 """Trainer, validator and predictor of each task of the host that has a fused form.
 
-Each is ours for pairs, mixed in before the host's for the task. A further task of the host is three such classes and a
+Each is ours for pairs, mixed in before the host's for the task; classify, whose host builds on no detector, has
+:mod:`metafusion_yolo.engine.classify`. A further task of the host is three such classes and a
 row of `TASKS`, here, its model in :mod:`metafusion_yolo.nn.tasks`, and its head in `HEADS` of
 :mod:`metafusion_yolo.nn.model_yaml`.
 """
@@ -9,11 +10,22 @@ from ultralytics.models.yolo.obb import OBBPredictor, OBBTrainer, OBBValidator
 from ultralytics.models.yolo.pose import PosePredictor, PoseTrainer, PoseValidator
 from ultralytics.models.yolo.segment import SegmentationPredictor, SegmentationTrainer, SegmentationValidator
 
+from metafusion_yolo.engine.classify import (
+    FusionClassificationPredictor,
+    FusionClassificationTrainer,
+    FusionClassificationValidator,
+)
 from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.validate.measure import FusionOBBMetrics, FusionPoseMetrics, FusionSegmentMetrics
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
-from metafusion_yolo.nn.tasks import FusionDetectionModel, FusionOBBModel, FusionPoseModel, FusionSegmentationModel
+from metafusion_yolo.nn.tasks import (
+    FusionClassificationModel,
+    FusionDetectionModel,
+    FusionOBBModel,
+    FusionPoseModel,
+    FusionSegmentationModel,
+)
 
 
 class FusionSegmentationPredictor(FusionDetectionPredictor, SegmentationPredictor):
@@ -64,6 +76,12 @@ class FusionOBBTrainer(FusionDetectionTrainer, OBBTrainer):
     validator_class = FusionOBBValidator
 
 
+_CLASSIFY = (
+    FusionClassificationModel,
+    FusionClassificationTrainer,
+    FusionClassificationValidator,
+    FusionClassificationPredictor,
+)
 _PARTS = ("model", "trainer", "validator", "predictor")
 _DETECT = FusionDetectionModel, FusionDetectionTrainer, FusionDetectionValidator, FusionDetectionPredictor
 _SEGMENT = (
@@ -76,5 +94,8 @@ _POSE = FusionPoseModel, FusionPoseTrainer, FusionPoseValidator, FusionPosePredi
 _OBB = FusionOBBModel, FusionOBBTrainer, FusionOBBValidator, FusionOBBPredictor
 TASKS: dict[str, dict[str, type]] = {  # as the host's `task_map`
     task: dict(zip(_PARTS, classes, strict=True))
-    for task, classes in (("detect", _DETECT), ("segment", _SEGMENT), ("pose", _POSE), ("obb", _OBB))
+    for task, classes in (
+        *(("detect", _DETECT), ("segment", _SEGMENT), ("pose", _POSE), ("obb", _OBB)),
+        ("classify", _CLASSIFY),
+    )
 }

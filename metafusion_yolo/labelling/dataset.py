@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,12 @@ from metafusion_yolo.labelling.pairs import PARTS, Job, of_yaml
 from metafusion_yolo.labelling.tools import coco, cvat, fiftyone, label_studio
 from metafusion_yolo.model import MetaFusionYOLO
 from metafusion_yolo.options import Label
+from metafusion_yolo.options.scale import Cluster
 from metafusion_yolo.prepare.draft import draft, one_way
 from metafusion_yolo.prepare.register.yaml_section import write_section
+from metafusion_yolo.support.cluster import each, in_blocks, share
 from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.resources import read_yaml
 from metafusion_yolo.support.words import nearest
 
 TOOLS = {"coco": coco.write, "cvat": cvat.write, "label-studio": label_studio.write, "fiftyone": fiftyone.write}
@@ -79,6 +83,9 @@ def label_pairs(  # noqa: D417 - described once, in the options
     project: str = Label.project,
     name: str = Label.name,
     exist_ok: bool = Label.exist_ok,
+    engine: str = Cluster.engine,
+    workers: int | None = Cluster.workers,
+    part: str | None = Cluster.part,
 ) -> LabelReport:
     """Label pairs by a detector, or take over what people corrected.
 
@@ -95,6 +102,7 @@ def label_pairs(  # noqa: D417 - described once, in the options
         project: Parent of the run's folder.
         name: Name of the run's folder.
         exist_ok: Whether an earlier run of that name may be overwritten.
+        engine, workers, part: See :class:`~metafusion_yolo.options.scale.Cluster`; workers must see the files.
 
     Raises:
         FileNotFoundError: If a file or folder does not exist.
@@ -107,6 +115,7 @@ def label_pairs(  # noqa: D417 - described once, in the options
             "give either model=, a detector that labels, or corrected=, what people made of its labels"
         )
     one_way(data, visible, infrared)
+    Cluster(engine, workers, part)
     writers, parts = _writers(tasks), [split] if split else PARTS
     ledger, report = Ledger(), LabelReport()
     if corrected is not None:
@@ -115,6 +124,15 @@ def label_pairs(  # noqa: D417 - described once, in the options
         job = of_yaml(data, parts)
         return _take_over(corrected, job, _once(job), ledger, overwrite, report)
     detector = MetaFusionYOLO(str(model))
+    if detector.task == "classify":
+        raise UserValueError(
+            f"'model={model}' is of the task 'classify', and labels are those of objects; give another"
+        )
+    if detector.task != "detect" and writers:
+        LOGGER.warning(
+            f"files for people hold boxes alone, and '{model}' is of the task '{detector.task}': none written"
+        )
+        writers = []
     folder = increment_path(Path(project) / name, exist_ok=exist_ok).absolute()
     if data is None:
         looked_for = classes_of(detector.names, {}, classes).values()
@@ -123,7 +141,8 @@ def label_pairs(  # noqa: D417 - described once, in the options
         data = str(drafted.yaml)
         report.files.append(drafted.yaml)
     job = of_yaml(data, parts)
-    pairs = _once(job)
+    _check_keypoints(job.yaml, detector)
+    pairs = share(_once(job), part)
     open_ = [pair for pair in pairs if overwrite or not ledger.of_person(pair.label)]
     report.kept = len(pairs) - len(open_)
     if not open_:
@@ -132,17 +151,57 @@ def label_pairs(  # noqa: D417 - described once, in the options
     wanted = classes_of(detector.names, {} if nameless else job.names, classes)
     names = dict(enumerate(wanted.values())) if nameless else job.names
     folder.mkdir(parents=True, exist_ok=True)
-    sheets: list[Sheet] = []
-    arguments = {"data": job.yaml, "conf": conf, "imgsz": imgsz, "batch": batch, "device": device}
-    for pair, sheet in find(detector, open_, wanted, folder / "pictures", **arguments):
-        ledger.write(pair.label, rows_of(sheet.found, names), str(model), sheet.found)
-        report.add(sheet.found)
-        sheets.append(sheet)
-    report.files += [write(folder, sheets, names) for write in writers]
+    sheets: dict[int, list[Sheet]] = {}
+    arguments = {"data": job.yaml, "conf": conf, "imgsz": imgsz, "batch": batch}
+    make = partial(_Labeller, str(model), detector if engine == "local" else None, wanted, folder / "pictures")
+    blocks = in_blocks(open_) if engine == "ray" else [open_]
+    for number, labelled in each(partial(make, arguments, device), blocks, engine, workers, device != "cpu"):
+        for pair, sheet in labelled:
+            ledger.write(pair.label, rows_of(sheet.found, names), str(model), sheet.found)
+            report.add(sheet.found)
+            sheets.setdefault(number, []).append(sheet)
+    in_order = [sheet for number in sorted(sheets) for sheet in sheets[number]]
+    report.files += [write(folder, in_order, names) for write in writers]
     if nameless:
         write_section(job.yaml, "names", names)
         report.files.append(Path(job.yaml))
     return report
+
+
+def _check_keypoints(file: Any, detector: Any) -> None:
+    """Refuse a YAML whose labels have other keypoints than the model finds; training would misread them.
+
+    Raises:
+        UserValueError: If they differ.
+    """
+    told = read_yaml(file).get("kpt_shape")
+    own = [*getattr(detector.model, "kpt_shape", ())] if detector.task == "pose" else None
+    if told != own:
+        raise UserValueError(f"'kpt_shape: {told}' of '{file}', and the model finds {own}; write that into the YAML")
+
+
+class _Labeller:
+    """Labels blocks of pairs, of a cluster with a detector of its own."""
+
+    def __init__(
+        self,
+        model: str,
+        detector: MetaFusionYOLO | None,
+        classes: Mapping[int, str],
+        pictures: Path,
+        arguments: dict[str, Any],
+        asked: str | int | None,
+        device: str | int | None,
+    ) -> None:
+        self._far = detector is None
+        device = asked if device is None else device
+        self._find: Any = partial(
+            find, detector or MetaFusionYOLO(model), classes=classes, pictures=pictures, device=device, **arguments
+        )
+
+    def __call__(self, pairs: Sequence[Pair]) -> Iterable[tuple[Pair, Sheet]]:
+        labelled = self._find(pairs)
+        return [*labelled] if self._far else labelled  # here, each is written as it is done
 
 
 def _once(job: Job) -> list[Pair]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metafusion_yolo.data.labels import label_rows
+from metafusion_yolo.data.labels import label_rows, outline_rows
 from metafusion_yolo.options import MODALITIES
 from metafusion_yolo.support.errors import UserValueError
 
@@ -25,12 +25,16 @@ class Found(NamedTuple):
         box_xyxyn: Left, top, right, bottom, normalised.
         score: That of the detector, [0, 1]; None if a person drew the box.
         shows_in: The camera that shows it: "visible", "infrared" or "both".
+        outline: Polygon of a mask, or corners of an oriented box, (P, 2), normalised; None for a box.
+        keypoints: (points, 2 or 3), normalised x and y, and whether it shows; None without any.
     """
 
     name: str
     box_xyxyn: Corners
     score: float | None = None
     shows_in: str = BOTH
+    outline: np.ndarray | None = None
+    keypoints: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -92,5 +96,8 @@ def rows_of(found: Sequence[Found], names: Mapping[int, str]) -> str:
             raise UserValueError(
                 f"class '{one.name}' is none of the data set's {known}; add it to 'names:' in the YAML"
             )
+    if any(one.outline is not None for one in found):
+        return outline_rows([(numbers[one.name], one.outline.clip(0, 1)) for one in found if one.outline is not None])
     boxes = np.array([one.box_xyxyn for one in found], np.float64).reshape(-1, 4).clip(0, 1)
-    return label_rows([numbers[one.name] for one in found], boxes)
+    marks = [one.keypoints for one in found if one.keypoints is not None]
+    return label_rows([numbers[one.name] for one in found], boxes, np.stack(marks) if marks else None)

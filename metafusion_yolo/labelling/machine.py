@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 from ultralytics.utils import LOGGER, TQDM, patches
 
-from metafusion_yolo.engine.predict.ensemble import EnsemblePredictor
+from metafusion_yolo.engine.predict.ensemble import EnsemblePredictor, SurestViewPredictor
+from metafusion_yolo.engine.predict.pictures import outlines
 from metafusion_yolo.evaluation.classes import class_order, describe_order
 from metafusion_yolo.labelling.found import Found, Pair, Sheet
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
 
+SHOWN = 0.5  # least score of a keypoint, as in the host's pictures
 QUALITY = 95  # of the pictures for people, JPEG
 
 
@@ -47,6 +50,15 @@ def classes_of(model: Mapping[int, str], names: Mapping[int, str], wanted: str |
     return {number: name for number, name in chosen.items() if name in asked}
 
 
+def marks_of(keypoints: Any) -> np.ndarray:
+    """Return the host's keypoints (K, points, 2 or 3) as labels: normalised, and shown (2) or not (0)."""
+    places = keypoints.xyn
+    if not keypoints.has_visible:
+        return np.asarray(places)
+    shown = keypoints.conf[..., None] >= SHOWN
+    return np.concatenate([places * shown, 2.0 * shown], 2)
+
+
 def find(
     model: Any, pairs: Sequence[Pair], classes: Mapping[int, str], pictures: Path | None = None, **arguments: Any
 ) -> Iterator[tuple[Pair, Sheet]]:
@@ -64,15 +76,21 @@ def find(
     """
     source = [(pair.visible, pair.infrared) for pair in pairs]
     given = {key: value for key, value in arguments.items() if value is not None}
-    results = model.predict(
-        source, predictor=EnsemblePredictor, stream=True, verbose=False, classes=sorted(classes), **given
-    )
+    judge: type = EnsemblePredictor
+    if model.task != "detect":
+        judge = type("SurestView", (SurestViewPredictor, model.task_map[model.task]["predictor"]), {})
+    results = model.predict(source, predictor=judge, stream=True, verbose=False, classes=sorted(classes), **given)
     for pair, result in zip(pairs, TQDM(results, total=len(pairs), desc="Labelling", unit="pairs"), strict=True):
-        boxes = result.boxes.cpu().numpy()
-        rows = zip(boxes.cls, boxes.xyxyn, boxes.conf, result.shows_in, strict=True)
+        boxes, size = result.found.cpu().numpy(), np.array(result.orig_shape[::-1])
+        shapes = outlines(result) if model.task in ("segment", "obb") else [None] * len(boxes)
+        marks = [None] * len(boxes) if result.keypoints is None else marks_of(result.keypoints.cpu().numpy())
+        rows = zip(boxes.cls, boxes.xyxy / np.tile(size, 2), boxes.conf, result.shows_in, shapes, marks, strict=True)
         found = [
-            Found(classes[int(number)], tuple(box.tolist()), round(float(score), 4), shows)
-            for number, box, score, shows in rows
+            Found(name, tuple(box.tolist()), score, shows, None if shape is None else shape / size, mark)
+            for name, box, score, shows, shape, mark in (
+                (classes[int(number)], box, round(float(score), 4), shows, shape, mark)
+                for number, box, score, shows, shape, mark in rows
+            )
         ]
         files = [(pictures or Path()) / camera / f"{pair.key}.jpg" for camera in ("visible", "infrared")]
         for file, image in zip(files, (result.orig_img, result.infrared), strict=True) if pictures else ():

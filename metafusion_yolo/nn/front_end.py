@@ -19,10 +19,10 @@ from metafusion_yolo.functional.losses import meta_loss
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.criterion import joint_loss, restoration_loss
 from metafusion_yolo.nn.fusion import FusionNet, FusionOutput
-from metafusion_yolo.nn.meeting import give_stems, meet_at, with_share
+from metafusion_yolo.nn.meeting import give_stems, meet_at, untrained_level, with_share
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.rules import PixelRule
-from metafusion_yolo.nn.start import load_start
+from metafusion_yolo.nn.start import EVEN_ODDS, load_start
 from metafusion_yolo.nn.teaching import MetaTeacher, frozen_copy, look_ahead_loss, rows
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 
@@ -40,6 +40,7 @@ class FrontEndAhead(BaseModel):
         config: Its configuration.
         joint: Whether the detection loss reaches the front-end; the trainer sets it in each phase.
         loss_of_batch: Whether the host's loss is that of the mean image times the batch size.
+        meets: Where the cameras of a stock checkpoint meet that is used as it is.
 
     Args:
         cfg: Name or path of a model YAML, or the dictionary of a checkpoint.
@@ -55,6 +56,7 @@ class FrontEndAhead(BaseModel):
     """
 
     loss_of_batch = True
+    meets = "image"
     criterion: Any = None  # of the host, which looks for it even where only the front-end is trained
 
     def __init__(
@@ -81,15 +83,22 @@ class FrontEndAhead(BaseModel):
         self.fusion = build_fusion(self.config)
         self.teacher = self._build_teacher()
         if self.config.meet != "image":
-            meet_at(self, self.config.meet)
+            balanced = self.config.method == "learned" and self.config.starts_trained
+            meet_at(self, self.config.meet, EVEN_ODDS if balanced else 1.0)
         self.joint = True
         self.batches = 0  # training batches so far, for the interval of the look-ahead
 
     @classmethod
-    def ahead_of(cls, stock: Any) -> FrontEndAhead:
-        """Return the fused form of a stock model, which shares its layers; the front-end is the same every time."""
+    def ahead_of(cls, stock: Any, meet: str | None = None) -> FrontEndAhead:
+        """Return the fused form of a stock model, which shares its layers; the front-end is the same every time.
+
+        Args:
+            stock: The model.
+            meet: Where the cameras meet, as in the YAML; None for what is best without training.
+        """
         model = cls.__new__(cls)
-        model.__dict__ = {**stock.__dict__, "yaml": deepcopy(stock.yaml), "_modules": {**stock._modules}}
+        content = {**deepcopy(stock.yaml), "fusion": {"meet": meet or untrained_level(stock, cls.meets)}}
+        model.__dict__ = {**stock.__dict__, "yaml": content, "_modules": {**stock._modules}}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             model._add_front_end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from copy import deepcopy
 from typing import Any
 
@@ -20,7 +21,8 @@ class Join(nn.Conv2d):
     """Join the features of both cameras: each times its weight, then a 1×1 convolution, which starts as their sum.
 
     Features that agree are thus what they were, so the detector begins with what it knows; and a camera that is off has
-    the weight 0 and no part in them.
+    the weight 0 and no part in them. The odds between the cameras have a factor that is learned: the weights make an
+    image, and features of a camera may be worth more, or less, than its brightness there.
 
     Source: this project; two backbones joined by 1×1 convolutions are known from J. Liu et al., "Multispectral Deep
     Neural Networks for Pedestrian Detection", BMVC 2016 (there without weights).
@@ -28,11 +30,13 @@ class Join(nn.Conv2d):
     Args:
         channels: Channels of each camera, and of the result.
         pixels: Stride of the features, in pixels of the image.
+        odds: Factor of the odds of the infrared camera before training, above 0.
     """
 
-    def __init__(self, channels: int, pixels: int) -> None:
+    def __init__(self, channels: int, pixels: int, odds: float = 1.0) -> None:
         super().__init__(2 * channels, channels, kernel_size=1)
         self.pixels = pixels
+        self.log_odds = nn.Parameter(torch.tensor(math.log(odds)))
 
     def reset_parameters(self) -> None:
         """Start as the sum; PyTorch and the host call this for new weights."""
@@ -49,6 +53,8 @@ class Join(nn.Conv2d):
             share: Weight of the infrared camera (B, 1, H, W), [0, 1]; the visible one has the rest.
         """
         share = F.avg_pool2d(share, self.pixels, self.pixels)
+        wanted = share * self.log_odds.exp()
+        share = wanted / (wanted + 1 - share)  # 0 and 1 stay what they are
         return super().forward(torch.cat(((1 - share) * visible, share * infrared), 1))
 
 
@@ -109,29 +115,40 @@ def with_share(pair: Tensor, weights: Tensor) -> Tensor:
     return torch.cat((pair, F.interpolate(weights[:, 1:], scale_factor=4)), 1)  # repeated: the mean at a level is exact
 
 
-def meet_at(model: Any, level: str) -> None:
+def meet_at(model: Any, level: str, odds: float = 1.0) -> None:
     """Give a model of the host a stem for each camera, up to a level of its backbone.
 
     Args:
         model: The model; its attributes `model` and `save` change.
         level: One of `STRIDES`.
+        odds: Factor of the odds of the infrared camera before training, see :class:`Join`.
 
     Raises:
         ValueError: If its backbone does not have the level, or is no plain sequence up to it.
     """
-    backbone = model.model[: len(model.yaml["backbone"])]
-    plain = [layer for layer in backbone if layer.f == -1]
-    if len(plain) < len(backbone) or type(model.model) is not nn.Sequential:  # or of torchvision
+    if not (shapes := shapes_of(model)):
         raise UserValueError(f"fusion: meet: {level} needs a backbone whose layers follow each other; set meet: image")
-    size = 2 * max(STRIDES.values())
-    shapes = [(size // x.shape[-1], x.shape[1]) for x in probe(backbone, size)]
     ends = {stride: i for i, (stride, _) in enumerate(shapes)}
     if STRIDES[level] not in ends:
         there = ", ".join(["image", *(name for name, stride in STRIDES.items() if stride in ends)])
         raise UserValueError(f"fusion: meet: {level} is no level of this detector's backbone, expected one of {there}")
     end = ends[STRIDES[level]]
     read = sorted({i for i in model.save if i < end} | {end})
-    split(model, end + 1, {i: Join(shapes[i][1], shapes[i][0]) for i in read})
+    split(model, end + 1, {i: Join(shapes[i][1], shapes[i][0], odds) for i in read})
+
+
+def shapes_of(model: Any) -> list[tuple[int, int]]:
+    """Return stride and channels of each layer of a model's backbone, none if its layers do not follow each other."""
+    backbone = model.model[: len(model.yaml["backbone"])]
+    if type(model.model) is not nn.Sequential or any(layer.f != -1 for layer in backbone):  # or of torchvision
+        return []
+    size = 2 * max(STRIDES.values())
+    return [(size // x.shape[-1], x.shape[1]) for x in probe(backbone, size)]
+
+
+def untrained_level(model: Any, level: str) -> str:
+    """Return where the cameras of a stock model meet before any training: at a level if it has it, else as an image."""
+    return level if STRIDES.get(level) in {stride for stride, _ in shapes_of(model)} else "image"
 
 
 def split(model: Any, depth: int, joins: dict[int, Join] | None = None) -> None:
@@ -154,13 +171,18 @@ def give_stems(source: Any, model: Any) -> Any:
     wanted, there = (len(m.model[0].visible) if has_stems(m) else 0 for m in (model, source))
     if there == wanted:
         return source
-    if there:
+    if there and all(map(torch.equal, source.model[0].visible.parameters(), source.model[0].infrared.parameters())):
+        source = deepcopy(source)  # of a stock detector that has learned nothing since
+        source.model = nn.Sequential(*source.model[0].visible, *source.model[there:])
+        there = 0
+    elif there:
         raise UserValueError(
             f"the cameras of the checkpoint meet at {source.config.meet}, those of this model at {model.config.meet}; "
             f"set fusion: meet: {source.config.meet}, or start from a stock detector such as yolov8n.pt"
         )
-    source = deepcopy(source)
-    split(source, wanted)
+    if wanted:
+        source = deepcopy(source)
+        split(source, wanted)
     return source
 
 

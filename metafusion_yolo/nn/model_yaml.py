@@ -21,6 +21,7 @@ HEADS = {  # of the host that have a fused form, and their tasks; a number behin
     **dict.fromkeys(("Segment", "YOLOESegment"), "segment"),
     "Pose": "pose",
     "OBB": "obb",
+    "Classify": "classify",
 }
 
 

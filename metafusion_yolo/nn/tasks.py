@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from ultralytics.nn.tasks import (
+    ClassificationModel,
     DetectionModel,
     OBBModel,
     PoseModel,
@@ -23,6 +24,7 @@ from ultralytics.nn.tasks import (
 from ultralytics.utils.torch_utils import unwrap_model
 
 from metafusion_yolo.nn.front_end import FrontEndAhead
+from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.nn.model_yaml import HEADS, head_of, load_model_yaml
 from metafusion_yolo.nn.torchvision_model import TorchvisionModel
 from metafusion_yolo.support.errors import UserTypeError
@@ -31,17 +33,37 @@ from metafusion_yolo.support.errors import UserTypeError
 class FusionDetectionModel(FrontEndAhead, DetectionModel):
     """Boxes along the axes of the image."""
 
+    meets = "P3"
+
 
 class FusionSegmentationModel(FrontEndAhead, SegmentationModel):
     """Boxes, and a mask in each."""
+
+    meets = "P3"
 
 
 class FusionPoseModel(FrontEndAhead, PoseModel):
     """Boxes, and keypoints in each."""
 
+    meets = "P3"
+
 
 class FusionOBBModel(FrontEndAhead, OBBModel):
     """Oriented boxes."""
+
+    meets = "P3"
+
+
+class FusionClassificationModel(FrontEndAhead, ClassificationModel):
+    """The class of the whole image."""
+
+    loss_of_batch = False
+
+    def _add_front_end(self) -> None:
+        """Build the front-end, whose stride is that of the model: the host's classifier takes any size."""
+        super()._add_front_end()
+        self.stride = torch.tensor([float(STRIDE)])
+        self.__dict__.pop("transforms", None)  # of a stock checkpoint, of single images
 
 
 class FusionRTDETRModel(FrontEndAhead, RTDETRDetectionModel):
@@ -95,6 +117,7 @@ BY_HEAD: dict[str, type[FrontEndAhead]] = {
     "Segment": FusionSegmentationModel,
     "Pose": FusionPoseModel,
     "OBB": FusionOBBModel,
+    "Classify": FusionClassificationModel,
     "RTDETRDecoder": FusionRTDETRModel,
     "TorchvisionDetect": FusionTorchvisionModel,
     "WorldDetect": FusionWorldModel,
@@ -120,8 +143,12 @@ def task_of(model: Any) -> str:
     return HEADS[head_of(model.yaml)]
 
 
-def fused_form(stock: Any) -> FrontEndAhead:
+def fused_form(stock: Any, meet: str | None = None) -> FrontEndAhead:
     """Return a fused model made of a stock one, whose layers and names it takes over, and a front-end.
+
+    Args:
+        stock: The model of the host.
+        meet: Where the cameras meet, see :meth:`~metafusion_yolo.nn.front_end.FrontEndAhead.ahead_of`.
 
     Raises:
         TypeError: If it has no fused form, or does not read images of three channels.
@@ -133,7 +160,7 @@ def fused_form(stock: Any) -> FrontEndAhead:
         )
     if stock.yaml.get("channels", 3) != 3:
         raise UserTypeError(f"the detector reads {stock.yaml['channels']} channels; give one of colour images")
-    return FUSED_FORM[type(stock)].ahead_of(stock)
+    return FUSED_FORM[type(stock)].ahead_of(stock, meet)
 
 
 def native_model(backend: Any) -> nn.Module | None:

@@ -12,6 +12,7 @@ from typing import Any
 from metafusion_yolo.options.data import LABELS, Check, Convert, Label, Register, Synth
 from metafusion_yolo.options.fields import REQUIRED, Checked, Option, option, options_of
 from metafusion_yolo.options.init import CAMERAS, LAYOUTS, Init
+from metafusion_yolo.options.scale import ENGINES
 
 __all__ = [
     "CAMERAS",
@@ -262,6 +263,9 @@ class Compare(Checked):
     jobs: int | None = option(None, "runs at a time; left out: one a core, or one on a GPU", least=1)
     project: str = option("runs", "project name for results root")
     name: str = option("compare", "name of this comparison")
+    engine: str = option(
+        "local", "local, in processes of this machine, or ray, as tasks of its cluster", choices=ENGINES
+    )
 
 
 @dataclass(frozen=True)

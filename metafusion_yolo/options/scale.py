@@ -1,24 +1,47 @@
-"""Arguments of a prediction of millions of pairs."""
+"""Arguments of work on millions of pairs: by whom it is done."""
 
 from dataclasses import dataclass
 
 from metafusion_yolo.options.fields import Checked, option
+from metafusion_yolo.support.errors import UserValueError
 
 ENGINES = ("local", "ray")
 
 
 @dataclass(frozen=True)
-class Scale(Checked):
+class Cluster(Checked):
+    """Work shared out."""
+
+    engine: str = option(
+        "local", "local, in this process, or ray, on its cluster (predict: with out=)", choices=ENGINES
+    )
+    workers: int | None = option(
+        None,
+        "with engine=ray: workers side by side; left out or 0: one a GPU for a checkpoint, else one a core",
+        shown="all",
+        least=0,
+    )
+    part: str | None = option(
+        None, "the share of the pairs to do, such as 3/100, for jobs of a queue (predict: with out=)"
+    )
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            UserValueError: Also for workers without a cluster.
+        """
+        super().__post_init__()
+        if self.engine != "ray" and self.workers:
+            raise UserValueError(
+                f"'workers={self.workers}' needs engine=ray; without a cluster, start jobs of part=1/8, 2/8 ..."
+            )
+
+
+@dataclass(frozen=True)
+class Scale(Cluster):
     """Prediction on a manifest, into Parquet files."""
 
     out: str | None = option(
         None, "folder or address (s3://, gs://) for Parquet files, a row a pair; source= is a manifest then"
     )
-    engine: str = option("local", "with out=: local, in this process, or ray, on its cluster", choices=ENGINES)
-    workers: int | None = option(
-        None,
-        "with engine=ray: detectors at work; left out or 0: one a GPU for a checkpoint, else one a core",
-        shown="all",
-        least=0,
-    )
-    part: str | None = option(None, "with out=: the share of the manifest to do, such as 3/100, for jobs of a queue")

@@ -18,6 +18,11 @@ SIDE = 16
 DUPLICATE = 0.75  # correlation from which two images count as the same scene
 NEIGHBOUR = 0.6  # the same for two successive images, which are more likely to show one scene
 BLOCK = 512  # rows of the correlation matrix that are in memory at once
+ALL_WITH_ALL = 30_000  # images from which only those with hashes alike are compared
+TABLES, HASHES, DIRECTIONS = 24, 4, 32  # of hashes; hashes in each; directions of a hash
+AROUND = 64  # neighbours in the order of the hashes that are compared, to either side
+
+Index = slice | np.ndarray
 
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
@@ -58,11 +63,59 @@ def similarity(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def nearest(thumbnails: np.ndarray, others: Sequence[np.ndarray]) -> Iterator[tuple[int, float]]:
-    """Yield for each thumbnail (N, ...) the index of the most similar other and their correlation, if there are any."""
+    """Yield for each thumbnail (N, ...) the index of the most similar other and their correlation, if there are any.
+
+    Of very many, an other that is less than alike may stand in for the most similar; see :func:`_candidates`.
+    """
     flat, rows = thumbnails.reshape(len(thumbnails), -1), np.array(others).reshape(len(others), thumbnails[0].size)
-    for start in range(0, len(flat) if len(rows) else 0, BLOCK):
-        product = flat[start : start + BLOCK] @ rows.T
-        yield from zip(product.argmax(1).tolist(), product.max(1).tolist(), strict=True)
+    if not len(rows):
+        return
+    which, best = np.zeros(len(flat), np.int64), np.full(len(flat), -1, np.float32)
+    for some, near in _candidates(flat, rows):
+        product = flat[some] @ rows[near].T
+        k = product.argmax(1)
+        found = product[np.arange(len(k)), k]
+        better = found > best[some]
+        which[some] = np.where(better, np.arange(len(rows))[near][k], which[some])
+        best[some] = np.maximum(best[some], found)
+    yield from zip(which.tolist(), best.tolist(), strict=True)
+
+
+def _candidates(thumbnails: np.ndarray, others: np.ndarray) -> Iterator[tuple[Index, Index]]:
+    """Yield which thumbnails (N, D) are to be compared with which others (M, D): all with all, if that is not too many.
+
+    Of very many, those whose hashes are alike in one of several tables; a hash says which of a few random directions
+    an image is most like. The work grows with N + M.
+
+    Source: Andoni et al., Practical and Optimal LSH for Angular Distance, 2015: the cross-polytope hash, here of
+    Gaussian projections; neighbours in the order of the hashes instead of buckets: this project.
+    """
+    if len(thumbnails) * len(others) <= ALL_WITH_ALL**2:
+        for start in range(0, len(thumbnails), BLOCK):
+            yield slice(start, start + BLOCK), slice(None)
+        return
+    rng = np.random.default_rng(0)
+    for _ in range(TABLES):
+        directions = rng.normal(size=(thumbnails.shape[1], HASHES * DIRECTIONS)).astype(np.float32)
+        theirs = _codes(others, directions)
+        mine = theirs if thumbnails is others else _codes(thumbnails, directions)
+        order, places = np.argsort(mine), np.argsort(theirs)
+        left = np.searchsorted(theirs[places], mine[order])
+        for start in range(0, len(order), BLOCK):
+            first, last = left[start], left[min(start + BLOCK, len(order)) - 1]
+            yield order[start : start + BLOCK], places[max(0, first - AROUND) : last + AROUND]
+
+
+def _codes(flat: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Return the hashes of thumbnails (N, D) as one number each (N,), the first of them in its highest digits."""
+    codes = np.zeros(len(flat), np.int64)
+    for start in range(0, len(flat), BLOCK):
+        rows = slice(start, start + BLOCK)
+        along = (flat[rows] @ directions).reshape(-1, HASHES, DIRECTIONS)
+        most = np.abs(along).argmax(2)
+        digits = 2 * most + (np.take_along_axis(along, most[..., None], 2)[..., 0] > 0)
+        codes[rows] = digits @ (2 * DIRECTIONS) ** np.arange(HASHES)[::-1]
+    return codes
 
 
 def groups(thumbnails: np.ndarray, duplicate: float = DUPLICATE, neighbour: float = NEIGHBOUR) -> list[list[int]]:
@@ -86,18 +139,22 @@ def groups(thumbnails: np.ndarray, duplicate: float = DUPLICATE, neighbour: floa
     flat = thumbnails.reshape(len(thumbnails), -1)
     following = np.nonzero((flat[:-1] * flat[1:]).sum(1) >= neighbour)[0]
     scenes = joined(np.arange(len(flat)), following, following + 1)
-    for start in range(0, len(flat), BLOCK):
-        rows, others = slice(start, start + BLOCK), slice(start, None)
-        apart = scenes[rows, None] != scenes[None, others]  # frames of a fixed camera are one scene by now
-        i, j = np.nonzero(apart & (flat[rows] @ flat[others].T >= duplicate))
-        scenes = joined(scenes, start + i, start + j)
+    waiting: list[np.ndarray] = []
+    for some, near in _candidates(flat, flat):
+        apart = scenes[some, None] != scenes[None, near]  # frames of a fixed camera are one scene by now
+        if not apart.any():
+            continue
+        i, j = np.nonzero(apart & (flat[some] @ flat[near].T >= duplicate))
+        waiting.append(np.stack([scenes[some][i], scenes[near][j]]))
+        if sum(links.shape[1] for links in waiting) > len(flat) // 8:
+            scenes, waiting = joined(scenes, *np.concatenate(waiting, axis=1)), []
+    scenes = joined(scenes, *np.concatenate(waiting, axis=1)) if waiting else scenes
     order = np.argsort(scenes, kind="stable")
     found = np.split(order, np.nonzero(np.diff(scenes[order]))[0] + 1)
     return sorted(scene.tolist() for scene in found)
 
 
 def joined(scenes: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-    """Return the scene of each image (N,), once those of the images i and j (K,) are one."""
-    links = np.unique(np.stack([scenes[i], scenes[j]]), axis=1)
-    graph = coo_array((np.ones(links.shape[1]), (links[0], links[1])), shape=(len(scenes), len(scenes)))
+    """Return the scene of each image (N,), once the scenes i and j (K,) are one."""
+    graph = coo_array((np.ones(len(i)), (i, j)), shape=(len(scenes), len(scenes)))
     return np.asarray(connected_components(graph, directed=False)[1][scenes])

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from metafusion_yolo.data.planes import PLANES, cameras_on, join
+from metafusion_yolo.data.planes import PLANES, cameras_on, central, join
 from metafusion_yolo.data.registration import Registration, Size, scaling, warp_infrared
 from metafusion_yolo.data.temperatures import Thermogram
 from metafusion_yolo.data.thermal import Limits, Thermal
@@ -32,7 +32,7 @@ from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
 __all__ = ["Detections", "Detector", "read_counts", "read_visible", "select"]
 
-TASKS = "detect", "segment", "pose", "obb"
+TASKS = "detect", "segment", "pose", "obb", "classify"
 GREY = 114  # border of a letterboxed image, as in training
 
 
@@ -176,6 +176,9 @@ class Detector:
         place: tuple[Size, int, int],
     ) -> Detections:
         """Return what the outputs of a pair say, in pixels of the visible image."""
+        if self.task == "classify":
+            nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)
+            return Detections(*nothing, self.names, visible, probabilities=outputs[0])
         (boxes, *images), (inner, left, top) = outputs, place
         size = visible.shape[1::-1]
         there = np.divide(size, inner)  # scale from the network's size
@@ -257,8 +260,10 @@ class Detector:
     def letterbox(self, pair: np.ndarray) -> tuple[np.ndarray, tuple[int, int], int, int]:
         """Return the pair in the network's size, its own (width, height) in it, and the left and top border.
 
-        A dynamic export gets only the border that its stride requires.
+        A dynamic export gets only the border that its stride requires. A classifier sees the middle of the pair.
         """
+        if self.task == "classify":
+            return central(pair, self.imgsz[0]), self.imgsz[::-1], 0, 0
         height, width = pair.shape[:2]
         gain = min(self.imgsz[0] / height, self.imgsz[1] / width)
         inner = max(round(width * gain), 1), max(round(height * gain), 1)

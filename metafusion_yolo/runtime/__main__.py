@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         for name, found in _run(Detector(args.model, args.conf, args.iou), args.visible, args.infrared):
-            sys.stdout.write(f"{name}\n{found}\n" if len(found.scores) else f"{name}\n")
+            sys.stdout.write(f"{name}\n{found}\n" if str(found) else f"{name}\n")
             if args.save:
                 args.save.mkdir(parents=True, exist_ok=True)
                 cv2.imwrite(str(args.save / f"{Path(name).stem}.jpg"), found.draw())

@@ -28,6 +28,7 @@ class Detections:
         masks: (K, H, W) bool, of the task segment.
         keypoints: (K, points, 2 or 3) float32, x and y in pixels, and whether it shows, [0, 1], of the task pose.
         corners: (K, 4, 2) float32 of oriented boxes, which may lie outside; `boxes_xyxy` are the boxes around them.
+        probabilities: Of each class (C,), of the task classify, which finds no objects.
         temperatures: Of each box, in the `unit` of the data set; None where the camera does not measure.
     """
 
@@ -42,11 +43,23 @@ class Detections:
     masks: np.ndarray | None = None
     keypoints: np.ndarray | None = None
     corners: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
+
+    @property
+    def likely(self) -> list[tuple[str, float]]:
+        """Name and probability of the five likeliest classes of a classifier, the likeliest first."""
+        if self.probabilities is None:
+            return []
+        order = np.argsort(-self.probabilities, kind="stable")[:5]
+        return [(self.names[int(i)], float(self.probabilities[i])) for i in order]
 
     def draw(self) -> np.ndarray:
         """Return a copy of the image (H, W, 3) uint8, B, G, R, with boxes, names and scores."""
         image = self.image.copy()
         width = max(round(sum(image.shape[:2]) / 600), 1)
+        for i, (name, share) in enumerate(self.likely, start=1):
+            corner = (4 * width, 16 * width * i)
+            cv2.putText(image, f"{name} {share:.2f}", corner, FONT, 0.45 * width, (0, 255, 255), width, cv2.LINE_AA)
         labels = [f"{self.names[int(cls)]} {score:.2f}" for score, cls in zip(self.scores, self.classes, strict=True)]
         fonts = [(0.35 * width * part + 0.1, max(round(width * part), 1)) for part in (1, 0.75)]  # scale, thickness
         sizes = [[cv2.getTextSize(text, FONT, *font)[0] for font in fonts] for text in labels]
@@ -71,10 +84,18 @@ class Detections:
         return image
 
     def __str__(self) -> str:
-        """Return one line per box: name, score, x1, y1, x2, y2 and, if measured, lowest, mean, highest temperature."""
+        """Return one line per box: name, score, x1, y1, x2, y2 and, if measured, lowest, mean, highest temperature.
+
+        An oriented box has its four corners in the place of x1, y1, x2, y2, and behind these a mask has the number of
+        its pixels. Of a classifier it is one line per likely class: name, probability.
+        """
+        if self.probabilities is not None:
+            return "\n".join(f"{name} {share:.3f}" for name, share in self.likely)
         heat = self.temperatures or [None] * len(self.scores)
-        rows = zip(self.classes, self.scores, self.boxes_xyxy, heat, strict=True)
-        told = [(c, s, [*box, *(reading[:3] if reading else ())]) for c, s, box, reading in rows]
+        places = self.boxes_xyxy if self.corners is None else self.corners.reshape(-1, 8)
+        sizes = [()] * len(places) if self.masks is None else [(mask.sum(),) for mask in self.masks]
+        rows = zip(self.classes, self.scores, places, sizes, heat, strict=True)
+        told = [(c, s, [*box, *size, *(reading[:3] if reading else ())]) for c, s, box, size, reading in rows]
         return "\n".join(
             f"{self.names[int(c)]} {s:.3f} " + " ".join(f"{x:.1f}" for x in values) for c, s, values in told
         )

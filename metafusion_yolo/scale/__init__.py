@@ -15,19 +15,19 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from metafusion_yolo.options.scale import Scale
+from metafusion_yolo.support.cluster import block_size, each, share_of
 from metafusion_yolo.support.errors import MissingPackageError, UserValueError
 
 if TYPE_CHECKING:
-    from metafusion_yolo.scale.store import Store
-    from metafusion_yolo.scale.work import Done, Job
+    from metafusion_yolo.scale.work import Done
 
 LOGGER = logging.getLogger(__name__)
-MOST_ROWS, FEWEST_ROWS, FILES = 1000, 4, 64  # of a file; files that a small manifest is cut into
 SAID_EVERY = 30.0  # seconds between two lines of progress
 
 
@@ -99,15 +99,11 @@ def predict(
         UserError: If an argument, the manifest, the model or a package is wrong or missing, `out` holds results of
             another model, manifest or settings, or no pair at all could be used.
     """
-    options = Scale(str(out), engine, workers, part)
-    if engine != "ray" and workers:
-        raise UserValueError(
-            f"'workers={workers}' needs engine=ray; without a cluster, start jobs of part=1/8, 2/8 ..."
-        )
+    Scale(engine, workers, part, str(out))
     try:
-        from metafusion_yolo.scale.manifest import read_manifest, share_of
+        from metafusion_yolo.scale.manifest import read_manifest
         from metafusion_yolo.scale.store import Store
-        from metafusion_yolo.scale.work import Job
+        from metafusion_yolo.scale.work import Job, worker_of
     except ModuleNotFoundError as error:
         raise _missing(error.name) from error
     if engine == "ray" and find_spec("ray") is None:
@@ -119,7 +115,7 @@ def predict(
         model, data, {"conf": conf, "iou": iou, "imgsz": imgsz, "device": device, "batch": batch}, manifest.base
     )
     job.check()
-    rows = min(max(math.ceil(len(manifest) / FILES), FEWEST_ROWS), MOST_ROWS)
+    rows = block_size(len(manifest))
     chosen = range(math.ceil(len(manifest) / rows))[share[0] - 1 :: share[1]]
     store.begin({**job.description, "manifest": manifest.digest, "pairs": len(manifest), "rows": rows})
     there = store.done()
@@ -128,7 +124,8 @@ def predict(
     begun = time.monotonic()
     done: list[Done] = []
     blocks = ((index, manifest.rows(index * rows, rows)) for index in missing_files)
-    for one in _told(_work(options, job, store, blocks), todo):
+    work = each(partial(worker_of, job, store), blocks, engine, workers, job.wants_gpu)
+    for one in _told((one for _, one in work), todo):
         begun = begun if done else time.monotonic() - one.seconds
         done.append(one)
     failed = sum(one.failed for one in done)
@@ -146,21 +143,6 @@ def _missing(package: str | None) -> MissingPackageError:
         f"prediction on a manifest needs {package}, which is not installed: pip install 'metafusion-yolo[scale]'",
         name=package,
     )
-
-
-def _work(options: Scale, job: Job, store: Store, blocks: Iterator[tuple[int, Any]]) -> Iterator[Done]:
-    """Detect on blocks of the manifest, here or on the cluster, and yield what was done as its files are written."""
-    if options.engine == "ray":
-        from metafusion_yolo.scale.cluster import on_cluster
-
-        yield from on_cluster(job, store, blocks, options.workers)
-        return
-    from metafusion_yolo.scale.work import Worker
-
-    worker = None
-    for index, block in blocks:
-        worker = worker or Worker(job, store)
-        yield worker.write(index, block)
 
 
 def _told(done: Iterator[Done], pairs: int) -> Iterator[Done]:

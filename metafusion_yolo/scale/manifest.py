@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import re
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -116,24 +114,3 @@ def _base(source: str, visible: pa.ChunkedArray) -> str:
         return source.rpartition("/")[0]
     folder, first = Path(source).absolute().parent, next((one for one in visible[:1].to_pylist() if one), "")
     return str(Path.cwd() if not (folder / first).exists() and Path(first).exists() else folder)
-
-
-def share_of(part: str | None) -> tuple[int, int]:
-    """Return the number of a share, from 1, and that of all shares.
-
-    Raises:
-        UserValueError: If the text says neither.
-
-    Examples:
-        >>> share_of("3/100"), share_of(None)
-        ((3, 100), (1, 1))
-    """
-    if part is None:
-        return 1, 1
-    found: Any = re.fullmatch(r"(\d+)/(\d+)", str(part).strip())
-    number, count = map(int, found.groups()) if found else (0, 0)
-    if not 1 <= number <= count:
-        raise UserValueError(
-            f"'part={part}' is invalid, expected the number of a share and of all, from 1/100 to 100/100"
-        )
-    return number, count

@@ -80,6 +80,11 @@ class Job:
         told = {key: value for key, value in self.settings.items() if key not in ("device", "batch")}
         return {**told, "model": digest(self.model), "data": digest(self.data) if self.data else None}
 
+    @property
+    def wants_gpu(self) -> bool:
+        """Whether its workers run on GPUs, where there are any."""
+        return self.suffix == ".pt" and self.settings["device"] != "cpu"
+
     def load(self, folder: str, device: str | int | None = None, threads: int = 0) -> Engine:
         """Load the detector, from a folder that must be there as long as it is."""
         model, data = Path(folder, f"model{self.suffix}"), Path(folder, "data.yaml")
@@ -115,6 +120,11 @@ def _content(file: str | Path, kind: str) -> bytes:
         raise MissingFileError(f"no {kind} '{file}'; give the path or address of an existing file") from error
 
 
+def worker_of(job: Job, store: Store, device: str | int | None) -> Worker:
+    """Make a worker: of this process, or of a cluster, where each has one core."""
+    return Worker(job, store, device, 0 if device is None else 1)
+
+
 class Worker:
     """A detector, and the files it writes.
 
@@ -129,14 +139,13 @@ class Worker:
         self._job, self._store, self._hash = job, store, digest(job.model)
         self._folder = tempfile.TemporaryDirectory(prefix="metafusion-")
         self._engine = job.load(self._folder.name, job.settings["device"] if device is None else device, threads)
-        if threads:
-            cv2.setNumThreads(threads)
         self._pool = ThreadPoolExecutor(READERS, "reader")
 
-    def write(self, number: int, block: pa.Table) -> Done:
-        """Detect on the rows of a block, and write their file."""
+    def __call__(self, block: tuple[int, pa.Table]) -> Done:
+        """Detect on the rows of a numbered block, and write their file."""
+        number, listed = block
         begun = time.monotonic()
-        rows = list(self.rows(block.to_pylist()))
+        rows = list(self.rows(listed.to_pylist()))
         self._store.write(number, rows, self._engine.names)
         errors = [row["error"] for row in rows if row.get("error")]
         return Done(number, len(rows), len(errors), errors[0] if errors else "", time.monotonic() - begun)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from benchmarks.data_check import write_pairs
 from metafusion_yolo.prepare.check import check_dataset
 
 
 def test_pairs_are_written_as_asked(tmp_path):
+    from data_check import write_pairs
+
     report = check_dataset(write_pairs(tmp_path, count=20, distinct=7, imgsz=160))
     assert report.splits() == {"train": 16, "val": 4}
     assert len(report.measured) == 20 and {pair.visible.size for pair in report.measured} == {(160, 128)}

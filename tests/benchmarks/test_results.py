@@ -49,3 +49,31 @@ def test_a_table_has_bold_and_intervals_and_a_benchmark_leaves_no_paths(tmp_path
     assert "[found](there/found.json) 0" in lines[6]
     single = results.rendered("It is <!-- figure: found | ours | mAP50 -->old<!-- end -->.", "there")
     assert ">52.3 (47.9 to 57.7)<" in single
+
+
+def test_a_night_leaves_out_what_is_current_and_what_it_has_no_data_for(monkeypatch, tmp_path) -> None:
+    import benchmarks.__main__ as night
+
+    monkeypatch.setattr(night, "is_current", lambda name: name == "metrics")
+    assert night.why_not("metrics", tmp_path / "a.yaml", tmp_path / "b.pt", again=False) == "up to date"
+    assert not night.why_not("metrics", tmp_path / "a.yaml", tmp_path / "b.pt", again=True)
+    assert "--data" in night.why_not("align", tmp_path / "a.yaml", tmp_path / "b.pt", again=False)
+    assert "--weights" in night.why_not("predict", tmp_path / "a.yaml", tmp_path / "b.pt", again=False)
+    scripts = {ROOT / "benchmarks" / benchmark.command.split()[0] for benchmark in night.NIGHT.values()}
+    assert all(script.is_file() for script in scripts)
+
+
+def test_a_result_is_current_while_the_code_is_the_same(monkeypatch, tmp_path) -> None:
+    import results
+
+    import benchmarks.__main__ as night
+
+    commit = results.git("log", "-1", "--format=%h", "--", "metafusion_yolo", "cfg", "benchmarks/metrics.py")
+    if not commit:
+        pytest.skip("no history of git here")
+    monkeypatch.setattr(night, "RESULTS", tmp_path)
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    (tmp_path / "metrics.json").write_text(json.dumps({"commit": f"{commit}+"}))
+    assert not night.is_current("metrics")  # with changes that no commit has
+    (tmp_path / "metrics.json").write_text(json.dumps({"commit": commit, "carried": "by hand"}))
+    assert not night.is_current("metrics")

@@ -148,7 +148,7 @@ ARGUMENTS = [
     Row("dnn", "engine/export/test_exports.py::test_export_predicts_validates_and_tracks_like_the_checkpoint"),
     Row("format dynamic simplify opset nms optimize workspace", ALL_EXPORT),
     Row("quantize", "engine/export/test_exports.py::test_int8_is_calibrated_on_pairs_and_named_by_the_host"),
-    Row("bgr", refused="'bgr=0.5' swaps the colours of single images, not of pairs; leave it out"),
+    Row("bgr auto_augment", refused="'NAME=VALUE' changes single images, not pairs; leave it out"),
     *(
         Row(
             " ".join(name for name, other in OTHER_TASKS.items() if other == task),

@@ -23,6 +23,7 @@ from metafusion_yolo.config import Augment
 from metafusion_yolo.data import dataset as dataset_module
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
 from metafusion_yolo.data.reading import PairReader
+from metafusion_yolo.data.unlabelled import UnlabelledDataset
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from tests.conftest import LEVELS
 
@@ -56,11 +57,21 @@ GEOMETRY = {
 BLENDS = {"mixup", "mosaic and mixup", "cutmix", "copy_paste flip", "copy_paste mixup", "all"}
 
 
-def build(folder, mode="train", photometric=NONE, img_path=None, batch=2, rect=False, data=None, **overrides):
+def build(
+    folder,
+    mode="train",
+    photometric=NONE,
+    img_path=None,
+    batch=2,
+    rect=False,
+    data=None,
+    kind=PairedYOLODataset,
+    **overrides,
+):
     args = get_cfg(overrides={**STILL, **overrides})
     path = str(folder.images) if img_path is None else img_path
     data = folder.data if data is None else data
-    return build_paired_dataset(args, path, batch, data, mode, stride=32, rect=rect, photometric=photometric)
+    return build_paired_dataset(args, path, batch, data, mode, stride=32, rect=rect, photometric=photometric, kind=kind)
 
 
 def item(dataset: YOLODataset, index: int, seed: int = 0) -> dict:
@@ -392,6 +403,18 @@ def test_pairs_are_decoded_once_and_again_when_an_infrared_file_changes(pair_fol
     later(pair_folder.infrared[1])
     build(pair_folder)
     assert len(checks) == 8
+
+
+def test_pairs_without_labels_are_decoded_once_too(make_pair_folder, checks):
+    pairs = make_pair_folder(3, sizes=((48, 64), (40, 40)))
+    for expected in (3, 3):
+        dataset = build(pairs, kind=UnlabelledDataset)
+        assert len(checks) == expected and [tuple(label["shape"]) for label in dataset.labels][1] == (40, 40)
+    (pairs.infrared[1]).unlink()
+    with pytest.raises(PairError, match="no infrared image"):
+        build(pairs, kind=UnlabelledDataset)
+    pairs.visible[1].unlink()
+    assert len(build(pairs, kind=UnlabelledDataset)) == 2 and len(checks) == 5
 
 
 def test_change_of_the_rule_scans_again(pair_folder, checks):

@@ -50,6 +50,17 @@ def test_the_front_end_is_the_same_every_time(stock) -> None:
     assert torch.equal(torch.rand(1), drawn)  # nobody else's random numbers move
 
 
+def test_its_cameras_meet_in_features_where_its_backbone_has_the_level(stock) -> None:
+    model = MetaFusionYOLO(stock)
+    assert model.model.config.meet == "P3" and len(model.model.model[0].infrared) == 5
+    as_image = MetaFusionYOLO("metafusion-yolov8n.yaml").load(stock).model  # stems that have learned nothing are one
+    weights = YOLO(stock).model.float().state_dict()
+    kept = as_image.state_dict()
+    assert all(torch.equal(kept[key], value) for key, value in weights.items() if ".cv3." not in key)  # of its classes
+    as_image.load(model.model)
+    assert all(torch.equal(as_image.state_dict()[key], value) for key, value in kept.items() if "fusion." not in key)
+
+
 def test_it_predicts_validates_trains_fuses_and_exports(stock, pair_folder, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = {"imgsz": 64, "project": str(tmp_path / "runs"), "plots": False}
@@ -66,7 +77,7 @@ def test_it_predicts_validates_trains_fuses_and_exports(stock, pair_folder, tmp_
     assert trained.names == pair_folder.data["names"]
 
 
-@pytest.mark.parametrize(("weights", "head"), [("yolov8n-cls.yaml", "Classify")])
+@pytest.mark.parametrize(("weights", "head"), [("yolo26n-sem.yaml", "SemanticSegment")])
 def test_a_checkpoint_of_another_task_says_which_head_it_has(tmp_path, weights, head) -> None:
     YOLO(weights).save(tmp_path / "other.pt")
     with pytest.raises(UserTypeError, match=rf"other.pt'.*with the head {head} has no fused form"):

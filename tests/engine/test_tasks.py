@@ -11,12 +11,16 @@ import pytest
 import torch
 import yaml
 from ultralytics import YOLO, YOLOE, YOLOWorld
+from ultralytics.engine.results import Boxes
 from ultralytics.nn.tasks import guess_model_task
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.compare.training import evaluate
+from metafusion_yolo.data.labels import read_labels
 from metafusion_yolo.data.planes import mean_inside
+from metafusion_yolo.engine.predict.ensemble import surest
 from metafusion_yolo.engine.tasks import TASKS
+from metafusion_yolo.labelling.dataset import label_pairs
 from metafusion_yolo.nn.model_yaml import HEADS, head_of, load_model_yaml
 from metafusion_yolo.nn.tasks import BY_HEAD, build_model, fused_form
 from metafusion_yolo.runtime import Detector, read_counts
@@ -53,7 +57,7 @@ def stock_checkpoint(folder: Path, head: list, host: type = YOLO, **more) -> Pat
     return folder / "stock.pt"
 
 
-@pytest.fixture(params=[task for task in TASKS if task != "detect"])
+@pytest.fixture(params=HEAD)
 def task(request) -> str:
     return request.param
 
@@ -117,6 +121,32 @@ def test_a_task_trains_validates_predicts_and_tracks(stock, task, folder, tmp_pa
     assert {"x3", "y4"} <= results[0].summary()[0]["box"].keys() if task == "obb" else True
     tracked = trained.track(folder.images, conf=0.0, max_det=3, verbose=False, **runs)
     assert all(result.found is not None for result in tracked)
+
+
+def test_a_model_of_a_task_labels_for_it(stock, task, folder, tmp_path) -> None:
+    report = label_pairs(str(folder.yaml), model=str(stock), conf=0.2, imgsz=64, overwrite=True, project=str(tmp_path))
+    assert report.boxes.total() and sum(report.shows_in.values()) == report.boxes.total()
+    assert all(file.name != "coco.json" for file in report.files)  # which would hold boxes alone
+    files = sorted((folder.root / "labels").rglob("*.txt"))
+    labels = [read_labels(file, kpt_shape=KEYPOINTS["kpt_shape"] if task == "pose" else None) for file in files]
+    for found in labels:
+        if task == "pose":
+            assert found.keypoints is not None or not len(found.classes)
+            assert len(found.classes) == 0 or {*found.keypoints[..., 2].ravel()} <= {0, 2}
+        else:
+            assert len(found.outlines) == len(found.classes)
+            assert task == "segment" or all(len(outline) == 4 for outline in found.outlines)
+    if task != "pose":
+        describe_as = yaml.safe_load(folder.yaml.read_text()) | KEYPOINTS
+        folder.yaml.write_text(yaml.safe_dump(describe_as))
+        with pytest.raises(UserValueError, match=r"'kpt_shape: \[2, 3\]' of .*, and the model finds None"):
+            label_pairs(str(folder.yaml), model=str(stock), project=str(tmp_path))
+
+
+def test_the_surest_view_of_an_object_is_kept() -> None:
+    boxes = [[0, 0, 10, 10, 0.5, 0], [20, 0, 30, 10, 0.4, 0]], [[1, 0, 11, 10, 0.9, 0], [0, 0, 10, 10, 0.3, 1]]
+    views = [Boxes(torch.tensor(rows), (40, 40)) for rows in boxes]
+    assert surest(views).tolist() == [2, 1, 3]
 
 
 def test_an_export_gives_the_same_and_its_fused_image(stock, task, folder, tmp_path, monkeypatch) -> None:
@@ -196,7 +226,9 @@ def test_a_front_end_learns_alone_ahead_of_any_head(make_pair_folder, tmp_path, 
 
 
 @pytest.mark.parametrize("family", ["yolov8n", "yolo11n", "yolo26n"])
-@pytest.mark.parametrize(("kind", "task"), [("-seg", "segment"), ("-pose", "pose"), ("-obb", "obb")])
+@pytest.mark.parametrize(
+    ("kind", "task"), [("-seg", "segment"), ("-pose", "pose"), ("-obb", "obb"), ("-cls", "classify")]
+)
 def test_a_model_yaml_goes_by_the_name_of_the_host(family, kind, task) -> None:
     own = load_model_yaml(f"metafusion-{family}{kind}.yaml")
     assert (HEADS[head_of(own)], own["scale"]) == (task, "n")

@@ -78,7 +78,7 @@ def test_same_boxes_as_pytorch(detect, coco, export, roadscene, tmp_path, kwargs
 
 
 def test_mistakes_end_in_one_line(detect, onnx, export):
-    assert run(detect).stderr == "usage: detect MODEL VISIBLE INFRARED [CONF]\n"
+    assert run(detect).stderr == "usage: detect MODEL VISIBLE INFRARED [CONF [MASKS]]\n"
     done = run(detect, onnx, "none.png", "none.png")
     assert done.returncode == 2 and re.search("error: 'none.png' cannot be read as an image\n", done.stderr)
     matrix = [[1, 0, 5], [0, 1, 0], [0, 0, 1]]

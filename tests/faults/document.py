@@ -59,9 +59,12 @@ what to do; the second half is left out here. `…` stands for names and for wor
 
 The tests play each of them. `python -m tests.faults` writes this page.
 """
-FEW_WORDS = 3  # of a message that does not say enough without what goes wrong
+FEW_WORDS = 1  # of a message that does not say enough without what goes wrong
+LONGEST = 10  # words of a message that are enough to find it
 MOST = 4  # things that go wrong which stand beside one message
-REST = re.compile(r"; |, for example |: looked for |, known: |, did you mean |(?<=is invalid), expected at ")
+REST = re.compile(
+    r"; |, for example |: looked for |, known: |, did you mean |(?<=is invalid), expected | \\(in [^)]*\\)$"
+)
 CHECK = re.compile(r"(?:error|warning|note) +([a-z-]+) +\d+ ")
 
 
@@ -71,11 +74,17 @@ def document() -> str:
     found, tolerated = (sum(fault.code == code for fault in faults) for code in (1, 0))
     refused = len(faults) - found - tolerated
     head = INTRODUCTION.format(refused=refused, found=found, tolerated=tolerated)
-    return "\n".join([head, *map(chapter, AREAS)])
+    said = set[str]()
+    return "\n".join([head, *(chapter(area, said) for area in AREAS)])
 
 
-def chapter(area: Area) -> str:
-    """Return the faults of an area as a list: what is refused, what the check finds, what is tolerated."""
+def chapter(area: Area, said: set[str]) -> str:
+    """Return the faults of an area as a list: what is refused, what the check finds, what is tolerated.
+
+    Args:
+        area: The area.
+        said: What earlier areas say, which is not said again; it takes up what this one says.
+    """
     refused: dict[str, list[Fault]] = {}
     checked: dict[str, list[Fault]] = {}
     tolerated: dict[str, list[Fault]] = {}
@@ -86,13 +95,14 @@ def chapter(area: Area) -> str:
             tolerated.setdefault(fault.note or folded(fault), []).append(fault)
         else:
             refused.setdefault(folded(fault), []).append(fault)
-    items = [row(faults) for faults in refused.values()]
+    items = [item for item in map(row, refused.values()) if item.removeprefix("`ValueError: ").strip("`") not in said]
+    said.update(item.strip("`") for item in items)
     if checked:
         kinds = (f"`{kind}` ({titles(faults)})" for kind, faults in checked.items())
         items.append(f"[`data check`](data-check.md) tells: {', '.join(kinds)}")
     for faults in tolerated.values():
-        said = faults[0].note or f"the command says {code(folded(faults[0]))} and goes on"
-        items.append(f"{titles(faults)}: {said}")
+        becomes = faults[0].note or f"the command says {code(folded(faults[0]))} and goes on"
+        items.append(f"{titles(faults)}: {becomes}")
     return f"## {area.title}\n\n{area.about}\n\n" + "".join(f"* {item}\n" for item in items)
 
 
@@ -113,8 +123,9 @@ def folded(fault: Fault) -> str:
     """Return the first part of what is said, up to what to do, without the names of the folder that it is played in."""
     said = re.sub(r"^\d+ problems? in [^:]*:\s*", "", fault.says).partition("\n")[0]
     said = REST.split(said)[0].rstrip(":")
-    for name in re.findall(r"'[^']*[/.][^']*'", said):
+    for name in re.findall(r"'(?!\w+=)[^']*[/.][^']*'", said):
         said = said.replace(name, "…")
+    said = " ".join([*said.split()[:LONGEST], *(["…"] if len(said.split()) > LONGEST else [])])
     return f"{fault.raises.__name__}: {said}" if fault.raises else said
 
 

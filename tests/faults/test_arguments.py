@@ -100,7 +100,7 @@ AREA = Area(
         checked(
             "other task",
             f"{TRAIN} task=depth",
-            "argument 'task' can only be detect, segment, pose, obb here, not 'depth'",
+            "argument 'task' can only be detect, segment, pose, obb, classify here, not 'depth'",
         ),
         checked(
             "configuration that does not exist",

@@ -100,9 +100,9 @@ AREA = Area(
         Fault(
             "stock checkpoint of another task",
             PREDICT,
-            "'other.pt': a ClassificationModel with the head Classify has no fused form; "
+            "'other.pt': a SemanticSegmentationModel with the head SemanticSegment has no fused form; "
             "give a detector such as yolov8n.pt",
-            lambda root: YOLO("yolov8n-cls.yaml").save(root / "other.pt"),
+            lambda root: YOLO("yolo26n-sem.yaml").save(root / "other.pt"),
         ),
         Fault(
             "model that has learned nothing",

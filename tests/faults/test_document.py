@@ -27,7 +27,8 @@ def test_a_user_can_read_it() -> None:
 
 def test_every_message_can_be_found() -> None:
     page = document.FILE.read_text(encoding="utf-8")
-    refused = {document.code(document.folded(fault)) for fault in FAULTS if fault.code == 2}
+    refused = {document.code(document.folded(fault)).replace("ValueError: ", "") for fault in FAULTS if fault.code == 2}
+    page = page.replace("ValueError: ", "")
     assert [said for said in refused if said not in page or not said.strip("`" + ANY)] == []
 
 

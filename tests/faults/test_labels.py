@@ -41,6 +41,20 @@ AREA = Area(
             code=1,
         ),
         Fault(
+            "images of a classifier that lie in no folder of a class",
+            "classify train data=data.yaml imgsz=32",
+            "'images/train/0.png' of 'images/train' lies in the folder 'train', which is none of the classes 'person', "
+            "'car'; the folder of an image is its class, so sort the images into folders of these names",
+        ),
+        Fault(
+            "corners of an oriented box in a wrong order, check",
+            CHECK,
+            "warning  label-crosses  1  polygon or oriented box that crosses itself: labels/train/1.txt (line 1: "
+            "polygon of 4 points); order its points around the object",
+            labelled("0 0.1 0.1 0.5 0.5 0.5 0.1 0.1 0.5\n"),
+            code=0,
+        ),
+        Fault(
             "NaN",
             CHECK,
             "error    label-malformed  1  label file that cannot be read: labels/train/1.txt (line 1 "

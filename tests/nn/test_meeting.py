@@ -71,6 +71,13 @@ def test_new_weights_of_a_join_are_its_start() -> None:
     assert all(torch.equal(value, start[key]) for key, value in join.state_dict().items())
 
 
+def test_odds_move_the_share_and_leave_a_camera_that_is_off_out() -> None:
+    visible, infrared = torch.zeros(1, 2, 1, 3), torch.ones(1, 2, 1, 3)
+    share = torch.tensor([0.0, 0.8, 1.0]).repeat_interleave(4).expand(1, 1, 4, 12)
+    joined = Join(2, 4, odds=0.25)(visible, infrared, share)
+    torch.testing.assert_close(joined[0, 0, 0], torch.tensor([0.0, 0.5, 1.0]))
+
+
 # Beside the stock detector -------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def stock(request) -> FusionDetectionModel:

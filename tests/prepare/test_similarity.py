@@ -9,7 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from metafusion_yolo.prepare.similarity import DUPLICATE, NEIGHBOUR, groups, similarity, thumbnail
+from metafusion_yolo.prepare.similarity import DUPLICATE, NEIGHBOUR, groups, nearest, similarity, thumbnail
+from tests.conftest import SHARED
+
+FIXED = SHARED / "data" / "llvip256"
 
 
 def noise(seed: int, shape: tuple[int, ...] = (48, 64)) -> np.ndarray:
@@ -77,6 +80,21 @@ def test_many_alike_frames_take_no_more_memory_or_time_than_different_ones() -> 
     tracemalloc.stop()
 
 
+def test_very_many_images_are_not_compared_all_with_all(monkeypatch) -> None:
+    """Pairs planted close to the limit are found, and nothing else is, with the work of a few comparisons each."""
+    rng = np.random.default_rng(0)
+    first = np.linalg.qr(rng.normal(size=(300, 512, 1)))[0][..., 0].astype(np.float32)
+    aside = rng.normal(size=first.shape).astype(np.float32)
+    aside -= (aside * first).sum(1, keepdims=True) * first
+    aside /= np.linalg.norm(aside, axis=1, keepdims=True)
+    second = (0.77 * first + np.sqrt(1 - 0.77**2) * aside)[rng.permutation(300)]
+    plain = groups(np.concatenate([first, second]))
+    monkeypatch.setattr("metafusion_yolo.prepare.similarity.ALL_WITH_ALL", 0)
+    found = groups(np.concatenate([first, second]))
+    assert len(plain) == 300 and {*map(tuple, found)} - {*map(tuple, plain)} <= {(i,) for i in range(600)}
+    assert len(found) <= 303
+
+
 def test_no_images_have_no_groups() -> None:
     assert groups(np.zeros((0, 16, 16), np.float32)) == []
 
@@ -113,3 +131,17 @@ def test_neighbouring_frames_of_real_drives_are_found_and_few_others(road) -> No
 def test_what_hardly_changes_an_image_leaves_it_a_duplicate(road, change) -> None:
     like = [similarity(thumbnail(image), thumbnail(change(image))) for image in list(road.values())[::4]]
     assert np.mean(np.array(like) >= DUPLICATE) >= 0.97
+
+
+@pytest.mark.skipif(not FIXED.is_dir(), reason=f"no fixed cameras at '{FIXED}'")
+def test_the_short_way_finds_what_the_plain_one_does(road, monkeypatch) -> None:
+    """Real pairs, of drives and of fixed cameras: the same scenes, and the same pairs of two splits."""
+    looks = [thumbnail(image).ravel() for image in road.values()]
+    looks += [thumbnail(cv2.imread(str(file))).ravel() for file in sorted(FIXED.glob("images/*/*"))]
+    looks = np.stack(looks)
+    results = []
+    for limit in (10_000, 0):
+        monkeypatch.setattr("metafusion_yolo.prepare.similarity.ALL_WITH_ALL", limit)
+        best = np.array([score for _, score in nearest(looks[::2], looks[1::2])])
+        results.append((groups(looks), best.round(4)[best >= DUPLICATE].tolist()))
+    assert results[0] == results[1] and max(map(len, results[0][0])) > 50 < len(results[0][1])

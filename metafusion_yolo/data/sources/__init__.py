@@ -198,7 +198,7 @@ def _expected_below(visible: Any, infrared: Path) -> Expected:
     if not infrared.exists():
         raise MissingFileError(f"infrared='{infrared}' does not exist; give the file or folder of the partners")
     if isinstance(visible, list):
-        return lambda file: infrared / file.name
+        return lambda file: str(infrared / Path(file).name)
     root = Path(visible)
     if root.suffix.lower() == ".txt" and root.is_file():
         return expected_beside(Path(os.path.commonpath([Path(f).parent for f in list_images(root)])), infrared)

@@ -88,11 +88,15 @@ class FusionDetectionExporter(Exporter):
             raise UserValueError("a Core ML pipeline with nms=True gives boxes only; leave out nms or fused")
         keys = dict(zip(export_formats()["Argument"], export_formats()["Arguments"], strict=True))
         if self.args.quantize in (8, "w8a16") and "data" in keys.get(form, []):
+            if model.task == "classify":
+                raise UserValueError(
+                    f"'quantize={self.args.quantize}' is not made of classifiers here; give 16, or none"
+                )
             self.args.data = self._calibration_data(model)
         self._input = input_description(rig_of(model) or Rig())
         self._input |= {
             "inputs": INPUTS[self.inputs],
-            "outputs": io_wrappers.outputs_of(self.fused, self.fusion_weights, model.task == "segment"),
+            "outputs": io_wrappers.outputs_of(self.fused, self.fusion_weights, model.task),
         }
         with missing_packages_named(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="torch")  # deprecations of its old exporters

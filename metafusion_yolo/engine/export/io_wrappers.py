@@ -45,9 +45,10 @@ class TwoInputModel(ExportWrapper):
         return self._model(torch.cat((visible, infrared), 1))
 
 
-def outputs_of(fused: bool, weights: bool, masks: bool = False) -> list[str]:
-    """Return the names of the outputs of an export, in order."""
-    return ["boxes"] + ["prototypes"] * masks + ["fused"] * fused + ["fusion_weights"] * weights
+def outputs_of(fused: bool, weights: bool, task: str = "detect") -> list[str]:
+    """Return the names of the outputs of an export of a task, in order."""
+    found = {"segment": ["boxes", "prototypes"], "classify": ["probabilities"]}.get(task, ["boxes"])
+    return found + ["fused"] * fused + ["fusion_weights"] * weights
 
 
 def rename_onnx(file: str | Path, inputs: Sequence[str]) -> None:

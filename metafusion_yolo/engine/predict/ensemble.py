@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torchvision.ops import box_iou
+from ultralytics.utils.metrics import batch_probiou
 
 from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor
 from metafusion_yolo.engine.predict.results import FusionResults
@@ -71,7 +72,7 @@ class EnsemblePredictor(FusionDetectionPredictor):
             TypeError: If the model finds more than boxes along the axes of the image.
         """
         if self.args.task != "detect":
-            raise UserTypeError(f"labelling joins boxes, and this model is of the task '{self.args.task}'; detect only")
+            raise UserTypeError(f"the views are joined as boxes, and this model is of the task '{self.args.task}'")
         if find_spec("ensemble_boxes") is None:
             raise MissingPackageError("labelling joins boxes by 'ensemble-boxes'; pip install ensemble-boxes")
         super().setup_model(model, verbose)
@@ -107,6 +108,62 @@ class EnsemblePredictor(FusionDetectionPredictor):
         for result, cameras in zip(results, shows, strict=True):
             result.shows_in = cameras
         return results
+
+
+class SurestViewPredictor(FusionDetectionPredictor):
+    """Detect in the fused image and in each camera alone, and keep of each object the view that is surest of it.
+
+    Masks, keypoints and oriented boxes have no mean, so nothing is averaged. Mixed in before the predictor of a task.
+    """
+
+    views = tuple(view for view in VIEWS if not view.mirrored)
+
+    def postprocess(self, preds: Any, img: Tensor, orig_imgs: Any, **kwargs: Any) -> list[FusionResults]:
+        """Return for each pair what is found in any of the views, once, and say in which camera each shows."""
+        own, fusion = super().postprocess(preds, img, orig_imgs, **kwargs), self._fusion
+        found = {self.views[0]: own}
+        for view in self.views[1:]:
+            seen = self._first(self.model(view.of(img)))
+            found[view] = super().postprocess(seen, img, orig_imgs, **kwargs)
+        self._fusion = fusion
+        for i, result in enumerate(own):
+            by_view = {view: results[i] for view, results in found.items()}
+            boxes = {view: _rows(one.found) for view, one in by_view.items()}
+            kept = surest([one.found for one in by_view.values()])
+            for key in result._keys:
+                parts = [getattr(one, key) for one in by_view.values() if getattr(one, key) is not None]
+                if parts:
+                    data = torch.cat([torch.as_tensor(part.data).to(parts[0].data) for part in parts])[kept]
+                    setattr(result, key, type(parts[0])(data, result.orig_shape))
+            result.shows_in = shown_in(_rows(result.found), boxes, self.args.conf)
+        return own
+
+
+def _rows(found: Any) -> Tensor:
+    """Return boxes or oriented boxes as (K, 6): x1, y1, x2, y2, score, class."""
+    return torch.cat((found.xyxy, found.conf[:, None], found.cls[:, None]), 1).cpu().float()
+
+
+def surest(views: list[Any], same: float = SAME) -> Tensor:
+    """Return which of the objects of several views (of all, one view after another) no surer one of a class overlaps.
+
+    Args:
+        views: The host's boxes or oriented boxes of each view.
+        same: Overlap from which two are one object.
+
+    Returns:
+        Their indices, the surest first.
+    """
+    rows = torch.cat([_rows(found) for found in views])
+    order = rows[:, 4].argsort(descending=True, stable=True)
+    if hasattr(views[0], "xywhr"):
+        turned = torch.cat([found.xywhr.cpu().float() for found in views])[order]
+        overlap = batch_probiou(turned, turned)
+    else:
+        overlap = box_iou(rows[order, :4], rows[order, :4])
+    classes = rows[order, 5]
+    double = ((overlap >= same) & (classes[:, None] == classes[None])).triu(1).any(0)
+    return order[~double]
 
 
 def join(views: list[Tensor], height: int, width: int, same: float = SAME) -> Tensor:

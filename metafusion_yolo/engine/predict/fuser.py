@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from ultralytics.cfg import get_cfg
-from ultralytics.utils import TQDM
+from ultralytics.utils import LOGGER, TQDM
 from ultralytics.utils.torch_utils import select_device
 
+from metafusion_yolo.data.pairs import PairError, listed
+from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import BY_RULE, PairedSource, tensor_pairs
 from metafusion_yolo.data.sources.loaders import load_pairs
@@ -28,6 +30,8 @@ from metafusion_yolo.engine.predict.results import compose_fused
 from metafusion_yolo.engine.predict.writers import Names, PictureFolder, written_rate
 from metafusion_yolo.nn.fusion import STRIDE
 from metafusion_yolo.options import Fuse, Resume, Source, Sync
+from metafusion_yolo.options.scale import Cluster
+from metafusion_yolo.support.cluster import each, in_blocks, share
 from metafusion_yolo.support.drawing import to_uint8
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
@@ -50,6 +54,9 @@ def fuse_images(
     on_missing: str = Sync.on_missing,
     reconnect: float = Sync.reconnect,
     resume: bool = Resume.resume,
+    engine: str = Cluster.engine,
+    workers: int | None = Cluster.workers,
+    part: str | None = Cluster.part,
     **kwargs: Any,
 ) -> Iterator[Path]:
     """Write fused images at the size of the visible ones, and yield the files as they are done.
@@ -69,6 +76,9 @@ def fuse_images(
         on_missing: As there.
         reconnect: As there.
         resume: Whether to continue an interrupted run in the same `project` and `name`.
+        engine: "local", or "ray" for image files, which the workers must see under the same paths.
+        workers: Workers of Ray; None for one a GPU or core.
+        part: The share of image files to do, such as "3/100"; shares go to one `project` and `name`.
         **kwargs: The host's arguments: `imgsz`, longest side in pixels of the front-end's input; `device`; `data`, a
             data-set YAML that describes the cameras; `vid_stride`; `project`, `name` and `exist_ok`, where to write;
             `verbose`, whether to show the progress.
@@ -81,11 +91,12 @@ def fuse_images(
         PairError: If the sources do not form pairs.
     """
     Fuse(method)
+    cluster = Cluster(engine, workers, part)
     method = SHORT.get(method, method)
     check_arguments("predict", kwargs)
     args = get_cfg(overrides={"task": "detect", "mode": "predict", "name": "fuse", **kwargs})
-    args.exist_ok = args.exist_ok or resume
-    fuse = partial(fuse_pair, rule=method) if method != "learned" else LearnedFusion(net, args.imgsz, args.device)
+    args.exist_ok = args.exist_ok or resume or bool(part)
+    make = partial(_fusion, method, net, args)
     if args.data:
         rig = Rig.of_file(find_data_yaml(args.data))
     if isinstance(source, torch.Tensor):
@@ -99,7 +110,67 @@ def fuse_images(
         raise UserValueError(
             "resume=True goes on with image files; videos, cameras and images in memory are started anew"
         )
-    return _write_fused(loader, fuse, args, resume, method, fps)
+    if part or engine == "ray":
+        if not of_files or (part and resume):
+            raise UserValueError(
+                "engine=ray and part= take image files, and a part is done again as a whole, without resume=True"
+            )
+        return _write_shared(loader, make, args, resume, method, cluster)
+    return _write_fused(loader, make(None), args, resume, method, fps)
+
+
+def _fusion(method: str, net: nn.Module | None, args: Any, device: str | int | None) -> Any:
+    """Return the function that fuses a pair."""
+    if method != "learned":
+        return partial(fuse_pair, rule=method)
+    return LearnedFusion(net, args.imgsz, args.device if device is None else device)
+
+
+def _write_shared(loader: Any, make: Any, args: Any, resume: bool, method: str, cluster: Cluster) -> Iterator[Path]:
+    """Write the fused images of files in blocks, and yield the files as the blocks are done."""
+    save_dir, finished, skipped = run_folder(args), False, []
+    journal = None if cluster.part else Journal(save_dir, {"method": method, "imgsz": args.imgsz}, resume)
+    names = Names()
+    if journal:
+        loader.leave_out(journal.done)
+        yield from [save_dir / f"{names.of_image(path)}.png" for path in journal.done]
+    named = [(visible, infrared, names.of_image(visible)) for visible, infrared in loader.pairs]
+    blocks = in_blocks(share(named, cluster.part))
+    work = partial(_FusedBlock, make, loader.reader, save_dir, loader.on_error)
+    try:
+        for number, done in each(work, blocks, cluster.engine, cluster.workers, method == "learned"):
+            for (visible, _, _), (file, problem) in zip(blocks[number], done, strict=True):
+                skipped += [problem] if problem else []
+                if journal:
+                    journal.add(visible)
+                if not problem:
+                    yield file
+        finished = True
+    finally:
+        if journal:
+            journal.close(finished)
+        if skipped:
+            LOGGER.warning(f"{len(skipped)} pairs skipped:{listed(skipped)}")
+
+
+class _FusedBlock:
+    """Fuses blocks of pairs of files, and writes the images."""
+
+    def __init__(self, make: Any, reader: PairReader, folder: Path, on_error: str, device: str | int | None) -> None:
+        self._fuse, self._reader, self._folder, self._on_error = make(device), reader, PictureFolder(folder), on_error
+
+    def __call__(self, block: Sequence[tuple[str, str | None, str]]) -> list[tuple[Path, str]]:
+        return [self._one(*pair) for pair in block]
+
+    def _one(self, visible: str, infrared: str | None, name: str) -> tuple[Path, str]:
+        """Return the file of a fused image, or why there is none."""
+        try:
+            pair = self._reader.read(visible, infrared)
+        except PairError as error:
+            if self._on_error == "stop":
+                raise
+            return Path(), str(error)
+        return self._folder.add(name, np.ascontiguousarray(self._fuse(pair)[..., ::-1])), ""
 
 
 def _write_fused(loader: Any, fuse: Any, args: Any, resume: bool, method: str, fps: float | None) -> Iterator[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -151,6 +151,27 @@ def describe(result: FusionResults) -> dict[str, Any]:
     }
 
 
+def say_what_is_missing(options: OutputOptions, given: Mapping[str, Any], drawn: bool) -> None:
+    """Warn which requested outputs are missing because an export has no fused image or no weights.
+
+    Args:
+        options: What was asked for.
+        given: What there is of the fusion, by name.
+        drawn: Whether pictures are saved.
+    """
+    missing = []
+    if not given:
+        missing += ["save_fused writes nothing"] * options.save_fused
+        shown = options.view not in ("visible", "infrared") and drawn
+        missing += [f"view={options.view} shows the cameras only"] * shown
+    if "weights" not in given and "fusion_weights" not in given:
+        missing += ["save_weights writes nothing"] * options.save_weights
+        missing += ["infrared_weight is empty"] * (options.save_json or options.save_csv)
+    if missing:
+        lacking = "no weights" if given else "no fused image and no weights"
+        LOGGER.warning(f"{lacking} from this export: {', '.join(missing)}")
+
+
 def flat_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of a record in `predictions.csv`, one per detection."""
     pair = {key: record[key] for key in ("visible", "infrared", "modalities", "frame", "time")}
@@ -160,5 +181,5 @@ def flat_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
         if measured := detection.get("temperature"):
             spot, told = measured["hot"], {f"temperature_{key}": measured[key] for key in measured.keys() - {"hot"}}
             values |= told | {"hot_x": spot["x"], "hot_y": spot["y"]}
-        rows.append({**pair, **values, **detection["box"]})
+        rows.append({**pair, **values, **detection.get("box", {})})
     return rows

@@ -18,7 +18,7 @@ from ultralytics.utils.plotting import colors
 from metafusion_yolo.data.temperatures import Reading, Thermogram
 from metafusion_yolo.support.annotate import Mark, draw_marks
 from metafusion_yolo.support.drawing import grid, scale_of, titled, with_legend, with_scale
-from metafusion_yolo.support.errors import MissingPackageError
+from metafusion_yolo.support.errors import MissingPackageError, UserTypeError
 from metafusion_yolo.support.pages import data_uri
 
 if TYPE_CHECKING:
@@ -185,6 +185,8 @@ def to_supervision(result: FusionResults) -> Detections:
         raise MissingPackageError(
             "to_supervision() needs the package 'supervision': pip install supervision"
         ) from error
+    if result.found is None:
+        raise UserTypeError("to_supervision() is for detections, and this model classifies; use result.probs")
     found = Detections.from_ultralytics(result)
     found.metadata = {"visible": result.orig_img, "infrared": result.infrared}
     if result.has_fusion:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from ultralytics.models.yolo.detect import DetectionPredictor
-from ultralytics.utils import LOGGER, ops
+from ultralytics.utils import ops
 from ultralytics.utils.nms import non_max_suppression
 from ultralytics.utils.ops import scale_boxes
 
@@ -32,7 +32,7 @@ from metafusion_yolo.engine._host import (
 from metafusion_yolo.engine.arguments import check_classes
 from metafusion_yolo.engine.predict.calls import Call, Networks
 from metafusion_yolo.engine.predict.journal import Journal
-from metafusion_yolo.engine.predict.outputs import Outputs, check_measured, run_folder
+from metafusion_yolo.engine.predict.outputs import Outputs, check_measured, run_folder, say_what_is_missing
 from metafusion_yolo.engine.predict.results import FusionResults, pack_fusion, showing_fused
 from metafusion_yolo.engine.predict.sequences import ImageSequences, in_name_order
 from metafusion_yolo.engine.predict.slicing import Slicing, cut, merge, place
@@ -283,17 +283,24 @@ class FusionDetectionPredictor(DetectionPredictor):
         """
         if self.slicing.size and getattr(self, "_feats", None) is not None:
             raise UserValueError("slice= finds boxes without features: set 'with_reid: False' in the tracker's YAML")
+        results = self.paired(super().construct_results(preds, img, orig_imgs, **kwargs), orig_imgs)
+        for result, sliced in zip(results, self._sliced, strict=False):
+            if len(sliced):
+                result.update(boxes=self._merged(result.boxes.data, sliced))
+        return results
+
+    def paired(self, hosts: list[Any], pairs: list[np.ndarray]) -> list[FusionResults]:
+        """Return the results of the host with the pairs (H, W, 4), their fusion and where they come from."""
         if not self._said:
-            self._say_what_is_missing()
+            self._said = True
+            say_what_is_missing(self.options, self._fusion or {}, self.args.save)
         results = []
-        origins = getattr(self.dataset, "origins", None) or [Origin()] * len(preds)  # tensors have no origin
-        for i, host in enumerate(super().construct_results(preds, img, orig_imgs, **kwargs)):
-            fusion = None if self._fusion is None else pack_fusion(self._fusion, i)
-            result = FusionResults(orig_imgs[i], fusion, self.options.view, path=host.path, names=host.names)
+        origins = getattr(self.dataset, "origins", None) or [Origin()] * len(hosts)  # tensors have no origin
+        for i, host in enumerate(hosts):
+            fusion = self.fusion_of(i, pairs[i].shape)
+            result = FusionResults(pairs[i], fusion, self.options.view, path=host.path, names=host.names)
             for key in result._keys:
                 setattr(result, key, getattr(host, key))
-            if self._sliced and len(self._sliced[i]):
-                result.update(boxes=self._merged(host.boxes.data, self._sliced[i]))
             result.infrared_path, result.frame, result.time, result.thermogram = origins[i]
             result.shows_temperatures = self.options.temperatures
             results.append(result)
@@ -304,17 +311,6 @@ class FusionDetectionPredictor(DetectionPredictor):
         boxes = torch.cat((whole, sliced.to(whole)))
         return merge(boxes, self.args.iou, self.args.max_det, self.args.agnostic_nms)
 
-    def _say_what_is_missing(self) -> None:
-        """Warn once which requested outputs are missing because an export has no fused image or no weights."""
-        self._said = True
-        options, given, missing = self.options, self._fusion or {}, []
-        if not given:
-            missing += ["save_fused writes nothing"] * options.save_fused
-            shown = options.view not in ("visible", "infrared") and self.args.save
-            missing += [f"view={options.view} shows the cameras only"] * shown
-        if "weights" not in given and "fusion_weights" not in given:
-            missing += ["save_weights writes nothing"] * options.save_weights
-            missing += ["infrared_weight is empty"] * (options.save_json or options.save_csv)
-        if missing:
-            lacking = "no weights" if given else "no fused image and no weights"
-            LOGGER.warning(f"{lacking} from this export: {', '.join(missing)}")
+    def fusion_of(self, i: int, shape: tuple[int, ...]) -> dict[str, torch.Tensor] | None:
+        """Return the fusion of a pair of the batch, of a shape (H, W, 4); None where an export has none."""
+        return None if self._fusion is None else pack_fusion(self._fusion, i)

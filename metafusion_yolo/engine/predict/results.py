@@ -142,7 +142,7 @@ class FusionResults(Results):
 
         With masks it is the share in each mask, with oriented boxes the share in what these cover.
         """
-        if not self.has_weights:
+        if not self.has_weights or self.found is None:
             return None
         infrared = self._at_image_size("infrared_weight")[0, 0].numpy()
         boxes, upright = self.found.cpu().numpy().xyxy, self.masks is None and self.obb is None
@@ -262,6 +262,8 @@ class FusionResults(Results):
             size = self.orig_shape[::-1] if normalize else (1, 1)
             for row, reading in zip(rows, self.temperatures or (), strict=False):
                 row["temperature"] = self.thermogram.record(reading, size)
+        if self.probs is not None and self.fusion_weights is not None:  # a class is one of the whole image
+            weights = np.tile(self.fusion_weights.mean((1, 2)), (len(rows), 1))
         for i, row in enumerate(rows):
             row["infrared_weight"] = None if weights is None else round(float(weights[i, 1]), decimals)
         return rows

@@ -15,7 +15,7 @@ from metafusion_yolo.engine.checkpoints import check_start, check_unfinished
 from metafusion_yolo.engine.train.arguments import plain_arguments
 from metafusion_yolo.engine.train.distributed import decide_once
 from metafusion_yolo.engine.train.resumable import cut_off_run
-from metafusion_yolo.engine.train.tuning import FusionTuner, tune_with_ray
+from metafusion_yolo.engine.train.tuning import RAY_ARGUMENTS, FusionTuner, tune_with_ray
 from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.vocabulary import refuse_words
 from metafusion_yolo.labelling.unlabelled import label_more
@@ -123,7 +123,8 @@ class LearningModel(Model):
             space: What to search, (lowest, highest) by name, `"fusion.gains.gradient"` among the names; with
                 `use_ray`, distributions of Ray Tune too.
             fusion, augmentations, infrared_augmentations: As for :meth:`train`.
-            **kwargs: Arguments of the trainings, `data=` and `epochs=` first of all.
+            **kwargs: Arguments of the trainings, `data=` and `epochs=` first of all; with `use_ray` those of the host's
+                search too: `search_alg`, Optuna if left out, `grace_period` and `gpu_per_trial`.
 
         Returns:
             The YAML with the best hyper-parameters, which `train(cfg=)` takes; with `use_ray`, the results of Ray Tune,
@@ -138,13 +139,14 @@ class LearningModel(Model):
         Tune(iterations, use_ray)
         if args and use_ray:
             space, *args = args  # type: ignore[assignment]
+        of_ray = {key: kwargs.pop(key) for key in RAY_ARGUMENTS if use_ray and key in kwargs}
         kwargs = self._checked(kwargs, fusion, augmentations, infrared_augmentations)
         if isinstance(kwargs.get("data"), (str, Path)):
             kwargs["data"] = check_description(kwargs["data"])
         if "optimizer" not in (space or {}):
             kwargs.setdefault("optimizer", "AdamW")  # as in the host: rates suit one optimizer
         if use_ray:
-            return tune_with_ray(self, space, iterations, *args, **kwargs)
+            return tune_with_ray(self, space, iterations, *args, **of_ray, **kwargs)
         if args:
             raise UserTypeError(f"{args} need use_ray=True; give the other arguments by name")
         tuner = FusionTuner(

@@ -210,13 +210,16 @@ class FusionDetectionTrainer(ResumableTrainer):
         self.on_plot(plot_weights(_unwrap(self.ema.ema).fusion, self._shown, self.save_dir / "fusion_weights.jpg"))
 
     # Plots -----------------------------------------------------------------------------------------------------------
-    def plot_training_samples(self, batch: dict[str, Any], ni: int) -> None:
-        """Plot visible, infrared and fused image of each sample side by side, the boxes on the fused one."""
-        pair = batch["img"]
+    def panels(self, pair: torch.Tensor) -> torch.Tensor:
+        """Return visible, infrared and fused image of pairs (B, 4, H, W) side by side, (B, 3, H, 3W)."""
         gpu = [self.device] if self.device.type == "cuda" else []
         with torch.no_grad(), torch.random.fork_rng(gpu):  # the jitter of this plot must not change the training
             fused = _unwrap(self.model).fuse_images(pair)["fused"]
-        panels = torch.cat((pair[:, :3], pair[:, 3:].expand(-1, 3, -1, -1), fused), 3).cpu()  # (B, 3, H, 3W)
+        return torch.cat((pair[:, :3], pair[:, 3:].expand(-1, 3, -1, -1), fused), 3).cpu()
+
+    def plot_training_samples(self, batch: dict[str, Any], ni: int) -> None:
+        """Plot visible, infrared and fused image of each sample side by side, the boxes on the fused one."""
+        panels = self.panels(batch["img"])
         boxes = batch["bboxes"].clone().cpu()
         boxes[:, 0] = (boxes[:, 0] + 2) / 3
         boxes[:, 2] /= 3

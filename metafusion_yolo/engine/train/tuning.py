@@ -32,6 +32,7 @@ LEARNED_SPACE = {  # of a front-end that learns
     "fusion.gains.gradient": (1.0, 30.0),
     "fusion.gains.intensity": (0.1, 5.0),
 }
+RAY_ARGUMENTS = ("search_alg", "grace_period", "gpu_per_trial")  # of the host's `run_ray_tune`
 DEAD = ("bgr",)  # it swaps the channels of images that have three
 
 
@@ -117,7 +118,8 @@ def tune_with_ray(model: Any, space: Any, iterations: int, *args: Any, **kwargs:
         space: Bounds by name, or distributions of Ray Tune; None for the default.
         iterations: Number of trainings.
         *args: Further arguments of the host's `run_ray_tune`.
-        **kwargs: Arguments of the trainings.
+        **kwargs: Arguments of the trainings, and of the host's `run_ray_tune`: `search_alg`, `grace_period`,
+            `gpu_per_trial`.
 
     Returns:
         The results of Ray Tune.
@@ -126,11 +128,14 @@ def tune_with_ray(model: Any, space: Any, iterations: int, *args: Any, **kwargs:
         ValueError: If no training came to its end.
         ModuleNotFoundError: If Ray Tune is not installed.
     """
-    if find_spec("ray") is None:
-        raise MissingPackageError(
-            "use_ray=True needs the package 'ray[tune]', which is not installed: pip install 'ray[tune]' optuna",
-            name="ray",
-        )
+    sought = kwargs.get("search_alg", "optuna")  # as the host
+    for package in ("ray", *(["optuna"] if sought == "optuna" else [])):
+        if find_spec(package) is None:
+            raise MissingPackageError(
+                "use_ray=True needs the package 'ray[tune]', and optuna unless search_alg= names another; "
+                f"{package} is not installed: pip install 'ray[tune]' optuna",
+                name=package,
+            )
     from ultralytics.utils.tuner import run_ray_tune
 
     if space is None:

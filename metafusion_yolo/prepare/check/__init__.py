@@ -4,6 +4,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from ultralytics.utils import TQDM
 from ultralytics.utils.files import increment_path
 
 from metafusion_yolo.data.reading import PairReader
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.options import Check
+from metafusion_yolo.options.scale import Cluster
 from metafusion_yolo.prepare.check import sequences
 from metafusion_yolo.prepare.check.duplicates import find_copies, find_near_duplicates
 from metafusion_yolo.prepare.check.files import PairFiles, Source, list_pairs, read_source
@@ -20,6 +23,7 @@ from metafusion_yolo.prepare.check.images import Measurements, inspect_pair
 from metafusion_yolo.prepare.check.page import write_page
 from metafusion_yolo.prepare.check.report import CheckReport
 from metafusion_yolo.prepare.draft import Draft, draft, one_way
+from metafusion_yolo.support.cluster import each, in_blocks, share, share_of
 from metafusion_yolo.support.errors import UserValueError
 
 __all__ = ["CheckReport", "check_dataset", "run_check", "write_page"]
@@ -33,6 +37,9 @@ def run_check(
     report: str | Path | None = Check.report,
     visible: str | None = Check.visible,
     infrared: str | None = Check.infrared,
+    engine: str = Cluster.engine,
+    workers: int | None = Cluster.workers,
+    part: str | None = Cluster.part,
 ) -> tuple[CheckReport, Path]:
     """Check a data set and write the report: `metafusion data check`.
 
@@ -44,6 +51,9 @@ def run_check(
         report: HTML file to write instead of `project/name/report.html`.
         visible: Folder of the visible images, instead of a YAML; what is drafted of it is written to `project/name`.
         infrared: Folder of the infrared images.
+        engine: "local" or "ray", whose workers must see the files under the same paths.
+        workers: Workers of Ray; None for one a core.
+        part: The share of the pairs to check, such as "3/100"; copies and sequences are looked for within it.
 
     Returns:
         The report and the path of its HTML.
@@ -55,22 +65,25 @@ def run_check(
     if report and Path(report).is_dir():
         raise UserValueError(f"report={report} is a folder; name a file in it, such as {Path(report) / 'report.html'}")
     one_way(data, visible, infrared)
+    cluster = Cluster(engine, workers, part)
+    share_of(part)
     if data is not None:
         read_source(data)  # a wrong YAML leaves no folder behind
     folder = increment_path(Path(project).absolute() / name, exist_ok=exist_ok)
     drafted = draft(folder, str(visible), infrared) if data is None else None
     report = report or folder / "report.html"
     Path(report).parent.mkdir(parents=True, exist_ok=True)  # if this fails, it fails before the work
-    result = check_dataset(drafted.yaml if drafted else str(data), drafted)
+    result = check_dataset(drafted.yaml if drafted else str(data), drafted, cluster)
     return result, write_page(result, report)
 
 
-def check_dataset(data: str | Path, drafted: Draft | None = None) -> CheckReport:
+def check_dataset(data: str | Path, drafted: Draft | None = None, cluster: Cluster | None = None) -> CheckReport:
     """Read all pairs and labels of a data set once.
 
     Args:
         data: The data-set YAML, or the name of one that ships with the package.
         drafted: How the YAML was drafted from two folders, which need no labels.
+        cluster: Who does it.
 
     Returns:
         What was found and measured; `report.errors` is the number of faults that must be repaired.
@@ -86,7 +99,9 @@ def check_dataset(data: str | Path, drafted: Draft | None = None) -> CheckReport
         cases = [case for case in cases if case.kind != "no-labels"]
         cases += [Case("missing-partner", file, pair=(file, "")) for file in drafted.pairing.alone[0]]
         cases += [Case("extra-partner", file, pair=("", file)) for file in drafted.pairing.alone[1]]
-    measured, found = _inspect(pairs, source)
+    cluster = cluster or Cluster()
+    pairs = [*share(pairs, cluster.part)]
+    measured, found = _inspect(pairs, source, cluster)
     recordings = sequences.split_sequences(measured)
     cases += [
         *found,
@@ -102,17 +117,30 @@ def check_dataset(data: str | Path, drafted: Draft | None = None) -> CheckReport
     return CheckReport(source, pairs, measured, recordings, group_cases(cases), time.monotonic() - started)
 
 
-def _inspect(pairs: Sequence[PairFiles], source: Source) -> tuple[list[Measurements], list[Case]]:
-    """Decode and measure all pairs, in threads: decoding releases the interpreter lock."""
-    reader = PairReader(source.rig)
-    measured: list[Measurements] = []
-    cases: list[Case] = []
-    with ThreadPool(os.cpu_count() or 1) as pool:
-        results = pool.imap(lambda files: inspect_pair(files, reader, len(source.names), source.kpt_shape), pairs)
-        for measurements, found in TQDM(results, desc="Checking pairs", total=len(pairs)):
-            measured += [measurements] if measurements else []
-            cases += found
-    return measured, cases
+def _inspect(pairs: Sequence[PairFiles], source: Source, cluster: Cluster) -> tuple[list[Measurements], list[Case]]:
+    """Decode and measure all pairs."""
+    blocks = in_blocks(pairs)
+    work = each(partial(_Inspector, source.rig, len(source.names)), blocks, cluster.engine, cluster.workers)
+    shown = TQDM(None, desc="Checking pairs", total=len(pairs))
+    done: dict[int, list[tuple[Measurements | None, list[Case]]]] = {}
+    for number, results in work:
+        done[number] = results
+        shown.update(len(results))
+    shown.close()
+    inspected = [result for number in range(len(blocks)) for result in done[number]]
+    return [one for one, _ in inspected if one], [case for _, found in inspected for case in found]
+
+
+class _Inspector:
+    """Inspects pairs, in threads where it has all cores: decoding releases the interpreter lock."""
+
+    def __init__(self, rig: Rig, class_count: int, device: str | int | None) -> None:
+        self._inspect = partial(inspect_pair, reader=PairReader(rig), class_count=class_count)
+        self._threads = (os.cpu_count() or 1) if device is None else 1
+
+    def __call__(self, pairs: Sequence[PairFiles]) -> list[tuple[Measurements | None, list[Case]]]:
+        with ThreadPool(self._threads) as pool:
+            return pool.map(self._inspect, pairs)
 
 
 def _mixed_depth(measured: Sequence[Measurements]) -> list[Case]:

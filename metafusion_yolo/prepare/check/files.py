@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from metafusion_yolo.data.class_folders import in_class_folders
 from metafusion_yolo.data.description import check_description, describe_what_is_there
 from metafusion_yolo.data.listing import SPLITS
 from metafusion_yolo.data.rig import Rig
@@ -98,7 +99,7 @@ def list_pairs(source: Source) -> tuple[list[PairFiles], list[Case]]:
         if labelled:
             unlabelled = [file for file in partners if file not in labelled]
             cases += [Case("label-missing", file, labels[file], (file, partners[file])) for file in unlabelled]
-        elif split != "test":
+        elif split != "test" and not in_class_folders(partners, source.names):
             cases.append(Case("no-labels", split, f"looked for '{next(iter(labels.values()), '')}' and others"))
         for file, label in labels.items():
             images_of_labels.setdefault(Path(label).parent, set()).add(Path(file).parent)

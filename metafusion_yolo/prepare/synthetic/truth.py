@@ -50,17 +50,16 @@ def label_text(task: str, objects: Sequence[Item], boxes_xyxyn: np.ndarray, aspe
     if task in ("segment", "obb"):
         shapes = ((item.category, outline(item) if task == "segment" else item.corners) for item in objects)
         return outline_rows([(category, (points / [aspect, 1]).clip(0, 1)) for category, points in shapes])
-    rows = label_rows(classes, boxes_xyxyn).splitlines()
-    if task == "pose":
-        for i, item in enumerate(objects):
-            marks = (keypoints(item) / [aspect, 1]).clip(0, 1)
-            rows[i] += "".join(f" {x:.6f} {y:.6f} 2" for x, y in marks)
-    return "".join(f"{row}\n" for row in rows)
+    marks = None
+    if task == "pose" and objects:
+        places = np.stack([keypoints(item) for item in objects]) / [aspect, 1]
+        marks = np.concatenate([places.clip(0, 1), np.full((*places.shape[:2], 1), 2.0)], 2)  # all of them show
+    return label_rows(classes, boxes_xyxyn, marks)
 
 
 def crop(image: np.ndarray, box_xyxy: np.ndarray) -> np.ndarray:
-    """Return the part of an image (H, W, ...) around a box in pixels."""
-    margin = MARGIN * (box_xyxy[2:] - box_xyxy[:2])
-    left, top = np.floor(box_xyxy[:2] - margin).clip(0).astype(int)
-    right, low = np.ceil(box_xyxy[2:] + margin).astype(int)
+    """Return the square part of an image (H, W, ...) around a box in pixels, as far as the image goes."""
+    centre, half = (box_xyxy[:2] + box_xyxy[2:]) / 2, (0.5 + MARGIN) * (box_xyxy[2:] - box_xyxy[:2]).max()
+    left, top = np.floor(centre - half).clip(0).astype(int)
+    right, low = np.ceil(centre + half).astype(int)
     return image[top:low, left:right]
