@@ -71,7 +71,7 @@ def other(value: object) -> object:
     return {bool: lambda v: not v, str: lambda v: f"no {v}"}.get(type(value), lambda v: v + 1)(value)
 
 
-@pytest.mark.parametrize("name", [*OTHER_TASKS, "bgr"])
+@pytest.mark.parametrize("name", [*OTHER_TASKS, "bgr", "auto_augment"])
 @pytest.mark.parametrize("mode", MODES)
 def test_what_does_nothing_to_pairs_is_refused(model, mode, name):
     value = 0.5 if name == "bgr" else other(DEFAULT_CFG_DICT[name])
@@ -83,7 +83,7 @@ def test_what_does_nothing_to_pairs_is_refused(model, mode, name):
 
 
 def test_defaults_of_other_tasks_are_no_mistake(model):
-    given = {name: DEFAULT_CFG_DICT[name] for name in [*OTHER_TASKS, "bgr"]}
+    given = {name: DEFAULT_CFG_DICT[name] for name in [*OTHER_TASKS, "bgr", "auto_augment"]}
     with pytest.raises(FileNotFoundError, match=r"'a.jpg' does not exist"):
         model.predict("a.jpg", **given)
 
@@ -105,7 +105,7 @@ def test_a_format_of_stock_detectors_is_refused(model, form):
 
 def test_every_refusal_is_played():
     refused = {name for _, row in ROWS if row.refused for name in row.each()}
-    assert refused == {*OTHER_TASKS, "bgr", "calibrate", *(f"export_{form}" for form in STOCK_ONLY)}
+    assert refused == {*OTHER_TASKS, "bgr", "auto_augment", "calibrate", *(f"export_{form}" for form in STOCK_ONLY)}
 
 
 def test_the_page_is_fresh_and_short():

@@ -120,7 +120,8 @@ def check_dataset(data: str | Path, drafted: Draft | None = None, cluster: Clust
 def _inspect(pairs: Sequence[PairFiles], source: Source, cluster: Cluster) -> tuple[list[Measurements], list[Case]]:
     """Decode and measure all pairs."""
     blocks = in_blocks(pairs)
-    work = each(partial(_Inspector, source.rig, len(source.names)), blocks, cluster.engine, cluster.workers)
+    make = partial(_Inspector, source.rig, len(source.names), source.kpt_shape)
+    work = each(make, blocks, cluster.engine, cluster.workers)
     shown = TQDM(None, desc="Checking pairs", total=len(pairs))
     done: dict[int, list[tuple[Measurements | None, list[Case]]]] = {}
     for number, results in work:
@@ -134,8 +135,9 @@ def _inspect(pairs: Sequence[PairFiles], source: Source, cluster: Cluster) -> tu
 class _Inspector:
     """Inspects pairs, in threads where it has all cores: decoding releases the interpreter lock."""
 
-    def __init__(self, rig: Rig, class_count: int, device: str | int | None) -> None:
-        self._inspect = partial(inspect_pair, reader=PairReader(rig), class_count=class_count)
+    def __init__(self, rig: Rig, class_count: int, kpt_shape: list[int] | None, device: str | int | None) -> None:
+        reader = PairReader(rig)
+        self._inspect = partial(inspect_pair, reader=reader, class_count=class_count, kpt_shape=kpt_shape)
         self._threads = (os.cpu_count() or 1) if device is None else 1
 
     def __call__(self, pairs: Sequence[PairFiles]) -> list[tuple[Measurements | None, list[Case]]]:
