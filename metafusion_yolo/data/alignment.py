@@ -37,6 +37,7 @@ class Aligner:
         pairs: Number of pairs seen.
         shift: (x, y), share of the width by which the infrared image lies further right and down; (0, 0) while the
             edges do not tell it clearly.
+        clear: Whether they do.
 
     Examples:
         >>> rng = np.random.default_rng(0)
@@ -50,7 +51,7 @@ class Aligner:
     def __init__(self) -> None:
         self.pairs = 0
         self._weight = 0.0
-        self.shift = (0.0, 0.0)
+        self.shift, self.clear = (0.0, 0.0), False
         self._scores = self._energy = np.zeros((2 * REACH + 1, 2 * REACH + 1))
 
     def see(self, visible: np.ndarray, infrared: np.ndarray) -> None:
@@ -71,10 +72,11 @@ class Aligner:
         self._weight = MEMORY * self._weight + 1
         clear = self._scores / np.sqrt(self._energy / 2 + 1e-3)
         row, column = (int(i) for i in np.unravel_index(clear.argmax(), clear.shape))
-        self.shift = (0.0, 0.0)
+        self.shift, self.clear = (0.0, 0.0), False
         inside = all(0 < i < 2 * REACH for i in (row, column))  # at the rim the peak may lie beyond
         if inside and clear[row, column] > CLEAR * np.sqrt(self._weight):
             found = column + between(self._scores[row], column), row + between(self._scores[:, column], row)
+            self.clear = True
             self.shift = ((found[0] - REACH) / WIDTH, (found[1] - REACH) / WIDTH)
 
     @property

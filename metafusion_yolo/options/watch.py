@@ -15,6 +15,7 @@ NEEDS = {  # what a kind of rule must be given ...
     "hot": ("above",),
     "lost": (),
     "tampered": (),
+    "drifted": (),
 }
 MAY = {  # ... and what it may be given as well
     "enters": ("classes", "seconds"),
@@ -24,8 +25,16 @@ MAY = {  # ... and what it may be given as well
     "hot": ("zone", "seconds"),
     "lost": ("seconds",),
     "tampered": ("seconds",),
+    "drifted": ("seconds",),
 }
-SECONDS = {"enters": 0.0, "counts": 1.0, "hot": 1.0, "lost": 2.0, "tampered": 3.0}  # where none are given
+SECONDS = {
+    "enters": 0.0,
+    "counts": 1.0,
+    "hot": 1.0,
+    "lost": 2.0,
+    "tampered": 3.0,
+    "drifted": 10.0,
+}  # where none are given
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from metafusion_yolo.serve.engines import Found
 
 QUALITY = 92  # of JPEG
+MOST = 1000  # boxes of a pair
 
 
 class Box(BaseModel):
@@ -59,6 +60,51 @@ class Problem(BaseModel):
     error: str
 
 
+class Labelled(BaseModel):
+    """A labelled object: corners as shares of width and height, 0 to 1."""
+
+    number: int = Field(alias="class", ge=0, description="number of the class")
+    box: Box
+
+
+class Labels(BaseModel):
+    """The labels of a pair as they are to be."""
+
+    stamp: str = Field(max_length=64, description="of the labels that were corrected")
+    labels: list[Labelled] = Field(max_length=MOST)
+
+
+class Item(BaseModel):
+    """A pair in the list."""
+
+    name: str
+    part: str
+    condition: str | None = Field(description="such as night; null until predictions were made")
+    objects: list[tuple[int, float, bool | None]] = Field(description="class, size in pixels, whether it was missed")
+    wrong: list[tuple[str, float]] | None = Field(description="name and score of detections of no object")
+    share: float | None = Field(description="mean share of the infrared camera")
+    problem: str
+
+
+class PairsNow(BaseModel):
+    """All pairs, and how far the predictions are."""
+
+    data: str
+    names: dict[int, str]
+    pairs: list[Item]
+    running: str = Field(description="the part on which predictions are made; empty if on none")
+
+
+class PairView(BaseModel):
+    """A pair with its labels, and what the detector finds."""
+
+    name: str
+    labels: list[Labelled]
+    stamp: str
+    problem: str = Field(description="why its labels cannot be corrected; empty if they can")
+    answer: Answer
+
+
 def answer_of(found: Found, names: dict[int, str], conf: float, views: Sequence[str], suffix: str) -> Answer:
     """Return the answer to a request.
 
@@ -83,12 +129,12 @@ def answer_of(found: Found, names: dict[int, str], conf: float, views: Sequence[
         if score >= conf
     ]
     height, width = found.size
-    images = {view: _encoded(found.images[view](), suffix) for view in views if view in found.images}
+    images = {view: encoded(found.images[view](), suffix) for view in views if view in found.images}
     share = None if found.share is None else round(found.share, 5)
     return Answer(width=width, height=height, infrared_weight=share, detections=rows, images=images)
 
 
-def _encoded(image: np.ndarray, suffix: str) -> str:
+def encoded(image: np.ndarray, suffix: str) -> str:
     """Return an image (H, W, 3) uint8, B, G, R, in base64."""
     parameters = [cv2.IMWRITE_PNG_COMPRESSION, 1] if suffix == "png" else [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
     return base64.b64encode(cv2.imencode(f".{suffix}", image, parameters)[1].tobytes()).decode()

@@ -17,8 +17,10 @@ from metafusion_yolo.options.serve import App, Serve
 from metafusion_yolo.prepare.synthetic import render_pair
 from metafusion_yolo.serve.answers import Answer, Health, Problem, answer_of
 from metafusion_yolo.serve.batching import Batcher, BusyError
+from metafusion_yolo.serve.dataset import DataSet, add_dataset
 from metafusion_yolo.serve.engines import LOWEST, VIEWS
 from metafusion_yolo.serve.guard import Guard, refuse
+from metafusion_yolo.serve.lineup import LineUp, add_lineup
 from metafusion_yolo.serve.page import add_page
 from metafusion_yolo.serve.reports import Reports, add_reports
 from metafusion_yolo.serve.uploads import Pair, TooLargeError, read_pair, read_stacked
@@ -32,8 +34,10 @@ SCENE = 640  # width of the synthetic scene, pixels
 STATUS = {TooLargeError: 413, UserError: 422, BusyError: 503, TooLate: 503}
 MEANINGS = {
     401: "no token",
+    403: "must not be written",
     404: "not there",
     408: "too slow",
+    409: "has changed, or is being done",
     413: "too large",
     422: "cannot be used",
     503: "busy, or not ready yet",
@@ -139,11 +143,19 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, service: "Serv
         app.add_exception_handler(kind, explain)
     if isinstance(options, App):
         app.post("/scene", response_model=Answer, summary="Detect on a synthetic scene")(scene)
-        add_page(app, live=service is not None)
-        add_reports(app, Reports(options.runs))
+        _add_pages(app, options, batcher, service)
     if service:
         from metafusion_yolo.serve.live import Gauges, add_live
 
         add_live(app, service)
         metrics.registry.register(Gauges(service))
     return Guard(app, options.token, round(options.max_mb * 1e6), options.timeout, metrics.answered)
+
+
+def _add_pages(app: FastAPI, options: App, batcher: Batcher, service: "Service | None") -> None:
+    """Add the pages, and what they ask for."""
+    data = DataSet(options.data, batcher, options.timeout)
+    add_page(app, live=service is not None)
+    add_reports(app, Reports(options.runs))
+    add_dataset(app, data)
+    add_lineup(app, LineUp(data, service, lambda: options.imgsz or SCENE))

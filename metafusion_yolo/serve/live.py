@@ -15,6 +15,7 @@ from fastapi.responses import FileResponse, Response
 from prometheus_client.core import GaugeMetricFamily, Metric
 from pydantic import BaseModel, Field
 
+from metafusion_yolo.data.alignment import FAR
 from metafusion_yolo.serve.engines import VIEWS
 from metafusion_yolo.serve.watch.clips import NAME
 from metafusion_yolo.serve.watch.scene import corners
@@ -39,6 +40,8 @@ class PairNow(BaseModel):
     missing: list[str] = Field(description="cameras that send nothing")
     dropped: dict[str, int] = Field(description="frames of each camera that were not used")
     restarts: int = Field(description="how often it was begun anew")
+    drift: float | None = Field(description="shift left between the cameras, % of the width; null while unknown")
+    drifted: bool = Field(description="whether that is more than a detector takes without loss")
     trouble: str = Field(description="why there are no results; empty while there are")
 
 
@@ -100,6 +103,8 @@ def pair_now(name: str, stream: Stream) -> PairNow:
         missing=[camera for camera, gone in now.missing.items() if gone],
         dropped=stream.dropped,
         restarts=now.restarts,
+        drift=None if now.drift is None else round(100 * now.drift, 2),
+        drifted=now.drift is not None and now.drift > FAR,
         trouble=now.trouble,
     )
 

@@ -23,6 +23,7 @@ import torch
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.options.serve import App, Serve
 from metafusion_yolo.prepare.check import run_check
+from metafusion_yolo.prepare.register import alignment
 from metafusion_yolo.serve.server import Server
 from tests.conftest import TINY, PairFolder, draw_visible, write_pairs
 
@@ -179,10 +180,17 @@ def free_port() -> int:
         return listening.getsockname()[1]
 
 
+@pytest.fixture
+def quick_search(monkeypatch) -> None:
+    """A registration is looked for at 40 scales and rotations instead of 987, which take half a minute."""
+    monkeypatch.setattr(alignment, "SCALES", alignment.SCALES[5::6])
+    monkeypatch.setattr(alignment, "ROTATIONS", alignment.ROTATIONS[::5])
+
+
 @pytest.fixture(scope="session")
-def app(tiny, runs) -> Iterator[Client]:
+def app(tiny, runs, pairs) -> Iterator[Client]:
     """The pages and their server, for anyone on this machine."""
-    with running(App(str(tiny), port=0, imgsz=64, device="cpu", runs=str(runs))) as client:
+    with running(App(str(tiny), port=0, imgsz=64, device="cpu", runs=str(runs), data=str(pairs.yaml))) as client:
         yield client
 
 

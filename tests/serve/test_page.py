@@ -128,3 +128,48 @@ def test_compare_runs(page) -> None:
     page.wait_for_selector("#inside svg .line0")
     page.locator("[data-kind=comparisons] .open").first.click()
     page.wait_for_selector("#inside svg .estimate")
+
+
+def test_data_set(page, pairs) -> None:
+    """A miss is found and looked at, and its labels are corrected by drawing once for both cameras."""
+    label = pairs.root / "labels" / "train" / "1.txt"
+    before = label.read_text()
+    page.click("nav a:text('Data set')")
+    page.wait_for_selector("#review:enabled, #progress:has-text('4 of 4')")
+    if page.is_enabled("#review"):
+        page.click("#review")
+    page.wait_for_selector("#progress:has-text('predictions on 4 of 4')")
+    assert page.locator("#rows tr").count() == 4
+    page.select_option("#show", "missed")
+    assert 0 < page.locator("#rows tr").count() <= 4
+    page.select_option("#size", "96,1e9")
+    assert page.locator("#rows tr").count() == 0
+    page.select_option("#size", "0,1e9")
+    page.select_option("#show", "")
+    page.locator("#rows .open").nth(1).click()
+    page.wait_for_selector("#name:has-text('images/train/1')")
+    canvas = page.locator("#stage")
+    seen = set()
+    for view in ("visible", "infrared", "weights"):
+        page.click(f"[data-view={view}]")
+        seen.add(canvas.evaluate(PIXELS))
+    assert len(seen) == 3
+    canvas.scroll_into_view_if_needed()
+    area = canvas.bounding_box()
+    page.select_option("#class", "1")
+    page.mouse.move(area["x"] + 2, area["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(area["x"] + area["width"] / 4, area["y"] + area["height"] / 2)
+    page.mouse.up()
+    page.click("#save")
+    page.wait_for_selector("#hint:text('Saved.')")
+    rows = label.read_text().splitlines()
+    assert len(rows) == len(before.splitlines()) + 1 and rows[-1].startswith("1 0.1")
+    for row, old in zip(rows, before.splitlines(), strict=False):
+        assert list(map(float, row.split())) == pytest.approx(list(map(float, old.split())), abs=1e-5)
+    page.select_option("#object", str(len(rows) - 1))
+    page.click("#remove")
+    page.click("#save")
+    page.wait_for_function("() => document.querySelector('#save').disabled && document.querySelector('#undo').disabled")
+    assert len(label.read_text().splitlines()) == len(rows) - 1
+    assert label.with_name("1.txt.bak").is_file()

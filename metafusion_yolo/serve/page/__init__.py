@@ -13,7 +13,11 @@ from metafusion_yolo.support import pages
 
 HERE = Path(__file__).parent
 LIVE, TRY = "Live", "Try"
-OTHERS = {"Compare runs": ("compare-runs", ("runs",))}  # address, scripts
+OTHERS = {  # address, scripts
+    "Data set": ("data-set", ("boxes", "dataset")),
+    "Line up": ("line-up", ("lineup",)),
+    "Compare runs": ("compare-runs", ("runs",)),
+}
 SCRIPTS = {LIVE: ("live",), TRY: ("boxes", "try")}
 
 

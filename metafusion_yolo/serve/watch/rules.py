@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metafusion_yolo.data.alignment import FAR
 from metafusion_yolo.options.watch import Rule
 from metafusion_yolo.serve.watch.scene import FULL, Lasting, Scene, Told, Watcher, corners, overlap, zone_of
 from metafusion_yolo.serve.watch.tampering import Familiar
@@ -166,6 +167,16 @@ class Hot(_Condition):
             yield "hot" if self._lasting.on else "cooled", more
 
 
+class Drifted(_Condition):
+    """`drifted`: the cameras do not lie on each other any more."""
+
+    def see(self, scene: Scene) -> Iterator[Told]:
+        """See :class:`Watcher`; edges that do not tell it say nothing."""
+        if scene.drift is not None and self._lasting.changes(scene.drift > FAR, scene.time):
+            pixels = round(scene.drift * scene.size[0], 1)
+            yield "drifted" if self._lasting.on else "aligned", {"pixels": pixels}
+
+
 class Tampered:
     """`tampered`: a camera does not show any more what it has always shown."""
 
@@ -229,6 +240,7 @@ KINDS: dict[str, type[Any]] = {
     "hot": Hot,
     "lost": Lost,
     "tampered": Tampered,
+    "drifted": Drifted,
 }
 
 

@@ -31,6 +31,7 @@ class Scene:
         names: Names of the classes.
         images: Images of the cameras that are there, (H, W) or (H, W, 3) uint8.
         thermogram: What the infrared camera measures; None without a unit.
+        drift: Shift that is left between the cameras, share of the width; None while their edges do not tell it.
     """
 
     time: float
@@ -39,6 +40,7 @@ class Scene:
     names: Mapping[int, str]
     images: dict[str, np.ndarray]
     thermogram: Thermogram | None
+    drift: float | None = None
 
     def of(self, rule: Rule) -> sv.Detections:
         """Return the objects of the classes of a rule."""

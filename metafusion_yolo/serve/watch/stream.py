@@ -12,8 +12,10 @@ from datetime import datetime, timezone
 from threading import Event, Lock, Thread
 from typing import Any
 
+import cv2
 import numpy as np
 
+from metafusion_yolo.data.alignment import Aligner
 from metafusion_yolo.data.sources.streams import LoadStreamPair
 from metafusion_yolo.serve.watch.clips import Recorder
 from metafusion_yolo.serve.watch.outbox import Outbox
@@ -26,6 +28,7 @@ from metafusion_yolo.support.words import without_passwords
 LOGGER = logging.getLogger(__name__)
 FIRST_PAUSE, LAST_PAUSE = 1.0, 30.0  # seconds before a stream begins anew, doubled each time without a result
 OVER = 5.0  # seconds over which rate and latency are taken
+COMPARED, ENOUGH = 1.0, 8  # seconds between looks at the registration; looks before anything is told of it
 SAVED = 1.0  # seconds after which what the rules remember is written again
 
 Track = Callable[[Watched], Iterable[Any]]
@@ -41,6 +44,7 @@ class Now:
         moments: Time and latency of the last results, seconds.
         missing: By camera, whether it sends nothing.
         restarts: How often it was begun anew.
+        drift: Shift left between the cameras, share of the width; None while their edges do not tell it.
         trouble: Why it was, the last time, or what it waits for; empty once there are results.
     """
 
@@ -49,6 +53,7 @@ class Now:
     moments: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=200))
     missing: dict[str, bool] = field(default_factory=dict)
     restarts: int = 0
+    drift: float | None = None
     trouble: str = "waiting for its cameras"
 
     def pace(self, now: float) -> tuple[float, float | None]:
@@ -75,6 +80,7 @@ class Stream:
         self._ending = Event()
         self._loader: LoadStreamPair | None = None
         self._started = self._saved = 0.0
+        self._aligner, self._compared = Aligner(), 0.0
         self._turn = 0  # of the threads, of which only the last one counts
         states = outbox.state(watched.name) or {}
         self._rules = {name: watcher_of(rule) for name, rule in watched.rules.items()}
@@ -137,6 +143,7 @@ class Stream:
             result.names,
             {camera: images[camera] for camera in there},
             result.thermogram,
+            self._drift(result) if len(there) == 2 else None,
         )
         if self._recorder:
             self._recorder.add(now, result.orig_img, result.infrared)
@@ -144,6 +151,16 @@ class Stream:
             self._publish({name: [*rule.see(scene)] for name, rule in self._rules.items()}, now)
         self.now.number, self.now.result, self.now.trouble = self.now.number + 1, result, ""
         self.now.moments.append((time.monotonic(), latency))
+
+    def _drift(self, result: Any) -> float | None:
+        """Return the shift that is left between the cameras, looked at once a second."""
+        now = time.monotonic()
+        if now - self._compared >= COMPARED:
+            self._compared = now
+            self._aligner.see(cv2.cvtColor(result.orig_img, cv2.COLOR_BGR2GRAY), result.infrared)
+            told = self._aligner.clear and self._aligner.pairs >= ENOUGH
+            self.now.drift = self._aligner.size if told else None
+        return self.now.drift
 
     def _publish(self, told: dict[str, list[Told]], now: float) -> None:
         """Hand what was told to the outbox, with what the rules remember; the caller holds the lock."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -148,3 +149,12 @@ def test_night_falls():
     watcher = watcher_of(Rule("tampered"))
     frames = (scene(t, images={"visible": view(1, light=max(0.0, 1 - t / 1200))}) for t in range(0, 1600, 5))
     assert told(watcher, *frames) == []
+
+
+def test_cameras_that_drift_apart() -> None:
+    """A drift of more than 0.4 % of the width is told once it has lasted, and once it is over."""
+    drift = {0: 0.001, 1: 0.02, 5: None, 6: 0.02, 12: 0.02, 13: 0.02, 14: 0.001, 30: 0.001}
+    scenes = [replace(scene(time), drift=value) for time, value in drift.items()]
+    assert told(watcher_of(Rule("drifted")), *scenes) == [(12, "drifted"), (30, "aligned")]
+    [(word, more)] = watcher_of(Rule("drifted", seconds=0)).see(replace(scene(0), drift=0.02))
+    assert (word, more) == ("drifted", {"pixels": 4.0}), "of the visible image, 200 wide"

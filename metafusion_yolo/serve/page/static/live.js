@@ -48,9 +48,9 @@ async function show(name, parts) {
 function tell(pair) {
   if (!cards.has(pair.name)) card(pair.name);
   const { badge, figures, picture } = cards.get(pair.name);
-  const state = pair.trouble ? "bad" : pair.missing.length ? "poor" : "good";
+  const state = pair.trouble ? "bad" : pair.missing.length || pair.drifted ? "poor" : "good";
   badge.className = `badge ${state}`;
-  badge.textContent = pair.missing.length ? `${pair.missing.join(" and ")} missing` : pair.trouble || "both cameras";
+  badge.textContent = pair.missing.length ? `${pair.missing.join(" and ")} missing` : pair.trouble || (pair.drifted ? `out of registration by ${pair.drift} % of the width` : "both cameras");
   picture.classList.toggle("old", pair.rate === 0);
   const latency = pair.latency === null ? "–" : `${Math.round(1000 * pair.latency)} ms`;
   const dropped = Object.values(pair.dropped).reduce((sum, count) => sum + count, 0);
