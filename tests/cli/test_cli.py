@@ -311,7 +311,7 @@ MISTAKES = {
     "demo epoch=3": "unknown argument 'epoch' for 'demo', did you mean 'epochs'?",
     "data synth dst=a conf=3": (
         "unknown argument 'conf' for 'data synth', "
-        "known: dst, everything_infrared, everything_visible, hard, imgsz, seed, train, val"
+        "known: dst, everything_infrared, everything_visible, hard, imgsz, seed, task, train, val"
     ),
     "train data=a.yaml epochs": "'epochs' is incomplete, expected key=value",
     "train data=a.yaml epochs=": "'epochs=' is incomplete, expected key=value",
@@ -348,7 +348,7 @@ MISTAKES = {
         "'infrared=True' is invalid, expected a name or path or a list or an image"
     ),
     "train data=a mode=val": "argument 'mode' can only be 'train' here, or be left out",
-    "train data=a task=depth": "argument 'task' can only be detect, segment, pose, obb here, not 'depth'",
+    "train data=a task=depth": "argument 'task' can only be detect, segment, pose, obb, classify here, not 'depth'",
     "train data=a cfg=nothing-here.yaml": (
         "no file 'cfg=nothing-here.yaml'; give a YAML of arguments, as 'yolo copy-cfg' writes one"
     ),

@@ -93,6 +93,8 @@ def fuse_images(
     Fuse(method)
     cluster = Cluster(engine, workers, part)
     method = SHORT.get(method, method)
+    if net is None and method not in RULES:
+        raise UserValueError(f"method={method} needs model=; the methods that do not are {', '.join(RULES)}")
     check_arguments("predict", kwargs)
     args = get_cfg(overrides={"task": "detect", "mode": "predict", "name": "fuse", **kwargs})
     args.exist_ok = args.exist_ok or resume or bool(part)
@@ -121,7 +123,7 @@ def fuse_images(
 
 def _fusion(method: str, net: nn.Module | None, args: Any, device: str | int | None) -> Any:
     """Return the function that fuses a pair."""
-    if method != "learned":
+    if net is None or method in RULES:
         return partial(fuse_pair, rule=method)
     return LearnedFusion(net, args.imgsz, args.device if device is None else device)
 
@@ -215,14 +217,9 @@ class LearnedFusion:
         net: The front-end.
         imgsz: Longest side in pixels of the front-end's input.
         device: As for the host; None for the first GPU, or the CPU.
-
-    Raises:
-        ValueError: If there is no front-end.
     """
 
-    def __init__(self, net: nn.Module | None, imgsz: int | list[int], device: Any = None) -> None:
-        if net is None:
-            raise UserValueError(f"method=learned needs model=; the methods that do not are {', '.join(RULES)}")
+    def __init__(self, net: nn.Module, imgsz: int | list[int], device: Any = None) -> None:
         self.device = select_device(device, verbose=False)
         self.net = deepcopy(net).to(self.device).float().eval()
         self.longest = imgsz if isinstance(imgsz, int) else max(imgsz)
