@@ -36,7 +36,7 @@ LABELS = {
     "false-colour": "false colour",
     "maximum": "the maximum",
     "average": "the average",
-    FUSED: "the fused image",
+    FUSED: "both cameras, fused",
 }
 ROWS = tuple(LABELS)
 
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def keep(file: Path, table: dict[str, dict[str, Any]]) -> None:
-    """Write the table, and beside it what the fused image has over the others."""
+    """Write the table, and beside it what both cameras, fused has over the others."""
     estimates = {
         LABELS[row]: {key: value for key, value in values.items() if isinstance(value, dict)}
         for row, values in table.items()
@@ -154,7 +154,7 @@ def summarise(
 
 
 def show(table: dict[str, dict[str, Any]]) -> None:
-    """Print the values in percent, and what the fused image has over the others in points."""
+    """Print the values in percent, and what both cameras, fused has over the others in points."""
     measures = [key for key, value in next(iter(table.values())).items() if isinstance(value, dict)]
     print("| image | " + " | ".join(measures) + " |\n|---|" + "---|" * len(measures))
     for row, values in table.items():
