@@ -54,6 +54,7 @@ ROWS = {
     "jitter": Row("cascade + share jitter", JITTER, CASCADE),
     "all": Row("cascade + all of the above", {**BILEVEL, **SCHEDULE, **JITTER}, CASCADE),
     "default": Row("the shipped configuration", views=(BOTH, VISIBLE, INFRARED, *SHIFTED)),
+    "meet-image": Row("default, but the detector reads the fused image", {"meet": "image"}),
     **{
         f"meet-{level}": Row(f"default, a stem for each camera up to {level}", {"meet": level})
         for level in ("P2", "P3", "P4", "P5")
