@@ -20,7 +20,7 @@ def test_every_frame_is_accounted_for(tmp_path, monkeypatch, capsys, killed):
         streams.main()
     assert caught.value.code == 0, capsys.readouterr().out
     content = json.loads(out.read_text())
-    rows = {row["camera"]: row for row in content["rows"]}
+    rows = content["rows"]
     assert rows[killed]["lost"] == rows[killed]["reconnects"] == 2
     other = {"visible": "infrared", "infrared": "visible"}[killed]
     assert content["order"] == ["both", other, "both", other, "both"]

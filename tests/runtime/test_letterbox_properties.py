@@ -24,7 +24,7 @@ def predictor(imgsz: tuple[int, int], dynamic: bool) -> FusionDetectionPredictor
 
 def detector(imgsz: tuple[int, int], dynamic: bool) -> Detector:
     bare = object.__new__(Detector)
-    bare.imgsz, bare.dynamic, bare.stride = imgsz, dynamic, 32
+    bare.imgsz, bare.dynamic, bare.stride, bare.task = imgsz, dynamic, 32, "detect"
     return bare
 
 

@@ -142,6 +142,13 @@ class FusionDetectionExporter(Exporter):
             io_wrappers.rename_onnx(file, INPUTS[self.inputs])
         return file
 
+    def export_openvino(self, *args: Any, **kwargs: Any) -> str:
+        """Name the two inputs after what they read."""
+        folder: str = super().export_openvino(*args, **kwargs)
+        if self.inputs == "two":
+            io_wrappers.rename_openvino(next(Path(folder).glob("*.xml")))
+        return folder
+
     def export_coreml(self, *args: Any, **kwargs: Any) -> Any:
         """Declare the input as a tensor in [0, 1]; the host declares an image, which has at most three channels."""
         import coremltools

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import torch
 from torch import Tensor, nn
@@ -73,3 +74,13 @@ def rename_onnx(file: str | Path, inputs: Sequence[str]) -> None:
         graph.node.insert(0, onnx.helper.make_node("Concat", inputs, [whole.name], name="pair", axis=1))
     onnx.checker.check_model(model)
     onnx.save(model, file)
+
+
+def rename_openvino(file: str | Path) -> None:
+    """Take the numbers from the names of an OpenVINO file's inputs: `visible.1` where a stem has the name `visible`."""
+    tree = ElementTree.parse(file)
+    for layer in tree.iter("layer"):
+        if layer.get("type") == "Parameter":
+            for port in layer.iter("port"):
+                port.set("names", port.get("names", "").partition(".")[0])
+    tree.write(file)

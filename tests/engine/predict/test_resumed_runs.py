@@ -93,9 +93,16 @@ def test_a_killed_process_is_gone_on_with(run, many, undisturbed, tmp_path):
     arguments = {**WRITTEN, "verbose": True, "source": listing, "model": run.best, "project": tmp_path, "name": "p"}
     words = ["predict", "batch=3", "resume=True", *(f"{key}={value}" for key, value in arguments.items())]
     journal, kills = tmp_path / "p" / Journal.NAME, 0
+
+    def done() -> int:
+        try:
+            return journal.read_text().count("\n")
+        except FileNotFoundError:  # not there yet, or no longer: all are done
+            return 0
+
     for wanted in (4, 20, 41):
         process = Command(words, tmp_path / "said.txt")
-        process.wait(until=lambda wanted=wanted: journal.exists() and journal.read_text().count("\n") > wanted)
+        process.wait(until=lambda wanted=wanted: done() > wanted)
         if process.code is None:
             process.send(signal.SIGKILL)
         kills += process.wait() == -signal.SIGKILL
