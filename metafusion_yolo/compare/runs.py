@@ -95,12 +95,14 @@ def do_missing(
     do_all = _on_cluster if engine == "ray" else _in_processes
     for batch in todo:
         for run, result in do_all(setting, batch, jobs, work):
-            error = result if isinstance(result, BaseException) else None
-            score, took = (0.0, 0.0) if isinstance(result, BaseException) else result
+            if isinstance(result, BaseException):
+                failed.append(run)
+                took, outcome = 0.0, f"failed: {result}, see {run.log}"
+            else:
+                score, took = result
+                outcome = f"mAP50 {score:.1f}"
             seconds.append(took)
             left = sum(seconds) / len(seconds) * (total - len(seconds)) / (jobs or 1) / 60
-            failed += [run] if error else []
-            outcome = f"failed: {error}, see {run.log}" if error else f"mAP50 {score:.1f}"
             say(f"[{len(seconds)}/{total}] {run.file.stem}: {outcome}; about {left:.0f} min left")
     return failed
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,11 @@ import torch
 from torch.utils.data import Dataset
 from ultralytics.data.augment import RandomHSV
 from ultralytics.data.utils import get_split_fraction
-from ultralytics.utils import LOGGER, NUM_THREADS, TQDM, colorstr
+from ultralytics.utils import colorstr
 
 from metafusion_yolo.config import Augment
 from metafusion_yolo.data.augment import CameraOff, InfraredShift, ModalityDropout, PairedPhotometric
 from metafusion_yolo.data.listing import as_written
-from metafusion_yolo.data.pairs import PairError, listed
 from metafusion_yolo.data.planes import central
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
@@ -82,7 +80,7 @@ class PairedClassDataset(Dataset[dict[str, Any]]):
         step = max(1, len(self.partners) // max(1, count))  # of all classes, which lie one after another
         self.im_files = self.samples = [*self.partners][::step][:count]
         self.labels = [{"cls": np.array([[number]])} for number in self._numbers(names, img_path)]
-        self._check()
+        self.reader.check_all(self.im_files, self.partners, self.prefix, "the pairs of this split")
         self._kept: dict[int, np.ndarray] = {}
         photometric = photometric or Augment()
         hsv = RandomHSV(args.hsv_h, args.hsv_s, args.hsv_v)
@@ -101,19 +99,6 @@ class PairedClassDataset(Dataset[dict[str, Any]]):
                     f"{known}; the folder of an image is its class, so sort the images into folders of these names"
                 )
         return [numbers[class_of(file)] for file in self.im_files]
-
-    def _check(self) -> None:
-        """Decode every pair once."""
-        problems, warnings = [], []
-        with ThreadPool(NUM_THREADS) as pool:
-            checks = pool.imap(lambda file: self.reader.check(file, self.partners[file]), self.im_files)
-            for problem, warning in TQDM(checks, desc=f"{self.prefix}Checking pairs...", total=len(self.im_files)):
-                problems += [problem] if problem else []
-                warnings += [warning] if warning else []
-        if warnings:
-            LOGGER.warning(f"{self.prefix}sizes of {len(warnings)} pairs:{listed(warnings)}")
-        if problems:
-            raise PairError.of(problems, "the pairs of this split")
 
     def __len__(self) -> int:
         """Return the number of pairs."""

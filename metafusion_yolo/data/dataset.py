@@ -9,7 +9,6 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 from ultralytics.data.augment import Albumentations, Compose, RandomHSV
 from ultralytics.data.dataset import YOLODataset
 from ultralytics.data.utils import get_hash, get_split_fraction, img2label_paths
-from ultralytics.utils import LOGGER, NUM_THREADS, TQDM, colorstr
+from ultralytics.utils import LOGGER, colorstr
 
 from metafusion_yolo.config import Augment
 from metafusion_yolo.data.augment import (
@@ -31,7 +30,6 @@ from metafusion_yolo.data.augment import (
 from metafusion_yolo.data.labels import crosses_itself, is_empty
 from metafusion_yolo.data.layout import part_shape
 from metafusion_yolo.data.listing import as_written
-from metafusion_yolo.data.pairs import PairError, listed
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.splits import Split, find_pairs
@@ -107,16 +105,7 @@ class PairedYOLODataset(YOLODataset):
             FileNotFoundError: If there are no labels to train with.
             ValueError: If no label can be used; if some can, the host skips the others with a warning.
         """
-        problems, warnings = [], []
-        with ThreadPool(NUM_THREADS) as pool:
-            checks = pool.imap(lambda f: self.reader.check(f, self.partners[f]), self.im_files)
-            for problem, warning in TQDM(checks, desc=f"{self.prefix}Checking pairs...", total=len(self.im_files)):
-                problems += [problem] if problem else []
-                warnings += [warning] if warning else []
-        if warnings:
-            LOGGER.warning(f"{self.prefix}sizes of {len(warnings)} pairs:{listed(warnings)}")
-        if problems:
-            raise PairError.of(problems, str(self.img_path))
+        self.reader.check_all(self.im_files, self.partners, self.prefix, str(self.img_path))
         if self.augment and not any(Path(file).is_file() for file in self.label_files):
             raise MissingFileError(
                 f"no labels for '{self.img_path}': looked for '{self.label_files[0]}' and others; put them there, or "

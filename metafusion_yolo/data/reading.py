@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import cv2
 import numpy as np
-from ultralytics.utils import LOGGER
+from ultralytics.utils import LOGGER, NUM_THREADS, TQDM
 
 from metafusion_yolo.data.alignment import FAR, SETTLED, Aligner
 from metafusion_yolo.data.decoding import (
@@ -20,7 +22,7 @@ from metafusion_yolo.data.decoding import (
 )
 from metafusion_yolo.data.depth import visible_samples
 from metafusion_yolo.data.layout import split_layout
-from metafusion_yolo.data.pairs import PairError
+from metafusion_yolo.data.pairs import PairError, listed
 from metafusion_yolo.data.planes import join
 from metafusion_yolo.data.radiometric import maker_of, read_measurement
 from metafusion_yolo.data.registration import Size, scaling, warp_infrared
@@ -248,6 +250,29 @@ class PairReader:
         if self.rig.homography(visible, *sizes) is not None:
             return "", ""
         return compare_sizes(*sizes, names)
+
+    def check_all(self, files: Sequence[str], partners: Mapping[str, str], prefix: str, where: str) -> None:
+        """Check every pair as :meth:`check` does, and log the warnings together.
+
+        Args:
+            files: Visible images.
+            partners: Infrared images by visible one.
+            prefix: What messages begin with.
+            where: Where the pairs are from, for the error.
+
+        Raises:
+            PairError: If a pair is unusable.
+        """
+        problems, warnings = [], []
+        with ThreadPool(NUM_THREADS) as pool:
+            checks = pool.imap(lambda file: self.check(file, partners[file]), files)
+            for problem, warning in TQDM(checks, desc=f"{prefix}Checking pairs...", total=len(files)):
+                problems += [problem] if problem else []
+                warnings += [warning] if warning else []
+        if warnings:
+            LOGGER.warning(f"{prefix}sizes of {len(warnings)} pairs:{listed(warnings)}")
+        if problems:
+            raise PairError.of(problems, where)
 
 
 def count_levels(plane: np.ndarray) -> int:

@@ -18,18 +18,18 @@ from ultralytics.utils.ops import convert_torch2numpy_batch
 from ultralytics.utils.plotting import plot_images
 
 from metafusion_yolo.data.class_folders import PairedClassDataset
-from metafusion_yolo.data.description import check_description, data_error
+from metafusion_yolo.data.description import check_description
 from metafusion_yolo.data.planes import central
 from metafusion_yolo.data.rig import Rig, rig_of
 from metafusion_yolo.engine._host import (
     class_folders_described,
     front_end,
-    missing_packages_named,
     warn_of_other_cameras,
 )
 from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
+from metafusion_yolo.engine.validate.validator import camera_off, data_set_at_fault
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.front_end import FrontEndAhead
 from metafusion_yolo.options import Val
@@ -75,7 +75,7 @@ class FusionClassificationValidator(ClassificationValidator):
         if curves or corruptions:
             what = "curves" if curves else "corruptions"
             raise UserValueError(f"'{what}=True' judges boxes, and this model classifies; give modalities=visible, say")
-        self.off = {"visible": "infrared", "infrared": "visible"}.get(modalities, "")
+        self.off = camera_off(modalities)
         super().__init__(*args, **kwargs)
         self.metrics = FusionClassifyMetrics()
 
@@ -83,13 +83,8 @@ class FusionClassificationValidator(ClassificationValidator):
         """Run the validation; errors in the data set become one line."""
         if self.args.data and not (args or kwargs.get("trainer")):
             self.args.data = check_description(self.args.data, "classify")
-        try:
-            with missing_packages_named(), class_folders_described():
-                return super().__call__(*args, **kwargs)
-        except (SyntaxError, FileNotFoundError) as error:
-            if self.device is None:  # not set yet, so the error is about the model
-                raise
-            raise data_error(error, self.args.data) from error
+        with data_set_at_fault(self), class_folders_described():
+            return super().__call__(*args, **kwargs)
 
     def build_dataset(self, img_path: str) -> PairedClassDataset:
         """Build a data set of pairs in class folders, numbered as the model numbers its classes."""

@@ -164,17 +164,17 @@ def give_stems(source: Any, model: Any) -> Any:
     wanted, there = (len(m.model[0].visible) if has_stems(m) else 0 for m in (model, source))
     if there == wanted:
         return source
-    if there and all(map(torch.equal, source.model[0].visible.parameters(), source.model[0].infrared.parameters())):
-        source = deepcopy(source)  # of a stock detector that has learned nothing since
-        source.model = nn.Sequential(*source.model[0].visible, *source.model[there:])
-        there = 0
-    elif there:
-        raise UserValueError(
-            f"the cameras of the checkpoint meet at {source.config.meet}, those of this model at {model.config.meet}; "
-            f"set fusion: meet: {source.config.meet}, or start from a stock detector such as yolov8n.pt"
-        )
+    source = deepcopy(source)
+    if there:
+        stems = source.model[0]
+        if not all(map(torch.equal, stems.visible.parameters(), stems.infrared.parameters())):
+            raise UserValueError(
+                f"the cameras of the checkpoint meet at {source.config.meet}, those of this model at "
+                f"{model.config.meet}; set fusion: meet: {source.config.meet}, or start from a stock detector such as "
+                f"yolov8n.pt"
+            )
+        source.model = nn.Sequential(*stems.visible, *source.model[there:])  # twins that have learned nothing yet
     if wanted:
-        source = deepcopy(source)
         split(source, wanted)
     return source
 

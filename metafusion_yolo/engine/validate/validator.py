@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,23 @@ from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.logs import info_once
 
 
+def camera_off(modalities: str) -> str:
+    """Return the camera that is off where `modalities` names the one that is on; nothing for "both"."""
+    return {"visible": "infrared", "infrared": "visible"}.get(modalities, "")
+
+
+@contextmanager
+def data_set_at_fault(validator: Any) -> Iterator[None]:
+    """Tell errors of a validation that are about its data set in one line, and missing packages by their names."""
+    try:
+        with missing_packages_named():
+            yield
+    except (SyntaxError, FileNotFoundError) as error:
+        if validator.device is None:  # not set yet, so the error is about the model
+            raise
+        raise data_error(error, validator.args.data) from error
+
+
 class FusionDetectionValidator(DetectionValidator):
     """The host's detection metrics on a paired data set, and our report; plots show the fused images.
 
@@ -88,7 +106,7 @@ class FusionDetectionValidator(DetectionValidator):
         **kwargs: Any,
     ) -> None:
         Val(modalities, metrics, curves, night_below, corruptions)
-        self.off = {"visible": "infrared", "infrared": "visible"}.get(modalities, "")
+        self.off = camera_off(modalities)
         if self.off and (curves or corruptions):
             what = "curves" if curves else "corruptions"
             raise UserValueError(f"{what} switch each camera off themselves; leave out modalities={modalities}")
@@ -109,12 +127,8 @@ class FusionDetectionValidator(DetectionValidator):
         if self.args.data and not (args or kwargs.get("trainer")):  # a trainer has already checked its data set
             self.args.data = check_description(self.args.data, self.args.task)
         try:
-            with missing_packages_named():
+            with data_set_at_fault(self):
                 return super().__call__(*args, **kwargs)
-        except (SyntaxError, FileNotFoundError) as error:
-            if self.device is None:  # not set yet, so the error is about the model
-                raise
-            raise data_error(error, self.args.data) from error
         finally:
             if self._hook:  # it would be saved with the checkpoint
                 self._hook.remove()
