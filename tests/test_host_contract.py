@@ -32,7 +32,8 @@ HOOKS = {
     "ExactOpenVINOBackend": "forward load_model",
     "FusedOutputModel": "__init__",
     "FusionDetectionExporter": (
-        "__call__ __init__ _transform_fn export_coreml export_onnx export_openvino get_int8_calibration_dataloader run_callbacks"
+        "__call__ __init__ _transform_fn export_coreml export_onnx export_openvino get_int8_calibration_dataloader "
+        "run_callbacks"
     ),
     "FrontEndAhead": "info load loss predict",
     **{f"Fusion{head}Model": "" for head in ("Detection", "Segmentation", "Pose", "OBB", "World", "YOLOE", "YOLOESeg")},
