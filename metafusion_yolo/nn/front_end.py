@@ -88,7 +88,7 @@ class FrontEndAhead(BaseModel):
         self.batches = 0  # training batches so far, for the interval of the look-ahead
 
     def _settled(self, config: FusionConfig) -> FusionConfig:
-        """Return a configuration that says where the cameras meet, if it leaves it to the model."""
+        """Return the configuration with `meet: auto` replaced by the place that suits this model."""
         if config.meet != "auto":
             return config
         learned = config.method == "learned" and self.meets

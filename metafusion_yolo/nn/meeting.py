@@ -140,7 +140,7 @@ def shapes_of(model: Any) -> list[tuple[int, int]]:
 
 
 def default_level(model: Any) -> str:
-    """Return where cameras meet if nothing else is said: at P3 if the backbone of a model has it, else as an image."""
+    """Return the place that `meet: auto` stands for: P3 if the model's backbone has that level, else the image."""
     return "P3" if STRIDES["P3"] in dict(shapes_of(model)) else "image"
 
 

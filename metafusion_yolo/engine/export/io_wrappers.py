@@ -77,7 +77,10 @@ def rename_onnx(file: str | Path, inputs: Sequence[str]) -> None:
 
 
 def rename_openvino(file: str | Path) -> None:
-    """Take the numbers from the names of an OpenVINO file's inputs: `visible.1` where a stem has the name `visible`."""
+    """Name the inputs of an OpenVINO file `visible` and `infrared` again.
+
+    PyTorch writes `visible.1` where a stem of the detector has that name.
+    """
     tree = ElementTree.parse(file)
     for layer in tree.iter("layer"):
         if layer.get("type") == "Parameter":
