@@ -78,8 +78,8 @@ class Registration:
             value = section.get(key)
             if value is not None and not (_is_number(value) and value > 0):
                 raise UserValueError(f"registration: {key} in {where} must be metres above 0, not {value!r}")
-            if value is not None and parallax is None:
-                raise UserValueError(f"registration: {key} in {where} needs the 'parallax:' of the two lenses")
+        if section.get("distance") is not None and parallax is None:
+            raise UserValueError(f"registration: distance in {where} needs the 'parallax:' of the two lenses")
         return cls(
             None if section.get("matrix") is None else _matrix(section["matrix"], f"matrix in {where}"),
             _size(section.get("visible"), f"visible in {where}"),

@@ -110,5 +110,23 @@ class Register(Checked):
     name: str = option("register", "name of this run")
     exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
     dry_run: bool = option(False, "leave the YAML as it is")
-    visible: str | None = option(None, "instead of data=: folder of the visible images ...")
-    infrared: str | None = option(None, "... and of the infrared images; the YAML is written to project/name")
+    visible: str | None = option(
+        None, "instead of data=: folder of the visible images, or with or without it a live camera ...", also=(int,)
+    )
+    infrared: str | None = option(
+        None,
+        "... and of the infrared images, or the other camera; without data= the YAML is written to project/name",
+        also=(int,),
+    )
+    board: str | None = option(
+        None, "the pairs show a chessboard of so many inner corners, such as 9x6, with squares of two temperatures"
+    )
+    square: float | None = option(
+        None, "side of its squares, metres: the parallax of the lenses is measured too", least=0
+    )
+    at: float | None = option(
+        None, "distance of what the pairs show, metres; a second one gives the parallax of the lenses", least=0
+    )
+    every: float = option(
+        1.0, "seconds between pairs of live cameras, as which visible= and infrared= are given", least=0
+    )

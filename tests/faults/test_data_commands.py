@@ -117,6 +117,16 @@ AREA = Area(
             "give data=, a data-set YAML, or the two folders, visible= and infrared=",
         ),
         Fault(
+            "registration by a board of unknown size",
+            f"{REGISTER} board=9by6",
+            "board='9by6' is invalid, expected its inner corners, across and down, such as 9x6",
+        ),
+        Fault(
+            "registration by one live camera",
+            "data register visible=rtsp://10.0.0.5/1",
+            "visible=rtsp://10.0.0.5/1 is a live camera; give the other one as infrared=",
+        ),
+        Fault(
             "registration by too few pairs",
             f"{REGISTER} pairs=3",
             "'pairs=3' is invalid, expected at least 6: pairs to estimate from, spread over the data set (or over "

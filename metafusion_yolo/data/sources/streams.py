@@ -115,14 +115,20 @@ class LoadStreamPair(LoadStreams):
         """Continue with the newest frames."""
         return self
 
-    def __next__(self) -> Batch:
-        """Return name, pair (H, W, 4) uint8 and log line of the next frames; the line names a camera used alone."""
+    def frames(self) -> Frames | None:
+        """Return the next simultaneous frames, as the cameras sent them; None when the run is over."""
         with self.changed:
             frames = self._next()
-            if frames is None:
-                raise StopIteration
-            self.report.use(frames)
-        self.count += 1
+            if frames is not None:
+                self.report.use(frames)
+                self.count += 1
+        return frames
+
+    def __next__(self) -> Batch:
+        """Return name, pair (H, W, 4) uint8 and log line of the next frames; the line names a camera used alone."""
+        frames = self.frames()
+        if frames is None:
+            raise StopIteration
         moment = next(iter(frames.values())).time - self.began
         counts = frames.get(list(self.cameras)[-1])
         if self.stacker.limits is None and counts is not None and counts.image is not None:

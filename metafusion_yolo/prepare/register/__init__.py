@@ -1,8 +1,9 @@
 """Register the cameras of a data set and write the result into its YAML: `metafusion data register`."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,22 @@ from ultralytics.utils.files import increment_path
 from metafusion_yolo.data.description import describe_what_is_there
 from metafusion_yolo.data.listing import SPLITS
 from metafusion_yolo.data.reading import PairReader, compare_sizes, read_visible
-from metafusion_yolo.data.registration import Matrix, Registration, scaling
+from metafusion_yolo.data.registration import Matrix, Registration, scaling, with_parallax
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.sources.streams import is_live
 from metafusion_yolo.data.splits import split_pairs
 from metafusion_yolo.options import Register
 from metafusion_yolo.prepare.draft import draft, one_way
 from metafusion_yolo.prepare.register.alignment import corner_distance
-from metafusion_yolo.prepare.register.estimate import Estimate, RegistrationError, estimate_registration, usual_size
+from metafusion_yolo.prepare.register.boards import APART, BoardEstimate, estimate_from_boards, parse_board
+from metafusion_yolo.prepare.register.estimate import (
+    Estimate,
+    RegistrationError,
+    cost,
+    estimate_registration,
+    usual_size,
+)
+from metafusion_yolo.prepare.register.live import record
 from metafusion_yolo.prepare.register.yaml_section import write_section
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml, is_shipped
@@ -44,6 +54,10 @@ def register_dataset(
     dry_run: bool = Register.dry_run,
     visible: str | None = Register.visible,
     infrared: str | None = Register.infrared,
+    board: str | None = Register.board,
+    square: float | None = Register.square,
+    at: float | None = Register.at,
+    every: float = Register.every,
 ) -> Registration | None:
     """Estimate the matrix from infrared to visible pixels, draw overlays, and write it into the data-set YAML.
 
@@ -58,8 +72,14 @@ def register_dataset(
         name: Folder of this run, for its overlays.
         exist_ok: Whether to write into an existing run's folder.
         dry_run: Whether to leave the YAML unchanged.
-        visible: Folder of the visible images, instead of a YAML, which is drafted in `project/name`.
-        infrared: Folder of the infrared images.
+        visible: Folder of the visible images, instead of a YAML, which is drafted in `project/name`; or the number or
+            address of a live camera, with a YAML or without.
+        infrared: Folder of the infrared images, or the other camera.
+        board: Inner corners of a chessboard that the pairs show, such as "9x6"; None to go by the edges of the scene.
+        square: Side of its squares, metres, for the parallax of the lenses; None if it is not known.
+        at: Distance of what the pairs show, metres. If the YAML has a registration at another distance, both give the
+            parallax of the lenses.
+        every: Seconds between the pairs of live cameras.
 
     Returns:
         The registration that the YAML has now, or would have; None if the cameras are registered already.
@@ -69,32 +89,44 @@ def register_dataset(
         ValueError: If an argument, the YAML or a pair is wrong.
         FileNotFoundError: If the YAML or its images do not exist.
     """
-    one_way(data, visible, infrared)
-    Register(None if data is None else str(data), pairs, per, matrix)
-    if data is None:
+    sources = [None if one is None else str(one) for one in (visible, infrared)]
+    asked = Register(
+        None if data is None else str(data), pairs, per, matrix, board=board, square=square, at=at, every=every
+    )
+    asked = replace(asked, visible=sources[0], infrared=sources[1])
+    if (at or board) and per != "dataset":
+        raise UserValueError(f"at= and board= are for the whole data set; leave out per={per}")
+    corners = None if board is None else parse_board(board)
+    taken = None
+    if visible is not None:
         folder = increment_path(Path(project).absolute() / name, exist_ok=exist_ok)
-        drafted = draft(folder, str(visible), infrared)
-        LOGGER.info(f"{drafted.pairing.summary()}\nDrafted:   {drafted.yaml}")
-        data, project, name, exist_ok = drafted.yaml, folder.parent, folder.name, True
-    file = _find_yaml(data, dry_run)
+        data, taken = _gather(asked, folder)
+        project, name, exist_ok = folder.parent, folder.name, True
+    elif data is None or infrared is not None:
+        one_way(data, visible, infrared)
+    file = _find_yaml(str(data), dry_run)
     by_hand = Registration.from_yaml(matrix, "the arguments")
     if by_hand and per != "dataset":
         raise UserValueError(f"matrix= is for the whole data set; leave out per={per}")
     description = describe_what_is_there(file)
     rig = Rig.from_yaml(description, str(file))
     reader = PairReader(replace(rig, registration=None))
-    sequences = {key: [*evenly(files, pairs)] for key, files in _sequences(description, rig, per).items()}
+    found = _sequences(description, rig, per) if taken is None else {"": taken}
+    sequences = {key: [*evenly(files, pairs)] for key, files in found.items()}
     if by_hand:
         sides = [*zip(*(_read(reader, *pair) for pair in sequences[""]), strict=True)]
         registration = replace(by_hand, visible=usual_size(sides[0]), infrared=usual_size(sides[1]))
     else:
-        registration = _estimate(sequences, reader)
+        way = partial(estimate_from_boards, board=corners, square=square) if corners else estimate_registration
+        registration = _estimate(sequences, reader, way)
         distance = _distance(rig.registration, registration, sequences)
-        if distance <= NEAR:
+        if distance <= NEAR and not (at or registration.parallax):
             kept = f"as '{file}' says" if rig.registration else "as they are"
             LOGGER.info(f"Registered {kept}, within {distance:.2%} of the width: nothing to write.")
             return None
-    registration = with_lenses(registration, rig.registration)
+        if rig.registration and not at and not registration.parallax and np.isfinite(distance):
+            LOGGER.warning(f"the registration in '{file}' is off by {cost(distance)}")
+    registration = with_lenses(registration, rig.registration, at)
     folder = increment_path(Path(project).absolute() / name, exist_ok=exist_ok, mkdir=True)
     for files in sequences.values():
         for pair in evenly(files, SHOWN):
@@ -110,13 +142,45 @@ def register_dataset(
     return registration
 
 
-def with_lenses(new: Registration, old: Registration | None) -> Registration:
-    """Return a new registration with the parallax of the one before, which belongs to the cameras, not to the pairs."""
-    if old is None or old.parallax is None:
+def with_lenses(new: Registration, old: Registration | None, at: float | None = None) -> Registration:
+    """Return a new registration with the parallax of the lenses, which belongs to the cameras, not to the pairs.
+
+    Args:
+        new: The registration that was measured.
+        old: The one before, whose parallax is kept; if it has none, but a distance, both give it.
+        at: Distance at which the new one was measured, metres; None if it is not known.
+    """
+    if new.parallax:
         return new
-    at = old.distance or old.at
+    if old is None or old.parallax is None:
+        apart = at and old and old.at and max(at, old.at) > APART * min(at, old.at)
+        if not (apart and new.visible and new.infrared):
+            return replace(new, at=at)
+        before = old.homography(None, new.visible, new.infrared)  # type: ignore[union-attr]
+        both = with_parallax({old.at: before, at: new.matrix}, new.visible, new.infrared)  # type: ignore[union-attr, dict-item]
+        LOGGER.info(f"Parallax:  {both.parallax} px at 1 m, from {old.at:g} m and {at:g} m; set 'distance:' to move on")  # type: ignore[union-attr]
+        return replace(both, distance=at)
+    at = at or old.distance or old.at
     LOGGER.info(f"Parallax:  kept; the new matrix is taken to hold {f'at {at:g} m' if at else 'far away'}")
     return replace(new, parallax=old.parallax, at=at, distance=old.distance)
+
+
+def _gather(asked: Register, folder: Path) -> tuple[str, Pairs | None]:
+    """Return the data-set YAML, drafted if none is given, and the pairs of live cameras, which are recorded."""
+    visible, infrared = asked.visible or "", asked.infrared
+    if not is_live(visible):
+        one_way(asked.data, visible, infrared)
+        taken = None
+    elif infrared is None:
+        raise UserValueError(f"visible={visible} is a live camera; give the other one as infrared=")
+    else:
+        taken = record(visible, infrared, folder, asked.pairs, asked.every)
+        visible, infrared = str(folder / "visible"), str(folder / "infrared")
+    if asked.data is not None:
+        return asked.data, taken
+    drafted = draft(folder, visible, infrared)
+    LOGGER.info(f"{drafted.pairing.summary()}\nDrafted:   {drafted.yaml}")
+    return str(drafted.yaml), taken
 
 
 def _find_yaml(data: str | Path, dry_run: bool) -> Path:
@@ -154,16 +218,16 @@ def _read(reader: PairReader, visible: str, infrared: str) -> tuple[np.ndarray, 
     return grey, reader.rig.thermal.to_uint8(reader.counts(infrared), reader.limits_of(infrared), visible)
 
 
-def _estimate(sequences: Mapping[str, Pairs], reader: PairReader) -> Registration:
+def _estimate(sequences: Mapping[str, Pairs], reader: PairReader, way: Callable[..., Estimate]) -> Registration:
     """Estimate and log the matrix of each sequence; a RegistrationError gives the reasons if any has none."""
     estimates: dict[str, Estimate] = {}
     problems = []
     for key, files in sequences.items():
         title = f"'{key}': " if key else ""
         try:
-            estimates[key] = estimate = estimate_registration(
+            estimates[key] = estimate = way(
                 [_read(reader, *pair) for pair in files],
-                lambda steps, total, title=title: TQDM(steps, desc=f"{title}Registering...", total=total),  # type: ignore[misc]
+                progress=lambda steps, total, title=title: TQDM(steps, desc=f"{title}Registering...", total=total),  # type: ignore[misc]
             )
             problem = estimate.problem()
             _report(title, estimate)
@@ -179,17 +243,14 @@ def _estimate(sequences: Mapping[str, Pairs], reader: PairReader) -> Registratio
         a, b, c = ([float(f"{value:.{DIGITS}g}") for value in row] for row in same / same[2, 2])
         matrices[key] = (a[0], a[1], a[2]), (b[0], b[1], b[2]), (c[0], c[1], c[2])
     whole = matrices.pop("", None)
-    return Registration(whole, first.visible, first.infrared, matrices)
+    parallax = first.parallax if isinstance(first, BoardEstimate) else None
+    return Registration(whole, first.visible, first.infrared, matrices, parallax)
 
 
 def _report(title: str, found: Estimate) -> None:
     """Log the estimate and how reliable it is."""
     LOGGER.info(f"{title}Infrared:  {found}")
-    LOGGER.info(
-        f"{title}Sureness:  {found.stand_out:.2f} x the score of any other position, agreement of the edges "
-        f"{found.agreement:.2f}; corners from the two halves of the pairs differ by "
-        f"{found.spread * found.visible[0]:.1f} px, {found.spread:.2%} of the width"
-    )
+    LOGGER.info(f"{title}Sureness:  {found.sureness}")
 
 
 def _distance(before: Registration | None, after: Registration, sequences: Mapping[str, Pairs]) -> float:

@@ -15,6 +15,7 @@ MINIMUM = 6  # pairs, three per half
 FREEDOMS = {4: "similarity", 6: "affine map", 8: "homography"}
 GAIN = 1.005  # factor of the agreement on held-out pairs that justifies more degrees of freedom
 SPREAD = 0.02  # largest distance between the estimates of the two halves, as a share of the width
+SHIFTS, POINTS = (0, 2, 4, 8), (0, 2.4, 7.8, 21.6)  # px of 512, and the mAP50 that they cost: benchmarks/align.py
 STAND_OUT = 1.15  # least ratio of the best score to that of another position
 
 
@@ -57,6 +58,14 @@ class Estimate:
         return (
             f"shift {x:+.1f}, {y:+.1f} px, rotation {rotation:+.2f} degrees, scale {scale:.3f} "
             f"({FREEDOMS[self.freedom]}, {self.pairs} pairs)"
+        )
+
+    @property
+    def sureness(self) -> str:
+        """How reliable it is, in words."""
+        return (
+            f"{self.stand_out:.2f} x the score of any other position, agreement of the edges {self.agreement:.2f}; "
+            f"corners from the two halves of the pairs differ by {cost(self.spread)}"
         )
 
     def problem(self) -> str:
@@ -113,6 +122,18 @@ def estimate_registration(
         matrix = refine(levels, matrix, kind)
     spread, agreement = corner_distance(a, b, visible, infrared), levels[-1].agreement(matrix)
     return Estimate(matrix, visible, infrared, chosen, spread, agreement, found.stand_out, len(pairs))
+
+
+def cost(share: float) -> str:
+    """Return a shift, share of the width, in pixels of a detector's input, with what it costs.
+
+    Examples:
+        >>> cost(4 / 512)
+        '5.0 px of 640, which cost about 8 points of mAP50'
+    """
+    points = np.interp(512 * share, SHIFTS, POINTS)
+    lost = "more than 20" if points >= POINTS[-1] else f"about {points:.0f}" if points >= 1 else "less than 1"
+    return f"{640 * share:.1f} px of 640, which cost {lost} point{'s' * (lost != 'less than 1')} of mAP50"
 
 
 def usual_size(images: Iterable[np.ndarray]) -> Size:

@@ -53,7 +53,7 @@ def estimates(monkeypatch):
     """Return the list of matrices that stand in for estimates, in order; or problems."""
     answers: list = []
 
-    def answer(pairs, progress):
+    def answer(pairs, progress=None):
         given = answers.pop(0)
         values = {"spread": 0.001, "agreement": 0.3, "stand_out": 1.0 if isinstance(given, str) else 2.0}
         matrix = np.eye(3) if isinstance(given, str) else given
@@ -184,6 +184,19 @@ def test_the_parallax_of_the_lenses_is_kept(rig_folder, tmp_path, estimates, sai
     assert any("taken to hold at 12 m" in line for line in said)
 
 
+def test_a_second_distance_gives_the_parallax_of_the_lenses(rig_folder, tmp_path, estimates, said):
+    near = WARP.copy()
+    near[0, 2] += 35 * (1 / 5 - 1 / 20)
+    estimates += [WARP, near]
+    register_dataset(rig_folder, project=tmp_path, at=20)
+    assert (of(rig_folder).at, of(rig_folder).parallax) == (20, None)
+    register_dataset(rig_folder, project=tmp_path, at=5)
+    written = of(rig_folder)
+    assert written.parallax == pytest.approx((35, 0), abs=0.01) and written.distance == 5
+    assert distance(written.homography(None, SIZE, SIZE), near) < 1e-5
+    assert any(line.startswith("Parallax:") and "from 20 m and 5 m" in line for line in said)
+
+
 def test_a_matrix_by_hand(rig_folder, tmp_path):
     register_dataset(rig_folder, matrix=HAND, project=tmp_path / "runs")
     registration = of(rig_folder)
@@ -199,6 +212,9 @@ def test_a_matrix_by_hand(rig_folder, tmp_path):
         ({"pairs": 5}, "'pairs=5' is invalid, expected at least 6: pairs to estimate from"),
         ({"matrix": [[1, 2], [3, 4]]}, "registration: matrix in the arguments must be a 3 x 3 matrix of numbers, not"),
         ({"matrix": [[1, 0, 0], [0, 0, 0], [0, 0, 1]]}, "registration: matrix in the arguments cannot be inverted"),
+        ({"at": 5.0, "per": "sequence"}, "at= and board= are for the whole data set; leave out per=sequence"),
+        ({"board": "9by6"}, "board='9by6' is invalid, expected its inner corners, across and down, such as 9x6"),
+        ({"visible": "rtsp://a/b"}, "visible=rtsp://a/b is a live camera; give the other one as infrared="),
         ({"per": "sequences"}, "'per=sequences' is invalid, did you mean 'sequence'?"),
         ({"matrix": HAND, "per": "sequence"}, "matrix= is for the whole data set; leave out per=sequence"),
     ],
