@@ -50,7 +50,7 @@ INTRODUCTION = """\
 # What goes wrong, and what you see
 
 What messages begin with. Each goes on with what to do, after a semicolon. `…` stands for names and for words of other packages.
-Not listed: `'NAME=VALUE' is invalid` and `unknown …`, which name what is expected.
+Not listed: what begins with `'NAME=VALUE'` or `unknown …`, and says what is expected.
 
 * {refused} faults are **refused**: one line, exit code 2 or an exception, and no earlier file is touched.
   `METAFUSION_DEBUG=1` shows the traceback.
@@ -59,9 +59,9 @@ Not listed: `'NAME=VALUE' is invalid` and `unknown …`, which name what is expe
 
 The tests play each of them. `python -m tests.faults` writes this page.
 """
-PLAIN = re.compile(r"(\w+Error: )?(unknown |'[^']*' is (invalid|unknown)$)")  # says all, in the same words everywhere
+PLAIN = re.compile(r"(\w+Error: )?(unknown |'\w+=|'[^']*' is (invalid|unknown)$)")  # quotes what it is about
 FEW_WORDS = 1  # of a message that does not say enough without what goes wrong
-LONGEST = 7  # words of a message that are enough to find it
+LONGEST = 6  # words of a message that are enough to find it
 MOST = 4  # things that go wrong which stand beside one message
 REST = re.compile(
     r"; |, for example |: looked for |, known: |, did you mean |(?<=is invalid), expected | \\(in [^)]*\\)$"
