@@ -122,7 +122,7 @@ class Checked:
 
 def reference(modes: Iterable[tuple[str, dict[str, Option]]]) -> str:
     """Return the reference page in Markdown: a list a mode; what an earlier mode has too is named only."""
-    text = "# Arguments\n\nWith its default in brackets. Every mode with a model also takes the arguments of Ultralytics "
+    text = "# Arguments\n\nDefaults are in brackets. Every mode with a model also takes the arguments of Ultralytics "
     text += "(`yolo cfg`).\n`python -m metafusion_yolo.cli.reference` writes this page.\n"
     seen: dict[tuple[str, str, str], str] = {}
     for mode, options in modes:

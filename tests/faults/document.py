@@ -49,7 +49,7 @@ AREAS: Sequence[Area] = [
 INTRODUCTION = """\
 # What goes wrong, and what you see
 
-What messages begin with. Each goes on with what to do, after a semicolon. `…` stands for names and for words of other packages.
+What messages begin with. Each goes on with what to do, after a semicolon. `…` stands for names and for words of others.
 Not listed: what begins with `'NAME=VALUE'` or `unknown …`, and says what is expected.
 
 * {refused} faults are **refused**: one line, exit code 2 or an exception, and no earlier file is touched.
@@ -127,8 +127,7 @@ def folded(fault: Fault) -> str:
     said = REST.split(said)[0].rstrip(":")
     for name in re.findall(r"'(?!\w+=)[^']*[/.][^']*'", said):
         said = said.replace(name, "…")
-    said = " ".join([*said.split()[:LONGEST], *(["…"] if len(said.split()) > LONGEST else [])])
-    return said
+    return " ".join([*said.split()[:LONGEST], *(["…"] if len(said.split()) > LONGEST else [])])
 
 
 def code(text: str) -> str:
