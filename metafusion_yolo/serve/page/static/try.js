@@ -102,12 +102,12 @@ async function preview() {
 }
 
 $("place").addEventListener("input", () => go(Number($("place").value)));
-$("before").addEventListener("click", () => go((place + series.count - 1) % series.count));
-$("next").addEventListener("click", () => go((place + 1) % series.count));
+$("before").addEventListener("click", () => go((spot + series.count - 1) % series.count));
+$("next").addEventListener("click", () => go((spot + 1) % series.count));
 $("play").addEventListener("click", async () => {
   playing = !playing;
   $("play").setAttribute("aria-pressed", playing);
-  while (playing && spot + 1 < series.count) await Promise.all([go(place + 1), sleep(1000 * STEP)]);
+  while (playing && spot + 1 < series.count) await Promise.all([go(spot + 1), sleep(1000 * STEP)]);
   playing = false;
   $("play").setAttribute("aria-pressed", false);
 });
