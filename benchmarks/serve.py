@@ -1,8 +1,8 @@
 """What does the server cost? Answers a second and latency of `POST /detect`, against a bare loop of predictions.
 
 The server is a process of its own, its clients are threads with a connection each. The loop is of the same engine, with
-batches as large as the server's, in a process of its own, once a round; both decode the same files. With `--minutes` the
-memory of the server is watched instead, while four clients ask: its slope after the first fifth.
+batches as large, in a process of its own, once a round; both decode the same files. With `--minutes` the memory of the
+server is watched instead, while four clients ask: its slope after the first fifth.
 
     python benchmarks/serve.py --model yolov8n.pt --imgsz 320 --seconds 30
     python benchmarks/serve.py --model yolov8n.pt --imgsz 64 --minutes 20 --json docs/results/serve-memory.json
