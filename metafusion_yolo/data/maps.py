@@ -67,6 +67,13 @@ class PairedDepthDataset(PairedMapDataset, DepthDataset):
         self.depth_files_by_image = dict(zip(self.im_files, self.depth_files, strict=True))
         return self.depth_files
 
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Say where the image lies in what the network sees: everywhere, as it is stretched in validation."""
+        sample: dict[str, Any] = super().__getitem__(index)
+        height, width = self.labels[index]["shape"]
+        rows, columns = sample["img"].shape[1:]
+        return {**sample, "ori_shape": (height, width), "ratio_pad": ((rows / height, columns / width), (0, 0))}
+
 
 def data_set_of(task: str, data: Mapping[str, Any]) -> type[PairedYOLODataset]:
     """Return the class of data set that a task reads.

@@ -13,6 +13,7 @@ from ultralytics import YOLO
 from ultralytics.cfg import get_cfg
 
 from metafusion_yolo import MetaFusionYOLO
+from metafusion_yolo.config import Augment
 from metafusion_yolo.data.dataset import build_paired_dataset
 from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.maps import data_set_of
@@ -111,11 +112,13 @@ def test_maps_move_with_the_pairs(task, folder) -> None:
         mask.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(mask.with_suffix(".png")), plane)
         np.save(Path(str(file).replace("/images/", "/depth/")).with_suffix(".npy"), 1.0 + plane.astype(np.float32))
-    dataset = build_paired_dataset(args, data["train"], 2, data, "train", 32, kind=data_set_of(task, data))
+    still = Augment(0, 0, 0, 0, 0, 0)
+    more = {"photometric": still, "kind": data_set_of(task, data)}
+    dataset = build_paired_dataset(args, data["train"], 2, data, "train", 32, **more)
     for sample in (dataset[i] for i in range(len(dataset))):
         found = sample["semantic_mask"] == 1 if task == "semantic" else sample["depth"][0] > 1.5
-        shown = sample["img"][3] > 100
-        assert found.any() and (found & shown).sum() / (found | shown).sum() > 0.9
+        shown = sample["img"][[0, 3]].amin(0) > 150  # in both cameras
+        assert found.any() and (found & shown).sum() / (found | shown).sum() > 0.85
 
 
 def test_what_does_not_fit_is_refused_before_the_first_epoch(stock, task, folder, make_pair_folder, tmp_path) -> None:
