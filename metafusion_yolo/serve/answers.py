@@ -159,7 +159,20 @@ def answer_of(found: Found, names: dict[int, str], conf: float, views: Sequence[
     return Answer(width=width, height=height, infrared_weight=share, detections=rows, classes=classes, images=images)
 
 
+def plain(visible: np.ndarray, infrared: np.ndarray) -> Answer:
+    """Return the answer while no model is loaded yet: the images of the cameras alone.
+
+    Args:
+        visible: (H, W, 3) uint8, B, G, R.
+        infrared: (h, w) uint8.
+    """
+    images = {"visible": visible, "infrared": infrared}
+    shown = {name: encoded(np.ascontiguousarray(image), "jpeg") for name, image in images.items()}
+    height, width = visible.shape[:2]
+    return Answer(width=width, height=height, infrared_weight=None, detections=[], images=shown)
+
+
 def encoded(image: np.ndarray, suffix: str) -> str:
-    """Return an image (H, W, 3) uint8, B, G, R, in base64."""
+    """Return an image (H, W) or (H, W, 3) uint8, B, G, R, in base64."""
     parameters = [cv2.IMWRITE_PNG_COMPRESSION, 1] if suffix == "png" else [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
     return base64.b64encode(cv2.imencode(f".{suffix}", image, parameters)[1].tobytes()).decode()

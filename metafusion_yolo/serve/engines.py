@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import repeat
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
@@ -111,11 +113,16 @@ class HostEngine:
         self._arguments: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         self._arguments |= {"conf": lowest, "iou": options.iou, "batch": self.together, "verbose": False}
         self.names = dict(self.model.names)
+        self._calls = 0  # the first one is of :func:`load_engine`
 
     def __call__(self, pairs: Sequence[Pair]) -> list[Found]:
         """See :class:`Engine`."""
         images = [(pair.visible, pair.infrared) for pair in pairs]
-        return [self._found(result) for result in self.model.predict(images, **self._arguments)]
+        found = [self._found(result) for result in self.model.predict(images, **self._arguments)]
+        self._calls += 1
+        if self._calls == 2:  # the host suppresses many boxes by torchvision once it is imported, which takes seconds
+            Thread(target=import_module, args=("torchvision",), daemon=True).start()
+        return found
 
     def _found(self, result: Any) -> Found:
         from metafusion_yolo.engine.predict.pictures import outlines

@@ -562,7 +562,7 @@ def test_a_new_field_is_in_help_checks_and_reference(monkeypatch, capsys, value)
     assert error_line(capsys).startswith(f"'moon={value}' is invalid")
     with pytest.raises(UserError, match=f"'moon={value}' is invalid"):
         Moon(int(value) if value.isdigit() else value)
-    assert "| `moon` | `3` | how often the moon is asked |" in reference.page()
+    assert "* `moon` (3): how often the moon is asked\n" in reference.page()
 
 
 def test_the_reference_page_is_fresh() -> None:

@@ -56,8 +56,7 @@ def another_host(root: Path) -> None:
 
 AREA = Area(
     "Checkpoints, exports and versions",
-    "Nothing that a checkpoint asks for is run while it is read. `best.pt` is a fused detector, `stock.pt` a YOLOv8 of "
-    "Ultralytics; the machine has no network.",
+    "Nothing that a checkpoint asks for is run while it is read.",
     [
         Fault(
             "checkpoint that does not exist",
