@@ -9,7 +9,7 @@ from typing import Any
 
 from metafusion_yolo.data.rig import rig_of
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
-from metafusion_yolo.data.sources.sync import SyncReport
+from metafusion_yolo.data.sync import SyncReport
 from metafusion_yolo.engine._host import check_tracker
 from metafusion_yolo.engine.arguments import check_arguments
 from metafusion_yolo.engine.export.benchmark import benchmark_formats

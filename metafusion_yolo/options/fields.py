@@ -124,16 +124,17 @@ def reference(modes: Iterable[tuple[str, dict[str, Option]]]) -> str:
     """Return the reference page in Markdown: a list a mode; what an earlier mode has too is named only."""
     text = "# Arguments\n\nDefaults are in brackets. Every mode with a model also takes the arguments of Ultralytics "
     text += "(`yolo cfg`).\n`python -m metafusion_yolo.cli.reference` writes this page.\n"
-    seen: dict[tuple[str, str, str], str] = {}
+    seen: dict[tuple[str, str], tuple[str, str]] = {}
     for mode, options in modes:
         also: dict[str, list[str]] = {}
         rows = ""
         for name, one in options.items():
-            earlier = seen.setdefault((name, one.shown, one.meaning), mode)
-            if earlier != mode:
-                also.setdefault(earlier, []).append(f"`{name}`")
+            shown = f"`{name}`{'' if one.shown == '-' else f' ({one.shown})'}"
+            earlier, default = seen.setdefault((name, one.meaning), (mode, one.shown))
+            if earlier == mode:
+                rows += f"* {shown}: {one.meaning}\n"
             else:
-                rows += f"* `{name}`{'' if one.shown == '-' else f' ({one.shown})'}: {one.meaning}\n"
+                also.setdefault(earlier, []).append(f"`{name}`" if one.shown == default else shown)
         refer = "; ".join(f"[{m}](#{m.replace(' ', '-')}): {', '.join(names)}" for m, names in also.items())
         text += f"\n## {mode}\n\n{rows}" + (f"* as in {refer}\n" if refer else "")
     return text

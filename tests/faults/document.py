@@ -50,7 +50,7 @@ INTRODUCTION = """\
 # What goes wrong, and what you see
 
 What messages begin with. Each goes on with what to do, after a semicolon. `…` stands for names and for words of others.
-Not listed: what begins with `'NAME=VALUE'` or `unknown …`, and says what is expected.
+Not listed: what begins with the argument or key that is wrong, or with `unknown …`, and says what is expected.
 
 * {refused} faults are **refused**: one line, exit code 2 or an exception, and no earlier file is touched.
   `METAFUSION_DEBUG=1` shows the traceback.
@@ -59,7 +59,7 @@ Not listed: what begins with `'NAME=VALUE'` or `unknown …`, and says what is e
 
 The tests play each of them. `python -m tests.faults` writes this page.
 """
-PLAIN = re.compile(r"(\w+Error: )?(unknown |'\w+=|'[^']*' is (invalid|unknown)$)")  # quotes what it is about
+PLAIN = re.compile(r"(\w+Error: )?(unknown |'?\w+[=:]|'[^']*' is (invalid|unknown)$)")  # quotes what it is about
 FEW_WORDS = 1  # of a message that does not say enough without what goes wrong
 LONGEST = 6  # words of a message that are enough to find it
 MOST = 4  # things that go wrong which stand beside one message
@@ -100,7 +100,7 @@ def chapter(area: Area, said: set[str]) -> str:
     said.update(lines)
     items = []
     if checked:
-        kinds = (f"`{kind}` ({titles(faults)})" for kind, faults in checked.items())
+        kinds = (f"`{kind}`" for kind in checked)
         items.append(f"[`data check`](data-check.md) tells: {', '.join(kinds)}")
     for faults in tolerated.values():
         items.append(f"{titles(faults)}: {faults[0].note or code(folded(faults[0]))}")
