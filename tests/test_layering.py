@@ -62,7 +62,7 @@ LAYERS = [
     ["data.description", "data.rig"],
     ["data.splits", "data.reading", "data.augment"],
     ["data.dataset", "data.class_folders"],
-    ["data.unlabelled"],
+    ["data.unlabelled", "data.maps"],
     ["data"],
     ["data.sources"],
     ["prepare.similarity", "prepare.synthetic"],
