@@ -184,7 +184,9 @@ class LineUp:
         pixels = self._imgsz()
         left = round(aligner.size * pixels, 1) if aligner.clear else None
         told = (
-            f"{left} px of {size} left" if left is not None else "the edges do not tell: more than 3 % off, or too few"
+            f"left between the cameras, at the detector's input of {pixels} px"
+            if left is not None
+            else "the edges do not tell: more than 3 % off, or too few"
         )
         return Quality(matrix=np.asarray(last).tolist(), pixels=left, imgsz=pixels, words=f"{words}{told}")
 

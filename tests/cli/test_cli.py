@@ -348,7 +348,9 @@ MISTAKES = {
         "'infrared=True' is invalid, expected a name or path or a list or an image"
     ),
     "train data=a mode=val": "argument 'mode' can only be 'train' here, or be left out",
-    "train data=a task=depth": "argument 'task' can only be detect, segment, pose, obb, classify here, not 'depth'",
+    "train data=a task=track": (
+        "argument 'task' can only be detect, segment, pose, obb, classify, semantic, depth here, not 'track'"
+    ),
     "train data=a cfg=nothing-here.yaml": (
         "no file 'cfg=nothing-here.yaml'; give a YAML of arguments, as 'yolo copy-cfg' writes one"
     ),

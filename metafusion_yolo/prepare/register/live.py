@@ -37,7 +37,7 @@ def record(visible: str, infrared: str, folder: Path, count: int, every: float) 
     pairs: list[tuple[str, str]] = []
     due = time.monotonic()
     try:
-        while len(pairs) < count and (frames := loader.frames()) is not None:
+        while len(pairs) < count and (frames := loader.wait()) is not None:
             now = time.monotonic()
             if now < due or len(frames) < 2:
                 continue
