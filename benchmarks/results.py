@@ -125,7 +125,7 @@ def table(wanted: str, results: str) -> str:
         f"| {' | '.join([first.get('first', ''), *(title for *_, title in columns)])} |",
         "|---" * (len(columns) + 1) + "|",
     ]
-    for row in first["rows"]:
+    for row in [row for row in first["rows"] if all(row in file["rows"] for file in tables.values())]:
         label = f"**{row}**" if row == first.get("ours") else row
         lines.append(f"| {' | '.join([label, *(cell(file, row, column) for file, column, _ in columns)])} |")
     ages = ", ".join(f"[{name}]({results}/{name}.json) {age(file)}" for name, file in files.items())

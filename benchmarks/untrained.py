@@ -36,6 +36,7 @@ LABELS = {
     "false-colour": "false colour",
     "maximum": "the maximum",
     "average": "the average",
+    "two-backbones": "both, by two backbones",
     FUSED: "both cameras, fused",
 }
 ROWS = tuple(LABELS)
@@ -111,9 +112,12 @@ def link_pairs(args: argparse.Namespace, folder: Path) -> Path:
 def look(args: argparse.Namespace, row: str, data: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """Return what the detector finds in the images of a row, by view and image."""
     model, _ = load_fusion_checkpoint(args.model)
-    if row != FUSED:  # the stock detector reads one image
-        model = fused_form(load_checkpoint(find_checkpoint(args.model))[0], meet="image").eval()
-        model.fusion = PixelRule(row)
+    if (
+        row != FUSED
+    ):  # the stock detector reads one image, or each camera has a backbone and their features are averaged
+        meet, rule = ("P5", "average") if row == "two-backbones" else ("image", row)
+        model = fused_form(load_checkpoint(find_checkpoint(args.model))[0], meet=meet).eval()
+        model.fusion = PixelRule(rule)
     host = host_arguments(setting_of(args), data.parent, data)
     recorder = evaluate(model, host, "both", corruptions=args.spoilt)
     return {"as is": recorder.recorded, **recorder.spoilt}

@@ -94,9 +94,7 @@ def main() -> None:
         name = scene.title.lower().replace(" ", "-")
         for view, picture in pictures.items():
             write(DOCS / "gallery" / f"{name}-{view}.webp", picture)
-        shown.append(
-            {"title": scene.title, "name": name, "objects": len(pair.classes), "found": found, "views": [*pictures]}
-        )
+        shown.append({"title": scene.title, "name": name, "objects": len(pair.classes), "found": found})
         if scene.title in README:
             pictures |= {"visible": images[0], "infrared": cv2.cvtColor(images[1], cv2.COLOR_GRAY2BGR)}
             rows.append(

@@ -9,7 +9,7 @@ from typing import Any
 
 from metafusion_yolo.data.rig import rig_of
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
-from metafusion_yolo.data.sources.sync import SyncReport
+from metafusion_yolo.data.sync import SyncReport
 from metafusion_yolo.engine._host import check_tracker
 from metafusion_yolo.engine.arguments import check_arguments
 from metafusion_yolo.engine.export.benchmark import benchmark_formats
@@ -23,7 +23,7 @@ from metafusion_yolo.engine.predict.pictures import in_notebook, show_each
 from metafusion_yolo.engine.predict.predictor import Request
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.engine.predict.slicing import Slicing
-from metafusion_yolo.engine.tasks import TASKS
+from metafusion_yolo.engine.tasks import TASKS, WHOLE
 from metafusion_yolo.engine.train.model import LearningModel
 from metafusion_yolo.engine.validate.measure import FusionMetrics
 from metafusion_yolo.nn.front_end import FrontEndAhead
@@ -43,7 +43,8 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
 
     Args:
         model: Model YAML, checkpoint (`.pt`) or export (`.onnx`, ...).
-        task: What it must be good for: "detect", "segment", "pose", "obb" or "classify"; None for what its head is.
+        task: What it must be good for: "detect", "segment", "pose", "obb", "classify",
+            "semantic" or "depth"; None for what its head is.
         verbose: Whether to log a summary of a new model.
 
     Raises:
@@ -154,8 +155,8 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
         The images of a folder, list or generator are a sequence, those of a folder in the order of their names; where
         the folder changes, a new one begins. `rate` and `persist`: see :class:`~metafusion_yolo.options.Track`.
         """
-        if self.task == "classify":
-            raise UserValueError("this model classifies whole pairs, which are no objects to track; use predict")
+        if self.task in WHOLE:
+            raise UserValueError(f"the task '{self.task}' is one of whole pairs, with no objects to track; use predict")
         check_tracker(kwargs.get("tracker"))
         kwargs.update(mode="track", tracking=Track(persist, rate), batch=kwargs.get("batch") or 1)
         kwargs["conf"] = 0.1 if kwargs.get("conf") is None else kwargs["conf"]  # trackers use uncertain boxes too

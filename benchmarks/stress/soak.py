@@ -32,7 +32,7 @@ from ultralytics.utils import YAML
 from ultralytics.utils.checks import check_yaml
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.data.sources.sync import SyncReport
+from metafusion_yolo.data.sync import SyncReport
 from metafusion_yolo.prepare.synthetic import render_pair
 
 sys.path.append(str(Path(__file__).parents[1]))  # the simulated camera is beside the other benchmarks

@@ -6,6 +6,8 @@
 // without NMS inside. Prints a line for each object as `python -m metafusion_yolo.runtime` does: name, score, then
 // x1, y1, x2, y2, or the four corners of an oriented box, and for a mask the number of its pixels. MASKS is a PNG to
 // write: each pixel is the number of the line whose mask holds it, 0 for none.
+//
+// VISIBLE and INFRARED may be videos, or addresses of cameras: pairs go by number, each after a line with it, from 0.
 
 #include <algorithm>
 #include <cmath>
@@ -22,6 +24,7 @@
 #include <opencv2/dnn.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
+#include <opencv2/videoio.hpp>
 #include <openvino/openvino.hpp>
 
 namespace {
@@ -256,58 +259,98 @@ void add_masks(std::vector<Found>& kept, const ov::Tensor& prototypes, const Let
     kept = std::move(shown);
 }
 
+// A model with what it says of itself.
+class Detector {
+public:
+    Detector(const std::string& file, float conf) : conf_(conf) {
+        ov::Core core;
+        const auto model = core.read_model(file);
+        metadata_ = read_metadata(file, model);
+        if (metadata_.pair_input.find("registration") != std::string::npos)
+            throw std::runtime_error("this model registers the cameras, which this example does not do");
+        const ov::PartialShape shape = model->input(0).get_partial_shape();
+        if (shape.is_dynamic()) throw std::runtime_error("export without dynamic=True for this example");
+        size_ = {int(shape[3].get_length()), int(shape[2].get_length())};
+        two_ = model->inputs().size() == 2;
+        request_ = core.compile_model(model, "CPU", ov::hint::inference_precision(ov::element::f32)).create_infer_request();
+    }
+
+    // Prints the objects of a pair; returns the number of the line that each pixel belongs to.
+    cv::Mat operator()(const cv::Mat& visible, const cv::Mat& infrared) {
+        const Letterbox box = letterbox(stack(visible, infrared), size_);
+        if (two_) {
+            request_.set_tensor("visible", to_tensor(box.pair, 0, 3));
+            request_.set_tensor("infrared", to_tensor(box.pair, 3, 1));
+        } else {
+            request_.set_input_tensor(to_tensor(box.pair, 0, 4));
+        }
+        request_.infer();
+
+        const bool oriented = metadata_.task == "obb", masked = metadata_.task == "segment";
+        const ov::Tensor prototypes = masked ? request_.get_output_tensor(1) : ov::Tensor();
+        const size_t extra = oriented ? 1 : masked ? prototypes.get_shape()[1] : 0;
+        std::vector<Found> all = read_output(request_.get_output_tensor(0), metadata_.names.size(), extra, conf_);
+        std::vector<Found> kept = oriented ? without_turned_doubles(std::move(all)) : without_doubles(all);
+        if (kept.size() > kMaxDet) kept.resize(kMaxDet);
+        if (masked) add_masks(kept, prototypes, box, visible.size());
+        return print(kept, box, visible.size(), oriented, masked);
+    }
+
+private:
+    cv::Mat print(const std::vector<Found>& kept, const Letterbox& box, cv::Size size, bool oriented, bool masked) const {
+        const double sx = double(size.width) / box.inner.width, sy = double(size.height) / box.inner.height;
+        cv::Mat numbers = cv::Mat::zeros(size, CV_8U);
+        int line = 0;
+        for (const Found& found : kept) {
+            std::printf("%s %.3f", metadata_.names.at(found.label).c_str(), found.score);
+            const cv::Rect2d& b = found.box;
+            if (oriented) {
+                for (const cv::Point2d& corner : corners_of(found))
+                    std::printf(" %.1f %.1f", (corner.x - box.left) * sx, (corner.y - box.top) * sy);
+            } else {
+                const auto x = [&](double v) { return std::clamp((v - box.left) * sx, 0.0, double(size.width)); };
+                const auto y = [&](double v) { return std::clamp((v - box.top) * sy, 0.0, double(size.height)); };
+                std::printf(" %.1f %.1f %.1f %.1f", x(b.x), y(b.y), x(b.x + b.width), y(b.y + b.height));
+            }
+            if (masked) std::printf(" %d", cv::countNonZero(found.mask));
+            std::printf("\n");
+            if (masked && ++line < 256) numbers.setTo(line, found.mask);
+        }
+        return numbers;
+    }
+
+    float conf_;
+    Metadata metadata_;
+    cv::Size size_;
+    bool two_ = false;
+    ov::InferRequest request_;
+};
+
+// Detects on two videos or cameras until one of them ends.
+void run_videos(Detector& detector, cv::VideoCapture& visible, const std::string& infrared_file) {
+    cv::VideoCapture infrared(infrared_file);
+    if (!infrared.isOpened()) throw std::runtime_error("'" + infrared_file + "' cannot be opened as a video");
+    cv::Mat colour, heat;
+    for (int number = 0; visible.read(colour) && infrared.read(heat); ++number) {
+        cv::cvtColor(heat, heat, cv::COLOR_BGR2GRAY);
+        std::printf("%06d\n", number);
+        detector(colour, heat);
+        std::fflush(stdout);
+    }
+}
+
 void run(const std::string& file, const std::string& visible_file, const std::string& infrared_file, float conf,
          const std::string& masks_file) {
-    ov::Core core;
-    const auto model = core.read_model(file);
-    const Metadata metadata = read_metadata(file, model);
-    if (metadata.pair_input.find("registration") != std::string::npos)
-        throw std::runtime_error("this model registers the cameras, which this example does not do");
+    Detector detector(file, conf);
     const cv::Mat visible = cv::imread(visible_file, cv::IMREAD_COLOR);
+    if (visible.empty()) {
+        cv::VideoCapture video(visible_file);
+        if (!video.isOpened()) throw std::runtime_error("'" + visible_file + "' cannot be read as an image or a video");
+        return run_videos(detector, video, infrared_file);
+    }
     const cv::Mat infrared = cv::imread(infrared_file, cv::IMREAD_ANYDEPTH);
-    if (visible.empty()) throw std::runtime_error("'" + visible_file + "' cannot be read as an image");
     if (infrared.empty()) throw std::runtime_error("'" + infrared_file + "' cannot be read as an image");
-
-    const ov::PartialShape shape = model->input(0).get_partial_shape();
-    if (shape.is_dynamic()) throw std::runtime_error("export without dynamic=True for this example");
-    const Letterbox box = letterbox(stack(visible, infrared), {int(shape[3].get_length()), int(shape[2].get_length())});
-
-    auto compiled = core.compile_model(model, "CPU", ov::hint::inference_precision(ov::element::f32));
-    auto request = compiled.create_infer_request();
-    if (model->inputs().size() == 2) {
-        request.set_tensor("visible", to_tensor(box.pair, 0, 3));
-        request.set_tensor("infrared", to_tensor(box.pair, 3, 1));
-    } else {
-        request.set_input_tensor(to_tensor(box.pair, 0, 4));
-    }
-    request.infer();
-
-    const bool oriented = metadata.task == "obb", masked = metadata.task == "segment";
-    const ov::Tensor prototypes = masked ? request.get_output_tensor(1) : ov::Tensor();
-    const size_t extra = oriented ? 1 : masked ? prototypes.get_shape()[1] : 0;
-    std::vector<Found> all = read_output(request.get_output_tensor(0), metadata.names.size(), extra, conf);
-    std::vector<Found> kept = oriented ? without_turned_doubles(std::move(all)) : without_doubles(all);
-    if (kept.size() > kMaxDet) kept.resize(kMaxDet);
-    if (masked) add_masks(kept, prototypes, box, visible.size());
-
-    const double sx = double(visible.cols) / box.inner.width, sy = double(visible.rows) / box.inner.height;
-    cv::Mat numbers = cv::Mat::zeros(visible.size(), CV_8U);
-    int line = 0;
-    for (const Found& found : kept) {
-        std::printf("%s %.3f", metadata.names.at(found.label).c_str(), found.score);
-        const cv::Rect2d& b = found.box;
-        if (oriented) {
-            for (const cv::Point2d& corner : corners_of(found))
-                std::printf(" %.1f %.1f", (corner.x - box.left) * sx, (corner.y - box.top) * sy);
-        } else {
-            const auto x = [&](double v) { return std::clamp((v - box.left) * sx, 0.0, double(visible.cols)); };
-            const auto y = [&](double v) { return std::clamp((v - box.top) * sy, 0.0, double(visible.rows)); };
-            std::printf(" %.1f %.1f %.1f %.1f", x(b.x), y(b.y), x(b.x + b.width), y(b.y + b.height));
-        }
-        if (masked) std::printf(" %d", cv::countNonZero(found.mask));
-        std::printf("\n");
-        if (masked && ++line < 256) numbers.setTo(line, found.mask);
-    }
+    const cv::Mat numbers = detector(visible, infrared);
     if (!masks_file.empty() && !cv::imwrite(masks_file, numbers))
         throw std::runtime_error("'" + masks_file + "' cannot be written");
 }

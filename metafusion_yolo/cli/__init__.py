@@ -126,7 +126,8 @@ def _method_of(name: str, model: Any, task: str | None) -> Any:
         from metafusion_yolo.engine.predict.fuser import fuse_images
 
         return fuse_images
-    model = model or f"metafusion-yolov8n{TASKS[task or TASK]}.yaml"
+    family = "yolo26n" if task in ("semantic", "depth") else "yolov8n"  # which has no such head
+    model = model or f"metafusion-{family}{TASKS[task or TASK]}.yaml"
     return getattr(load_model(model, task), "fuse_images" if name == "fuse" else name)
 
 

@@ -18,6 +18,8 @@ TASKS = {
     "pose": "-pose",
     "obb": "-obb",
     "classify": "-cls",
+    "semantic": "-sem",
+    "depth": "-depth",
 }  # with what a model YAML of each is called
 
 

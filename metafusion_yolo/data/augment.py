@@ -92,8 +92,10 @@ class PairedAlbumentations(Albumentations):
         if self.transform is None and self.infrared is None:
             return labels
         visible, infrared = split(labels["img"])
+        own = {key: labels[key] for key in ("semantic_mask",) if key in labels}  # which nothing moves here
         labels = super().__call__({**labels, "img": visible, "semantic_mask": infrared})
         infrared = labels.pop("semantic_mask")
+        labels.update(own)
         if self.infrared:
             infrared = self.infrared({"img": infrared[..., None]})["img"].reshape(infrared.shape)
         labels["img"] = join(labels["img"], infrared)

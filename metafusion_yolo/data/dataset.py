@@ -6,6 +6,7 @@ import gc
 import json
 import math
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import cv2
 import numpy as np
 from ultralytics.data.augment import Albumentations, Compose, RandomHSV
 from ultralytics.data.dataset import YOLODataset
-from ultralytics.data.utils import get_hash, get_split_fraction, img2label_paths
+from ultralytics.data.utils import get_hash, get_split_fraction
 from ultralytics.utils import LOGGER, colorstr
 
 from metafusion_yolo.config import Augment
@@ -66,6 +67,13 @@ class PairedYOLODataset(YOLODataset):
     """
 
     fraction: float  # as the host sets it; an int is a number of pairs
+    border = 0.5  # of validation images, in strides
+    rectangular = True  # whether validation images may keep their shape
+
+    @property
+    def needs_polygons(self) -> bool:
+        """Whether masks are made of the labels."""
+        return bool(self.use_segments)
 
     def __init__(
         self, *args: Any, data: dict[str, Any], photometric: Augment | None = None, off: str = "", **kwargs: Any
@@ -88,13 +96,13 @@ class PairedYOLODataset(YOLODataset):
 
     def get_label_files(self) -> list[str]:
         """Take the label files that a CSV list names, and where it names none those beside the images."""
-        beside = img2label_paths(self.im_files)
+        beside = super().get_label_files()
         self.label_files = [self.split.labels.get(file, own) for file, own in zip(self.im_files, beside, strict=True)]
         return self.label_files
 
     def get_cache_hash(self) -> str:
         """Make the label cache depend also on the infrared files and on the rig, which decides whether pairs fit."""
-        rig = json.dumps([self.reader.rig.to_yaml(), [*POLYGON_FAULTS] if self.use_segments else []])
+        rig = json.dumps([self.reader.rig.to_yaml(), [*POLYGON_FAULTS] if self.needs_polygons else []])
         return get_hash([super().get_cache_hash(), rig, *(self.partners[f] for f in self.im_files)])
 
     def cache_labels(self, path: Path = Path("./labels.cache")) -> dict[str, Any]:
@@ -113,7 +121,7 @@ class PairedYOLODataset(YOLODataset):
             )
         scanned: dict[str, Any] = super().cache_labels(path)
         if not scanned["labels"]:
-            reason = scanned["msgs"][0].partition("ignoring corrupt image/label: ")[2]
+            reason = re.sub(r".*: ignoring (corrupt \S+: )?", "", scanned["msgs"][0])
             raise UserValueError(
                 f"no pair of '{self.img_path}' has labels that can be used: '{self.label_files[0]}', for one: "
                 f"{reason}; metafusion data check lists all that is wrong"
@@ -131,7 +139,7 @@ class PairedYOLODataset(YOLODataset):
     def result_to_label(self, result: list[Any]) -> tuple[dict[str, Any] | None, int, int, int, int, str]:
         """Count the polygons that make no mask, while the labels are scanned: it takes a minute a million."""
         label, *counts = super().result_to_label(result)
-        if label and self.use_segments:
+        if label and self.needs_polygons:
             label["faults"] = {what: sum(map(fault, label["segments"])) for what, fault in POLYGON_FAULTS.items()}
         return label, *counts
 
@@ -142,14 +150,14 @@ class PairedYOLODataset(YOLODataset):
             ValueError: If there are any.
         """
         boxes, polygons = (sum(len(label[key]) for label in labels) for key in ("bboxes", "segments"))
-        if boxes != polygons and (self.use_segments or self.use_obb):
+        if boxes != polygons and (self.needs_polygons or self.use_obb):
             wanted = "oriented boxes need four corners" if self.use_obb else "masks need polygons"
             raise UserValueError(
                 f"{boxes - polygons} of {boxes} labels of '{self.img_path}' are boxes of four numbers, and {wanted}: "
                 f"class x1 y1 x2 y2 x3 y3 ... in shares of the image"
             )
         counted = [(label["im_file"], label.pop("faults", {})) for label in labels]
-        for what in POLYGON_FAULTS if self.use_segments else ():
+        for what in POLYGON_FAULTS if self.needs_polygons else ():
             files = [(file, faults[what]) for file, faults in counted if faults[what]]
             if files:
                 LOGGER.warning(
@@ -281,11 +289,11 @@ def build_paired_dataset(
         batch_size=batch,
         augment=training,
         hyp=args,
-        rect=args.rect or rect,
+        rect=(args.rect or rect) and (training or kind.rectangular),
         cache=args.cache or None,
         single_cls=args.single_cls or False,
         stride=stride,
-        pad=0.0 if training else 0.5,
+        pad=0.0 if training else kind.border,
         prefix=colorstr(f"{mode}: "),
         task=args.task,
         classes=args.classes,

@@ -12,6 +12,7 @@ from PIL import ExifTags, Image
 from ultralytics.utils import patches
 
 from metafusion_yolo.data import tiff
+from metafusion_yolo.data.camera import OPENCV_LOG
 from metafusion_yolo.data.depth import visible_samples
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.registration import Size
@@ -19,7 +20,6 @@ from metafusion_yolo.data.registration import Size
 OPENCV_FIRST = {".tif", ".tiff", ".jp2", ".dng", ".avif", ".heic", ".heif"}  # Pillow cannot read all of these
 MAY_MOVE = (".webp", ".png")  # formats of several frames; an MPO holds previews
 JPEG_END = b"\xff\xd9"
-OPENCV_LOG = getattr(cv2.utils, "logging", cv2)  # OpenCV 4.12 sets its level elsewhere, by number
 
 if "OPENCV_LOG_LEVEL" not in os.environ:  # a line or more for each tag of GIS tools, and what our errors say anyway
     OPENCV_LOG.setLogLevel(1)  # fatal faults only

@@ -10,7 +10,7 @@ from typing import Any
 
 FORMAT_CLASSES = (
     *(f"nn.tasks.Fusion{head}Model" for head in ("Detection", "Segmentation", "Pose", "OBB", "RTDETR", "Torchvision")),
-    "nn.tasks.FusionClassificationModel",
+    *(f"nn.tasks.Fusion{head}Model" for head in ("Classification", "SemanticSegmentation", "Depth")),
     *(f"nn.tasks.Fusion{head}Model" for head in ("World", "YOLOE", "YOLOESeg")),
     *(f"nn.torchvision_model.{name}" for name in ("TorchvisionModel", "TorchvisionLayers", "rebuilt")),
     "nn.fusion.FusionNet",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,109 +12,34 @@ from ultralytics.engine.results import Results
 from ultralytics.engine.trainer import BaseTrainer
 from ultralytics.models.yolo.classify import ClassificationValidator
 from ultralytics.utils import DEFAULT_CFG
-from ultralytics.utils.metrics import ClassifyMetrics
 from ultralytics.utils.ops import convert_torch2numpy_batch
 from ultralytics.utils.plotting import plot_images
 
 from metafusion_yolo.data.class_folders import PairedClassDataset
-from metafusion_yolo.data.description import check_description
 from metafusion_yolo.data.planes import central
-from metafusion_yolo.data.rig import Rig, rig_of
-from metafusion_yolo.engine._host import (
-    class_folders_described,
-    front_end,
-    warn_of_other_cameras,
-)
+from metafusion_yolo.engine._host import class_folders_described
 from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
-from metafusion_yolo.engine.validate.validator import camera_off, data_set_at_fault
+from metafusion_yolo.engine.validate.plain import PlainValidator
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.front_end import FrontEndAhead
-from metafusion_yolo.options import Val
-from metafusion_yolo.support.errors import UserValueError
 
 IMGSZ = 224  # pixels, as in the host
 
 
-class FusionClassifyMetrics(ClassifyMetrics):
-    """The host's accuracies; our report is one of boxes."""
-
-    report = None
-
-
-class FusionClassificationValidator(ClassificationValidator):
-    """Accuracies on pairs, with both cameras or with one switched off; plots show the fused images.
-
-    Args:
-        modalities: Cameras that are on: "both", "visible" or "infrared".
-        metrics: Not used: the report of fusion metrics is one of boxes.
-        curves: Must be off, as the curves are of boxes.
-        night_below: Not used.
-        corruptions: Must be off, likewise.
-        **kwargs: As for the host's validator.
-
-    Raises:
-        ValueError: If modalities are unknown, or curves or corruptions asked for.
-    """
-
-    _front_end: Any = None
-
-    def __init__(
-        self,
-        *args: Any,
-        modalities: str = Val.modalities,
-        metrics: str | Sequence[str] | None = Val.metrics,
-        curves: bool = Val.curves,
-        night_below: float = Val.night_below,
-        corruptions: bool = Val.corruptions,
-        **kwargs: Any,
-    ) -> None:
-        Val(modalities, metrics, curves, night_below, corruptions)
-        if curves or corruptions:
-            what = "curves" if curves else "corruptions"
-            raise UserValueError(f"'{what}=True' judges boxes, and this model classifies; give modalities=visible, say")
-        self.off = camera_off(modalities)
-        super().__init__(*args, **kwargs)
-        self.metrics = FusionClassifyMetrics()
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the validation; errors in the data set become one line."""
-        if self.args.data and not (args or kwargs.get("trainer")):
-            self.args.data = check_description(self.args.data, "classify")
-        with data_set_at_fault(self), class_folders_described():
-            return super().__call__(*args, **kwargs)
+class FusionClassificationValidator(PlainValidator, ClassificationValidator):
+    """Accuracies on pairs."""
 
     def build_dataset(self, img_path: str) -> PairedClassDataset:
         """Build a data set of pairs in class folders, numbered as the model numbers its classes."""
         self.data["channels"] = NUM_CHANNELS
         return PairedClassDataset(self.args, img_path, self.data, self.names, off=self.off)
 
-    def init_metrics(self, model: nn.Module) -> None:
-        """Compare the cameras with those that the model was trained with."""
-        super().init_metrics(model)
-        self._front_end = front_end(model)
-        warn_of_other_cameras(rig_of(model), Rig.from_yaml(self.data), self.args.data)
-
     def preprocess(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Bring pairs to [0, 1]."""
         batch = super().preprocess(batch)
         return {**batch, "img": batch["img"] / 255}
-
-    def plot_val_samples(self, batch: dict[str, Any], ni: int) -> None:
-        """Draw the labels on fused images."""
-        super().plot_val_samples(self._shown(batch), ni)
-
-    def plot_predictions(self, batch: dict[str, Any], preds: torch.Tensor, ni: int) -> None:
-        """Draw the predictions on fused images."""
-        super().plot_predictions(self._shown(batch), preds, ni)
-
-    def _shown(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Return the batch with fused images, or unchanged for exports, which do not output them."""
-        if self._front_end is None:
-            return batch
-        weight = next(self._front_end.parameters(), batch["img"])
-        return {**batch, "img": self._front_end(batch["img"].to(weight))["fused"]}
 
 
 class FusionClassificationTrainer(FusionDetectionTrainer):

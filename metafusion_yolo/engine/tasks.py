@@ -1,8 +1,8 @@
 """Trainer, validator and predictor of each task of the host that has a fused form.
 
-Each is ours for pairs, mixed in before the host's for the task; classify, whose host builds on no detector, has
-:mod:`metafusion_yolo.engine.classify`. A further task of the host is three such classes and a
-row of `TASKS`, here, its model in :mod:`metafusion_yolo.nn.tasks`, and its head in `HEADS` of
+Each is ours for pairs, mixed in before the host's for the task; tasks whose answer is no box have modules of their own,
+:mod:`metafusion_yolo.engine.classify` and :mod:`metafusion_yolo.engine.maps`. A further task of the host is three such
+classes and a row of `TASKS`, here, its model in :mod:`metafusion_yolo.nn.tasks`, and its head in `HEADS` of
 :mod:`metafusion_yolo.nn.model_yaml`.
 """
 
@@ -15,16 +15,26 @@ from metafusion_yolo.engine.classify import (
     FusionClassificationTrainer,
     FusionClassificationValidator,
 )
+from metafusion_yolo.engine.maps import (
+    FusionDepthPredictor,
+    FusionDepthTrainer,
+    FusionDepthValidator,
+    FusionSemanticSegmentationPredictor,
+    FusionSemanticSegmentationTrainer,
+    FusionSemanticSegmentationValidator,
+)
 from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.validate.measure import FusionOBBMetrics, FusionPoseMetrics, FusionSegmentMetrics
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.nn.tasks import (
     FusionClassificationModel,
+    FusionDepthModel,
     FusionDetectionModel,
     FusionOBBModel,
     FusionPoseModel,
     FusionSegmentationModel,
+    FusionSemanticSegmentationModel,
 )
 
 
@@ -76,26 +86,32 @@ class FusionOBBTrainer(FusionDetectionTrainer, OBBTrainer):
     validator_class = FusionOBBValidator
 
 
-_CLASSIFY = (
-    FusionClassificationModel,
-    FusionClassificationTrainer,
-    FusionClassificationValidator,
-    FusionClassificationPredictor,
-)
 _PARTS = ("model", "trainer", "validator", "predictor")
-_DETECT = FusionDetectionModel, FusionDetectionTrainer, FusionDetectionValidator, FusionDetectionPredictor
-_SEGMENT = (
-    FusionSegmentationModel,
-    FusionSegmentationTrainer,
-    FusionSegmentationValidator,
-    FusionSegmentationPredictor,
-)
-_POSE = FusionPoseModel, FusionPoseTrainer, FusionPoseValidator, FusionPosePredictor
-_OBB = FusionOBBModel, FusionOBBTrainer, FusionOBBValidator, FusionOBBPredictor
+_CLASSES = {
+    "detect": (FusionDetectionModel, FusionDetectionTrainer, FusionDetectionValidator, FusionDetectionPredictor),
+    "segment": (
+        FusionSegmentationModel,
+        FusionSegmentationTrainer,
+        FusionSegmentationValidator,
+        FusionSegmentationPredictor,
+    ),
+    "pose": (FusionPoseModel, FusionPoseTrainer, FusionPoseValidator, FusionPosePredictor),
+    "obb": (FusionOBBModel, FusionOBBTrainer, FusionOBBValidator, FusionOBBPredictor),
+    "classify": (
+        FusionClassificationModel,
+        FusionClassificationTrainer,
+        FusionClassificationValidator,
+        FusionClassificationPredictor,
+    ),
+    "semantic": (
+        FusionSemanticSegmentationModel,
+        FusionSemanticSegmentationTrainer,
+        FusionSemanticSegmentationValidator,
+        FusionSemanticSegmentationPredictor,
+    ),
+    "depth": (FusionDepthModel, FusionDepthTrainer, FusionDepthValidator, FusionDepthPredictor),
+}
+WHOLE = "classify", "semantic", "depth"  # tasks that say something of the whole pair, and find no objects
 TASKS: dict[str, dict[str, type]] = {  # as the host's `task_map`
-    task: dict(zip(_PARTS, classes, strict=True))
-    for task, classes in (
-        *(("detect", _DETECT), ("segment", _SEGMENT), ("pose", _POSE), ("obb", _OBB)),
-        ("classify", _CLASSIFY),
-    )
+    task: dict(zip(_PARTS, classes, strict=True)) for task, classes in _CLASSES.items()
 }

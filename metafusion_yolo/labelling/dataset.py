@@ -13,6 +13,7 @@ from ultralytics.utils import LOGGER
 from ultralytics.utils.files import increment_path
 
 from metafusion_yolo.data.unlabelled import UNNAMED
+from metafusion_yolo.engine.tasks import WHOLE
 from metafusion_yolo.labelling.corrections import by_pair, read_export
 from metafusion_yolo.labelling.found import CAMERAS, Found, Pair, Sheet, rows_of
 from metafusion_yolo.labelling.ledger import PERSON, Ledger
@@ -124,9 +125,9 @@ def label_pairs(  # noqa: D417 - described once, in the options
         job = of_yaml(data, parts)
         return _take_over(corrected, job, _once(job), ledger, overwrite, report)
     detector = MetaFusionYOLO(str(model))
-    if detector.task == "classify":
+    if detector.task in WHOLE:
         raise UserValueError(
-            f"'model={model}' is of the task 'classify', and labels are those of objects; give another"
+            f"'model={model}' is of the task '{detector.task}', and labels are those of objects; give another"
         )
     if detector.task != "detect" and writers:
         LOGGER.warning(

@@ -22,6 +22,8 @@ HEADS = {  # of the host that have a fused form, and their tasks; a number behin
     "Pose": "pose",
     "OBB": "obb",
     "Classify": "classify",
+    "SemanticSegment": "semantic",
+    "Depth": "depth",
 }
 
 
@@ -58,8 +60,9 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
         )
     FusionConfig.from_dict(own.get("fusion"))
     model = _host_yaml(own["detector"], path)
-    if "head" not in model or head_of(model) not in HEADS:
-        what = f"has the head {model['head'][-1][2]}, which has no fused form" if "head" in model else "is no model"
+    head = (own.get("head") or model.get("head") or [[-1, 1, ""]])[-1][2]
+    if "head" not in model or head.removesuffix("26") not in HEADS:
+        what = f"has the head {head}, which has no fused form" if "head" in model else "is no model"
         raise UserValueError(f"'detector: {own['detector']}' of '{path}' {what}; give one such as yolov8.yaml")
     refuse_unknown(own, {"detector", "fusion", *HOST_KEYS, *model}, f"in '{path}'")
     scale = own.get("scale") or split_scale(Path(name).name)[1] or model["scale"]

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 from ultralytics.nn.tasks import (
     ClassificationModel,
+    DepthModel,
     DetectionModel,
     OBBModel,
     PoseModel,
     RTDETRDetectionModel,
     SegmentationModel,
+    SemanticSegmentationModel,
     WorldModel,
     YOLOEModel,
     YOLOESegModel,
@@ -64,6 +66,18 @@ class FusionClassificationModel(FrontEndAhead, ClassificationModel):
         super()._add_front_end()
         self.stride = torch.tensor([float(STRIDE)])
         self.__dict__.pop("transforms", None)  # of a stock checkpoint, of single images
+
+
+class FusionSemanticSegmentationModel(FrontEndAhead, SemanticSegmentationModel):
+    """The class of each pixel."""
+
+    meets = True
+
+
+class FusionDepthModel(FrontEndAhead, DepthModel):
+    """The distance of each pixel."""
+
+    meets = True
 
 
 class FusionRTDETRModel(FrontEndAhead, RTDETRDetectionModel):
@@ -118,6 +132,8 @@ BY_HEAD: dict[str, type[FrontEndAhead]] = {
     "Pose": FusionPoseModel,
     "OBB": FusionOBBModel,
     "Classify": FusionClassificationModel,
+    "SemanticSegment": FusionSemanticSegmentationModel,
+    "Depth": FusionDepthModel,
     "RTDETRDecoder": FusionRTDETRModel,
     "TorchvisionDetect": FusionTorchvisionModel,
     "WorldDetect": FusionWorldModel,

@@ -262,7 +262,7 @@ class Compare(Checked):
     device: str | int | None = option(None, "as for the host: 0, cpu, mps")
     jobs: int | None = option(None, "runs at a time; left out: one a core, or one on a GPU", least=1)
     project: str = option("runs", "project name for results root")
-    name: str = option("compare", "name of this comparison")
+    name: str = option("compare", "name of this run")
     engine: str = option(
         "local", "local, in processes of this machine, or ray, as tasks of its cluster", choices=ENGINES
     )

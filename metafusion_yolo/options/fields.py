@@ -1,7 +1,6 @@
 """What a field of the options says of an argument, and the checks that follow from it."""
 
 import os
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import Field, field, fields
 from numbers import Integral, Real
@@ -11,7 +10,6 @@ from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.words import nearest
 
 REQUIRED = "required"
-ENOUGH_TO_REFER = 5  # arguments that a mode shares with an earlier one: fewer stand in its own table
 STANDS_FOR: dict[type, Any] = {int: Integral, float: Real, str: (str, os.PathLike)}
 WORDS = {
     bool: "True or False",
@@ -123,22 +121,20 @@ class Checked:
 
 
 def reference(modes: Iterable[tuple[str, dict[str, Option]]]) -> str:
-    """Return the reference page in Markdown: a table a mode; what several share with an earlier mode is named only."""
-    text = "# Arguments\n\nEvery mode with a model also takes the arguments of Ultralytics (`yolo cfg`). "
-    text += "`-` stands for none.\n`python -m metafusion_yolo.cli.reference` writes this page.\n"
-    seen: dict[tuple[str, str, str], str] = {}
+    """Return the reference page in Markdown: a list a mode; what an earlier mode has too is named only."""
+    text = "# Arguments\n\nDefaults are in brackets. Every mode with a model also takes the arguments of Ultralytics "
+    text += "(`yolo cfg`).\n`python -m metafusion_yolo.cli.reference` writes this page.\n"
+    seen: dict[tuple[str, str], tuple[str, str]] = {}
     for mode, options in modes:
-        said = {name: (name, one.shown, one.meaning) for name, one in options.items()}
-        shared = Counter(seen[words] for words in said.values() if words in seen)
-        also = {earlier: list[str]() for earlier, count in shared.items() if count >= ENOUGH_TO_REFER}
+        also: dict[str, list[str]] = {}
         rows = ""
-        for name, shown, meaning in said.values():
-            earlier = seen.setdefault((name, shown, meaning), mode)
-            if earlier in also:
-                also[earlier].append(f"`{name}`")
+        for name, one in options.items():
+            shown = f"`{name}`{'' if one.shown == '-' else f' ({one.shown})'}"
+            earlier, default = seen.setdefault((name, one.meaning), (mode, one.shown))
+            if earlier == mode:
+                rows += f"* {shown}: {one.meaning}\n"
             else:
-                rows += f"| `{name}` | `{shown}` | {meaning} |\n"
-        text += f"\n## {mode}\n"
-        text += "".join(f"\nAs for [{m}](#{m.replace(' ', '-')}): {', '.join(names)}.\n" for m, names in also.items())
-        text += f"\n| argument | default | meaning |\n|---|---|---|\n{rows}" if rows else ""
+                also.setdefault(earlier, []).append(f"`{name}`" if one.shown == default else shown)
+        refer = "; ".join(f"[{m}](#{m.replace(' ', '-')}): {', '.join(names)}" for m, names in also.items())
+        text += f"\n## {mode}\n\n{rows}" + (f"* as in {refer}\n" if refer else "")
     return text

@@ -32,4 +32,6 @@ class App(Serve):
     """The page, and the same server behind it."""
 
     runs: str = option("runs", "folder whose reports of train, val, compare and check the page compares")
+    visible: str | int | None = option(None, "address of a visible camera to watch, rtsp:// or http://, or its number")
+    infrared: str | int | None = option(None, "the same of the infrared camera beside it")
     open: bool = option(True, "open the page in the browser")

@@ -6,7 +6,8 @@ Examples:
     >>> detections = detector(cv2.imread("visible.jpg"), read_counts("infrared.png"))  # doctest: +SKIP
     >>> cv2.imwrite("boxes.jpg", detections.draw())  # doctest: +SKIP
 
-From the command line: `python -m metafusion_yolo.runtime best.onnx visible infrared`.
+Live cameras and tracks are in :mod:`metafusion_yolo.runtime.moving`. From the command line:
+`python -m metafusion_yolo.runtime best.onnx visible infrared`.
 """
 
 from __future__ import annotations

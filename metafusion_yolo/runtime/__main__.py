@@ -3,44 +3,83 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import tee
 from pathlib import Path
 
 import cv2
 
 from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE
 from metafusion_yolo.runtime import Detections, Detector, read_counts, read_visible
+from metafusion_yolo.runtime.moving import Film, is_live, live, tracked
 from metafusion_yolo.support.errors import UserError
 from metafusion_yolo.support.sampling import evenly
+from metafusion_yolo.support.words import without_passwords
 
 VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Detect on two images, two folders with equal file names, or two videos; print the boxes, draw them on request."""
+    """Detect on two images, two folders with equal file names, two videos or two cameras; print what is found."""
     parser = argparse.ArgumentParser(prog="python -m metafusion_yolo.runtime", description="Detect without PyTorch.")
     parser.add_argument("model", help="ONNX file of metafusion export")
-    parser.add_argument("visible", type=Path, help="image, folder or video")
-    parser.add_argument("infrared", type=Path, help="of the same kind; in a folder the names are those of the visible")
+    parser.add_argument("visible", help="image, folder or video; address or number of a camera")
+    parser.add_argument("infrared", help="of the same kind; in a folder the names are those of the visible")
     parser.add_argument("--conf", type=float, default=0.25, help="lowest score (%(default)s)")
     parser.add_argument("--iou", type=float, default=0.7, help="largest overlap of boxes of a class (%(default)s)")
     parser.add_argument("--save", type=Path, help="folder for the drawn images")
+    parser.add_argument("--film", type=Path, help="MP4 file of the drawn images")
+    parser.add_argument("--rate", type=float, default=25, help="frames a second, of tracks and film (%(default)s)")
+    parser.add_argument("--track", action="store_true", help="number the objects of videos and cameras; needs trackers")
+    parser.add_argument("--json", action="store_true", help="print a line of JSON a pair")
     args = parser.parse_args(argv)
+    film = Film(args.film, args.rate) if args.film else None
     try:
-        for name, found in _run(Detector(args.model, args.conf, args.iou), args.visible, args.infrared):
-            sys.stdout.write(f"{name}\n{found}\n" if str(found) else f"{name}\n")
-            if args.save:
+        names, results = tee(_run(Detector(args.model, args.conf, args.iou), args.visible, args.infrared))
+        found_of = (found for _, found in results)
+        numbered = tracked(found_of, args.rate) if args.track else found_of
+        for (name, _), found in zip(names, numbered, strict=True):
+            _tell(name, found, args.json)
+            drawn = found.draw() if args.save or film else None
+            if args.save and drawn is not None:
                 args.save.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(args.save / f"{Path(name).stem}.jpg"), found.draw())
+                cv2.imwrite(str(args.save / f"{Path(name).stem}.jpg"), drawn)
+            if film and drawn is not None:
+                film.add(drawn)
+    except KeyboardInterrupt:
+        return 0  # of a camera, which has no end
     except (UserError, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {without_passwords(str(error))}\n")
         return 2
+    finally:
+        if film:
+            film.close()
     return 0
 
 
-def _run(detector: Detector, visible: Path, infrared: Path) -> Iterator[tuple[str, Detections]]:
+def _tell(name: str, found: Detections, as_json: bool) -> None:
+    """Print what was found in a pair."""
+    if as_json:
+        text = json.dumps({"name": name, "detections": found.summary()}, ensure_ascii=False)
+    else:
+        text = f"{name}\n{found}" if str(found) else name
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _run(detector: Detector, visible: str, infrared: str) -> Iterator[tuple[str, Detections]]:
     """Yield a name and the detections of every pair."""
+    if is_live(visible):
+        for number, found in enumerate(live(detector, visible, infrared)):
+            yield f"{number:06}", found
+        return
+    yield from _files(detector, Path(visible), Path(infrared))
+
+
+def _files(detector: Detector, visible: Path, infrared: Path) -> Iterator[tuple[str, Detections]]:
+    """Yield a name and the detections of every pair of files."""
     if visible.suffix.lower() in VIDEOS:
         for number, found in enumerate(detector.video(visible, infrared)):
             yield f"{visible.stem}-{number:06}", found

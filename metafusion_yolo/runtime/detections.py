@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,6 +30,7 @@ class Detections:
         keypoints: (K, points, 2 or 3) float32, x and y in pixels, and whether it shows, [0, 1], of the task pose.
         corners: (K, 4, 2) float32 of oriented boxes, which may lie outside; `boxes_xyxy` are the boxes around them.
         probabilities: Of each class (C,), of the task classify, which finds no objects.
+        tracks: Number of the track of each object (K,) int64, -1 for none; None where nothing is tracked.
         temperatures: Of each box, in the `unit` of the data set; None where the camera does not measure.
     """
 
@@ -44,6 +46,7 @@ class Detections:
     keypoints: np.ndarray | None = None
     corners: np.ndarray | None = None
     probabilities: np.ndarray | None = None
+    tracks: np.ndarray | None = None
 
     @property
     def likely(self) -> list[tuple[str, float]]:
@@ -60,7 +63,11 @@ class Detections:
         for i, (name, share) in enumerate(self.likely, start=1):
             corner = (4 * width, 16 * width * i)
             cv2.putText(image, f"{name} {share:.2f}", corner, FONT, 0.45 * width, (0, 255, 255), width, cv2.LINE_AA)
-        labels = [f"{self.names[int(cls)]} {score:.2f}" for score, cls in zip(self.scores, self.classes, strict=True)]
+        tracks = [-1] * len(self.scores) if self.tracks is None else self.tracks.tolist()
+        labels = [
+            f"{f'id:{track} ' * (track >= 0)}{self.names[int(cls)]} {score:.2f}"  # as the host writes it
+            for track, score, cls in zip(tracks, self.scores, self.classes, strict=True)
+        ]
         fonts = [(0.35 * width * part + 0.1, max(round(width * part), 1)) for part in (1, 0.75)]  # scale, thickness
         sizes = [[cv2.getTextSize(text, FONT, *font)[0] for font in fonts] for text in labels]
         places = place_labels(self.boxes_xyxy, [[(w, h + 6) for w, h in some] for some in sizes], image.shape)
@@ -82,6 +89,21 @@ class Detections:
                 foot = (place.left, place.bottom - 4)
                 cv2.putText(image, text, foot, FONT, scale, colour, thickness, cv2.LINE_AA)
         return image
+
+    def summary(self) -> list[dict[str, Any]]:
+        """Return the objects as JSON has them: name, class, confidence, box, and the number of the track if any."""
+        tracks = [None] * len(self.scores) if self.tracks is None else self.tracks.tolist()
+        rows = zip(self.classes.tolist(), self.scores.tolist(), self.boxes_xyxy.tolist(), tracks, strict=True)
+        return [
+            {
+                "name": self.names[cls],
+                "class": cls,
+                "confidence": round(score, 5),
+                "box": dict(zip(("x1", "y1", "x2", "y2"), (round(x, 2) for x in box), strict=True)),
+                **({} if track in (None, -1) else {"track_id": track}),
+            }
+            for cls, score, box, track in rows
+        ]
 
     def __str__(self) -> str:
         """Return one line per box: name, score, x1, y1, x2, y2 and, if measured, lowest, mean, highest temperature.

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from metafusion_yolo.serve.engines import Found
 
 QUALITY = 92  # of JPEG
+LIKELY = 5  # classes of a classifier
 MOST = 1000  # boxes of a pair
 
 
@@ -32,7 +33,21 @@ class Detection(BaseModel):
     number: int = Field(alias="class", description="number of the class")
     confidence: float = Field(description="score, 0 to 1")
     box: Box
-    infrared_weight: float | None = Field(description="mean share of the infrared camera in the box, 0 to 1")
+    infrared_weight: float | None = Field(description="mean share of the infrared camera in it, 0 to 1")
+    outline: list[tuple[float, float]] | None = Field(
+        default=None, description="of the mask, or the four corners of the oriented box, pixels; null for upright boxes"
+    )
+    keypoints: list[list[float]] | None = Field(
+        default=None, description="x and y of each in pixels, and whether it shows, 0 to 1; null for other tasks"
+    )
+
+
+class Likely(BaseModel):
+    """A class of the whole pair."""
+
+    name: str
+    number: int = Field(alias="class", description="number of the class")
+    confidence: float = Field(description="probability, 0 to 1")
 
 
 class Answer(BaseModel):
@@ -42,6 +57,7 @@ class Answer(BaseModel):
     height: int
     infrared_weight: float | None = Field(description="mean share of the infrared camera; null where not exported")
     detections: list[Detection]
+    classes: list[Likely] = Field(default=[], description="of a classifier, which finds no objects: the likeliest five")
     images: dict[str, str] = Field(description="by name, those asked for that there are: PNG or JPEG in base64")
 
 
@@ -115,6 +131,8 @@ def answer_of(found: Found, names: dict[int, str], conf: float, views: Sequence[
         views: Images to add, of which those that the model does not make are left out.
         suffix: Their format, "png" or "jpeg".
     """
+    places = None if found.outlines is None else [outline.round(2).tolist() for outline in found.outlines]
+    points = None if found.keypoints is None else found.keypoints.round(2).tolist()
     rows = [
         Detection.model_validate(
             {
@@ -123,6 +141,8 @@ def answer_of(found: Found, names: dict[int, str], conf: float, views: Sequence[
                 "confidence": round(float(score), 5),
                 "box": dict(zip(Box.model_fields, (round(float(v), 2) for v in box), strict=True)),
                 "infrared_weight": None if found.shares is None else round(float(found.shares[i]), 5),
+                "outline": places and places[i],
+                "keypoints": points and points[i],
             }
         )
         for i, (box, score, cls) in enumerate(zip(found.boxes_xyxy, found.scores, found.classes, strict=True))
@@ -131,10 +151,28 @@ def answer_of(found: Found, names: dict[int, str], conf: float, views: Sequence[
     height, width = found.size
     images = {view: encoded(found.images[view](), suffix) for view in views if view in found.images}
     share = None if found.share is None else round(found.share, 5)
-    return Answer(width=width, height=height, infrared_weight=share, detections=rows, images=images)
+    chances = np.zeros(0) if found.probabilities is None else found.probabilities
+    classes = [
+        Likely.model_validate({"name": names[i], "class": i, "confidence": round(float(chances[i]), 5)})
+        for i in np.argsort(-chances, kind="stable")[:LIKELY].tolist()
+    ]
+    return Answer(width=width, height=height, infrared_weight=share, detections=rows, classes=classes, images=images)
+
+
+def plain(visible: np.ndarray, infrared: np.ndarray) -> Answer:
+    """Return the answer while no model is loaded yet: the images of the cameras alone.
+
+    Args:
+        visible: (H, W, 3) uint8, B, G, R.
+        infrared: (h, w) uint8.
+    """
+    images = {"visible": visible, "infrared": infrared}
+    shown = {name: encoded(np.ascontiguousarray(image), "jpeg") for name, image in images.items()}
+    height, width = visible.shape[:2]
+    return Answer(width=width, height=height, infrared_weight=None, detections=[], images=shown)
 
 
 def encoded(image: np.ndarray, suffix: str) -> str:
-    """Return an image (H, W, 3) uint8, B, G, R, in base64."""
+    """Return an image (H, W) or (H, W, 3) uint8, B, G, R, in base64."""
     parameters = [cv2.IMWRITE_PNG_COMPRESSION, 1] if suffix == "png" else [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
     return base64.b64encode(cv2.imencode(f".{suffix}", image, parameters)[1].tobytes()).decode()

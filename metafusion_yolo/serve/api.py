@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from metafusion_yolo import __version__
 from metafusion_yolo.options.serve import App, Serve
 from metafusion_yolo.prepare.synthetic import render_pair
-from metafusion_yolo.serve.answers import Answer, Health, Problem, answer_of
+from metafusion_yolo.serve.answers import Answer, Health, Problem, answer_of, plain
 from metafusion_yolo.serve.batching import Batcher, BusyError
 from metafusion_yolo.serve.dataset import DataSet, add_dataset
 from metafusion_yolo.serve.engines import LOWEST, VIEWS
@@ -110,9 +110,12 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, service: "Serv
         return detected(pair, conf, images, suffix)
 
     def scene(seed: Annotated[int, Form(ge=0, le=1 << 31)] = 1, conf: Conf = LOWEST, images: Images = "") -> Answer:
-        """Detect on a synthetic pair."""
+        """Detect on a synthetic pair; while the model is loading it is shown as it is."""
         made = render_pair(seed, SCENE)
-        return detected(Pair(cv2.cvtColor(made.visible, cv2.COLOR_RGB2BGR), made.infrared), conf, images, "jpeg")
+        pair = Pair(cv2.cvtColor(made.visible, cv2.COLOR_RGB2BGR), made.infrared)
+        if batcher.engine is None:
+            return plain(pair.visible, pair.infrared)
+        return detected(pair, conf, images, "jpeg")
 
     @app.get("/health", response_model=Health, summary="Whether the model is loaded")
     async def health(response: Response, live: bool = False) -> Health:

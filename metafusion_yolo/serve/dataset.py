@@ -19,7 +19,6 @@ import numpy as np
 from fastapi import Body, FastAPI, HTTPException, Query
 
 from metafusion_yolo.serve.answers import (
-    Answer,
     Box,
     Item,
     Labelled,
@@ -27,7 +26,7 @@ from metafusion_yolo.serve.answers import (
     PairsNow,
     PairView,
     answer_of,
-    encoded,
+    plain,
 )
 from metafusion_yolo.serve.batching import Batcher, BusyError
 from metafusion_yolo.serve.engines import LOWEST, VIEWS, Found
@@ -163,10 +162,7 @@ class DataSet:
             answer = answer_of(self._detect(number), self._batcher.names, LOWEST, VIEWS, "jpeg")
         else:
             planes = self.reader.read(pair.visible, pair.infrared)
-            images = {"visible": planes[..., 2::-1], "infrared": np.repeat(planes[..., 3:], 3, 2)}
-            shown = {name: encoded(np.ascontiguousarray(image), "jpeg") for name, image in images.items()}
-            height, width = planes.shape[:2]
-            answer = Answer(width=width, height=height, infrared_weight=None, detections=[], images=shown)
+            answer = plain(planes[..., 2::-1], planes[..., 3])
         rows = zip(seen.classes, seen.boxes.tolist(), strict=True)
         labels = [
             Labelled.model_validate({"class": number, "box": dict(zip(Box.model_fields, box, strict=True))})

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from itertools import repeat
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
+import cv2
 import numpy as np
 
 from metafusion_yolo.data.planes import mean_inside
@@ -38,6 +42,9 @@ class Found:
         shares: Mean share of the infrared camera in each box (K,), [0, 1]; None where the export does not tell it.
         share: Its mean share in the image.
         images: Makes each view that there is, (H, W, 3) uint8, B, G, R, in the size of the visible image.
+        outlines: Of each mask or oriented box (P, 2), pixels of the visible image; None for upright boxes.
+        keypoints: (K, points, 2 or 3), x and y in pixels, and whether it shows, [0, 1]; None for other tasks.
+        probabilities: Of each class (C,), of a classifier, which finds no objects.
     """
 
     size: tuple[int, int]
@@ -47,6 +54,9 @@ class Found:
     shares: np.ndarray | None
     share: float | None
     images: dict[str, Callable[[], np.ndarray]]
+    outlines: Sequence[np.ndarray] | None = None
+    keypoints: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
 
 
 class Engine(Protocol):
@@ -89,6 +99,11 @@ class HostEngine:
         from metafusion_yolo.model import MetaFusionYOLO
 
         self.model = MetaFusionYOLO(options.model)
+        if self.model.task in ("semantic", "depth"):
+            raise UserValueError(
+                f"'model={options.model}' is of the task '{self.model.task}', and what is served are objects and "
+                f"classes, no maps; give another model, or use metafusion predict"
+            )
         self.together, rig = 1, Rig()  # an export has the size of its batch
         if options.model.endswith(".pt"):
             rig = Rig.of_file(options.data) if options.data else rig_of(self.model.model) or Rig()
@@ -98,14 +113,25 @@ class HostEngine:
         self._arguments: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         self._arguments |= {"conf": lowest, "iou": options.iou, "batch": self.together, "verbose": False}
         self.names = dict(self.model.names)
+        self._calls = 0  # the first one is of :func:`load_engine`
 
     def __call__(self, pairs: Sequence[Pair]) -> list[Found]:
         """See :class:`Engine`."""
         images = [(pair.visible, pair.infrared) for pair in pairs]
-        return [self._found(result) for result in self.model.predict(images, **self._arguments)]
+        found = [self._found(result) for result in self.model.predict(images, **self._arguments)]
+        self._calls += 1
+        if self._calls == 2:  # the host suppresses many boxes by torchvision once it is imported, which takes seconds
+            Thread(target=import_module, args=("torchvision",), daemon=True).start()
+        return found
 
     def _found(self, result: Any) -> Found:
-        boxes = result.boxes.cpu().numpy()
+        from metafusion_yolo.engine.predict.pictures import outlines
+
+        found = result.found
+        boxes = np.zeros((0, 4)) if found is None else found.xyxy.cpu().numpy()
+        scores, classes = (
+            np.zeros(0) if found is None else getattr(found, key).cpu().numpy() for key in ("conf", "cls")
+        )
         views = [
             view
             for view in VIEWS
@@ -114,12 +140,13 @@ class HostEngine:
         shares = result.box_weights
         return Found(
             result.orig_shape,
-            boxes.xyxy,
-            boxes.conf,
-            boxes.cls.astype(np.int64),
+            *(boxes, scores, classes.astype(np.int64)),
             None if shares is None else shares[:, 1],
             float(result.fusion_weights[1].mean()) if result.has_weights else None,
             {view: lambda view=view: result.image(view) for view in views},  # type: ignore[misc]
+            None if result.masks is None and result.obb is None else outlines(result),
+            None if result.keypoints is None else result.keypoints.data.cpu().numpy(),
+            None if result.probs is None else result.probs.data.cpu().numpy(),
         )
 
 
@@ -156,6 +183,19 @@ class OnnxEngine:
         images["infrared"] = lambda: np.repeat(self._detector.stack(*pair)[..., 3:], 3, axis=2)
         if fused is not None and weights is not None:
             images["weights"] = lambda: weight_overlay(fused, weights[1])
-        shares = None if weights is None else np.array([mean_inside(weights[1], box) for box in found.boxes_xyxy])
+        outlines: Any = found.corners if found.masks is None else [*map(outline_of, found.masks)]
+        regions = zip(found.boxes_xyxy, outlines if outlines is not None else repeat(None), strict=False)
+        shares = None if weights is None else np.array([mean_inside(weights[1], *region) for region in regions])
         share = None if weights is None else float(weights[1].mean())
-        return Found(pair.visible.shape[:2], found.boxes_xyxy, found.scores, found.classes, shares, share, images)
+        return Found(
+            *(pair.visible.shape[:2], found.boxes_xyxy, found.scores, found.classes, shares, share, images),
+            outlines=outlines,
+            keypoints=found.keypoints,
+            probabilities=found.probabilities,
+        )
+
+
+def outline_of(mask: np.ndarray) -> np.ndarray:
+    """Return the outline (P, 2) of the largest part of a mask (H, W) bool, pixels; of an empty one none."""
+    parts, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return max(parts, key=cv2.contourArea)[:, 0] if parts else np.zeros((0, 2))

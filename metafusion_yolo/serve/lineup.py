@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import cv2
 import numpy as np
@@ -30,6 +30,7 @@ WIDEST = 1280  # of a picture, pixels
 DIGITS = 8  # of the matrix in the YAML
 Asked = Annotated[int, Query(ge=0, description="number of the pair of the data set")]
 Numbers = list[list[float]]
+T = TypeVar("T")
 
 
 class Sources(BaseModel):
@@ -37,6 +38,7 @@ class Sources(BaseModel):
 
     sources: list[str] = Field(description="the data set, and the pairs that are watched")
     pairs: int = Field(description="of the data set")
+    progress: float | None = Field(description="share of an estimate under way that is done; null while there is none")
 
 
 class Overlay(BaseModel):
@@ -103,6 +105,7 @@ class LineUp:
     def __init__(self, data: DataSet, service: Service | None, imgsz: Callable[[], int]) -> None:
         self.data, self._service, self._imgsz = data, service, imgsz
         self._lock = Lock()  # of an estimate, which takes its time
+        self._progress: float | None = None
 
     def sources(self) -> Sources:
         """Return what there is."""
@@ -113,7 +116,7 @@ class LineUp:
             count = len(self.data.rows)
         if not (live or count):
             raise HTTPException(404, NONE_OPEN)
-        return Sources(sources=[*live, *([STILL] if count else [])], pairs=count)
+        return Sources(sources=[*live, *([STILL] if count else [])], pairs=count, progress=self._progress)
 
     def _registration(self, source: str) -> tuple[Path | None, Registration | None]:
         """Return the YAML of a source, and the registration that it has now."""
@@ -181,7 +184,9 @@ class LineUp:
         pixels = self._imgsz()
         left = round(aligner.size * pixels, 1) if aligner.clear else None
         told = (
-            f"{left} px of {size} left" if left is not None else "the edges do not tell: more than 3 % off, or too few"
+            f"left between the cameras, at the detector's input of {pixels} px"
+            if left is not None
+            else "the edges do not tell: more than 3 % off, or too few"
         )
         return Quality(matrix=np.asarray(last).tolist(), pixels=left, imgsz=pixels, words=f"{words}{told}")
 
@@ -197,15 +202,24 @@ class LineUp:
             raise HTTPException(409, "a registration is being estimated already")
         try:
             views = [*self._views(source, TRIED if source == STILL else SETTLED)]
-            found = estimate_registration([(cv2.cvtColor(v.visible, cv2.COLOR_BGR2GRAY), v.infrared) for v in views])
+            grey = [(cv2.cvtColor(one.visible, cv2.COLOR_BGR2GRAY), one.infrared) for one in views]
+            found = estimate_registration(grey, self._counted)
             if problem := found.problem():
                 raise RegistrationError(f"not registered: {problem}")
         finally:
+            self._progress = None
             self._lock.release()
         spread = found.spread * self._imgsz()
         first = views[0].sizes
         matrix = scaling(found.visible, first[0]) @ found.matrix @ scaling(first[1], found.infrared)
         return self.quality(source, matrix / matrix[2, 2], f"{found}; halves of the pairs differ by {spread:.1f} px; ")
+
+    def _counted(self, steps: Iterable[T], total: int) -> Iterator[T]:
+        """Yield the steps of the search, and keep how many are done."""
+        for i, step in enumerate(steps):
+            self._progress = i / total
+            yield step
+        self._progress = 1.0
 
     def save(self, source: str, matrix: np.ndarray) -> str:
         """Write a matrix into the YAML of a source, whose other text stays; return the name of the file.

@@ -46,6 +46,10 @@ class Server:
             from metafusion_yolo.serve.watch.plan import read_plan
 
             options, plan = read_plan(options)
+        if isinstance(options, App) and (options.visible, options.infrared) != (None, None):
+            from metafusion_yolo.serve.watch.plan import plan_of
+
+            plan = plan_of(options)
         token = options.token or os.environ.get("METAFUSION_TOKEN") or None
         options = replace(options, token=token)
         if token is not None and not (len(token) >= SHORTEST and token.isascii() and token.isprintable()):

@@ -348,7 +348,9 @@ MISTAKES = {
         "'infrared=True' is invalid, expected a name or path or a list or an image"
     ),
     "train data=a mode=val": "argument 'mode' can only be 'train' here, or be left out",
-    "train data=a task=depth": "argument 'task' can only be detect, segment, pose, obb, classify here, not 'depth'",
+    "train data=a task=track": (
+        "argument 'task' can only be detect, segment, pose, obb, classify, semantic, depth here, not 'track'"
+    ),
     "train data=a cfg=nothing-here.yaml": (
         "no file 'cfg=nothing-here.yaml'; give a YAML of arguments, as 'yolo copy-cfg' writes one"
     ),
@@ -560,7 +562,7 @@ def test_a_new_field_is_in_help_checks_and_reference(monkeypatch, capsys, value)
     assert error_line(capsys).startswith(f"'moon={value}' is invalid")
     with pytest.raises(UserError, match=f"'moon={value}' is invalid"):
         Moon(int(value) if value.isdigit() else value)
-    assert "| `moon` | `3` | how often the moon is asked |" in reference.page()
+    assert "* `moon` (3): how often the moon is asked\n" in reference.page()
 
 
 def test_the_reference_page_is_fresh() -> None:

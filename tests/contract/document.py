@@ -12,19 +12,16 @@ INTRODUCTION = """\
 # Which names of Ultralytics work with pairs
 
 `MetaFusionYOLO`, its trainer, validator, predictor, exporter and results inherit from Ultralytics. Each of their {all}
-public names and arguments works with pairs, as a test shows, or is refused in one line. None leaves the infrared
-camera out in silence. A new name in a newer Ultralytics fails the tests until someone has decided about it. Other
-names, such as `state_dict`, are those of PyTorch.
+public names and arguments works with pairs, as a test shows, or is refused in one line. A new name in a newer
+Ultralytics fails the tests until someone has decided about it.
 
 **{works} work.** Most need no word. `python -m tests.contract` writes this page.
 
-| works, with a remark | |
-|---|---|
+Remarks:
+
 {notes}
 **{no} are refused.**
 
-| refused | what is said |
-|---|---|
 {refused}"""
 
 
@@ -32,9 +29,11 @@ def document() -> str:
     """Return the page."""
     rows = [row for _, table in TABLES.values() for row in table]
     works, no = (sum(len(row.each()) for row in rows if kind(row)) for kind in (shown, refused))
-    notes = "".join(f"| {names(row)} | {row.note} |\n" for row in rows if shown(row) and row.note)
+    notes = "".join(f"- {names(row)}: {row.note}\n" for row in rows if shown(row) and row.note)
     nos = "".join(
-        f"| {names(row)} | `{row.refused}`{'; ' + row.note if row.note else ''} |\n" for row in rows if refused(row)
+        f"- {names(row)}: `{row.refused.partition('; ')[0]}`{'; ' + row.note if row.note else ''}\n"
+        for row in rows
+        if refused(row)
     )
     return INTRODUCTION.format(all=works + no, works=works, no=no, notes=notes, refused=nos)
 

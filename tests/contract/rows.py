@@ -135,7 +135,7 @@ ARGUMENTS = [
     Row(
         "task",
         "engine/test_tasks.py::test_a_task_trains_validates_predicts_and_tracks",
-        note="detect, segment, pose, obb",
+        note="detect, segment, pose, obb, classify, semantic, depth",
     ),
     Row("mode", "cli/test_cli.py::test_a_mistake_costs_one_line"),
     Row("cfg", "engine/train/test_tuning.py::test_the_best_of_a_search_is_a_fused_detector_and_a_yaml_to_train_with"),

@@ -24,6 +24,7 @@ from metafusion_yolo.prepare.synthetic import write_dataset
 from metafusion_yolo.runtime import Detector, read_counts
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from tests.conftest import TINY, write_stock
+from tests.engine.test_tasks import served
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def test_it_trains_validates_and_predicts(trained, folders, tmp_path) -> None:
     for modalities in ("both", "infrared"):
         metrics = model.val(data=str(folders), modalities=modalities, plots=modalities == "both", workers=0, **runs)
         assert 0 <= metrics.top1 <= 1 and "metrics/accuracy_top1" in metrics.results_dict
-    with pytest.raises(UserValueError, match="'curves=True' judges boxes, and this model classifies"):
+    with pytest.raises(UserValueError, match="'curves=True' judges boxes, and the task 'classify' has none"):
         model.val(data=str(folders), curves=True)
     with pytest.raises(UserValueError, match="no objects to track"):
         model.track(folders.parent / "images" / "val")
@@ -97,8 +98,11 @@ def test_an_export_gives_the_same_without_pytorch_too(trained, folders) -> None:
     found = Detector(file)(cv2.imread(str(image)), read_counts(own.infrared_path))
     np.testing.assert_allclose(found.probabilities, own.probs.data, atol=1e-5)
     assert found.likely[0][0] == own.names[own.probs.top1] and found.likely[0][0] in str(found)
+    for path in (trained, file):
+        answer = served(path, cv2.imread(str(image)), read_counts(own.infrared_path))
+        assert answer["detections"] == [] and answer["classes"][0]["name"] == own.names[own.probs.top1]
     assert found.draw().shape == found.image.shape and not len(found.scores)
-    with pytest.raises(UserValueError, match="is not made of classifiers"):
+    with pytest.raises(UserValueError, match="is not made for the task 'classify'"):
         model.export(format="openvino", quantize=8, data=str(folders))
 
 

@@ -13,7 +13,6 @@ from ultralytics.nn.tasks import DetectionModel
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import FusionDetectionModel
-from metafusion_yolo.support.errors import UserTypeError
 from tests.conftest import SHARED, TINY
 
 NAMES = {0: "cow", 1: "car"}
@@ -77,13 +76,6 @@ def test_it_predicts_validates_trains_fuses_and_exports(stock, pair_folder, tmp_
     model.train(data=str(pair_folder.yaml), epochs=1, batch=2, val=False, **arguments)
     trained = MetaFusionYOLO(tmp_path / "runs" / "train" / "weights" / "last.pt")
     assert trained.names == pair_folder.data["names"]
-
-
-@pytest.mark.parametrize(("weights", "head"), [("yolo26n-sem.yaml", "SemanticSegment")])
-def test_a_checkpoint_of_another_task_says_which_head_it_has(tmp_path, weights, head) -> None:
-    YOLO(weights).save(tmp_path / "other.pt")
-    with pytest.raises(UserTypeError, match=rf"other.pt'.*with the head {head} has no fused form"):
-        MetaFusionYOLO(tmp_path / "other.pt")
 
 
 def test_random_weights_are_said_and_pretrained_loads_some(stock, pair_folder, caplog) -> None:

@@ -14,7 +14,7 @@ from ultralytics import YOLO, YOLOE, YOLOWorld
 from ultralytics.engine.results import Boxes
 from ultralytics.nn.tasks import guess_model_task
 
-from metafusion_yolo import MetaFusionYOLO
+from metafusion_yolo import MetaFusionYOLO, cli
 from metafusion_yolo.compare.training import evaluate
 from metafusion_yolo.data.labels import read_labels
 from metafusion_yolo.data.planes import mean_inside
@@ -23,7 +23,11 @@ from metafusion_yolo.engine.tasks import TASKS
 from metafusion_yolo.labelling.dataset import label_pairs
 from metafusion_yolo.nn.model_yaml import HEADS, head_of, load_model_yaml
 from metafusion_yolo.nn.tasks import BY_HEAD, build_model, fused_form
+from metafusion_yolo.options.serve import Serve
 from metafusion_yolo.runtime import Detector, read_counts
+from metafusion_yolo.serve.answers import answer_of
+from metafusion_yolo.serve.engines import load_engine
+from metafusion_yolo.serve.uploads import Pair
 from metafusion_yolo.support.errors import MissingFileError, MissingPackageError, UserTypeError, UserValueError
 from tests.conftest import TINY, keypoint_row, polygon_row
 
@@ -174,8 +178,22 @@ def test_an_export_gives_the_same_and_its_fused_image(stock, task, folder, tmp_p
     else:
         np.testing.assert_allclose(without.corners, given.xyxyxyxy, atol=0.05)
     assert without.draw().any()
+    told = [served(path, visible, infrared)["detections"] for path in (stock, file)]
+    assert len(told[0]) == len(told[1]) > 3
+    key, points = ("keypoints", 2) if task == "pose" else ("outline", 4 if task == "obb" else None)
+    for rows in told:
+        assert all(row[key] is not None and len(row[key]) == (points or len(row[key])) for row in rows)
+    if points:
+        np.testing.assert_allclose(told[0][0][key], told[1][0][key], atol=0.1)
     with pytest.raises(UserTypeError, match=f"is of the task '{task}', and task=detect was asked for"):
         MetaFusionYOLO(file, task="detect")
+
+
+def served(model: Path, visible: np.ndarray, infrared: np.ndarray) -> dict:
+    """Return what `metafusion serve` answers."""
+    engine = load_engine(Serve(model=str(model), imgsz=64, device="cpu"), lowest=1e-4)
+    found = engine([Pair(visible, infrared)])[0]
+    return answer_of(found, engine.names, 0.0, ["fused"], "png").model_dump(by_alias=True)
 
 
 def test_the_loss_reaches_the_front_end_by_the_head(task, stock) -> None:
@@ -225,9 +243,14 @@ def test_a_front_end_learns_alone_ahead_of_any_head(make_pair_folder, tmp_path, 
     assert MetaFusionYOLO(tmp_path / "train" / "weights" / "last.pt").task == "segment"
 
 
-@pytest.mark.parametrize("family", ["yolov8n", "yolo11n", "yolo26n"])
 @pytest.mark.parametrize(
-    ("kind", "task"), [("-seg", "segment"), ("-pose", "pose"), ("-obb", "obb"), ("-cls", "classify")]
+    ("family", "kind", "task"),
+    [
+        (family, kind, task)
+        for family in ("yolov8n", "yolo11n", "yolo26n")
+        for task, kind in cli.TASKS.items()
+        if family == "yolo26n" or task not in ("semantic", "depth")
+    ],
 )
 def test_a_model_yaml_goes_by_the_name_of_the_host(family, kind, task) -> None:
     own = load_model_yaml(f"metafusion-{family}{kind}.yaml")
@@ -240,8 +263,6 @@ def test_heads_and_their_models_are_the_same() -> None:
     assert HEADS.keys() == BY_HEAD.keys() and {*HEADS.values()} == {*TASKS}
     with pytest.raises(MissingFileError, match=r"did you mean 'metafusion-yolo26\.yaml'"):
         load_model_yaml("metafusion-yolo26n-sgem.yaml")
-    with pytest.raises(UserValueError, match="has the head SemanticSegment, which has no fused form"):
-        load_model_yaml("metafusion-yolo26n-sem.yaml")
     torch.manual_seed(0)
     model = build_model("metafusion-yolo26n-pose.yaml", data_kpt_shape=[3, 2], verbose=False)
     assert (model.kpt_shape, model.yaml["channels"]) == ([3, 2], 4)

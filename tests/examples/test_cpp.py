@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from metafusion_yolo.runtime import Detector
 from tests.conftest import EXPORT_IMGSZ, real_pairs
 
 pytestmark = pytest.mark.slow
@@ -38,7 +39,8 @@ def detect(tmp_path_factory) -> Path:
     assert configured.returncode == 0, configured.stderr
     built = subprocess.run(["cmake", "--build", build], capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
-    return build / "detect"
+    subprocess.run(["cmake", "--install", build, "--prefix", build / "there"], capture_output=True, check=True)
+    return build / "there" / "bin" / "detect"
 
 
 def run(detect: Path, *words: object) -> subprocess.CompletedProcess:
@@ -77,10 +79,25 @@ def test_same_boxes_as_pytorch(detect, coco, export, roadscene, tmp_path, kwargs
     assert count > 5
 
 
+def test_videos(detect, onnx, roadscene, tmp_path):
+    """Each pair has what it would have alone."""
+    images = [[cv2.resize(cv2.imread(str(file)), (320, 256)) for file in pair] for pair in real_pairs(roadscene, 3)]
+    for k, camera in enumerate(("visible", "infrared")):
+        writer = cv2.VideoWriter(str(tmp_path / f"{camera}.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (320, 256))
+        for pair in images:
+            writer.write(pair[k])
+        writer.release()
+    done = run(detect, onnx, tmp_path / "visible.avi", tmp_path / "infrared.avi", CONF)
+    found = list(Detector(onnx, conf=CONF).video(tmp_path / "visible.avi", tmp_path / "infrared.avi"))
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.isdigit()] == ["000000", "000001", "000002"], done.stderr
+    assert len(lines) == 3 + sum(len(one.scores) for one in found) > 5
+
+
 def test_mistakes_end_in_one_line(detect, onnx, export):
     assert run(detect).stderr == "usage: detect MODEL VISIBLE INFRARED [CONF [MASKS]]\n"
     done = run(detect, onnx, "none.png", "none.png")
-    assert done.returncode == 2 and re.search("error: 'none.png' cannot be read as an image\n", done.stderr)
+    assert done.returncode == 2 and re.search("error: 'none.png' cannot be read as an image or a video\n", done.stderr)
     matrix = [[1, 0, 5], [0, 1, 0], [0, 0, 1]]
     done = run(detect, export({"registration": matrix}, imgsz=64), "a.png", "b.png")
     assert "error: this model registers the cameras, which this example does not do" in done.stderr

@@ -49,18 +49,19 @@ AREAS: Sequence[Area] = [
 INTRODUCTION = """\
 # What goes wrong, and what you see
 
-Search this page for the first words of your message. Each message names what is wrong and then, after a semicolon,
-what to do; the second half is left out here. `…` stands for names and for words of other packages.
+What messages begin with. Each goes on with what to do, after a semicolon. `…` stands for names and for words of others.
+Not listed: what begins with the argument or key that is wrong, or with `unknown …`, and says what is expected.
 
-* {refused} faults are **refused**: one line, exit code 2 or an exception, no traceback, and no earlier file is touched.
+* {refused} faults are **refused**: one line, exit code 2 or an exception, and no earlier file is touched.
   `METAFUSION_DEBUG=1` shows the traceback.
 * {found} are **found** by `metafusion data check`, exit code 1.
 * {tolerated} are **tolerated**: the command goes on, exit code 0.
 
 The tests play each of them. `python -m tests.faults` writes this page.
 """
+PLAIN = re.compile(r"(\w+Error: )?(unknown |'?\w+[=:]|'[^']*' is (invalid|unknown)$)")  # quotes what it is about
 FEW_WORDS = 1  # of a message that does not say enough without what goes wrong
-LONGEST = 10  # words of a message that are enough to find it
+LONGEST = 6  # words of a message that are enough to find it
 MOST = 4  # things that go wrong which stand beside one message
 REST = re.compile(
     r"; |, for example |: looked for |, known: |, did you mean |(?<=is invalid), expected | \\(in [^)]*\\)$"
@@ -95,22 +96,23 @@ def chapter(area: Area, said: set[str]) -> str:
             tolerated.setdefault(fault.note or folded(fault), []).append(fault)
         else:
             refused.setdefault(folded(fault), []).append(fault)
-    items = [item for item in map(row, refused.values()) if item.removeprefix("`ValueError: ").strip("`") not in said]
-    said.update(item.strip("`") for item in items)
+    lines = [line for line in map(row, refused.values()) if line not in said and not PLAIN.match(line)]
+    said.update(lines)
+    items = []
     if checked:
-        kinds = (f"`{kind}` ({titles(faults)})" for kind, faults in checked.items())
+        kinds = (f"`{kind}`" for kind in checked)
         items.append(f"[`data check`](data-check.md) tells: {', '.join(kinds)}")
     for faults in tolerated.values():
-        becomes = faults[0].note or f"the command says {code(folded(faults[0]))} and goes on"
-        items.append(f"{titles(faults)}: {becomes}")
-    return f"## {area.title}\n\n{area.about}\n\n" + "".join(f"* {item}\n" for item in items)
+        items.append(f"{titles(faults)}: {faults[0].note or code(folded(faults[0]))}")
+    block = "\n".join(["", "```text", *lines, "```", ""])
+    return f"## {area.title}\n\n{area.about}\n{block}" + "".join(f"* {item}\n" for item in items)
 
 
 def row(faults: Sequence[Fault]) -> str:
     """Return refused faults with one answer: what is said, and what they are where that says too little."""
-    said = folded(faults[0])
+    said = escaped(folded(faults[0]))
     words = re.findall(r"[a-z]+", re.sub(r"'[^']*'|\(.*?\)|^\w+Error: ", "", said))
-    return code(said) if len(words) > FEW_WORDS else f"{code(said)}: {titles(faults)}"
+    return said if len(words) > FEW_WORDS else f"{said}  # {titles(faults)}"
 
 
 def titles(faults: Sequence[Fault]) -> str:
@@ -125,15 +127,18 @@ def folded(fault: Fault) -> str:
     said = REST.split(said)[0].rstrip(":")
     for name in re.findall(r"'(?!\w+=)[^']*[/.][^']*'", said):
         said = said.replace(name, "…")
-    said = " ".join([*said.split()[:LONGEST], *(["…"] if len(said.split()) > LONGEST else [])])
-    return f"{fault.raises.__name__}: {said}" if fault.raises else said
+    return " ".join([*said.split()[:LONGEST], *(["…"] if len(said.split()) > LONGEST else [])])
 
 
 def code(text: str) -> str:
     """Return text of any kind as code in one line."""
-    text = text.encode(errors="backslashreplace").decode()
     fence = "``" if "`" in text else "`"
-    return f"{fence}{text}{fence}"
+    return f"{fence}{escaped(text)}{fence}"
+
+
+def escaped(text: str) -> str:
+    """Return text of any kind as UTF-8 has it."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def write() -> Path:

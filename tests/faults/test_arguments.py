@@ -99,8 +99,8 @@ AREA = Area(
         checked("hours below zero", f"{TRAIN} time=-1", "'time=-1' must be 0 or more"),
         checked(
             "other task",
-            f"{TRAIN} task=depth",
-            "argument 'task' can only be detect, segment, pose, obb, classify here, not 'depth'",
+            f"{TRAIN} task=track",
+            "argument 'task' can only be detect, segment, pose, obb, classify, semantic, depth here, not 'track'",
         ),
         checked(
             "configuration that does not exist",

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ultralytics import YOLO
 
 from tests.faults.catalogue import Area, Fault, Plant
 from tests.faults.plants import archive, cut, folder, link, written
@@ -57,8 +56,7 @@ def another_host(root: Path) -> None:
 
 AREA = Area(
     "Checkpoints, exports and versions",
-    "Nothing that a checkpoint asks for is run while it is read. `best.pt` is a fused detector, `stock.pt` a YOLOv8 of "
-    "Ultralytics; the machine has no network.",
+    "Nothing that a checkpoint asks for is run while it is read.",
     [
         Fault(
             "checkpoint that does not exist",
@@ -97,13 +95,6 @@ AREA = Area(
             "layers for itself, up to P3. It was trained on synthetic pairs; train both on your own pairs for better "
             "results",
             code=0,
-        ),
-        Fault(
-            "stock checkpoint of another task",
-            PREDICT,
-            "'other.pt': a SemanticSegmentationModel with the head SemanticSegment has no fused form; "
-            "give a detector such as yolov8n.pt",
-            lambda root: YOLO("yolo26n-sem.yaml").save(root / "other.pt"),
         ),
         Fault(
             "model that has learned nothing",

@@ -17,8 +17,7 @@ SCORE = "metrics fused=fused visible=images/train infrared=infrared/train"
 
 AREA = Area(
     "Image files",
-    "A pair that is wrong stops training before it starts; `predict` and `fuse` stop at it, or skip it where "
-    "`on_error=skip` says so, and what was written before it is whole.",
+    "Training stops before it starts; `predict` and `fuse` stop at the pair, or skip it with `on_error=skip`.",
     [
         Fault(
             "infrared image missing, training",
@@ -172,7 +171,7 @@ AREA = Area(
             "WARNING 1 of 4 pairs skipped:",
             written(VISIBLE, "x"),
             code=0,
-            note="A line for each pair follows, with what is wrong with it; the others are there.",
+            note="it is named, the others are there",
         ),
         Fault(
             "two images of different shape",

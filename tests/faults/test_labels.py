@@ -13,8 +13,7 @@ SPLIT = "compare data=data.yaml folds=2"
 
 AREA = Area(
     "Labels",
-    "As the host does, training leaves out a pair whose label file is wrong and says so in a line; `metafusion data "
-    "check` calls it an error and ends in exit code 1. Where nothing is left, training does not start.",
+    "As in Ultralytics, training leaves out a pair whose label file is wrong, and says so.",
     [
         Fault(
             "coordinate above 1, validation",
@@ -177,9 +176,9 @@ AREA = Area(
             "",
             labelled("", "val/1"),
             code=0,
-            note="The pair counts as background, which shows nothing to be found.",
+            note="counts as background",
         ),
-        Fault("no label file", VAL, "", removed("labels/val/1.txt"), code=0, note="The pair counts as background."),
+        Fault("no label file", VAL, "", removed("labels/val/1.txt"), code=0, note="counts as background"),
         Fault(
             "no label file, check",
             CHECK,
@@ -209,7 +208,7 @@ AREA = Area(
             "WARNING val: …labels/val.cache…",
             removed("labels/val"),
             code=0,
-            note="The fusion is measured, the detection is not.",
+            note="the fusion is measured, the detection is not",
         ),
         Fault(
             "no label file at all, comparison",

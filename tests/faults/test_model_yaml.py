@@ -87,9 +87,8 @@ AREA = Area(
         Fault(
             "detector that is no detector",
             TRAIN,
-            "'detector: yolo26-sem.yaml' of 'mine.yaml' has the head SemanticSegment, which has no fused form; "
-            "give one such as yolov8.yaml",
-            modelled(detector="yolo26-sem.yaml"),
+            "'detector: coco8.yaml' of 'mine.yaml' is no model; give one such as yolov8.yaml",
+            modelled(detector="coco8.yaml"),
         ),
         Fault(
             "detector that is the file itself",

@@ -16,8 +16,7 @@ VISIBLE, INFRARED = "images/train/1.png", "infrared/train/1.png"
 
 AREA = Area(
     "Odd files",
-    "A camera that shows nothing counts as switched off, so that an image of one value, or of none that is a number, "
-    "leaves the other camera alone.",
+    "A camera that shows nothing counts as switched off.",
     [
         Fault(
             "head that promises 10 GB, prediction",
@@ -53,7 +52,7 @@ AREA = Area(
             "",
             all_of(picture(VISIBLE, 1, 1, 3), picture(INFRARED, 1, 1)),
             code=0,
-            note="It is read as any other.",
+            note="read as any other",
         ),
         Fault(
             "pair of 1 x 1 pixels, validation",
@@ -68,7 +67,7 @@ AREA = Area(
             "Results saved to runs/predict-2",
             picture(INFRARED, 48, 64),
             code=0,
-            note="The infrared camera counts as switched off in this pair.",
+            note="counts as switched off",
         ),
         Fault(
             "constant infrared image, check",
@@ -84,7 +83,7 @@ AREA = Area(
             "",
             array(np.full((48, 64), np.nan, np.float32)),
             code=0,
-            note="Values that are not finite count as the lowest, so this camera counts as switched off.",
+            note="counts as switched off",
         ),
         Fault(
             "infrared array of NaN, check",
@@ -164,20 +163,18 @@ AREA = Area(
             "",
             renamed(b"\xff"),
             code=0,
-            note="All pairs are read and written.",
+            note="all pairs are used",
             process=True,
         ),
-        Fault(
-            "name that is not UTF-8, training", TRAIN, "", renamed(b"\xff"), code=0, note="All pairs are trained with."
-        ),
-        Fault("name that is not UTF-8, fusion", FUSE, "", renamed(b"\xff"), code=0, note="All pairs are fused."),
+        Fault("name that is not UTF-8, training", TRAIN, "", renamed(b"\xff"), code=0, note="all pairs are used"),
+        Fault("name that is not UTF-8, fusion", FUSE, "", renamed(b"\xff"), code=0, note="all pairs are used"),
         Fault(
             "name that is not UTF-8, check",
             CHECK,
             "",
             renamed(b"\xff"),
             code=0,
-            note="The name stands in the report with its bytes escaped.",
+            note="its bytes are escaped in the report",
         ),
     ],
 )

@@ -43,8 +43,7 @@ def convertible(root: Path) -> Callable[[], object]:
 
 AREA = Area(
     "Outputs",
-    "An output is never written over an earlier one unless `exist_ok=True` says so: `predict` becomes `predict-2`. "
-    "What stands in the way is told before the work, and left as it is.",
+    "What stands in the way is told before the work, and left as it is, unless `exist_ok=True`.",
     [
         Fault(
             "file where the folder of the runs goes, training",

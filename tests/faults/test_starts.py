@@ -22,8 +22,7 @@ def onnx_of_three_channels(root: Path) -> None:
 
 AREA = Area(
     "Starts of a training, and exports",
-    "`pretrained=` and `distill_model=` take checkpoints of Ultralytics or of this package; `predict` and `val` take "
-    "exports too. The machine has no network.",
+    "`pretrained=` and `distill_model=` take checkpoints, `predict` and `val` exports too.",
     [
         Fault(
             "start that does not exist",

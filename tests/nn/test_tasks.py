@@ -111,8 +111,8 @@ def test_host_keys_may_be_set(tmp_path) -> None:
         ({"fusion": {}}, r"has no 'detector:'; expected the name .* such as 'detector: yolov8.yaml'"),
         ({"detector": None}, "has no 'detector:'"),
         (
-            {"detector": "yolo26-sem.yaml"},
-            "'detector: yolo26-sem.yaml' of .* has the head SemanticSegment, which has no fused",
+            {"detector": "yolov8.yaml", "head": [[-1, 1, "Conv", [8]]]},
+            "'detector: yolov8.yaml' of .* has the head Conv, which has no fused form",
         ),
         ({"detector": "yolov8.yaml", "fusoin": {}}, r"unknown key 'fusoin' in .*, did you mean 'fusion'\?"),
         ({"detector": "yolov8.yaml", "fusion": {"chanels": 8}}, r"unknown key 'chanels' in 'fusion', did you mean"),

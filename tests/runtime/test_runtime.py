@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -18,9 +21,14 @@ from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.runtime import Detections, Detector, read_counts, select
 from metafusion_yolo.runtime import read_visible as read_bgr
 from metafusion_yolo.runtime.__main__ import main
+from metafusion_yolo.runtime.moving import live
+from metafusion_yolo.runtime.reading import frames
 from tests.conftest import EXPORT_IMGSZ as IMGSZ
 from tests.conftest import real_pairs as pairs
 from tests.processes import without_pytorch
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from mjpeg import MjpegCamera
 
 CAMERAS = {
     "thermal": {"normalize": "fixed", "range": [7000, 7243], "invert": True},
@@ -116,6 +124,45 @@ def test_it_runs_where_there_is_no_pytorch(onnx, roadscene, tmp_path):
     assert done.stdout == f"{visible}\n{expected}\n" and len(expected.scores)
     drawn = cv2.imread(str(tmp_path / "drawn" / f"{visible.stem}.jpg"))
     assert drawn.shape == read_bgr(visible).shape
+
+
+def test_tracks_lines_of_json_and_a_film_without_pytorch(onnx, roadscene, tmp_path):
+    pytest.importorskip("trackers", reason="no trackers")
+    [pair] = pairs(roadscene, 1)
+    for camera, file in zip(("visible", "infrared"), pair, strict=True):
+        writer = cv2.VideoWriter(str(tmp_path / f"{camera}.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (320, 256))
+        for _ in range(4):
+            writer.write(cv2.resize(read_bgr(file), (320, 256)))
+        writer.release()
+    code = without_pytorch("metafusion_yolo.runtime.__main__")
+    film = tmp_path / "film.mp4"
+    words = [onnx, tmp_path / "visible.avi", tmp_path / "infrared.avi", "--track", "--json", "--film", film]
+    done = subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["name"] for row in rows] == [f"visible-{i:06}" for i in range(4)]
+    first, last = ({one.get("track_id"): one for one in row["detections"]} for row in rows[2:])
+    assert first.keys() - {None} and first.keys() == last.keys(), "each keeps its number"
+    number = next(iter(first.keys() - {None}))
+    assert first[number]["box"].keys() == {"x1", "y1", "x2", "y2"} and first[number]["name"] == last[number]["name"]
+    assert [len(frame) for frame in frames(film)] == [256] * 4
+
+
+def test_live_cameras(onnx, roadscene):
+    """Frames of two cameras; then one of them dies, and the other goes on alone."""
+    images = [cv2.resize(read_bgr(file), (320, 256)) for file in pairs(roadscene, 1)[0]]
+    cameras = [MjpegCamera(lambda i, image=image: image, 10) for image in images]
+    results = live(Detector(onnx, conf=0.1), *(camera.url for camera in cameras))
+    found = next(results)
+    expected = Detector(onnx, conf=0.1)(images[0], cv2.cvtColor(images[1], cv2.COLOR_BGR2GRAY))
+    assert abs(len(found.scores) - len(expected.scores)) <= 1, "they were sent as JPEG"
+    cameras[1].kill()
+    alone = Detector(onnx, conf=0.1)(images[0], None)
+    end = time.monotonic() + 20
+    while abs(next(results).scores.sum() - alone.scores.sum()) > 0.2:
+        assert time.monotonic() < end
+    results.close()
+    cameras[0].kill()
 
 
 def test_folders_pair_by_name(onnx, roadscene, capsys):

@@ -308,6 +308,29 @@ def test_what_is_no_request(app, sent) -> None:
     assert not answer or answer.split(maxsplit=2)[1] in (b"400", b"403", b"431", b"505")
 
 
+# The other pages ------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("headers", SITES, ids=str)
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("GET /pairs", "GET /pairs/0", "POST /pairs/review", "PUT /pairs/0/labels", "GET /reports"),
+        *("GET /registration", "POST /registration/data%20set/estimate", "PUT /registration/data%20set"),
+    ],
+)
+def test_other_pages_from_another_site(app, address, headers) -> None:
+    method, path = address.split()
+    check(app.ask(method, path, b"{}", **{"content-type": "text/plain"}, **headers), 403)
+
+
+@pytest.mark.parametrize("path", ["/pairs", "/pairs/0", "/reports", "/registration", "/registration/data%20set"])
+def test_other_pages_without_the_token(strict, path) -> None:
+    check(strict.ask("GET", path), 401)
+    check(strict.ask("PUT", f"{path}/labels", b"{}"), 401)
+    large = b'{"matrix": [' + b"[1, 0, 0]," * 20_000 + b"[0, 0, 1]]}"
+    shown = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+    check(strict.ask("PUT", "/registration/data%20set", large, **shown), 413)
+
+
 def test_it_still_answers(app, strict, files) -> None:
     assert app.post("/detect", files).status == 200
     assert strict.ask("GET", "/health", authorization=f"Bearer {TOKEN}").status == 200

@@ -21,7 +21,7 @@ def ask(app, method, path, matrix=None, **headers):
 
 
 def test_pixels_that_are_left(app) -> None:
-    assert app.ask("GET", "/registration").json == {"sources": ["data set"], "pairs": 8}
+    assert app.ask("GET", "/registration").json == {"sources": ["data set"], "pairs": 8, "progress": None}
     assert ask(app, "GET", "?number=1").json["matrix"] == AS_IT_IS
     assert ask(app, "POST", "/quality").json["pixels"] < 0.3
     assert ask(app, "POST", "/quality", OFF).json["pixels"] == pytest.approx(1, abs=0.3), "64 px wide, 64 px in"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from threading import Event, Thread
 
 import cv2
 import numpy as np
 import pytest
 
-from tests.serve.conftest import barriers
+from metafusion_yolo.options.serve import App
+from metafusion_yolo.serve import server
+from tests.serve.conftest import barriers, encoded
 
 DROP = """files => {
   const data = new DataTransfer();
@@ -109,6 +112,72 @@ def test_a_scene_and_a_file_that_is_none(page, files) -> None:
     page.wait_for_selector("#busy:empty", state="attached")
 
 
+def test_folders_and_videos(page, drawn, tmp_path) -> None:
+    many = {
+        f"{camera}_{i}.png": encoded(drawn[k] // (1, 256)[k])
+        for i in range(3)
+        for k, camera in enumerate(("rgb", "ir"))
+    }
+    drop(page, {**many, "ir_9.png": many["ir_1.png"]})
+    page.wait_for_selector("#where:has-text('1 of 3, 1 without a partner: rgb_0.png')")
+    page.click("#next")
+    page.wait_for_selector("#where:has-text('2 of 3')")
+    page.wait_for_selector("#busy:empty", state="attached")
+    films = {}
+    for camera in ("vis", "ir"):
+        film = cv2.VideoWriter(str(tmp_path / f"{camera}.webm"), cv2.VideoWriter.fourcc(*"VP80"), 10, (64, 48))
+        for i in range(20):
+            film.write(np.roll(drawn[0], i, 1))
+        film.release()
+        films[f"{camera}.webm"] = (tmp_path / f"{camera}.webm").read_bytes()
+    drop(page, films)
+    page.wait_for_selector("#where:text-matches('^0.0 of [12].. s$')")
+    before = posts(page)
+    page.click("#play")
+    page.wait_for_selector("#play[aria-pressed=false]")
+    assert posts(page) >= before + 5, "five pairs a second"
+    assert page.locator("#stage").evaluate("canvas => canvas.width / canvas.height") == pytest.approx(4 / 3, abs=0.01)
+
+
+@pytest.mark.usefixtures("quick_search")
+def test_line_up(page, pairs) -> None:
+    """By dragging a point, by the keys, by the pairs; judged in pixels, and written into the YAML."""
+    before = pairs.yaml.read_text()
+    page.click("nav a:text('Line up')")
+    page.wait_for_selector(".figure.good:has-text('px')")
+    for handle in page.locator(".handle").all():  # all four by 1.5 of 64 pixels to the right
+        area, place = page.locator("#over").bounding_box(), handle.bounding_box()
+        x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + area["width"] * 1.5 / 64, y)
+        page.mouse.up()
+    assert page.inner_text("#words") == "not measured"
+    page.click("#measure")
+    page.wait_for_selector(".figure:has-text('px')")
+    assert float(page.inner_text("#pixels").split()[0]) == pytest.approx(1.5, abs=0.3)
+    page.click("#estimate")
+    page.wait_for_selector("#words:has-text('8 pairs')")
+    assert float(page.inner_text("#pixels").split()[0]) < 0.5
+    page.locator(".handle").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.click("#undo")
+    assert page.is_disabled("#save"), "nothing has changed"
+    page.wait_for_selector(".figure.good:has-text('px')")
+    page.locator(".handle").first.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    assert pairs.yaml.read_text() == before, "nothing is written before it is asked for"
+    try:
+        page.click("#save")
+        page.wait_for_selector("#saved:has-text('Written into data.yaml')")
+        [row, *_] = pairs.data["registration"]["matrix"]
+        assert row[2] != 0 and before in pairs.yaml.read_text()
+        page.check("#blink")
+        page.wait_for_function("() => !document.querySelector('#measure').disabled")
+    finally:
+        pairs.yaml.write_text(before)
+
+
 def test_compare_runs(page) -> None:
     page.click("nav a:text('Compare runs')")
     first = page.locator("[data-kind=validations] tbody .open")
@@ -173,3 +242,32 @@ def test_data_set(page, pairs) -> None:
     page.wait_for_function("() => document.querySelector('#save').disabled && document.querySelector('#undo').disabled")
     assert len(label.read_text().splitlines()) == len(rows) - 1
     assert label.with_name("1.txt.bak").is_file()
+
+
+def test_pictures_before_the_model_is_loaded(browser, tiny, files, monkeypatch) -> None:
+    """What the cameras show is there at once, and the boxes once there is a model."""
+    may = Event()
+    load = server.load_engine
+    monkeypatch.setattr(server, "load_engine", lambda options: may.wait(60) and load(options))
+    one = server.Server(App(str(tiny), port=0, imgsz=64, device="cpu"))
+    running = Thread(target=one.run)
+    running.start()
+    page = browser.new_page()
+    page.set_default_timeout(20_000)
+    try:
+        page.goto(one.url)
+        page.click("#scene")
+        page.wait_for_selector(".slot .file:has-text('synthetic scene 1')")
+        drop(page, {"ir.png": files["infrared"], "vis.png": files["visible"]})
+        page.wait_for_selector("#stage")
+        assert page.locator("#views button:visible").all_inner_texts() == ["visible", "infrared"]
+        assert page.inner_text("#busy") == "the model is being loaded …"
+        may.set()
+        page.wait_for_selector("#views [aria-pressed=true]:has-text('fused')")
+        page.fill("#conf", "0.05")
+        assert page.locator("#rows tr").count() > 0
+    finally:
+        may.set()
+        page.close()
+        one.stop()
+        running.join(30)

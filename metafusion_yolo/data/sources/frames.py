@@ -9,7 +9,7 @@ import numpy as np
 
 from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.reading import PairReader
-from metafusion_yolo.data.sources.sync import Frames
+from metafusion_yolo.data.sync import Frames
 from metafusion_yolo.data.temperatures import Thermogram
 
 

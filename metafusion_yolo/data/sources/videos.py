@@ -19,7 +19,7 @@ from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.sources import Origin, PairedSource, is_path, moving_partner
 from metafusion_yolo.data.sources.frames import FrameStacker
-from metafusion_yolo.data.sources.sync import CAMERAS, Frame, Frames, Matcher, SyncReport
+from metafusion_yolo.data.sync import CAMERAS, Frame, Frames, Matcher, SyncReport
 from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE
 from metafusion_yolo.support.errors import MissingFileError
 from metafusion_yolo.support.logs import pace
@@ -109,7 +109,7 @@ class LoadVideoPair(LoadImagesAndVideos):
     """Read two videos, paired by the number or the time of their frames, or one that holds both cameras.
 
     Attributes:
-        report: Counts of the frames, see :class:`~metafusion_yolo.data.sources.sync.SyncReport`.
+        report: Counts of the frames, see :class:`~metafusion_yolo.data.sync.SyncReport`.
         origins: Origin of each pair in the last batch.
 
     Args:

@@ -19,6 +19,7 @@ from metafusion_yolo.data.rig import INPUT_KEY, Rig, input_description, rig_of
 from metafusion_yolo.engine._host import missing_packages_named, one_line, warn_of_other_cameras
 from metafusion_yolo.engine.export import io_wrappers
 from metafusion_yolo.engine.export.io_wrappers import INPUTS, TWO_INPUT_FORMATS, FusedOutputModel, TwoInputModel
+from metafusion_yolo.engine.tasks import WHOLE
 from metafusion_yolo.nn.blocks import Upsample
 from metafusion_yolo.nn.tasks import FusionTorchvisionModel
 from metafusion_yolo.options import Export
@@ -88,9 +89,9 @@ class FusionDetectionExporter(Exporter):
             raise UserValueError("a Core ML pipeline with nms=True gives boxes only; leave out nms or fused")
         keys = dict(zip(export_formats()["Argument"], export_formats()["Arguments"], strict=True))
         if self.args.quantize in (8, "w8a16") and "data" in keys.get(form, []):
-            if model.task == "classify":
+            if model.task in WHOLE:
                 raise UserValueError(
-                    f"'quantize={self.args.quantize}' is not made of classifiers here; give 16, or none"
+                    f"'quantize={self.args.quantize}' is not made for the task '{model.task}' here; give 16, or none"
                 )
             self.args.data = self._calibration_data(model)
         self._input = input_description(rig_of(model) or Rig())

@@ -13,6 +13,14 @@ INPUTS = {"one": ["images"], "two": ["visible", "infrared"]}
 TWO_INPUT_FORMATS = ("torchscript", "onnx", "openvino")
 
 
+OUTPUTS = {  # by task, where it is not boxes
+    "segment": ["boxes", "prototypes"],
+    "classify": ["probabilities"],
+    "semantic": ["classes"],
+    "depth": ["depth"],
+}
+
+
 class FusedOutputModel(ExportWrapper):
     """Return the fused image with the boxes.
 
@@ -48,7 +56,7 @@ class TwoInputModel(ExportWrapper):
 
 def outputs_of(fused: bool, weights: bool, task: str = "detect") -> list[str]:
     """Return the names of the outputs of an export of a task, in order."""
-    found = {"segment": ["boxes", "prototypes"], "classify": ["probabilities"]}.get(task, ["boxes"])
+    found = OUTPUTS.get(task, ["boxes"])
     return found + ["fused"] * fused + ["fusion_weights"] * weights
 
 

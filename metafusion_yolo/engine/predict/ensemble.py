@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
-from ultralytics.utils.metrics import batch_probiou
+from ultralytics.utils.metrics import batch_probiou, box_iou
 
 from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor
 from metafusion_yolo.engine.predict.results import FusionResults

@@ -89,6 +89,9 @@ class FusionDetectionPredictor(DetectionPredictor):
             else:
                 self.model, self._turn = self.networks.share(loaded_with(self.args), load)
         self.device = self.model.device
+        # On the CPU the host's warm-up of a checkpoint only imports torchvision, for a quicker suppression of many
+        # boxes: that takes longer than a few images. Streams and long lists import it themselves.
+        self.done_warmup = self.device.type == "cpu" and self.model.format == "pt"
         check_classes(self.args.classes, self.model.names)
         self._fusion: Any = None
         self._trained_with = rig_of(self.model)

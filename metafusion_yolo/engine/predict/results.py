@@ -264,6 +264,10 @@ class FusionResults(Results):
                 row["temperature"] = self.thermogram.record(reading, size)
         if self.probs is not None and self.fusion_weights is not None:  # a class is one of the whole image
             weights = np.tile(self.fusion_weights.mean((1, 2)), (len(rows), 1))
+        if self.semantic_mask is not None and self.fusion_weights is not None:
+            found = self.semantic_mask.cpu().numpy().data
+            only = len(self.names) == 1  # then 0 is the background, and the class 1
+            weights = np.array([self.fusion_weights[:, found == row["class"] + only].mean(1) for row in rows])
         for i, row in enumerate(rows):
             row["infrared_weight"] = None if weights is None else round(float(weights[i, 1]), decimals)
         return rows

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms
 
 from metafusion_yolo.options import SlicingOptions
 
@@ -89,5 +88,7 @@ def merge(boxes: Tensor, iou: float, max_det: int, agnostic: bool = False) -> Te
     Returns:
         (K', 6), highest score first.
     """
+    from torchvision.ops import batched_nms  # takes seconds to import
+
     classes = torch.zeros_like(boxes[:, 5]) if agnostic else boxes[:, 5]
     return boxes[batched_nms(boxes[:, :4].float(), boxes[:, 4].float(), classes, min(iou, AGREEMENT))[:max_det]]

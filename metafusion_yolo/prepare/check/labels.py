@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from torchvision.ops import box_iou
+from ultralytics.utils.metrics import box_iou
 
 from metafusion_yolo.data.labels import NO_LABELS, LabelError, Labels, crosses_itself, is_empty, read_labels
 from metafusion_yolo.data.registration import Size

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import cv2
 import numpy as np
 import torch
-from torchvision.ops import box_iou
+from ultralytics.utils.metrics import box_iou
 
 from metafusion_yolo.prepare.convert.formats import Box, Corners, Outline
 from metafusion_yolo.support.words import spelling

@@ -9,7 +9,9 @@ Tzimiropoulos et al. 2010; the squared cosine between gradients as a measure acr
 The sums over pairs and the refinement by blocks are this project's.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -157,32 +159,38 @@ def search(level: Level, progress: Progress) -> Found | None:
 
 
 def _correlate(level: Level, start: np.ndarray) -> Iterator[Peaks]:
-    """Yield the best shifts for every scale and rotation."""
+    """Yield the best shifts for every scale and rotation; the scales are shared out among the cores."""
     margin = [round(SHIFT * n) for n in level.size]
     width, height = (cv2.getOptimalDFTSize(n + 2 * m) for n, m in zip(level.size, margin, strict=True))
-    infrared = [edges(image) for _, image in level.pairs]
+    infrared = [_parts(edges(image)) for _, image in level.pairs]
     middle = similarity(level.size, 1, 0, margin)  # of a canvas with room for any shift
-    visible = [_warp(field, middle, (width, height)) for field, _ in level.pairs]
+    visible = [_warp(_parts(field), middle, (width, height)) for field, _ in level.pairs]
     spectra, energies = [_spectrum(field) for field in visible], [_spectrum(_energy(field)) for field in visible]
     here = level.there @ start @ level.back
-    for scale in SCALES:
-        spread = np.empty(0)
+
+    def at(scale: float) -> list[Peaks]:
+        spread, found = np.empty(0), []
         for k, rotation in enumerate([0.0, *ROTATIONS]):
             matrix = similarity(level.size, scale, rotation, margin) @ here
-            sums = np.zeros((2, height, width, 2), np.float32)  # of each half
+            sums = np.zeros((2, height, width), np.complex64)  # of each half
             for i, field in enumerate(infrared):
                 warped = _warp(field, matrix, (width, height))
                 one, other = (energies[i], _energy(warped)) if k == 0 else (spectra[i], warped)
-                sums[2 * i // len(infrared)] += cv2.mulSpectrums(one, _spectrum(other), 0, conjB=True)
+                sums[2 * i // len(infrared)] += one * _spectrum(other).conj()
             turn = np.array(
                 [np.cos(2 * rotation), np.sin(2 * rotation)], np.float32
             )  # edges turn twice as far as the image
-            first, second = (cv2.idft(plane, flags=cv2.DFT_SCALE) @ turn for plane in sums)
+            first, second = (cv2.idft(_planes(plane), flags=cv2.DFT_SCALE) @ turn for plane in sums)
             planes = np.stack([first, second, first + second])
             if k == 0:  # the energies hardly depend on the rotation
                 spread = _spread(planes, planes.max((1, 2), keepdims=True))
             else:
-                yield _peaks(planes / spread, margin, scale, rotation)
+                found.append(_peaks(planes / spread, margin, scale, rotation))
+        return found
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV works outside the interpreter's lock
+        for found in pool.map(at, SCALES):
+            yield from found
 
 
 def _peaks(scores: np.ndarray, margin: Sequence[int], scale: float, rotation: float) -> Peaks:
@@ -268,10 +276,14 @@ def similarity(size: Size, scale: float, rotation: float, shift: Sequence[float]
     return np.vstack([np.column_stack([turn, centre + shift - turn @ centre]), [0, 0, 1]])
 
 
-def _warp(field: np.ndarray, matrix: np.ndarray, size: Size) -> np.ndarray:
-    """Return a complex field (H, W) warped by an affine (3, 3) matrix."""
-    planes = [cv2.warpAffine(np.ascontiguousarray(part), matrix[:2], size) for part in (field.real, field.imag)]
-    return cv2.merge(planes).view(np.complex64)[..., 0]
+def _parts(field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the real and the imaginary part of a complex field (H, W), each contiguous."""
+    return np.ascontiguousarray(field.real), np.ascontiguousarray(field.imag)
+
+
+def _warp(parts: tuple[np.ndarray, np.ndarray], matrix: np.ndarray, size: Size) -> np.ndarray:
+    """Return a complex field (H, W) warped by an affine (3, 3) matrix; its parts one by one, which is faster."""
+    return cv2.merge([cv2.warpAffine(part, matrix[:2], size) for part in parts]).view(np.complex64)[..., 0]
 
 
 def _energy(field: np.ndarray) -> np.ndarray:
@@ -279,9 +291,14 @@ def _energy(field: np.ndarray) -> np.ndarray:
     return field * field.conj()
 
 
+def _planes(field: np.ndarray) -> np.ndarray:
+    """Return a complex field (H, W) in OpenCV's layout (H, W, 2)."""
+    return field.view(np.float32).reshape(*field.shape, 2)
+
+
 def _spectrum(field: np.ndarray) -> np.ndarray:
-    """Return the Fourier transform of a complex field (H, W) in OpenCV's layout (H, W, 2)."""
-    return cv2.dft(field.view(np.float32).reshape(*field.shape, 2))
+    """Return the Fourier transform of a complex field (H, W)."""
+    return cv2.dft(_planes(field)).view(np.complex64)[..., 0]
 
 
 def _slide(image: np.ndarray, part: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ OTHERS = {  # address, scripts
     "Line up": ("line-up", ("lineup",)),
     "Compare runs": ("compare-runs", ("runs",)),
 }
-SCRIPTS = {LIVE: ("live",), TRY: ("boxes", "try")}
+SCRIPTS = {LIVE: ("live",), TRY: ("boxes", "sources", "try")}
 
 
 def add_page(app: FastAPI, live: bool) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from metafusion_yolo.options.fields import Checked, options_of
-from metafusion_yolo.options.serve import Serve
+from metafusion_yolo.options.serve import App, Serve
 from metafusion_yolo.options.watch import CameraPair, Events, Rule
 from metafusion_yolo.support.errors import UserError, UserTypeError, UserValueError
 from metafusion_yolo.support.resources import read_yaml
@@ -50,6 +50,19 @@ class Plan:
 
     pairs: list[Watched]
     events: Events
+
+
+def plan_of(options: App) -> Plan:
+    """Return the plan of two cameras that the command names: watched, with nobody told but the page.
+
+    Raises:
+        UserValueError: If one is missing or no camera, or there is a file as well.
+    """
+    if options.config is not None:
+        raise UserValueError("give two cameras, visible= and infrared=, or a YAML of cameras, not both")
+    given = {"visible": options.visible, "infrared": options.infrared}
+    rules = {rule: {"when": rule} for rule in ("lost", "drifted", "tampered")}
+    return Plan([_pair("cameras", {**given, "rules": rules})], Events(outbox=":memory:", clips=None))
 
 
 def read_plan(options: ServeT) -> tuple[ServeT, Plan]:

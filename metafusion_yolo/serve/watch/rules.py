@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ class Visit:
         kind: Number of its class.
         box: Its last box, x1, y1, x2, y2.
         told: Whether it has been told.
+        track: Its number, as long as the tracker knows it.
     """
 
     since: float
@@ -40,6 +41,7 @@ class Visit:
     kind: int
     box: list[float]
     told: bool = False
+    track: int | None = None
 
 
 class Visits:
@@ -67,9 +69,10 @@ class Visits:
             box, kind = objects.xyxy[i], int(objects.class_id[i])  # type: ignore[index]
             visit = self._visits.get(track)
             if inside and visit is None:
-                visit = self._visits[track] = self._known(box, kind, now, {*tracks}) or Visit(now, now, now, kind, [])
+                visit = self._visits[track] = self._known(track, box, kind, tracks) or Visit(now, now, now, kind, [])
             if visit is None:
                 continue
+            visit.track = track
             visit.seen, visit.inside = now, now if inside else visit.inside
             visit.box = [round(float(x), 1) for x in box]
             if now - visit.inside > AWAY:
@@ -79,15 +82,15 @@ class Visits:
                 word = "entered" if self._rule.when == "enters" else "stayed"
                 yield word, {**scene.describe(objects, i), "seconds": round(now - visit.since, 1)}
 
-    def _known(self, box: np.ndarray, kind: int, now: float, tracks: set[int]) -> Visit | None:
-        """Return the visit that an object goes on with, of one that has vanished where it is; None if it is new."""
-        gone = {track: visit for track, visit in self._visits.items() if track not in tracks}
+    def _known(self, track: int, box: np.ndarray, kind: int, tracks: Sequence[int]) -> Visit | None:
+        """Return the visit that an object goes on with: its own, or of one that vanished where it is; None if new."""
+        gone = {number: visit for number, visit in self._visits.items() if number not in tracks}
         lost = [visit for visit in (*self._lost, *gone.values()) if visit.kind == kind and visit.box]
-        best = max(lost, key=lambda visit: overlap(visit.box, box), default=None)
-        if best is None or overlap(best.box, box) < SAME:
+        best = max(lost, key=lambda visit: (visit.track == track, overlap(visit.box, box)), default=None)
+        if best is None or (best.track != track and overlap(best.box, box) < SAME):
             return None
         self._lost = [visit for visit in self._lost if visit is not best]
-        self._visits = {track: visit for track, visit in self._visits.items() if visit is not best}
+        self._visits = {number: visit for number, visit in self._visits.items() if visit is not best}
         return best
 
     @property
@@ -97,7 +100,7 @@ class Visits:
 
     @state.setter
     def state(self, state: list[dict[str, Any]]) -> None:
-        self._lost = [Visit(**visit) for visit in state]
+        self._visits, self._lost = {}, [Visit(**{**visit, "track": None}) for visit in state]  # numbers begin anew
 
 
 class Crossings:

@@ -105,6 +105,9 @@ class Stream:
         pause = FIRST_PAUSE
         while not self._ending.is_set() and turn == self._turn:
             before = self.now.number
+            with self._lock:
+                for rule in self._rules.values():
+                    rule.state = rule.state  # as over a restart: numbers of tracks begin anew
             try:
                 for result in self._track(self.watched):
                     if turn != self._turn or self._ending.is_set():

@@ -9,7 +9,7 @@ from metafusion_yolo import PairError
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources.frames import FrameStacker
-from metafusion_yolo.data.sources.sync import Frame
+from metafusion_yolo.data.sync import Frame
 
 
 def frame(height: int, width: int, level: int = 90) -> Frame:

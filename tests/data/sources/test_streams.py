@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from metafusion_yolo import PairError
+from metafusion_yolo.data import camera as camera_module
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import BY_RULE, PairedSource
-from metafusion_yolo.data.sources import camera as camera_module
 from metafusion_yolo.data.sources.loaders import load_pairs
 from metafusion_yolo.data.sources.streams import LoadStreamPair, is_live
-from metafusion_yolo.data.sources.sync import SyncReport
+from metafusion_yolo.data.sync import SyncReport
 from metafusion_yolo.options import Sync
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))

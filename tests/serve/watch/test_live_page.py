@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from metafusion_yolo.serve import lineup
 from tests.serve.conftest import barriers
 from tests.serve.watch.test_service import events, shapes, wait_for
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1400, "light")], ids=["phone", "desk"])
-def test_live(watching, browser, folder, width, scheme) -> None:
+def test_live(watching, browser, folder, width, scheme, monkeypatch) -> None:
+    monkeypatch.setattr(lineup, "PAUSE", 0.05)
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page, said = context.new_page(), []
     page.set_default_timeout(20_000)
@@ -30,6 +32,15 @@ def test_live(watching, browser, folder, width, scheme) -> None:
     page.click("#close")
     assert page.locator("#player").is_hidden()
     assert barriers(page) == []
+    page.click("nav a:text('Line up')")  # what the cameras show now
+    page.wait_for_selector(".figure.good:has-text('px')")
+    picture = page.get_attribute("#infrared", "src")
+    page.wait_for_function("before => document.querySelector('#infrared').src !== before", arg=picture)
+    page.locator(".handle").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.click("#save")
+    page.wait_for_selector("#problem:has-text('there is no data-set YAML of yours')")
+    assert "status of 403" in said.pop()  # by the browser itself
     page.click("nav a:text('Try')")
     page.wait_for_selector("#scene:enabled")
     assert said == [] and page.evaluate("document.documentElement.scrollWidth") <= width

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from metafusion_yolo.options.serve import Serve
+from metafusion_yolo.options.serve import App, Serve
 from metafusion_yolo.options.watch import NEEDS
+from metafusion_yolo.serve.watch.plan import plan_of as two_cameras
 from metafusion_yolo.serve.watch.plan import read_plan
 from metafusion_yolo.support.errors import UserError
 
@@ -115,4 +116,18 @@ def test_the_example_and_the_document(tmp_path, monkeypatch):
         monkeypatch.setenv(name, "word")
     monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
     options, plan = read_plan(Serve(config=str(tmp_path / "c.yaml")))
-    assert options.imgsz == 640 and {rule.when for rule in plan.pairs[0].rules.values()} == {*NEEDS}
+    assert options.imgsz == 640 and len(plan.pairs[0].rules) == 4
+    assert {*re.findall(r"^\| `(\w+)` \|.*\| `\w+`", text, re.MULTILINE)} >= {*NEEDS}, "the table has them all"
+
+
+def test_two_cameras_of_the_command():
+    [watched] = two_cameras(App(visible="rtsp://me:word@a/v", infrared=1)).pairs
+    assert watched.cameras.infrared == 1 and {*watched.rules} == {"lost", "drifted", "tampered"}
+    for given, told in (
+        ({"visible": "rtsp://a/v"}, "give 'infrared:'"),
+        ({"visible": "film.mp4", "infrared": 1}, "is no camera"),
+        ({"infrared": 1}, "has no 'visible:'"),
+        ({"visible": 0, "infrared": 1, "config": "c.yaml"}, "not both"),
+    ):
+        with pytest.raises(UserError, match=told):
+            two_cameras(App(**given))

@@ -58,8 +58,11 @@ def test_a_new_number_and_a_restart_are_no_new_visit():
     rule = Rule("enters", zone=RIGHT)
     watcher = watcher_of(rule)
     assert told(watcher, scene(0, (1, 150)), scene(1, (2, 152)), scene(2), scene(9, (3, 151))) == [(0, "entered")]
+    assert told(watcher, scene(9.5, (3, 99)), scene(12), scene(20, (3, 190))) == [], "its own number, elsewhere"
+    assert told(watcher, scene(21, (3, 151))) == []
     later = watcher_of(rule)
     later.state = json.loads(json.dumps(watcher.state))
+    assert told(later, scene(22, (3, 190))) == [(22, "entered")], "another one who has this number now"
     assert told(later, scene(30, (1, 149))) == []
     assert told(later, scene(31, (1, 149), (7, 115))) == [(31, "entered")]
     assert told(later, scene(140, (9, 149))) == [(140, "entered")], "too long ago"

@@ -43,10 +43,9 @@ function draw() {
   if (!overlay) return;
   const scale = $("visible").clientWidth / overlay.width;
   const [[a, b, c], [d, e, f], [g, h, i]] = matrix;
-  const s = scale / 1;
   $("infrared").style.width = `${overlay.infrared_size[0]}px`;
   $("infrared").style.height = `${overlay.infrared_size[1]}px`;
-  $("infrared").style.transform = `matrix3d(${[s * a, s * d, 0, g, s * b, s * e, 0, h, 0, 0, 1, 0, s * c, s * f, 0, i]})`;
+  $("infrared").style.transform = `matrix3d(${[scale * a, scale * d, 0, g, scale * b, scale * e, 0, h, 0, 0, 1, 0, scale * c, scale * f, 0, i]})`;
   $("infrared").style.opacity = $("opacity").value;
   $("share").textContent = percent($("opacity").value);
   handles.forEach((handle, k) => {
@@ -139,9 +138,15 @@ handles = ANCHORS.map((_, k) => {
   return handle;
 });
 
+async function tellProgress() {
+  const { progress } = await askJson("/registration");
+  if (!busy || progress === null) return;
+  $("words").textContent = progress < 1 ? `looking for the registration: ${percent(progress)}` : "refining it …";
+}
 $("estimate").addEventListener("click", () =>
-  doing("looking for the registration; this takes up to a minute …", async () => {
-    const found = await post(address("/estimate"));
+  doing(live() ? "taking pairs for some seconds …" : "reading the pairs …", async () => {
+    const telling = setInterval(() => tellProgress().catch(() => {}), 500);
+    const found = await post(address("/estimate")).finally(() => clearInterval(telling));
     set(found.matrix, true);
     tell(found);
   }),

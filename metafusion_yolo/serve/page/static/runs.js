@@ -92,6 +92,8 @@ async function open(table, row) {
     });
     $("inside").querySelectorAll("[data-file]").forEach(async (image) => {
       image.src = await picture(`/reports/${row.id}/${image.dataset.file}`);
+      const larger = image.closest("button");
+      larger.addEventListener("click", () => larger.setAttribute("aria-pressed", larger.closest("figure").classList.toggle("large")));
     });
     $("inside").querySelectorAll("[data-page]").forEach((link) => {
       link.href = `/reports/${row.id}/${link.dataset.page}`;

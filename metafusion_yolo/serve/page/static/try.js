@@ -3,31 +3,38 @@
 // The page asks the server once a pair; views, threshold and classes are changed here, without asking again.
 const VIEWS = [...document.querySelectorAll("#views button")].map((button) => button.dataset.view);
 const LOWEST = document.body.dataset.lowest;
-const INFRARED = /(^|[^a-z])(ir|infrared|thermal|therm|lwir|mwir|nir|heat|t)([^a-z]|$)|flir|\.npy$/i;
-const files = { visible: null, infrared: null };
+const NONE = "drop or choose it, or both at once";
+const chosen = { visible: [], infrared: [] }; // files of each camera
+let files = { visible: null, infrared: null }; // the pair that is shown
+let series = null; // {count, at, name}: pairs of two folders or videos
+let spot = 0;
+let playing = false;
 let answer = null; // the last one, with its images decoded in `pictures`
 let pictures = {};
 let views = []; // those that there are
+let liked = null; // the one that was chosen
+let early = false; // whether it is shown without detections, for the model is not loaded yet
 let marked = -1; // row under the pointer
 let hidden = new Set(); // numbers of classes that are switched off
 let asked = 0;
 let seed = 0;
 
 document.addEventListener("ready", () => {
-  $("scene").disabled = !ready;
-  if (ready && files.visible && files.infrared && !answer) detect();
+  if (!ready || !early) return;
+  early = false;
+  if (seed && !files.visible) scene();
+  else if (files.visible && files.infrared) detect();
 });
 
 // Files -----------------------------------------------------------------------------------------------------------
-function slot(camera) {
-  return document.querySelector(`.slot[data-camera="${camera}"]`);
-}
+const slot = (camera) => document.querySelector(`.slot[data-camera="${camera}"]`);
 
-function take(camera, file) {
-  files[camera] = file;
-  slot(camera).querySelector(".file").textContent = file ? file.name : "drop or choose it, or both at once";
+function take(camera, some) {
+  chosen[camera] = some;
+  const text = some.length > 1 ? `${some.length} files` : some.length ? some[0].name : NONE;
+  slot(camera).querySelector(".file").textContent = text;
   thumbnail(camera, null);
-  $("swap").disabled = !(files.visible || files.infrared);
+  $("swap").disabled = !(chosen.visible.length || chosen.infrared.length);
 }
 
 function thumbnail(camera, source) {
@@ -36,55 +43,109 @@ function thumbnail(camera, source) {
   if (source) image.src = source;
 }
 
-function takeAll(list, camera) {
-  const some = [...list].slice(0, 2);
-  if (some.length === 1) {
-    const other = files.visible && !files.infrared ? "infrared" : "visible";
-    take(camera || (INFRARED.test(some[0].name) ? "infrared" : other), some[0]);
-  } else if (some.length === 2) {
-    if (INFRARED.test(some[0].name) && !INFRARED.test(some[1].name)) some.reverse();
-    take("visible", some[0]);
-    take("infrared", some[1]);
+function takeAll(some, camera) {
+  const infrared = some.filter((file) => INFRARED.test(pathOf(file)));
+  const visible = some.filter((file) => !infrared.includes(file));
+  if (some.length === 2 && !(infrared.length && visible.length)) {
+    take("visible", some.slice(0, 1));
+    take("infrared", some.slice(1));
+  } else if (infrared.length && visible.length) {
+    take("visible", visible);
+    take("infrared", infrared);
+  } else if (some.length) {
+    const other = chosen.visible.length && !chosen.infrared.length ? "infrared" : "visible";
+    take(camera || (infrared.length ? "infrared" : other), some);
   }
   submit();
 }
 
-function submit() {
-  answer = null;
+async function submit() {
+  [answer, series, early, playing] = [null, null, false, false];
+  files = { visible: null, infrared: null };
   problem("");
-  if (!files.visible || !files.infrared) return;
-  if (ready) detect();
-  else $("busy").textContent = "will be shown as soon as the model is loaded";
+  $("walk").hidden = true;
+  const { visible, infrared } = chosen;
+  if (!visible.length || !infrared.length) return;
+  try {
+    series = isVideo(visible[0]) ? await ofVideos(visible[0], infrared[0]) : ofImages(visible, infrared);
+    $("walk").hidden = series.count < 2;
+    $("place").max = series.count - 1;
+    await go(0);
+  } catch (error) {
+    problem(error.message);
+  }
 }
+
+async function go(i) {
+  const of = series;
+  spot = i;
+  $("place").value = i;
+  $("where").textContent = of.count > 1 ? of.name(i) : "";
+  const [visible, infrared] = await of.at(i);
+  if (of !== series || i !== spot) return;
+  files = { visible, infrared };
+  if (ready) return detect();
+  await preview();
+}
+
+async function preview() {
+  // what the browser can draw itself, until the model is loaded
+  [early, $("busy").textContent] = [true, "the model is being loaded …"];
+  const images = {};
+  for (const camera of ["visible", "infrared"]) {
+    const image = new Image();
+    image.src = URL.createObjectURL(files[camera]);
+    if (await image.decode().then(() => true, () => false)) images[camera] = image;
+  }
+  const { visible } = images;
+  if (visible && early) show({ width: visible.naturalWidth, height: visible.naturalHeight, infrared_weight: null, detections: [] }, images, null);
+}
+
+$("place").addEventListener("input", () => go(Number($("place").value)));
+$("before").addEventListener("click", () => go((spot + series.count - 1) % series.count));
+$("next").addEventListener("click", () => go((spot + 1) % series.count));
+$("play").addEventListener("click", async () => {
+  playing = !playing;
+  $("play").setAttribute("aria-pressed", playing);
+  while (playing && spot + 1 < series.count) await Promise.all([go(spot + 1), sleep(1000 * STEP)]);
+  playing = false;
+  $("play").setAttribute("aria-pressed", false);
+});
 
 document.querySelectorAll(".slot").forEach((box) => {
   const input = box.querySelector("input");
   input.addEventListener("change", () => {
-    takeAll(input.files, box.dataset.camera);
+    takeAll([...input.files], box.dataset.camera);
     input.value = "";
   });
 });
 for (const kind of ["dragover", "dragleave", "drop"]) {
-  document.addEventListener(kind, (event) => {
+  document.addEventListener(kind, async (event) => {
     event.preventDefault();
     const box = event.target.closest?.(".slot");
     document.querySelectorAll(".slot").forEach((one) => one.classList.toggle("over", kind === "dragover" && one === box));
-    if (kind === "drop" && event.dataTransfer.files.length) takeAll(event.dataTransfer.files, box?.dataset.camera);
+    if (kind === "drop") takeAll(await dropped(event.dataTransfer), box?.dataset.camera);
   });
 }
+
 $("swap").addEventListener("click", () => {
-  const { visible, infrared } = files;
+  const { visible, infrared } = chosen;
   take("visible", infrared);
   take("infrared", visible);
   submit();
 });
-$("scene").addEventListener("click", () => {
-  take("visible", null);
-  take("infrared", null);
-  seed += 1;
+function scene() {
   const form = new FormData();
   form.append("seed", seed);
-  send("/scene", form);
+  return send("/scene", form);
+}
+$("scene").addEventListener("click", () => {
+  take("visible", []);
+  take("infrared", []);
+  submit();
+  seed += 1;
+  early = !ready;
+  scene();
 });
 
 // Asking ----------------------------------------------------------------------------------------------------------
@@ -93,7 +154,7 @@ function detect() {
   form.append("visible", files.visible);
   form.append("infrared", files.infrared);
   form.append("format", "jpeg");
-  send("/detect", form);
+  return send("/detect", form);
 }
 
 async function send(path, form) {
@@ -101,44 +162,43 @@ async function send(path, form) {
   form.append("conf", LOWEST);
   form.append("images", VIEWS.join());
   problem("");
-  $("busy").textContent = "detecting …";
-  $("scene").disabled = true;
+  $("busy").textContent = early ? "the model is being loaded …" : "detecting …";
   const started = performance.now();
   try {
     const response = await ask(path, { method: "POST", body: form });
     const content = await response.json();
     if (number !== asked) return; // another pair has been chosen since
     if (!response.ok) problem(content.error);
-    else await show(content, performance.now() - started);
+    else await show(content, await decoded(content.images), performance.now() - started);
   } catch {
     if (number === asked) problem("the server did not answer; see where it was started");
   } finally {
-    if (number === asked) {
-      $("busy").textContent = "";
-      $("scene").disabled = !ready;
-    }
+    if (number === asked && !early) $("busy").textContent = "";
   }
 }
 
-async function show(content, milliseconds) {
-  const decoded = {};
-  for (const [view, data] of Object.entries(content.images)) {
-    decoded[view] = new Image();
-    decoded[view].src = `data:image/jpeg;base64,${data}`;
-    await decoded[view].decode();
+async function decoded(images) {
+  const found = {};
+  for (const [view, data] of Object.entries(images)) {
+    found[view] = new Image();
+    found[view].src = `data:image/jpeg;base64,${data}`;
+    await found[view].decode();
   }
-  const before = views.length ? views[Math.round($("view").value)] : null;
-  [answer, pictures, views, marked] = [content, decoded, VIEWS.filter((view) => decoded[view]), -1];
+  return found;
+}
+
+function show(content, images, milliseconds) {
+  [answer, pictures, views, marked] = [content, images, VIEWS.filter((view) => images[view]), -1];
   $("view").max = views.length - 1;
-  const first = views.includes(before) ? before : views.includes("fused") ? "fused" : views[0];
+  const first = views.includes(liked) ? liked : views.includes("fused") ? "fused" : views[0];
   $("view").value = views.indexOf(first);
   document.querySelectorAll("#views button").forEach((button) => (button.hidden = !views.includes(button.dataset.view)));
-  for (const camera of ["visible", "infrared"]) thumbnail(camera, decoded[camera].src);
+  for (const camera of ["visible", "infrared"]) thumbnail(camera, images[camera]?.src);
   if (!files.visible) {
     for (const camera of ["visible", "infrared"]) slot(camera).querySelector(".file").textContent = `synthetic scene ${seed}`;
   }
   $("share").textContent = content.infrared_weight === null ? "–" : percent(content.infrared_weight);
-  $("time").textContent = milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+  $("time").textContent = milliseconds === null || early ? "–" : milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
   $("result").hidden = false;
   listClasses();
   update();
@@ -173,7 +233,7 @@ function update() {
   const some = shown();
   $("score").textContent = Number($("conf").value).toFixed(2);
   $("count").textContent = some.length;
-  $("none").hidden = some.length > 0;
+  $("none").hidden = some.length > 0 || early;
   $("rows").replaceChildren(
     ...some.map((one, i) => {
       const row = document.createElement("tr");
@@ -215,13 +275,16 @@ function draw() {
 }
 
 $("conf").addEventListener("input", update);
-$("view").addEventListener("input", draw);
+$("view").addEventListener("input", () => {
+  liked = views[Math.round($("view").value)];
+  draw();
+});
 $("boxes").addEventListener("change", draw);
 window.addEventListener("resize", draw);
 $("views").addEventListener("click", (event) => {
-  const place = views.indexOf(event.target.dataset.view);
-  if (place < 0) return;
-  $("view").value = place;
+  const at = views.indexOf(event.target.dataset.view);
+  if (at < 0) return;
+  [$("view").value, liked] = [at, event.target.dataset.view];
   draw();
 });
 $("save").addEventListener("click", () => {

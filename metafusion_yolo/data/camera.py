@@ -10,11 +10,11 @@ from typing import Any
 
 import cv2
 
-from metafusion_yolo.data.decoding import OPENCV_LOG
-from metafusion_yolo.data.sources.sync import CameraReport, Frame
+from metafusion_yolo.data.sync import CameraReport, Frame
 
 OPEN_MS, READ_MS = 5000, 3000  # OpenCV's timeouts for a network camera, milliseconds
 FIRST_PAUSE, LAST_PAUSE = 0.25, 8.0  # seconds between attempts to reconnect, doubled after each
+OPENCV_LOG = getattr(cv2.utils, "logging", cv2)  # OpenCV 4.12 sets its level elsewhere, by number
 STALL = 2.0  # seconds without a frame after which a connected camera counts as missing
 
 

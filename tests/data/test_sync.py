@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from metafusion_yolo.data.sources.sync import CAMERAS, Frame, Matcher, SyncReport
+from metafusion_yolo.data.sync import CAMERAS, Frame, Matcher, SyncReport
 from metafusion_yolo.options import Sync
 
 IMAGE = np.zeros((2, 2, 3), np.uint8)

@@ -1,0 +1,84 @@
+"""Validation of pairs by the figures of the host alone, for tasks whose answer is no box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from ultralytics.engine.validator import BaseValidator
+
+from metafusion_yolo.data.description import check_description
+from metafusion_yolo.data.rig import Rig, rig_of
+from metafusion_yolo.engine._host import class_folders_described, front_end, warn_of_other_cameras
+from metafusion_yolo.engine.validate.validator import camera_off, data_set_at_fault
+from metafusion_yolo.options import Val
+from metafusion_yolo.support.errors import UserValueError
+
+
+class PlainValidator(BaseValidator):
+    """The figures of the host on pairs, with both cameras or with one switched off; plots show the fused images.
+
+    It is mixed in before the validator of a task.
+
+    Args:
+        modalities: Cameras that are on: "both", "visible" or "infrared".
+        metrics: Not used: the report of fusion metrics is one of boxes.
+        curves: Must be off, as the curves are of boxes.
+        night_below: Not used.
+        corruptions: Must be off, likewise.
+        **kwargs: As for the host's validator.
+
+    Raises:
+        ValueError: If modalities are unknown, or curves or corruptions asked for.
+    """
+
+    _front_end: Any = None
+
+    def __init__(
+        self,
+        *args: Any,
+        modalities: str = Val.modalities,
+        metrics: str | Sequence[str] | None = Val.metrics,
+        curves: bool = Val.curves,
+        night_below: float = Val.night_below,
+        corruptions: bool = Val.corruptions,
+        **kwargs: Any,
+    ) -> None:
+        Val(modalities, metrics, curves, night_below, corruptions)
+        self.off = camera_off(modalities)
+        super().__init__(*args, **kwargs)
+        if curves or corruptions:
+            what = "curves" if curves else "corruptions"
+            raise UserValueError(
+                f"'{what}=True' judges boxes, and the task '{self.args.task}' has none; give modalities=visible, say"
+            )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the validation; errors in the data set become one line."""
+        if self.args.data and not (args or kwargs.get("trainer")):
+            self.args.data = check_description(self.args.data, self.args.task)
+        with data_set_at_fault(self), class_folders_described():
+            return super().__call__(*args, **kwargs)
+
+    def init_metrics(self, model: nn.Module) -> None:
+        """Compare the cameras with those that the model was trained with."""
+        super().init_metrics(model)
+        self.metrics.report = None  # ours is one of boxes
+        self._front_end = front_end(model)
+        warn_of_other_cameras(rig_of(model), Rig.from_yaml(self.data), self.args.data)
+
+    def plot_val_samples(self, batch: dict[str, Any], ni: int) -> None:
+        """Draw the labels on fused images."""
+        super().plot_val_samples(self._shown(batch), ni)
+
+    def plot_predictions(self, batch: dict[str, Any], preds: Tensor, ni: int) -> None:
+        """Draw the predictions on fused images."""
+        super().plot_predictions(self._shown(batch), preds, ni)
+
+    def _shown(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Return the batch with fused images, or with visible ones for exports, which do not output them."""
+        if self._front_end is None:
+            return {**batch, "img": batch["img"][:, :3]}
+        weight = next(self._front_end.parameters(), batch["img"])
+        return {**batch, "img": self._front_end(batch["img"].to(weight))["fused"]}
