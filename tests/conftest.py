@@ -23,13 +23,14 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # settings of the host that are nei
 
 from ultralytics import YOLO
 from ultralytics import settings as host_settings
+from ultralytics.utils import DEFAULT_CFG
 
 from benchmarks.lively import lively as make_lively
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.data.rig import INPUT_KEY, Rig, input_description
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-EXPORT_IMGSZ = 320
+EXPORT_IMGSZ = 256
 TINY = str(Path(__file__).with_name("metafusion-tiny.yaml"))  # the model of tests whose subject it is not
 LEVELS = {0: 200, 1: 250}  # grey level of the objects of each class; the background stays below 100
 
@@ -38,6 +39,7 @@ torch.set_num_threads(1)
 cv2.setNumThreads(1)
 if "PYTEST_XDIST_WORKER" not in os.environ:
     host_settings.update(raytune=False)  # else each process that trains imports Ray, which takes six seconds
+DEFAULT_CFG.simplify = False  # it takes longer than all the rest of an export; the fixture `onnx` asks for it
 # Properties are looked for in the same examples in every run; `--hypothesis-profile=thorough` looks for many others.
 settings.register_profile("thorough", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("suite", settings.get_profile("thorough"), derandomize=True, database=None, max_examples=60)
@@ -268,7 +270,7 @@ def export(coco, tmp_path_factory) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def onnx(export) -> Path:
     """Plain ONNX export at `EXPORT_IMGSZ` pixels."""
-    return export()
+    return export(simplify=True)
 
 
 def real_pairs(root: Path, count: int = 10) -> list[tuple[Path, Path]]:

@@ -148,7 +148,7 @@ def test_a_detector_trains_predicts_tracks_and_exports(stock, request, make_pair
     own = trained.predict(pairs.images, **look)
     assert all(len(result.boxes) and result.has_weights for result in own)
     assert all(result.boxes is not None for result in trained.track(pairs.images, **look))
-    file = trained.export(format="onnx", imgsz=64, fused=True, simplify=False)  # which takes long
+    file = trained.export(format="onnx", imgsz=64, fused=True)
     other = MetaFusionYOLO(file).predict(pairs.images, **look)
     without = Detector(file, conf=0.0, max_det=5)
     for a, b, visible, infrared in zip(own, other, pairs.visible, pairs.infrared, strict=True):

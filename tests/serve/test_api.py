@@ -105,7 +105,7 @@ def test_health_metrics_and_description(app) -> None:
 def test_onnx_is_served_without_pytorch(tiny, drawn, files, tmp_path) -> None:
     """By the command, in a process of its own, which ends as other commands do when it is told to."""
     model = MetaFusionYOLO(tiny)
-    onnx = model.export(format="onnx", imgsz=64, fused=True, fusion_weights=True, simplify=False, verbose=False)
+    onnx = model.export(format="onnx", imgsz=64, fused=True, fusion_weights=True, verbose=False)
     words = ["app", f"model={onnx}", "port=0", "open=False"]
     command = [sys.executable, "-u", "-c", without_pytorch("metafusion_yolo.cli"), *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

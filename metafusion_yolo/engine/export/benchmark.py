@@ -38,6 +38,7 @@ PRECISIONS = ("32", "16", "8", "w8a16", "w8a32")  # bits, or bits of weights and
 BATCHES = (1, 8)  # batch sizes of the throughput
 COMPARED = 30  # pairs on which detections are compared with the reference
 CONF = 0.25  # lowest score of these detections
+TIMED = 2.0  # seconds of calls from which a throughput is the median
 COLUMNS = [
     *("format", "size_mb", "mAP50", "mAP50-95", "preprocess", "inference", "postprocess"),
     *(f"pairs_s_b{batch}" for batch in BATCHES),
@@ -161,8 +162,8 @@ def export(model: Any, data: str, form: str, folder: Path, **kwargs: Any) -> str
     return type(model)(copy).export(**arguments)
 
 
-def throughput(file: str, batch: int, imgsz: Sequence[int], device: Any = None, seconds: float = 2.0) -> float:
-    """Return the pairs per second of a backend, from the median call within some seconds."""
+def throughput(file: str, batch: int, imgsz: Sequence[int], device: Any = None) -> float:
+    """Return the pairs per second of a backend, from the median of its calls."""
     backend = AutoBackend(file, device=select_device(device, verbose=False), verbose=False)
     backend.eval()
     pairs = torch.rand(batch, NUM_CHANNELS, *imgsz, device=backend.device)
@@ -170,7 +171,7 @@ def throughput(file: str, batch: int, imgsz: Sequence[int], device: Any = None, 
     times: list[float] = []
     with torch.inference_mode():
         backend(pairs)
-        while sum(times) < seconds or len(times) < 3:
+        while sum(times) < TIMED or len(times) < 3:
             start = time.perf_counter()
             backend(pairs)
             times.append(time.perf_counter() - start)

@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from metafusion_yolo import MetaFusionYOLO
+from tests.conftest import EXPORT_IMGSZ
 
 pytestmark = pytest.mark.slow
 
 
 def test_a_stock_checkpoint_detects_on_fused_images_before_any_training(coco, roadscene):
-    results = coco.predict(roadscene / "images" / "val", imgsz=512, verbose=False)
+    results = coco.predict(roadscene / "images" / "val", imgsz=320, verbose=False)
     names = [result.names[int(c)] for result in results for c in result.boxes.cls]
     assert {"person", "car"} <= set(names)
 
@@ -24,11 +25,10 @@ def test_fused_images_have_the_size_of_every_source(coco, tno):
         assert result.fused.std() > 5  # nothing washed out to an even grey
 
 
-def test_onnx_gives_the_same_boxes_on_ten_real_pairs(coco, roadscene, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_onnx_gives_the_same_boxes_on_ten_real_pairs(coco, onnx, roadscene):
     source = sorted((roadscene / "images" / "val").iterdir())[:10]
-    options = {"imgsz": 512, "conf": 0.1, "rect": False, "verbose": False}
-    export = MetaFusionYOLO(coco.export(format="onnx", imgsz=512))
+    options = {"imgsz": EXPORT_IMGSZ, "conf": 0.1, "rect": False, "verbose": False}
+    export = MetaFusionYOLO(onnx)
     boxes = 0
     for first, second in zip(coco.predict(source, **options), export.predict(source, **options), strict=True):
         assert torch.equal(first.boxes.cls, second.boxes.cls)

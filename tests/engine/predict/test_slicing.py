@@ -14,6 +14,7 @@ from ultralytics.utils.checks import check_yaml
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.engine.predict.slicing import Slicing, cut, merge, place
+from tests.conftest import EXPORT_IMGSZ
 from tests.engine.conftest import IMGSZ
 from tests.engine.predict.test_outputs import write_videos
 
@@ -92,19 +93,6 @@ def test_each_object_is_kept_once_and_the_surest_box_of_it():
 
 
 # Prediction ----------------------------------------------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def coco(tmp_path_factory) -> MetaFusionYOLO:
-    """A COCO detector behind the untrained front-end; it knows persons, bicycles and cars by the same numbers."""
-    weights = Path(__file__).resolve().parents[4] / "shared" / "weights" / "yolov8n.pt"
-    if not weights.is_file():
-        pytest.skip(f"no stock weights at '{weights}'")
-    model = MetaFusionYOLO("metafusion-yolov8n.yaml")
-    model.load(str(weights))
-    file = tmp_path_factory.mktemp("coco") / "coco.pt"
-    model.save(file)
-    return MetaFusionYOLO(file)
-
-
 @pytest.fixture
 def mosaic(roadscene) -> tuple[np.ndarray, np.ndarray, torch.Tensor]:
     """A large pair of 4 x 4 small ones: visible (H, W, 3) B, G, R, infrared (H, W), boxes (K, 5) class, xyxy."""
@@ -141,13 +129,13 @@ def test_slices_find_small_objects_that_the_whole_pair_hides(coco, mosaic):
     assert torch.equal(again.boxes.data, whole.boxes.data)
 
 
-def test_slices_do_not_depend_on_the_batch_or_the_format(coco, mosaic):
-    visible, infrared, _ = mosaic
-    options = {"source": visible, "infrared": infrared, "imgsz": 320, "rect": False, "slice": 200, "verbose": False}
+def test_slices_do_not_depend_on_the_batch_or_the_format(coco, onnx, mosaic):
+    visible, infrared, _ = (part[:400, :600] for part in mosaic)
+    options = {"source": visible, "infrared": infrared, "imgsz": EXPORT_IMGSZ, "rect": False, "slice": 200}
     [one], [batched] = coco.predict(**options), coco.predict(**options, batch=5)
     assert len(one) == len(batched) > 5
     assert torch.allclose(one.boxes.data, batched.boxes.data, atol=1e-2)
-    [exported] = MetaFusionYOLO(coco.export(format="onnx", imgsz=320)).predict(**options)
+    [exported] = MetaFusionYOLO(onnx).predict(**options)
     assert len(one) == len(exported)
     assert torch.allclose(one.boxes.data, exported.boxes.data, atol=1e-2)
 

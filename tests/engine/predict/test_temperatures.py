@@ -122,7 +122,7 @@ def test_videos_of_16_bits_are_measured(model, pair, tmp_path):
 def test_an_export_measures_as_the_checkpoint_does(model, pair, tmp_path):
     visible, infrared, celsius = pair
     model.model.pt_path = str(tmp_path / "tiny.pt")
-    file = model.export(format="onnx", imgsz=64, simplify=False, verbose=False)
+    file = model.export(format="onnx", imgsz=64, verbose=False)
     found = Detector(file, conf=0.0001, max_det=6)(cv2.imread(str(visible)), read_counts(infrared), visible)
     assert len(found.scores)
     for box, reading in zip(found.boxes_xyxy, found.temperatures, strict=True):

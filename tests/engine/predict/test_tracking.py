@@ -48,8 +48,10 @@ def centre(box_xyxy):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tracker", ["botsort.yaml", "bytetrack.yaml", "tracktrack.yaml"])
-@pytest.mark.parametrize("start", [FRAMES, FRAMES // 2])
+@pytest.mark.parametrize(
+    ("tracker", "start"),
+    [("botsort.yaml", FRAMES), ("bytetrack.yaml", FRAMES // 2), ("tracktrack.yaml", FRAMES // 2)],
+)
 def test_identities_persist(tmp_path, coco, pairs, tracker, start):
     visible, infrared = write_videos(tmp_path, dark_from(pairs, start))
     results = list(coco.track(visible, infrared=infrared, tracker=tracker, **OPTIONS))
