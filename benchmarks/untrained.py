@@ -112,9 +112,7 @@ def link_pairs(args: argparse.Namespace, folder: Path) -> Path:
 def look(args: argparse.Namespace, row: str, data: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """Return what the detector finds in the images of a row, by view and image."""
     model, _ = load_fusion_checkpoint(args.model)
-    if (
-        row != FUSED
-    ):  # the stock detector reads one image, or each camera has a backbone and their features are averaged
+    if row != FUSED:  # one image for the stock detector, or two backbones whose features are averaged
         meet, rule = ("P5", "average") if row == "two-backbones" else ("image", row)
         model = fused_form(load_checkpoint(find_checkpoint(args.model))[0], meet=meet).eval()
         model.fusion = PixelRule(rule)
