@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from ultralytics.utils.metrics import box_iou
 
 from metafusion_yolo.data.labels import NO_LABELS, LabelError, Labels, crosses_itself, is_empty, read_labels
 from metafusion_yolo.data.registration import Size
@@ -67,6 +66,8 @@ def _rejected(labels: Labels, class_count: int) -> Iterator[tuple[int, str, str]
 
 def _doubtful(labels: Labels, size: Size) -> Iterator[tuple[int, str, str]]:
     """Yield row, kind and text of each box that training uses, but that is probably a mistake."""
+    from torchvision.ops import box_iou  # exact for small boxes in shares of the image; takes seconds to import
+
     boxes = labels.boxes_xywhn
     corners = labels.boxes_xyxyn
     low, high = corners[:, :2], corners[:, 2:]

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 import cv2
 import numpy as np
 import torch
-from ultralytics.utils.metrics import box_iou
 
 from metafusion_yolo.prepare.convert.formats import Box, Corners, Outline
 from metafusion_yolo.support.words import spelling
@@ -112,6 +111,8 @@ def union(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
         >>> union(np.array([[0, 0, 0, 0.4, 0.4]]), np.array([[0, 0, 0, 0.4, 0.6], [1, 0, 0, 0.4, 0.4]])).tolist()
         [[0.0, 0.0, 0.0, 0.4, 0.5], [1.0, 0.0, 0.0, 0.4, 0.4]]
     """
+    from torchvision.ops import box_iou  # exact for small boxes in shares of the image; takes seconds to import
+
     overlap = box_iou(*(torch.from_numpy(labels[:, 1:]) for labels in (visible, infrared))).numpy() * (
         visible[:, None, 0] == infrared[None, :, 0]
     )

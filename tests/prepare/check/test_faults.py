@@ -348,6 +348,12 @@ def box_twice(root: Path) -> Found:
 
 
 @fault
+def small_box_twice(root: Path) -> Found:
+    file = relabel(root, lambda rows: [*rows, *["1 0.5 0.5 0.003 0.003"] * 2])
+    return {"label-duplicate": [file], "label-tiny": [file, file]}
+
+
+@fault
 def box_nearly_twice(root: Path) -> Found:
     def repeat(rows: list[str]) -> list[str]:
         cls, x, y, w, h = rows[0].split()
