@@ -48,6 +48,7 @@ LAYERS = [
     [
         "data.thermal",
         "data.registration",
+        "data.polarity",
         "data.planes",
         "data.folders",
         "data.naming",

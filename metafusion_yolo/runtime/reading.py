@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from metafusion_yolo.data.planes import keep_deep
 from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE
 from metafusion_yolo.support.errors import MissingFileError
 from metafusion_yolo.support.sampling import evenly
@@ -51,11 +52,22 @@ def _read(file: str | Path, content: bytes | None, flags: int) -> np.ndarray | N
     return cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
 
 
-def frames(file: str | Path, sample: bool = False) -> Iterator[np.ndarray]:
-    """Yield all frames (H, W, 3) of a video, or some of them in grey (H, W)."""
+def frames(file: str | Path, heat: bool = False, sample: bool = False) -> Iterator[np.ndarray]:
+    """Yield the frames of a video.
+
+    Args:
+        file: Its path.
+        heat: Whether it is the infrared one, of which frames (H, W) in their depth are given, not (H, W, 3), B, G, R.
+        sample: Whether to yield some only, evenly spread.
+
+    Raises:
+        FileNotFoundError: If it cannot be opened.
+    """
     capture = cv2.VideoCapture(str(file))
     if not capture.isOpened():
         raise MissingFileError(f"'{file}' cannot be opened as a video")
+    if heat:
+        keep_deep(capture)
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     numbers = evenly(range(count), SEQUENCE_SAMPLE) if sample else None
     try:
@@ -63,11 +75,15 @@ def frames(file: str | Path, sample: bool = False) -> Iterator[np.ndarray]:
             read, frame = capture.read()
             if not read:
                 return
-            yield frame
+            yield _grey(frame) if heat else frame
         for number in numbers:
             capture.set(cv2.CAP_PROP_POS_FRAMES, number)
             read, frame = capture.read()
             if read:
-                yield cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+                yield _grey(frame) if heat else frame
     finally:
         capture.release()
+
+
+def _grey(frame: np.ndarray) -> np.ndarray:
+    return frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)

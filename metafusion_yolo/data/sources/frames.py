@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from metafusion_yolo.data.layout import split_layout
+from metafusion_yolo.data.polarity import Polarity
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.sync import Frames
 from metafusion_yolo.data.temperatures import Thermogram
@@ -37,6 +38,7 @@ class FrameStacker:
         self.visible_name, self.infrared_name = visible_name, infrared_name
         self.shape = None if layout else shape
         self.limits: tuple[float, float] | None = None
+        self._thermal, self._polarity = reader.rig.thermal.over("follow"), Polarity()
 
     def set_limits(self, frames: Iterable[np.ndarray]) -> None:
         """Set the common limits of a sequence, if the rig asks for them.
@@ -45,7 +47,8 @@ class FrameStacker:
             frames: Frames (H, W, 3) of the camera that is, or contains, the infrared one.
         """
         halves = (split_layout(frame, self.layout)[1] if self.layout else frame for frame in frames)
-        self.limits = self.reader.rig.thermal.limits_of(map(_grey, halves))
+        if self._thermal.scope != "follow":  # which begins with the first frame
+            self.limits = self._thermal.limits_of(map(_grey, halves))
 
     def stack(self, frames: Frames) -> tuple[np.ndarray, Thermogram | None]:
         """Return the pair (H, W, 4) uint8, R, G, B, IR, of simultaneous frames, of which one may be missing.
@@ -67,7 +70,8 @@ class FrameStacker:
             if rgb.shape[:2] != (height, width):  # the camera reconnected with another resolution
                 rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
         if counts is not None:
-            self.limits = self.reader.rig.thermal.follow(self.limits, counts)
+            counts = self._polarity.kept(counts, self.visible_name)
+            self.limits = self._thermal.follow(self.limits, counts)
         pair = self.reader.stack(rgb, counts, self.visible_name, self.infrared_name, self.limits)
         return pair, self.reader.thermogram(counts, (width, height), self.visible_name)
 

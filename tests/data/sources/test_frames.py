@@ -61,6 +61,26 @@ def test_frames_of_other_shapes_are_refused():
         stacker().stack({"visible": frame(48, 64), "infrared": frame(48, 48)})[0]
 
 
+def test_deep_frames_do_not_flicker_and_a_change_of_polarity_is_undone(caplog):
+    scene = np.random.default_rng(0).integers(7000, 7400, (48, 64), np.uint16)
+    seen = []
+    for glint in (0, 30000, 0):  # in a corner, for one frame
+        counts = scene.copy()
+        counts[:6, :6] += np.uint16(glint)
+        seen.append((counts, "auto", "image"))
+    levels = {}
+    for scope in ("auto", "image"):
+        one = stacker(Rig.from_yaml({"thermal": {"scope": scope}}))
+        pairs = [one.stack({"visible": frame(48, 64), "infrared": Frame(0.0, counts)})[0] for counts, *_ in seen]
+        levels[scope] = [float(pair[20:, 20:, 3].mean()) for pair in pairs]
+    assert np.ptp(levels["auto"]) < 15 < 100 < np.ptp(levels["image"])
+    one, grey = stacker(), (scene - 7000) // 2
+    camera = [Frame(0.0, np.dstack([(255 - grey if turned else grey).astype(np.uint8)] * 3)) for turned in (0, 1, 1, 0)]
+    planes = [one.stack({"visible": frame(48, 64), "infrared": image})[0][..., 3] for image in camera]
+    assert all(np.abs(plane.astype(int) - planes[0]).max() <= 1 for plane in planes)
+    assert caplog.text.count("the polarity of 'v' has changed") == 2
+
+
 def test_limits_are_those_of_the_infrared_half():
     rig = Rig.from_yaml({"thermal": {"normalize": "minmax", "scope": "sequence"}})
     both = np.hstack([np.full((48, 64, 3), 250, np.uint8), np.full((48, 64, 3), 100, np.uint8)])

@@ -97,7 +97,9 @@ def test_a_model_without_a_unit_says_what_is_missing_and_takes_it_from_a_yaml(pa
     assert measured.thermogram.unit == "celsius"
 
 
-def test_videos_of_16_bits_are_measured(model, pair, tmp_path):
+@pytest.fixture
+def videos(pair, tmp_path) -> tuple:
+    """A video of each camera, of which the thermal one has 16 bits and gets a degree warmer each frame."""
     visible, _, celsius = pair
     deep = cv2.VideoWriter(
         str(tmp_path / "heat.mkv"),
@@ -113,13 +115,27 @@ def test_videos_of_16_bits_are_measured(model, pair, tmp_path):
         colour.write(cv2.imread(str(visible)))
     deep.release()
     colour.release()
-    results = model.predict(tmp_path / "day.mp4", infrared=tmp_path / "heat.mkv", **LOW)
+    return tmp_path / "day.mp4", tmp_path / "heat.mkv"
+
+
+def test_videos_of_16_bits_are_measured(model, videos):
+    results = model.predict(videos[0], infrared=videos[1], **LOW)
     assert [result.thermogram.thermal.temperatures(result.thermogram.counts.max()) for result in results] == (
         pytest.approx([88, 89, 90], abs=0.01)
     )
 
 
-def test_an_export_measures_as_the_checkpoint_does(model, pair, tmp_path):
+def test_pages_of_16_bits_share_their_grey(model, pair, tmp_path):
+    visible, _, celsius = pair
+    pages = [np.round(100 * (celsius + i) + 27315).astype(np.uint16) for i in (0, 20)]
+    cv2.imwritemulti(str(tmp_path / "heat.tiff"), pages)
+    cv2.imwritemulti(str(tmp_path / "day.tiff"), [cv2.imread(str(visible))] * 2)
+    cold, hot = model.predict(tmp_path / "day.tiff", infrared=tmp_path / "heat.tiff", **LOW)
+    assert hot.thermogram.thermal.temperatures(hot.thermogram.counts.max()) == pytest.approx(108, abs=0.01)
+    assert hot.image("infrared").mean() > cold.image("infrared").mean() + 20
+
+
+def test_an_export_measures_as_the_checkpoint_does(model, pair, videos, tmp_path):
     visible, infrared, celsius = pair
     model.model.pt_path = str(tmp_path / "tiny.pt")
     file = model.export(format="onnx", imgsz=64, verbose=False)
@@ -128,5 +144,7 @@ def test_an_export_measures_as_the_checkpoint_does(model, pair, tmp_path):
     for box, reading in zip(found.boxes_xyxy, found.temperatures, strict=True):
         assert reading[:3] == pytest.approx(by_hand(celsius, box), abs=0.1)
     assert len(str(found).splitlines()[0].split()) == 2 + 4 + 3
+    warmer = [found.temperatures[0].mean for found in Detector(file, conf=0.0001, max_det=6).video(*videos)]
+    assert len(warmer) == 3 and min(warmer) > 0
     result = MetaFusionYOLO(file).predict(visible, infrared=infrared, **LOW)[0]
     assert result.temperatures is not None
