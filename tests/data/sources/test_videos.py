@@ -97,9 +97,8 @@ def test_video_needs_its_partner(videos):
 
 
 def test_partner_of_a_video_is_a_video(videos, pair_folder):
-    with pytest.raises(
-        TypeError, match=r"not 'heat\.SEQ'; split it into TIFF files by 'split_seqs' of the package flirpy"
-    ):
+    said = r"not 'heat\.SEQ'; split it into TIFF files by 'split_seqs' of the package flirpy"
+    with pytest.raises(TypeError, match=said):
         load(videos[0], "heat.SEQ")
     with pytest.raises(TypeError, match=r"v\.avi' is a video, so infrared= must be one too, not '.*0\.png'"):
         load(videos[0], pair_folder.infrared[0])
