@@ -42,11 +42,9 @@ CAMERAS = dict(
             Camera(CELSIUS, "_V", "_T", (24, 40), (4000, 3000)),
             Camera(CELSIUS, "_W", "_T", (24, 40), (4000, 3000)),
             Camera(CELSIUS, "_W", "_T", (24, 58), (4056, 3040)),
-            Camera({**CELSIUS, "scale": 0.01, "offset": -273.15}),  # Lepton, Boson and Tau, hundredths of a kelvin
-            Camera(CELSIUS),  # the matrix that ISAPI gives beside a snapshot
-            Camera({**CELSIUS, "scale": 1 / 64, "offset": -273.15}),  # P2 Pro and its kin, 64ths of a kelvin
-            Camera({**CELSIUS, "scale": 0.1, "offset": -100.0}),  # tenths of a degree above -100
-            Camera(CELSIUS),  # thermography frames of the SDK in float
+            Camera({**CELSIUS, "scale": 0.01, "offset": -273.15}),  # TLinear, hundredths of a kelvin
+            Camera({**CELSIUS, "scale": 1 / 64, "offset": -273.15}),  # 64ths of a kelvin
+            Camera({**CELSIUS, "scale": 0.1, "offset": -100.0}),  # tenths of a degree above -100, by the SDK
         ),
         strict=True,
     )

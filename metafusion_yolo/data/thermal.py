@@ -234,9 +234,10 @@ class Thermal:
             return before
         if before is None or before[0] >= before[1]:  # the first frame, or one that shows something at last
             return self.limits(counts)
-        low, high = (
-            (FOLLOW - 1) / FOLLOW * old + new / FOLLOW for old, new in zip(before, self.limits(counts), strict=True)
-        )
+        now, span = self.limits(counts), before[1] - before[0]
+        if now[0] >= before[1] or now[1] <= before[0]:  # another scene, or another gain of the camera
+            return now
+        low, high = (old + min(max(new - old, -span), span) / FOLLOW for old, new in zip(before, now, strict=True))
         return low, high
 
     def to_uint8(self, counts: np.ndarray, limits: Limits | None = None, file: str | Path | None = None) -> np.ndarray:

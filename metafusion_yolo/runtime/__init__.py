@@ -23,8 +23,8 @@ import numpy as np
 import onnxruntime
 
 from metafusion_yolo.data.planes import PLANES, cameras_on, central, join
-from metafusion_yolo.data.polarity import Polarity
 from metafusion_yolo.data.registration import Registration, Size, scaling, warp_infrared
+from metafusion_yolo.data.steady import Steady
 from metafusion_yolo.data.temperatures import Thermogram
 from metafusion_yolo.data.thermal import Limits, Thermal
 from metafusion_yolo.runtime.detections import Detections
@@ -288,9 +288,7 @@ class Detector:
         Raises:
             FileNotFoundError: If a video cannot be opened.
         """
-        thermal, polarity = self.thermal.over("follow"), Polarity()
-        limits = None if thermal.scope == "follow" else thermal.limits_of(frames(infrared, heat=True, sample=True))
+        steady = Steady(self.thermal, str(infrared))
+        steady.begin(frames(infrared, heat=True, sample=True))
         for colour, heat in zip(frames(visible), frames(infrared, heat=True), strict=False):
-            counts = polarity.kept(heat, infrared)
-            limits = thermal.follow(limits, counts)
-            yield self(colour, counts, visible, limits)
+            yield self(colour, steady.see(heat), visible, steady.limits)

@@ -227,7 +227,7 @@ def _estimate(sequences: Mapping[str, Pairs], reader: PairReader, way: Callable[
         try:
             estimates[key] = estimate = way(
                 [_read(reader, *pair) for pair in files],
-                progress=lambda steps, total, title=title: TQDM(steps, desc=f"{title}Registering...", total=total),  # type: ignore[misc]
+                progress=lambda steps, total, title=title: TQDM(steps, desc=f"{title}Registering...", total=total),
             )
             problem = estimate.problem()
             _report(title, estimate)

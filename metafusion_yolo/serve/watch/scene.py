@@ -60,7 +60,7 @@ class Scene:
         }
         if self.thermogram is not None:
             outline = objects.xyxy[i][[[0, 1], [2, 1], [2, 3], [0, 3]]]
-            told["temperature"] = self.thermogram.record(self.thermogram.under(outline))
+            told["temperatures"] = self.thermogram.record(self.thermogram.under(outline))
         return told
 
 

@@ -131,7 +131,7 @@ def test_frames_are_normalised_alike_over_the_video(tmp_path, videos):
 def test_limits_come_from_frames_all_over_a_long_video(tmp_path):
     video = write_video(tmp_path / "long.avi", [*range(0, 200, 2)])
     loader = load(video, video, rig=Rig.from_yaml({"thermal": {"normalize": "minmax", "scope": "sequence"}}))
-    low, high = loader.stacker.limits
+    low, high = loader.stacker.steady.limits
     assert low <= 3
     assert high >= 190
     loader.close()
