@@ -102,7 +102,7 @@ def test_an_event_says_how_hot_an_object_is():
     hot, cold = (scene(0, (1, 70), thermogram=one) for one in (thermogram, None))
     heat = hot.describe(hot.objects, 0)["temperatures"]
     assert (heat["min"], heat["max"], heat["unit"]) == (20.0, 75.5, "celsius")
-    assert heat["hot"] == {"x": 71.0, "y": 61.0}
+    assert heat["hot"] == {"x": 70.5, "y": 60.5}
     assert "temperatures" not in cold.describe(cold.objects, 0)
 
 
