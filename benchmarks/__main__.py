@@ -50,6 +50,7 @@ NIGHT = {
 }
 ELSEWHERE = {
     "trained": "days of two cores: python benchmarks/accuracy.py",
+    "tasks": "hours of two cores: python benchmarks/tasks.py --weights yolov8n.pt",
     "kills": "hours, and it does damage: python benchmarks/stress/kills.py --kills 50",
     "parity": "it needs a trained checkpoint: python benchmarks/parity.py last.pt pairs.yaml",
     "scale": "it needs Ray and an idle machine: python benchmarks/scale.py",

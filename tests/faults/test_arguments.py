@@ -100,7 +100,7 @@ AREA = Area(
         checked(
             "other task",
             f"{TRAIN} task=track",
-            "argument 'task' can only be detect, segment, pose, obb, classify, semantic, depth here, not 'track'",
+            "argument 'task' can only be detect, segment, … here, not 'track'",
         ),
         checked(
             "configuration that does not exist",
