@@ -41,6 +41,7 @@ NIGHT = {
     "untrained": Benchmark(UNTRAINED, 5),
     "spoilt": Benchmark(f"{UNTRAINED} --imgsz 512 --spoilt", 25),
     "labels": Benchmark("labels.py --data {data} --model {weights} --train --folds 2 --seeds 0 1", 90),
+    "parallax": Benchmark("parallax.py", 1),
     "align": Benchmark("align.py --data {data} --model {weights}", 15),
     "slicing": Benchmark("slicing.py {pairs} {weights} --threads 1", 2),
     "predict": Benchmark("predict.py --pairs 500 --save 0 --pretrained {weights} --threads 1", 15),

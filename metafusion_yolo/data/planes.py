@@ -8,7 +8,14 @@ import cv2
 import numpy as np
 
 DEPTHS = (10, 12, 14, 16)  # bits of sensors whose images are saved in 16
+GRAY16 = int.from_bytes(b"Y1\0\x10", "little")  # FFmpeg's tag of gray16le
 PLANES = {"visible": slice(0, 3), "infrared": slice(3, 4)}  # of the channels R, G, B, IR
+
+
+def keep_deep(capture: cv2.VideoCapture) -> None:
+    """Let a video of 16 bits and one plane, such as FFV1 in Matroska, give its frames as (H, W) uint16."""
+    if capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT) == GRAY16:
+        capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
 
 
 def split(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

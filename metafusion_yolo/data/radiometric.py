@@ -8,6 +8,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from metafusion_yolo.data.decoding import open_image
+from metafusion_yolo.data.jpeg import radiometric_maker
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.thermal import UNITS, Thermal
 from metafusion_yolo.support.errors import MissingPackageError
@@ -22,13 +23,9 @@ def maker_of(file: str | Path) -> str:
     if Path(file).suffix.lower() not in SUFFIXES:
         return ""
     try:
-        with open_image(file) as image:
-            segments = getattr(image, "applist", [])
-            if any(name == "APP1" and data.startswith(b"FLIR\0") for name, data in segments):
-                return "FLIR"
-            raw = any(name == "APP3" for name, _ in segments)
-            return "DJI" if raw and str(image.getexif().get(ExifTags.Base.Make)).startswith("DJI") else ""
-    except Exception:  # Pillow: OSError, EOFError, SyntaxError, struct.error and others; reading the file says which
+        with Path(file).open("rb") as stream:
+            return radiometric_maker(stream)
+    except OSError:  # reading the file says which
         return ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from ultralytics.utils import LOGGER, NUM_THREADS, TQDM
 
 from metafusion_yolo.data.alignment import FAR, SETTLED, Aligner
 from metafusion_yolo.data.decoding import (
+    Page,
     check_image,
     image_size,
     open_image,
@@ -122,12 +124,15 @@ class PairReader:
         return np.ascontiguousarray(visible), np.ascontiguousarray(infrared)
 
     def limits_of(self, infrared: str | Path) -> Limits | None:
-        """Return the counts that become black and white in the folder of a file; None if each file has its own."""
-        folder = Path(infrared).parent
-        if self.rig.thermal.scope != "image" and folder not in self._limits:
-            files = evenly(self._sequence(Path(infrared)), SEQUENCE_SAMPLE)
-            self._limits[folder] = self.rig.thermal.limits_of(map(self.counts, files))
-        return self._limits.get(folder)
+        """Return the counts that become black and white in the folder or TIFF of a file; None if each has its own."""
+        pages = infrared.file if isinstance(infrared, Page) else ""
+        thermal = self.rig.thermal.over("sequence") if pages else self.rig.thermal
+        where = Path(pages or Path(infrared).parent)
+        if not thermal.per_image and where not in self._limits:
+            files: list[Any] = [Page(pages, number) for number in pages_of(pages)] if pages else []
+            files = files or self._sequence(Path(infrared))
+            self._limits[where] = thermal.limits_of(map(self.counts, evenly(files, SEQUENCE_SAMPLE)))
+        return self._limits.get(where)
 
     def _sequence(self, infrared: Path) -> list[Path]:
         """Return the infrared files in the folder of one; with pairing by substitution, visible files may share it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest, refuse_unknown
 
 NORMALIZATIONS = ("percentile", "minmax", "fixed", "clahe")
-SCOPES = ("image", "sequence", "follow")
+SCOPES = ("auto", "image", "sequence", "follow")
 PERCENTILES = (0.1, 99.9)  # of the counts; dead pixels and sun glints are outside
 CLAHE_LIMIT, CLAHE_TILES = 2.0, (8, 8)
 SEQUENCE_SAMPLE = 32  # images from which the limits of a sequence are taken
@@ -42,7 +42,8 @@ class Thermal:
         invert: Whether the camera shows hot as dark (black-hot), so that grey values are inverted; or the sequences in
             which it does: folders of visible images, by their last parts, such as "train/drive-1".
         scope: Whether limits are taken from each "image", or from the whole "sequence": a folder or a video; "follow"
-            lets those of a sequence follow the scene of a video or a live camera.
+            lets those of a sequence follow the scene of a video or a live camera; "auto" is "follow" for these, the
+            "sequence" for the pages of a TIFF, and the "image" for other files.
         unit: "celsius" or "kelvin" if the camera measures: a temperature is `scale` times a count plus `offset`; None
             if counts have no meaning of their own.
         scale: Degrees a count; None for 1, which counts of 8 bits cannot be.
@@ -59,7 +60,7 @@ class Thermal:
     normalize: str = "percentile"
     range: Limits | None = None
     invert: bool | tuple[str, ...] = False
-    scope: str = "image"
+    scope: str = "auto"
     unit: str | None = None
     scale: float | None = None
     offset: float = 0.0
@@ -143,6 +144,15 @@ class Thermal:
         """Whether what a radiometric file says of its scene is to be replaced."""
         return any(getattr(self, name) is not None for name in MEASURING[2:])
 
+    @property
+    def per_image(self) -> bool:
+        """Whether each image of a folder has limits of its own."""
+        return self.scope in ("image", "auto")
+
+    def over(self, scope: str) -> Thermal:
+        """Return this for a video or the like, which has that scope under "auto"."""
+        return replace(self, scope=scope) if self.scope == "auto" else self
+
     def temperatures(self, counts: Any) -> Any:
         """Return counts as temperatures in the unit.
 
@@ -209,7 +219,7 @@ class Thermal:
 
     def limits_of(self, images: Iterable[np.ndarray]) -> Limits | None:
         """Return the limits of a sequence from some of its images; None if every image has its own."""
-        if self.scope == "image":
+        if self.per_image:
             return None
         samples = [image[::3, ::3] for image in images]  # a ninth of the pixels gives the same percentiles
         if any(sample.dtype != np.uint8 for sample in samples):  # those of 8 bits have a range of their own
@@ -220,11 +230,14 @@ class Thermal:
 
     def follow(self, before: Limits | None, counts: np.ndarray) -> Limits | None:
         """Return the limits for the next frame of a sequence, given those before it; they change slowly."""
-        if self.scope != "follow" or before is None:
+        if self.scope != "follow":
             return before
-        low, high = (
-            (FOLLOW - 1) / FOLLOW * old + new / FOLLOW for old, new in zip(before, self.limits(counts), strict=True)
-        )
+        if before is None or before[0] >= before[1]:  # the first frame, or one that shows something at last
+            return self.limits(counts)
+        now, span = self.limits(counts), before[1] - before[0]
+        if now[0] >= before[1] or now[1] <= before[0]:  # another scene, or another gain of the camera
+            return now
+        low, high = (old + min(max(new - old, -span), span) / FOLLOW for old, new in zip(before, now, strict=True))
         return low, high
 
     def to_uint8(self, counts: np.ndarray, limits: Limits | None = None, file: str | Path | None = None) -> np.ndarray:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from metafusion_yolo.options.fields import REQUIRED, Checked, option
 
 LAYOUTS = ("horizontal", "horizontal-infrared-first", "vertical", "vertical-infrared-first", "stacked")
-CAMERAS = ("dji-m3t", "dji-m30t", "dji-h20t")
+CAMERAS = ("dji-m3t", "dji-m30t", "dji-h20t", "flir-lepton", "infiray-p2-pro", "optris")
 BY = ("auto", "names", "numbers", "times", "exif", "looks")
 
 
@@ -24,7 +24,7 @@ class Init(Checked):
     )
     layout: str | None = option(None, f"for images that hold both cameras: {', '.join(LAYOUTS)}", choices=LAYOUTS)
     camera: str | None = option(
-        None, f"camera of both images, whose folder is visible=: {', '.join(CAMERAS)}", choices=CAMERAS
+        None, f"camera, of both images or with infrared= of those: {', '.join(CAMERAS)}", choices=CAMERAS
     )
     dst: str = option("pairs", "folder of the YAML and the lists of pairs")
     exist_ok: bool = option(False, "write over the YAML of an earlier run")

@@ -24,10 +24,11 @@ import onnxruntime
 
 from metafusion_yolo.data.planes import PLANES, cameras_on, central, join
 from metafusion_yolo.data.registration import Registration, Size, scaling, warp_infrared
+from metafusion_yolo.data.steady import Steady
 from metafusion_yolo.data.temperatures import Thermogram
 from metafusion_yolo.data.thermal import Limits, Thermal
 from metafusion_yolo.runtime.detections import Detections
-from metafusion_yolo.runtime.heads import corners_of, masks_of, select, select_oriented
+from metafusion_yolo.runtime.heads import corners_of, masks_of, outlines, select, select_oriented
 from metafusion_yolo.runtime.reading import frames, read_counts, read_visible
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
@@ -196,7 +197,7 @@ class Detector:
         heat = None
         if self.thermal.unit and infrared is not None:
             thermogram = Thermogram(infrared, self.thermal, self._homography(file, size, infrared.shape[1::-1]))
-            heat = [thermogram.under(box[[[0, 1], [2, 1], [2, 3], [0, 3]]]) for box in rows[:, :4]]
+            heat = [thermogram.under(outline) for outline in outlines(rows[:, :4], **found)]
         seen = rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64), self.names, shown, fused, weights, heat
         return replace(Detections(*seen), **found)
 
@@ -287,6 +288,7 @@ class Detector:
         Raises:
             FileNotFoundError: If a video cannot be opened.
         """
-        limits = self.thermal.limits_of(frame for frame in frames(infrared, sample=True))
-        for colour, heat in zip(frames(visible), frames(infrared), strict=False):
-            yield self(colour, cv2.cvtColor(heat, cv2.COLOR_BGR2GRAY), visible, limits)
+        steady = Steady(self.thermal, str(infrared))
+        steady.begin(frames(infrared, heat=True, sample=True))
+        for colour, heat in zip(frames(visible), frames(infrared, heat=True), strict=False):
+            yield self(colour, steady.see(heat), visible, steady.limits)

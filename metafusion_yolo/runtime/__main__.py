@@ -88,9 +88,11 @@ def _files(detector: Detector, visible: Path, infrared: Path) -> Iterator[tuple[
     if visible.is_dir():
         partners = {file.stem: file for file in sorted(infrared.iterdir())} if infrared.is_dir() else {}
         pairs = [(file, partners.get(file.stem, infrared / file.name)) for file in sorted(visible.iterdir())]
-    limits = detector.thermal.limits_of(read_counts(partner) for _, partner in evenly(pairs, SEQUENCE_SAMPLE))
+    unit = detector.thermal.unit
+    some = evenly(pairs, SEQUENCE_SAMPLE)
+    limits = detector.thermal.limits_of(read_counts(partner, unit=unit) for _, partner in some)
     for file, partner in pairs:
-        yield str(file), detector(read_visible(file), read_counts(partner), file, limits)
+        yield str(file), detector(read_visible(file), read_counts(partner, unit=unit), file, limits)
 
 
 if __name__ == "__main__":

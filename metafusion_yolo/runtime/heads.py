@@ -11,6 +11,27 @@ APART = 7680  # pixels by which boxes of two classes are moved apart, more than 
 TINY = 1e-7
 
 
+def outlines(
+    boxes: np.ndarray, masks: np.ndarray | None = None, corners: np.ndarray | None = None, **_: Any
+) -> list[np.ndarray]:
+    """Return the outline (P, 2) of each object, of its mask or oriented box where it has one.
+
+    Args:
+        boxes: (K, 4) x1, y1, x2, y2.
+        masks: (K, H, W) bool.
+        corners: (K, 4, 2).
+    """
+    upright = boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
+    if masks is None:
+        return list(upright if corners is None else corners)
+    found = []
+    for box, mask in zip(upright, masks, strict=True):
+        parts = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
+        largest = max(parts, key=len, default=np.zeros((0, 1, 2)))[:, 0]
+        found.append(largest if len(largest) > 2 else box)
+    return found
+
+
 def select(output: np.ndarray, conf: float, iou: float, max_det: int, raw: bool, extra: int = 0) -> np.ndarray:
     """Return the detections in the output of a network, highest score first.
 

@@ -11,9 +11,12 @@ import cv2
 import numpy as np
 
 from metafusion_yolo.data.live import LivePair
+from metafusion_yolo.data.steady import Steady
 from metafusion_yolo.options import Sync
 from metafusion_yolo.runtime import Detections, Detector
+from metafusion_yolo.runtime.reading import grey
 from metafusion_yolo.support.errors import MissingPackageError, UserValueError
+from metafusion_yolo.support.words import without_passwords
 
 
 def is_live(source: str) -> bool:
@@ -33,8 +36,7 @@ def live(detector: Detector, visible: str, infrared: str, sync: Sync | None = No
     Raises:
         ConnectionError: If a camera cannot be reached.
     """
-    size = None
-    limits = None
+    size, steady = None, Steady(detector.thermal, without_passwords(infrared))
     with closing(LivePair({"visible": visible, "infrared": infrared}, sync or Sync(on_missing="single"))) as pair:
         while (frames := pair.wait()) is not None:
             seen = {camera: frame.image for camera, frame in frames.items() if frame.image is not None}
@@ -42,10 +44,12 @@ def live(detector: Detector, visible: str, infrared: str, sync: Sync | None = No
             if size is None or not seen:
                 continue  # what an infrared image alone lies on is not known yet
             colour = seen.get("visible", np.zeros(size, np.uint8))
-            heat = cv2.cvtColor(seen["infrared"], cv2.COLOR_BGR2GRAY) if "infrared" in seen else None
-            if limits is None and heat is not None:
-                limits = detector.thermal.limits_of([heat])
-            yield detector(colour, heat, limits=limits)
+            heat = grey(seen["infrared"]) if "infrared" in seen else None
+            if heat is not None:
+                if steady.limits is None:
+                    steady.begin([heat])
+                heat = steady.see(heat)
+            yield detector(colour, heat, limits=steady.limits)
 
 
 def tracked(results: Iterable[Detections], rate: float = 30.0) -> Iterator[Detections]:

@@ -103,7 +103,7 @@ class Job:
         """
         with tempfile.TemporaryDirectory() as folder:
             engine = self.load(folder, "cpu")
-        if engine.thermal.scope != "image":
+        if not engine.thermal.per_image:
             raise UserValueError(
                 f"'thermal: scope: {engine.thermal.scope}' takes the limits of an image from its neighbours, which a "
                 f"manifest does not name; give data=, a YAML with scope: image or a fixed range"

@@ -21,7 +21,7 @@ def through(focal: float, size: tuple[int, int], angles: np.ndarray) -> np.ndarr
     return focal / 43.2666 * np.hypot(*size) * angles + (np.array(size) - 1) / 2
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if CAMERAS[name].visible])
 @pytest.mark.parametrize("shrink", [1, 4])
 def test_far_objects_lie_on_each_other_by_the_published_lenses(name, shrink):
     camera = CAMERAS[name]
@@ -38,6 +38,23 @@ def test_what_the_yaml_says_goes_before_the_camera():
     assert rig.thermal.unit is None
     assert rig.registration.matrix == tuple(map(tuple, camera_keys("dji-h20t")["registration"]["matrix"]))
     assert Rig.from_yaml(rig.to_yaml()) == rig
+
+
+@pytest.mark.parametrize(
+    ("name", "counts", "celsius"),
+    [
+        ("flir-lepton", 30315, 30.0),
+        ("infiray-p2-pro", 19200, 26.85),
+        ("optris", 1365, 36.5),
+    ],
+)
+def test_counts_of_a_thermal_camera_are_what_its_maker_says(tmp_path, name, counts, celsius):
+    np.save(tmp_path / "1.npy", np.full((12, 16), counts, np.uint16))
+    reader = PairReader(Rig.from_yaml({"camera": name}))
+    read = reader.rig.thermal.temperatures(reader.counts(tmp_path / "1.npy").astype(float))
+    assert read == pytest.approx(np.full((12, 16), celsius), abs=0.01)
+    with pytest.raises(ValueError, match=f"camera={name} writes thermal images alone; give their folder as infrared="):
+        init_dataset(tmp_path, camera=name)
 
 
 def test_a_folder_of_a_camera_becomes_a_data_set_with_temperatures(tmp_path):

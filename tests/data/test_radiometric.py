@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.radiometric import maker_of
@@ -116,6 +116,15 @@ def test_ordinary_files_have_no_maker(tmp_path):
         Image.new("L", (8, 8)).save(tmp_path / name)
         assert maker_of(tmp_path / name) == ""
     assert maker_of(tmp_path / "none.jpg") == ""
+    image = Image.new("L", (8, 8))
+    image.getexif()[ExifTags.Base.Make] = "DJI"
+    image.save(tmp_path / "2.jpg", exif=image.getexif())
+    assert maker_of(tmp_path / "2.jpg") == ""
+    plain = (tmp_path / "2.jpg").read_bytes()
+    (tmp_path / "3.jpg").write_bytes(plain[:2] + b"\xff\xe3\0\6\1\2\3\4" + plain[2:])
+    assert maker_of(tmp_path / "3.jpg") == "DJI"
+    (tmp_path / "4.jpg").write_bytes(plain[:9])
+    assert maker_of(tmp_path / "4.jpg") == ""
 
 
 @pytest.mark.skipif(not REAL, reason=f"no radiometric files in '{SHARED / 'radiometric'}'")

@@ -21,6 +21,7 @@ from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.runtime import Detections, Detector, read_counts, select
 from metafusion_yolo.runtime import read_visible as read_bgr
 from metafusion_yolo.runtime.__main__ import main
+from metafusion_yolo.runtime.heads import outlines
 from metafusion_yolo.runtime.moving import live
 from metafusion_yolo.runtime.reading import frames
 from tests.conftest import EXPORT_IMGSZ as IMGSZ
@@ -237,3 +238,12 @@ def test_a_pickled_detector_finds_the_same(onnx, roadscene):
     visible, infrared = pairs(roadscene, 1)[0]
     expected, found = (one(read_bgr(visible), read_counts(infrared), visible) for one in (detector, copy))
     assert len(found.scores) and np.array_equal(found.boxes_xyxy, expected.boxes_xyxy)
+
+
+def test_heat_is_read_within_masks_and_oriented_boxes():
+    boxes, mask = np.float32([[2, 2, 12, 9]]), np.zeros((1, 12, 14), bool)
+    mask[0, 3:6, 4:9] = True
+    assert [*outlines(boxes, masks=mask)[0].min(0), *outlines(boxes, masks=mask)[0].max(0)] == [4, 3, 8, 5]
+    assert outlines(boxes, masks=np.zeros_like(mask))[0].tolist() == [[2, 2], [12, 2], [12, 9], [2, 9]]
+    turned = np.float32([[[7, 2], [12, 5], [7, 9], [2, 5]]])
+    assert outlines(boxes, corners=turned)[0].tolist() == turned[0].tolist()

@@ -31,6 +31,8 @@ from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.options import Source, Sync
 from metafusion_yolo.support.errors import MissingFileError, UserTypeError
 
+FLIR_SEQUENCES = (".seq", ".csq", ".fff")  # flyr does not read them, and flirpy pins another OpenCV
+
 
 class _ByRule:
     """Placeholder for an `infrared` that is not given: the pairing rule of the checkpoint finds the partner."""
@@ -126,7 +128,9 @@ def moving_partner(source: PairedSource, kind: str, is_one: Callable[[Any], bool
         )
     if infrared is not None and not is_one(infrared):
         other = f"'{infrared}'" if is_path(infrared) else describe(infrared)
-        raise UserTypeError(f"'{visible}' is a {kind}, so infrared= must be one too, not {other}")
+        flir = str(infrared).lower().endswith(FLIR_SEQUENCES)
+        hint = "; split it into TIFF files by 'split_seqs' of the package flirpy, and the video into images" * flir
+        raise UserTypeError(f"'{visible}' is a {kind}, so infrared= must be one too, not {other}{hint}")
     return infrared
 
 

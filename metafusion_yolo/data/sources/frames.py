@@ -9,6 +9,7 @@ import numpy as np
 
 from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.reading import PairReader
+from metafusion_yolo.data.steady import Steady
 from metafusion_yolo.data.sync import Frames
 from metafusion_yolo.data.temperatures import Thermogram
 
@@ -36,7 +37,7 @@ class FrameStacker:
         self.reader, self.layout = reader, layout
         self.visible_name, self.infrared_name = visible_name, infrared_name
         self.shape = None if layout else shape
-        self.limits: tuple[float, float] | None = None
+        self.steady = Steady(reader.rig.thermal, infrared_name or visible_name)
 
     def set_limits(self, frames: Iterable[np.ndarray]) -> None:
         """Set the common limits of a sequence, if the rig asks for them.
@@ -45,7 +46,7 @@ class FrameStacker:
             frames: Frames (H, W, 3) of the camera that is, or contains, the infrared one.
         """
         halves = (split_layout(frame, self.layout)[1] if self.layout else frame for frame in frames)
-        self.limits = self.reader.rig.thermal.limits_of(map(_grey, halves))
+        self.steady.begin(map(_grey, halves))
 
     def stack(self, frames: Frames) -> tuple[np.ndarray, Thermogram | None]:
         """Return the pair (H, W, 4) uint8, R, G, B, IR, of simultaneous frames, of which one may be missing.
@@ -67,8 +68,8 @@ class FrameStacker:
             if rgb.shape[:2] != (height, width):  # the camera reconnected with another resolution
                 rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
         if counts is not None:
-            self.limits = self.reader.rig.thermal.follow(self.limits, counts)
-        pair = self.reader.stack(rgb, counts, self.visible_name, self.infrared_name, self.limits)
+            counts = self.steady.see(counts)
+        pair = self.reader.stack(rgb, counts, self.visible_name, self.infrared_name, self.steady.limits)
         return pair, self.reader.thermogram(counts, (width, height), self.visible_name)
 
     def _settle_shape(self, visible: np.ndarray | None, counts: np.ndarray | None) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from ultralytics.data.utils import VID_FORMATS
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo.data.pairs import PairError
+from metafusion_yolo.data.planes import keep_deep
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.sources import Origin, PairedSource, is_path, moving_partner
 from metafusion_yolo.data.sources.frames import FrameStacker
@@ -29,7 +30,6 @@ Batch = tuple[list[str], list[np.ndarray], list[str]]
 
 FRAMES_APART = 1  # largest difference in length of two videos of one recording, frames
 RATES_APART = 0.01  # largest relative difference of frame rates for pairing by frame number
-GRAY16 = int.from_bytes(b"Y1\0\x10", "little")  # FFmpeg's tag of gray16le
 ATTEMPTS = 100  # a video ends after so many undecodable frames in a row
 
 
@@ -68,8 +68,8 @@ class VideoReader:
         self.capture = cv2.VideoCapture(path)
         if not self.capture.isOpened():
             raise MissingFileError(f"'{path}' cannot be opened as a video; is it complete, and does a player play it?")
-        if deep and self.capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT) == GRAY16:
-            self.capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+        if deep:
+            keep_deep(self.capture)
         rate = self.capture.get(cv2.CAP_PROP_FPS)
         self.fps = rate if 0 < rate < 1000 else 30.0  # hertz; some containers have no rate
         self.frames = max(int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)

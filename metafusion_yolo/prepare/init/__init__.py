@@ -59,7 +59,7 @@ def init_dataset(
         names: Class names, in a list or parted by commas; None for those that lie with the labels.
         by: What to pair by, see :func:`~metafusion_yolo.prepare.pairing.propose`.
         layout: Where the two cameras are in images that hold both.
-        camera: Name of a camera that writes both images into the folder `visible`, of :data:`CAMERAS`.
+        camera: Name of a camera that writes both images into the folder `visible`, or those of `infrared`.
         dst: Folder of the YAML.
         exist_ok: Whether to write into a folder that holds such a YAML.
 

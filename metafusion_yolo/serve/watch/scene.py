@@ -51,13 +51,17 @@ class Scene:
         return self.objects[chosen]  # type: ignore[return-value]
 
     def describe(self, objects: sv.Detections, i: int) -> dict[str, Any]:
-        """Return what an event says of an object."""
-        return {
+        """Return what an event says of an object, with its temperatures where the infrared camera measures."""
+        told: dict[str, Any] = {
             "class": self.names[int(objects.class_id[i])],  # type: ignore[index]
             "confidence": round(float(objects.confidence[i]), 3),  # type: ignore[index]
             "track": int(objects.tracker_id[i]),  # type: ignore[index]
             "box": [round(float(x), 1) for x in objects.xyxy[i]],
         }
+        if self.thermogram is not None:
+            outline = objects.xyxy[i][[[0, 1], [2, 1], [2, 3], [0, 3]]]
+            told["temperatures"] = self.thermogram.record(self.thermogram.under(outline))
+        return told
 
 
 class Watcher(Protocol):

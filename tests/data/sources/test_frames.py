@@ -61,10 +61,32 @@ def test_frames_of_other_shapes_are_refused():
         stacker().stack({"visible": frame(48, 64), "infrared": frame(48, 48)})[0]
 
 
+def test_deep_frames_do_not_flicker_and_a_change_of_polarity_is_undone(caplog):
+    scene = np.random.default_rng(0).integers(7000, 7400, (48, 64), np.uint16)
+    glint = scene.copy()
+    glint[:6, :6] += np.uint16(30000)  # in a corner, for one frame
+    levels = {}
+    for scope in ("image", "auto"):
+        one = stacker(Rig.from_yaml({"thermal": {"scope": scope}}))
+        pairs = [
+            one.stack({"visible": frame(48, 64), "infrared": Frame(0.0, counts)})[0] for counts in (scene, glint, scene)
+        ]
+        levels[scope] = [float(pair[20:, 20:, 3].mean()) for pair in pairs]
+    assert np.ptp(levels["auto"]) < 8 < 100 < np.ptp(levels["image"])
+    low = (scene - 7000) // 4  # as after a change of gain
+    planes = [one.stack({"visible": frame(48, 64), "infrared": Frame(0.0, low)})[0][..., 3] for one in (one, stacker())]
+    assert np.array_equal(*planes) and planes[0].max() == 255
+    one, grey = stacker(), (scene - 7000) // 2
+    camera = [Frame(0.0, np.dstack([(255 - grey if turned else grey).astype(np.uint8)] * 3)) for turned in (0, 1, 1, 0)]
+    planes = [one.stack({"visible": frame(48, 64), "infrared": image})[0][..., 3] for image in camera]
+    assert all(np.abs(plane.astype(int) - planes[0]).max() <= 1 for plane in planes)
+    assert caplog.text.count("the polarity of 'ir' has changed") == 2
+
+
 def test_limits_are_those_of_the_infrared_half():
     rig = Rig.from_yaml({"thermal": {"normalize": "minmax", "scope": "sequence"}})
     both = np.hstack([np.full((48, 64, 3), 250, np.uint8), np.full((48, 64, 3), 100, np.uint8)])
     both[:10, 64:] = 50
     one = stacker(rig, "horizontal")
     one.set_limits([both])
-    assert one.limits == (50, 100)
+    assert one.steady.limits == (50, 100)

@@ -97,6 +97,9 @@ def test_video_needs_its_partner(videos):
 
 
 def test_partner_of_a_video_is_a_video(videos, pair_folder):
+    said = r"not 'heat\.SEQ'; split it into TIFF files by 'split_seqs' of the package flirpy"
+    with pytest.raises(TypeError, match=said):
+        load(videos[0], "heat.SEQ")
     with pytest.raises(TypeError, match=r"v\.avi' is a video, so infrared= must be one too, not '.*0\.png'"):
         load(videos[0], pair_folder.infrared[0])
     with pytest.raises(TypeError, match=r"must be one too, not an array \(48, 64\) uint8"):
@@ -128,7 +131,7 @@ def test_frames_are_normalised_alike_over_the_video(tmp_path, videos):
 def test_limits_come_from_frames_all_over_a_long_video(tmp_path):
     video = write_video(tmp_path / "long.avi", [*range(0, 200, 2)])
     loader = load(video, video, rig=Rig.from_yaml({"thermal": {"normalize": "minmax", "scope": "sequence"}}))
-    low, high = loader.stacker.limits
+    low, high = loader.stacker.steady.limits
     assert low <= 3
     assert high >= 190
     loader.close()

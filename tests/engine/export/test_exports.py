@@ -104,7 +104,7 @@ def test_metadata_tell_all_that_a_user_of_the_file_needs(export, untrained):
             "range": [0, 1],
             "layout": "BCHW",
             "infrared": "lwir",
-            "thermal": {"normalize": "clahe", "range": None, "invert": False, "scope": "image"},
+            "thermal": {"normalize": "clahe", "range": None, "invert": False, "scope": "auto"},
             "registration": {"matrix": [[1.0, 0.0, 5.0], [0.0, 1.0, 2.0], [0.0, 0.0, 1.0]]},
             "inputs": ["images"],
             "outputs": ["boxes"],

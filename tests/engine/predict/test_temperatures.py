@@ -13,7 +13,9 @@ import yaml
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.data.rig import INPUT_KEY, Rig, input_description
 from metafusion_yolo.runtime import Detector, read_counts
+from metafusion_yolo.runtime.__main__ import main
 from tests.conftest import TINY
+from tests.data.test_radiometric import write_flir
 
 CAMERAS = {
     "thermal": {"unit": "celsius", "scale": 0.01, "offset": -273.15},
@@ -97,7 +99,9 @@ def test_a_model_without_a_unit_says_what_is_missing_and_takes_it_from_a_yaml(pa
     assert measured.thermogram.unit == "celsius"
 
 
-def test_videos_of_16_bits_are_measured(model, pair, tmp_path):
+@pytest.fixture
+def videos(pair, tmp_path) -> tuple:
+    """A video of each camera, of which the thermal one has 16 bits and gets a degree warmer each frame."""
     visible, _, celsius = pair
     deep = cv2.VideoWriter(
         str(tmp_path / "heat.mkv"),
@@ -113,13 +117,27 @@ def test_videos_of_16_bits_are_measured(model, pair, tmp_path):
         colour.write(cv2.imread(str(visible)))
     deep.release()
     colour.release()
-    results = model.predict(tmp_path / "day.mp4", infrared=tmp_path / "heat.mkv", **LOW)
+    return tmp_path / "day.mp4", tmp_path / "heat.mkv"
+
+
+def test_videos_of_16_bits_are_measured(model, videos):
+    results = model.predict(videos[0], infrared=videos[1], **LOW)
     assert [result.thermogram.thermal.temperatures(result.thermogram.counts.max()) for result in results] == (
         pytest.approx([88, 89, 90], abs=0.01)
     )
 
 
-def test_an_export_measures_as_the_checkpoint_does(model, pair, tmp_path):
+def test_pages_of_16_bits_share_their_grey(model, pair, tmp_path):
+    visible, _, celsius = pair
+    pages = [np.round(100 * (celsius + i) + 27315).astype(np.uint16) for i in (0, 20)]
+    cv2.imwritemulti(str(tmp_path / "heat.tiff"), pages)
+    cv2.imwritemulti(str(tmp_path / "day.tiff"), [cv2.imread(str(visible))] * 2)
+    cold, hot = model.predict(tmp_path / "day.tiff", infrared=tmp_path / "heat.tiff", **LOW)
+    assert hot.thermogram.thermal.temperatures(hot.thermogram.counts.max()) == pytest.approx(108, abs=0.01)
+    assert hot.image("infrared").mean() > cold.image("infrared").mean() + 20
+
+
+def test_an_export_measures_as_the_checkpoint_does(model, pair, videos, tmp_path, capsys, caplog):
     visible, infrared, celsius = pair
     model.model.pt_path = str(tmp_path / "tiny.pt")
     file = model.export(format="onnx", imgsz=64, verbose=False)
@@ -128,5 +146,13 @@ def test_an_export_measures_as_the_checkpoint_does(model, pair, tmp_path):
     for box, reading in zip(found.boxes_xyxy, found.temperatures, strict=True):
         assert reading[:3] == pytest.approx(by_hand(celsius, box), abs=0.1)
     assert len(str(found).splitlines()[0].split()) == 2 + 4 + 3
+    warmer = [found.temperatures[0].mean for found in Detector(file, conf=0.0001, max_det=6).video(*videos)]
+    assert np.diff(warmer) == pytest.approx([1, 1], abs=0.02)
+    radiometric = write_flir(tmp_path / "heat.jpg", celsius)
+    assert main([str(file), str(visible), str(radiometric)]) == 2
+    assert (
+        "heat.jpg' is a radiometric JPEG of FLIR, whose measurement the runtime cannot read" in capsys.readouterr().err
+    )
+    assert (read_counts(radiometric).dtype, "preview of 8 bits is read" in caplog.text) == (np.uint8, True)
     result = MetaFusionYOLO(file).predict(visible, infrared=infrared, **LOW)[0]
     assert result.temperatures is not None

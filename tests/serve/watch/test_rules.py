@@ -94,6 +94,18 @@ def test_counts_last():
     assert told(watcher, *(scene(t, *some) for t, some in steps)) == [(4, "crowded"), (8, "cleared")]
 
 
+def test_an_event_says_how_hot_an_object_is():
+    counts = np.full((50, 100), 200, np.uint16)
+    counts[30, 35] = 755  # under the object, and hotter things beside it
+    counts[30, 60] = 900
+    thermogram = Thermogram(counts, Thermal(unit="celsius", scale=0.1), np.diag([2.0, 2, 1]))
+    hot, cold = (scene(0, (1, 70), thermogram=one) for one in (thermogram, None))
+    heat = hot.describe(hot.objects, 0)["temperatures"]
+    assert (heat["min"], heat["max"], heat["unit"]) == (20.0, 75.5, "celsius")
+    assert heat["hot"] == {"x": 70.5, "y": 60.5}
+    assert "temperatures" not in cold.describe(cold.objects, 0)
+
+
 def test_heat():
     watcher = watcher_of(Rule("hot", above=60, zone=RIGHT, seconds=0))
 
