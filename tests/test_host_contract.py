@@ -42,10 +42,7 @@ HOOKS = {
     "FusionClassificationTrainer": (
         "__init__ auto_batch build_dataset get_dataset get_model plot_training_labels plot_training_samples"
     ),
-    "FusionClassificationValidator": (
-        "__call__ __init__ build_dataset init_metrics plot_predictions plot_val_samples preprocess"
-    ),
-    "FusionClassifyMetrics": "",
+    "FusionClassificationValidator": "build_dataset preprocess",
     "FusionRTDETRModel": "end2end predict set_head_attr",
     "FusionTorchvisionModel": "",
     **{
@@ -97,6 +94,22 @@ HOOKS = {
         "__init__ final_eval get_dataset get_model plot_training_labels preprocess_batch validate"
     ),
     "UnlabelledDataset": "__init__ cache_labels get_img_files get_label_files get_labels",
+    "FusionDepthModel": "",
+    "FusionDepthPredictor": "",
+    "FusionDepthTrainer": "final_eval",
+    "FusionDepthValidator": "",
+    "FusionSemanticSegmentationModel": "",
+    "FusionSemanticSegmentationPredictor": "",
+    "FusionSemanticSegmentationTrainer": "",
+    "FusionSemanticSegmentationValidator": "build_dataset init_metrics",
+    "MapPredictor": "postprocess",
+    "MapTrainer": "build_dataset plot_training_samples",
+    "MapValidator": "build_dataset",
+    "PairedDepthDataset": "__getitem__ get_label_files",
+    "PairedMapDataset": "build_transforms",
+    "PairedPolygonDataset": "load_image",
+    "PairedSemanticDataset": "get_label_files load_image",
+    "PlainValidator": "__call__ __init__ init_metrics plot_predictions plot_val_samples",
 }
 OWN_CONSTRUCTORS = {  # which only we call, so they may differ from the host's
     "TorchvisionModel",
