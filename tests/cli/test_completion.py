@@ -68,7 +68,7 @@ def test_zsh_completes(tmp_path) -> None:
         os.waitpid(child, 0)
 
 
-def read(terminal: int, wanted: str, seconds: float = 20) -> str:
+def read(terminal: int, wanted: str, seconds: float = 90) -> str:
     """Return what a terminal shows until a text is there."""
     shown, end = "", time.monotonic() + seconds
     while wanted not in shown and time.monotonic() < end:
