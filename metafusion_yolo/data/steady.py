@@ -39,7 +39,10 @@ class Steady:
         self._last: np.ndarray | None = None
 
     def begin(self, frames: Iterable[np.ndarray]) -> None:
-        """Take the limits of a whole sequence from some of its frames (H, W), under the scope "sequence" alone."""
+        """Take the limits of a whole sequence from some of its frames (H, W), under the scope "sequence" alone.
+
+        Without this they are those of the first frame, as of a live camera, whose later frames are unknown.
+        """
         if self._thermal.scope == "sequence":
             self.limits = self._thermal.limits_of(frames)
 
@@ -48,6 +51,8 @@ class Steady:
 
         Frames deeper than 8 bits measure, so that they have one polarity.
         """
+        if self.limits is None:
+            self.begin([counts])
         counts = self._kept(counts) if counts.dtype == np.uint8 else counts
         self.limits = self._thermal.follow(self.limits, counts)
         return counts

@@ -44,11 +44,7 @@ def live(detector: Detector, visible: str, infrared: str, sync: Sync | None = No
             if size is None or not seen:
                 continue  # what an infrared image alone lies on is not known yet
             colour = seen.get("visible", np.zeros(size, np.uint8))
-            heat = grey(seen["infrared"]) if "infrared" in seen else None
-            if heat is not None:
-                if steady.limits is None:
-                    steady.begin([heat])
-                heat = steady.see(heat)
+            heat = steady.see(grey(seen["infrared"])) if "infrared" in seen else None
             yield detector(colour, heat, limits=steady.limits)
 
 

@@ -69,9 +69,6 @@ class LoadStreamPair(LivePair, LoadStreams):
             raise StopIteration
         self.count += 1
         moment = next(iter(frames.values())).time - self.began
-        counts = frames.get(list(self.cameras)[-1])
-        if self.stacker.steady.limits is None and counts is not None and counts.image is not None:
-            self.stacker.set_limits([counts.image])  # from the first frame, as later ones are unknown
         alone = f"{next(iter(frames))} only, " if len(frames) < len(self.cameras) else ""
         pair, thermogram = self.stacker.stack(frames)
         self.origins = [Origin(self.stacker.infrared_name, self.count + 1, moment, thermogram)]
