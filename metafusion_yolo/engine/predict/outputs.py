@@ -156,7 +156,7 @@ def say_what_is_missing(options: OutputOptions, given: Mapping[str, Any], drawn:
 
     Args:
         options: What was asked for.
-        given: What there is of the fusion, by name.
+        given: The additional outputs of the export, by name.
         drawn: Whether pictures are saved.
     """
     missing = []
@@ -164,7 +164,7 @@ def say_what_is_missing(options: OutputOptions, given: Mapping[str, Any], drawn:
         missing += ["save_fused writes nothing"] * options.save_fused
         shown = options.view not in ("visible", "infrared") and drawn
         missing += [f"view={options.view} shows the cameras only"] * shown
-    if "weights" not in given and "fusion_weights" not in given:
+    if "fusion_weights" not in given:
         missing += ["save_weights writes nothing"] * options.save_weights
         missing += ["infrared_weight is empty"] * (options.save_json or options.save_csv)
     if missing:
