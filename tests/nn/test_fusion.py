@@ -38,7 +38,7 @@ def flat(output: FusionOutput) -> tuple[torch.Tensor, ...]:
 
 
 class Outputs(nn.Module):
-    """A front-end with a tuple for its dictionary, which is all that exporters know."""
+    """A front-end with a tuple for its output, which is all that exporters know."""
 
     def __init__(self, net: FusionNet) -> None:
         super().__init__()
