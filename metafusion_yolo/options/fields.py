@@ -122,10 +122,12 @@ class Checked:
 
 def reference(modes: Iterable[tuple[str, dict[str, Option]]]) -> str:
     """Return the reference page in Markdown: a list a mode; what an earlier mode has too is named only."""
-    text = (
-        "# Arguments\n\nDefaults are in brackets. Modes with a model take those of Ultralytics too (`yolo cfg`), all that "
-        "write\nfiles its `project`, `name` and `exist_ok`. `python -m metafusion_yolo.cli.reference` writes this page.\n"
-    )
+    text = """\
+# Arguments
+
+Defaults are in brackets. Modes with a model take those of Ultralytics too (`yolo cfg`), all that write files its
+`project`, `name` and `exist_ok`. `python -m metafusion_yolo.cli.reference` writes this page.
+"""
     seen: dict[tuple[str, str], tuple[str, str]] = {}
     for mode, options in modes:
         also: dict[str, list[str]] = {}
