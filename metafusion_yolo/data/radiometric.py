@@ -106,5 +106,5 @@ def _dji(file: str, thermal: Thermal) -> np.ndarray:
         humidity=None if thermal.humidity is None else 100 * thermal.humidity,
         **({} if thermal.distance is None else {"distance": thermal.distance}),
     )
-    celsius = np.asarray(dji.measure(file, settings).temperature)
-    return np.where(celsius > NO_DATA, celsius, np.nan)
+    measured = np.asarray(dji.measure(file, settings).temperature)
+    return np.where(measured > NO_DATA, measured, np.nan)
