@@ -21,5 +21,5 @@ for (const scene of document.querySelectorAll(".scene")) {
 /* What the theme adds to a page: tables that are moved sideways, by keyboard too; buttons of code are no landmarks. */
 addEventListener("load", () => {
   for (const table of document.querySelectorAll(".md-typeset__scrollwrap")) table.tabIndex = 0
-  for (const buttons of document.querySelectorAll(".md-code__nav")) buttons.role = "group"
+  for (const buttons of document.querySelectorAll(".md-code__nav")) buttons.role = "none"
 })
