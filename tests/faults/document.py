@@ -109,7 +109,7 @@ def chapter(area: Area, said: set[str]) -> str:
         if said.startswith("val: "):  # what the host says of a label: the kinds of the check are above
             continue
         items.append(f"{titles(faults)}: {faults[0].note or code(folded(faults[0]))}")
-    block = "\n".join(["", "```text", *lines, "```", ""])
+    block = "\n".join(["", "```text", *lines, "```", *[""] * (1 + bool(items))])
     return f"## {area.title}\n\n{area.about}\n{block}" + "".join(f"* {item}\n" for item in items)
 
 
