@@ -27,8 +27,8 @@ class Scene:
     Attributes:
         time: Seconds since 1970.
         size: Width and height of the visible image, pixels.
-        objects: Tracked objects, boxes in its pixels; where the camera measures, their `data` has the "outline" of masks
-            and oriented boxes.
+        objects: Tracked objects, boxes in its pixels; where the camera measures, `data` has the "outline" of masks and
+            oriented boxes.
         names: Names of the classes.
         images: Images of the cameras that are there, (H, W) or (H, W, 3) uint8.
         thermogram: What the infrared camera measures; None without a unit.
