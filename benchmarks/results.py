@@ -1,8 +1,9 @@
 """Numbers come from files: a benchmark leaves `docs/results/NAME.json`, and the tables of the pages are made of these.
 
-In a page, what stands between `<!-- results: NAME -->` and `<!-- end of results -->` is the table of a file, with its
-age in commits below. `<!-- results {NAME: {COLUMN: TITLE}, ...} -->` puts columns of several files side by side, and
-`<!-- results {rows of: [NAME, ...], columns: {COLUMN: TITLE}} -->` the rows of several one below the other.
+In a page, what stands between `<!-- results: NAME -->` and `<!-- end -->` is the table of a file, with its
+age in commits below. `<!-- results {NAME: {COLUMN: TITLE}, ...} -->` puts columns of several files side by side, with
+`rows: more` those that no other table shows, and `<!-- results {rows of: [NAME, ...], columns: {COLUMN: TITLE}} -->`
+the rows of several one below the other.
 `<!-- figure: NAME | ROW | COLUMN -->` is a single figure, up to `<!-- end -->`.
 
     python benchmarks/results.py         # write the pages
@@ -30,7 +31,7 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PACKAGES = ("torch", "ultralytics", "onnxruntime", "numpy", "opencv-python")
 CODE = ("metafusion_yolo", "benchmarks", "cfg")
 
-TABLE = re.compile(r"(<!-- results\b:?(.*?)-->\n).*?(<!-- end of results -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- results\b:?(.*?)-->\n).*?(<!-- end -->)", re.DOTALL)
 FIGURE = re.compile(r"(<!-- figure: (.*?) -->).*?(<!-- end -->)", re.DOTALL)
 AGE = re.compile(r"(?<=\.json\) )\d+")
 
@@ -45,8 +46,11 @@ def save(file: Path, rows: Rows, spread: str, **about: Any) -> None:
         rows: For each row its cells by column: text, a number, or a dict of `value` and `interval`.
         spread: What the intervals are, or how much the figures vary from run to run.
         **about: `first`, the title of the column of rows; `digits` after the point; `ours`, the row set in bold;
-            `highest`, the columns whose highest figure is; `more`, rows that no table shows, for single figures.
+            `highest`, the columns whose highest figure is; `plain`, columns shown without their intervals, by default
+            those of the file before; `more`, rows that no table shows unless it asks for them.
     """
+    if file.is_file():
+        about = {key: value for key, value in json.loads(file.read_text()).items() if key == "plain"} | about
     script = Path(sys.argv[0]).resolve()
     where = script.relative_to(ROOT) if script.is_relative_to(ROOT) else script.name
     content = {
@@ -105,7 +109,7 @@ def rendered(text: str, results: str) -> str:
 
 def table(wanted: str, results: str) -> str:
     """Return the table of a file, or of columns of several, and how old they are."""
-    chosen = yaml.safe_load(wanted)
+    chosen, shown = yaml.safe_load(wanted), "rows"
     if "rows of" in chosen:
         files, chosen = {name: load(name) for name in chosen["rows of"]}, {"all": chosen["columns"]}
         rows = {
@@ -114,7 +118,10 @@ def table(wanted: str, results: str) -> str:
         tables = {"all": {**next(iter(files.values())), "rows": rows}}
     else:
         chosen = {chosen: None} if isinstance(chosen, str) else chosen
-        files = tables = {name: load(name) for name in chosen}
+        shown = chosen.pop("rows", "rows")
+        files = {name: load(name) for name in chosen}
+        plain = {"highest": (), "ours": None} if shown == "more" else {}
+        tables = {name: {**file, **plain, "rows": file[shown]} for name, file in files.items()}
     columns = [
         (tables[name], column, title)
         for name, titles in chosen.items()
@@ -128,14 +135,19 @@ def table(wanted: str, results: str) -> str:
     for row in [row for row in first["rows"] if all(row in file["rows"] for file in tables.values())]:
         label = f"**{row}**" if row == first.get("ours") else row
         lines.append(f"| {' | '.join([label, *(cell(file, row, column) for file, column, _ in columns)])} |")
+    if shown == "more":  # beside the table of the same file, which has its age
+        return "\n".join([*lines, ""])
     ages = ", ".join(f"[{name}]({results}/{name}.json) {age(file)}" for name, file in files.items())
-    return "\n".join([*lines, "", f"*Commits since it was measured: {ages}*", ""])
+    return "\n".join([*lines, "", f"*Age in commits: {ages}*", ""])
 
 
 def cell(file: dict[str, Any], row: str, column: str) -> str:
     """Return a cell as text, the highest of its column in bold if the file says so."""
     rows = file["rows"]
-    text = figure(rows.get(row, {}).get(column, ""), file.get("digits", 1))
+    value = rows.get(row, {}).get(column, "")
+    if isinstance(value, dict) and column in file.get("plain", ()):
+        value = value["value"]
+    text = figure(value, file.get("digits", 1))
     if column in file.get("highest", ()) and row in rows:
         best = max(rows, key=lambda other: number(rows[other].get(column)))
         text = re.sub(r"^-?[\d.]+", r"**\g<0>**", text) if row == best else text
@@ -170,8 +182,7 @@ def single(wanted: str) -> str:
 
 def age(file: dict[str, Any]) -> str:
     """Return how many commits have come since a result was measured."""
-    count = git("rev-list", "--count", f"{file['commit'].rstrip('+')}..HEAD") or "0"
-    return f"{count}{' (by hand)' if 'carried' in file else ''}"
+    return git("rev-list", "--count", f"{file['commit'].rstrip('+')}..HEAD") or "0"
 
 
 def main() -> None:

@@ -42,12 +42,10 @@ QUICK = ("EN", "SD", "SF", "AG", "SCD", "Qabf")  # a tenth of the time of all
 class Train(Checked):
     """Training."""
 
-    fusion_only: bool = option(
-        False, "train the front-end alone, without labels; data= may be a folder of plain images"
-    )
+    fusion_only: bool = option(False, "train only the front-end, without labels; data= may be a folder of plain images")
     unlabelled: str | None = option(
         None,
-        "checkpoint that labels the pairs of 'unlabelled:' in the data set, to train on them too; self: this model",
+        "checkpoint that labels the pairs of 'unlabelled:', to train on them too; self: this model",
     )
 
 
@@ -56,14 +54,12 @@ class Learning(Checked):
     """What a training learns from, and by which values of the front-end."""
 
     fusion: dict[str, Any] | None = option(
-        None, "values over those of the model's fusion: section; a word for each here: fusion.gains.gradient=5"
+        None, "values that replace those of the model's fusion: section; here as fusion.gains.gradient=5"
     )
     augmentations: list[Any] | None = option(
-        None, "Albumentations, of both cameras and the boxes where they move pixels, else of the visible image"
+        None, "Albumentations of both cameras and the boxes if they move pixels, else of the visible image"
     )
-    infrared_augmentations: list[Any] | None = option(
-        None, "Albumentations that change the infrared image, and move nothing"
-    )
+    infrared_augmentations: list[Any] | None = option(None, "Albumentations of the infrared image that move nothing")
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ class Tune(Checked):
     use_ray: bool = option(False, "search with Ray Tune, trainings side by side; needs ray[tune]")
     space: dict[str, Any] | None = option(
         None,
-        "what to search: (lowest, highest) by name, fusion.gains.gradient among the names",
+        "range of each name to search: (lowest, highest)",
         shown="host's and ours",
     )
 
@@ -83,7 +79,7 @@ class Tune(Checked):
 class Track(Checked):
     """Tracking."""
 
-    persist: bool = option(False, "go on with the same identities in the next video, folder or call")
+    persist: bool = option(False, "keep the identities in the next video, folder or call")
     rate: float | None = option(None, "images a second of a tracked folder, list or generator", shown="30", least=0.001)
 
 
@@ -96,16 +92,16 @@ class Val(Checked):
         QUICK, "fusion metrics: names with commas, all or none", shown=",".join(QUICK), also=(NoneType,)
     )
     curves: bool = option(
-        False, "measure mAP50 with missing cameras and shifted infrared images too; seven times the cost"
+        False, "also measure mAP50 with missing cameras and shifted infrared images: 7 times the cost"
     )
     night_below: float = option(
         80,
-        "mean grey of a visible image, 0 to 255, below which it is night, where no file says",
+        "mean grey of a visible image, 0 to 255, below which it is night unless a file says",
         least=0,
         most=255,
     )
     corruptions: bool = option(
-        False, "measure mAP50 and weights with one camera spoilt too: 8 kinds, 3 strengths; 76 times the cost"
+        False, "also measure mAP50 and weights with one camera spoilt, in 8 ways: 76 times the cost"
     )
 
 
@@ -125,11 +121,9 @@ class Source(Checked):
         choices=LAYOUTS,
     )
     align: str = option(
-        "off", "undo the small shift that is left between the cameras, found from their edges: off, auto", choices=ALIGN
+        "off", "undo the remaining shift between the cameras, found from edges: off, auto", choices=ALIGN
     )
-    on_error: str = option(
-        "stop", "what a pair of files that cannot be read does to the rest: stop or skip", choices=("stop", "skip")
-    )
+    on_error: str = option("stop", "at a pair of files that cannot be read: stop, or skip it", choices=("stop", "skip"))
 
 
 @dataclass(frozen=True)
@@ -138,12 +132,10 @@ class OutputOptions(Checked):
 
     view: str = option("fused", f"what to draw on: {', '.join(VIEWS)}", choices=VIEWS)
     save_fused: bool = option(False, "save the fused images: PNG, of videos MP4")
-    save_weights: bool = option(False, "save how much came from which camera, as colours over the fused images")
+    save_weights: bool = option(False, "save how much came from which camera, as colours")
     save_json: bool = option(False, "save the detections to predictions.json, a record a pair")
     save_csv: bool = option(False, "save the detections to predictions.csv, a row a detection")
-    temperatures: bool = option(
-        False, "draw the hottest spot and its temperature of each box; needs 'thermal: unit:' in the data-set YAML"
-    )
+    temperatures: bool = option(False, "draw the hottest spot of each box; needs 'thermal: unit:' in the data-set YAML")
 
     @property
     def writes(self) -> bool:
@@ -157,7 +149,7 @@ class SlicingOptions(Checked):
 
     size: int = option(
         0,
-        "side in pixels of the slices of large images, for small objects; 0: the whole image only",
+        "side of the slices of large images, pixels, for small objects; 0: none",
         name="slice",
         least=32,
         or_else=0,
@@ -169,7 +161,7 @@ class SlicingOptions(Checked):
 class Resume(Checked):
     """Continuing an interrupted run."""
 
-    resume: bool = option(False, "go on with a run that was cut off, in the same project and name; what is done stays")
+    resume: bool = option(False, "continue an interrupted run of the same project and name")
 
 
 @dataclass(frozen=True)
@@ -177,20 +169,18 @@ class Sync(Checked):
     """How two videos or two cameras are kept in step."""
 
     by: str = option(
-        "frame", "pair two videos by frame or by time; live cameras go by time", name="sync", choices=("frame", "time")
+        "frame", "pair two videos by frame or time; live cameras go by time", name="sync", choices=("frame", "time")
     )
     tolerance: float = option(
         50.0, "largest difference in time within a pair, milliseconds", name="sync_tolerance", least=0
     )
-    offset: float = option(0.0, "milliseconds by which the infrared camera reports a moment later", name="sync_offset")
+    offset: float = option(0.0, "milliseconds by which the infrared camera is later", name="sync_offset")
     on_missing: str = option(
         "error",
-        "if a camera has no frame: error, skip until both have one, or go on with a single one",
+        "while a camera has no frame: error, skip, or go on with a single one",
         choices=("error", "skip", "single"),
     )
-    reconnect: float = option(
-        30.0, "seconds for which a lost live camera is waited for; inf: for ever, at the start too", least=0
-    )
+    reconnect: float = option(30.0, "seconds to wait for a lost live camera; inf: for ever, at the start too", least=0)
 
 
 @dataclass(frozen=True)
@@ -209,7 +199,7 @@ class Fuse(Checked):
 
     method: str = option(
         "learned",
-        "learned, which needs a model, or a classical rule: average, maximum, laplacian",
+        "learned (needs a model), or a rule: average, maximum, laplacian",
         choices=METHODS,
     )
 
@@ -256,16 +246,14 @@ class Compare(Checked):
     imgsz: int | None = option(None, "image size in pixels", shown="budget's", least=32)
     batch: int = option(8, "batch size", least=1)
     folds: int = option(
-        0, "test every pair once, in so many folds of neighbouring frames; 0: the data set's own split", least=0
+        0, "test every pair once, in this many folds of neighbouring frames; 0: the data set's own split", least=0
     )
     seeds: int | None = option(None, "trainings of every row", shown="budget's", least=1)
     device: str | int | None = option(None, "as for the host: 0, cpu, mps")
     jobs: int | None = option(None, "runs at a time; left out: one a core, or one on a GPU", least=1)
     project: str = option("runs", "project name for results root")
     name: str = option("compare", "name of this run")
-    engine: str = option(
-        "local", "local, in processes of this machine, or ray, as tasks of its cluster", choices=ENGINES
-    )
+    engine: str = option("local", "local: processes of this machine; ray: tasks of its cluster", choices=ENGINES)
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,9 @@ class Synth(Checked):
     imgsz: int = option(640, "image size in pixels", least=32)
     seed: int = option(0, "random seed for reproducibility", least=0)
     everything_visible: bool = option(False, "show every object to both cameras")
-    everything_infrared: bool = option(False, "show every object to the infrared camera, so that it is enough")
+    everything_infrared: bool = option(False, "show every object to the infrared camera")
     hard: bool = option(False, "hard scenes: heat of the hour, sensor noise, look-alikes, small and hidden objects")
-    task: str = option(
-        "detect", "what is labelled: boxes, or for segment, pose, obb and classify what these learn from", choices=TASKS
-    )
+    task: str = option("detect", "what to label for: detect, segment, pose, obb, classify", choices=TASKS)
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Convert(Checked):
     copy: bool = option(False, "copy the images instead of linking them")
     boxes: str = option(
         "upright",
-        "upright; oriented, for the task obb (drone-vehicle, vedai, voc); or segments, for segment (msrs)",
+        "upright, oriented (drone-vehicle, vedai, voc) or segments (msrs)",
         choices=BOXES,
     )
 
@@ -69,11 +67,11 @@ class Label(Checked):
     """Labels by a detector, and their correction by people."""
 
     data: str | None = option(None, "data-set YAML: path, train, val, names, infrared, ...")
-    visible: str | None = option(None, "folder of visible images, in place of data=; paired as by data init")
+    visible: str | None = option(None, "instead of data=: folder of visible images, paired as by data init")
     infrared: str | None = option(None, "folder of the infrared images")
     model: str | None = option(None, "checkpoint of the detector that labels, stock or fused")
     corrected: str | None = option(
-        None, "export of CVAT, Label Studio, FiftyOne or COCO to read back, in place of model="
+        None, "instead of model=: export of CVAT, Label Studio, FiftyOne or COCO to read back"
     )
     split: str | None = option(
         None,
@@ -97,10 +95,10 @@ class Register(Checked):
     """Registrations."""
 
     data: str | None = option(None, "data-set YAML: path, train, val, names, infrared, ...")
-    pairs: int = option(20, "pairs to estimate from, spread over the data set (or over each sequence)", least=6)
+    pairs: int = option(20, "pairs to estimate from, of the data set or each sequence", least=6)
     per: str = option(
         "dataset",
-        "dataset: one matrix; sequence: one for each folder of visible images",
+        "dataset: one matrix; sequence: one a folder of visible images",
         choices=("dataset", "sequence"),
     )
     matrix: list[Any] | tuple[Any, ...] | None = option(
@@ -111,22 +109,16 @@ class Register(Checked):
     exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
     dry_run: bool = option(False, "leave the YAML as it is")
     visible: str | None = option(
-        None, "instead of data=: folder of the visible images, or with or without it a live camera ...", also=(int,)
+        None, "folder of the visible images, instead of data=; or a live camera ...", also=(int,)
     )
     infrared: str | None = option(
         None,
-        "... and of the infrared images, or the other camera; without data= the YAML is written to project/name",
+        "... the same of the infrared side; without data= a YAML is written to project/name",
         also=(int,),
     )
-    board: str | None = option(
-        None, "the pairs show a chessboard of so many inner corners, such as 9x6, with squares of two temperatures"
-    )
+    board: str | None = option(None, "the pairs show a chessboard of this many inner corners, such as 9x6")
     square: float | None = option(
-        None, "side of its squares, metres: the parallax of the lenses is measured too", least=0
+        None, "side of its squares, metres, to measure the parallax of the lenses too", least=0
     )
-    at: float | None = option(
-        None, "distance of what the pairs show, metres; a second one gives the parallax of the lenses", least=0
-    )
-    every: float = option(
-        1.0, "seconds between pairs of live cameras, as which visible= and infrared= are given", least=0
-    )
+    at: float | None = option(None, "distance of what the pairs show, metres; a second one gives the parallax", least=0)
+    every: float = option(1.0, "seconds between pairs of live cameras", least=0)

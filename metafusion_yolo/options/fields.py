@@ -122,13 +122,19 @@ class Checked:
 
 def reference(modes: Iterable[tuple[str, dict[str, Option]]]) -> str:
     """Return the reference page in Markdown: a list a mode; what an earlier mode has too is named only."""
-    text = "# Arguments\n\nDefaults are in brackets. Every mode with a model also takes the arguments of Ultralytics "
-    text += "(`yolo cfg`).\n`python -m metafusion_yolo.cli.reference` writes this page.\n"
+    text = """\
+# Arguments
+
+Defaults are in brackets. Modes with a model take those of Ultralytics too (`yolo cfg`), all that write files its
+`project`, `name` and `exist_ok`. `python -m metafusion_yolo.cli.reference` writes this page.
+"""
     seen: dict[tuple[str, str], tuple[str, str]] = {}
     for mode, options in modes:
         also: dict[str, list[str]] = {}
         rows = ""
         for name, one in options.items():
+            if name in {"project", "name", "exist_ok"}:
+                continue
             shown = f"`{name}`{'' if one.shown == '-' else f' ({one.shown})'}"
             earlier, default = seen.setdefault((name, one.meaning), (mode, one.shown))
             if earlier == mode:

@@ -17,14 +17,14 @@ class Init(Checked):
     infrared: str | None = option(None, "folder or glob of the infrared images")
     labels: str | None = option(None, "folder of YOLO label files; left out: those beside the images")
     names: str | list[str] | None = option(
-        None, "class names with commas; left out: those of a classes.txt or YAML near the labels", also=(tuple,)
+        None, "class names with commas; left out: from a classes.txt or YAML near the labels", also=(tuple,)
     )
     by: str = option(
         "auto", "what to pair by: auto (names, else EXIF times), names, numbers, times, exif, looks", choices=BY
     )
     layout: str | None = option(None, f"for images that hold both cameras: {', '.join(LAYOUTS)}", choices=LAYOUTS)
     camera: str | None = option(
-        None, f"camera, of both images or with infrared= of those: {', '.join(CAMERAS)}", choices=CAMERAS
+        None, f"camera of both images, or of those in infrared=: {', '.join(CAMERAS)}", choices=CAMERAS
     )
     dst: str = option("pairs", "folder of the YAML and the lists of pairs")
     exist_ok: bool = option(False, "write over the YAML of an earlier run")

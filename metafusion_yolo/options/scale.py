@@ -12,18 +12,14 @@ ENGINES = ("local", "ray")
 class Cluster(Checked):
     """Work shared out."""
 
-    engine: str = option(
-        "local", "local, in this process, or ray, on its cluster (predict: with out=)", choices=ENGINES
-    )
+    engine: str = option("local", "local: this process; ray: its cluster (predict: with out=)", choices=ENGINES)
     workers: int | None = option(
         None,
-        "with engine=ray: workers side by side; left out or 0: one a GPU for a checkpoint, else one a core",
+        "with engine=ray: workers side by side; 0: one a GPU for a checkpoint, else one a core",
         shown="all",
         least=0,
     )
-    part: str | None = option(
-        None, "the share of the pairs to do, such as 3/100, for jobs of a queue (predict: with out=)"
-    )
+    part: str | None = option(None, "share of the pairs to do, such as 3/100 (predict: with out=)")
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -42,6 +38,4 @@ class Cluster(Checked):
 class Scale(Cluster):
     """Prediction on a manifest, into Parquet files."""
 
-    out: str | None = option(
-        None, "folder or address (s3://, gs://) for Parquet files, a row a pair; source= is a manifest then"
-    )
+    out: str | None = option(None, "folder or address (s3://, gs://) for Parquet files; source= is then a manifest")

@@ -10,28 +10,28 @@ class Serve(Checked):
     """Detection over HTTP."""
 
     model: str = option("yolov8n.pt", "checkpoint, fused or stock (.pt), or export; ONNX runs without PyTorch")
-    data: str | None = option(None, "data-set YAML of these cameras, if they are not those of the training")
+    data: str | None = option(None, "data-set YAML of these cameras, if not those of the training")
     host: str = option("127.0.0.1", "address to listen at; any but this machine's own needs a token")
     port: int = option(8000, "port to listen at; 0: any that is free", least=0, most=65535)
-    token: str | None = option(None, "16 letters or more that each request must show", shown="METAFUSION_TOKEN")
+    token: str | None = option(None, "16 letters or more that each request must send", shown="METAFUSION_TOKEN")
     imgsz: int | None = option(
         None, "image size in pixels; of checkpoints and dynamic exports", shown="model's", least=32
     )
     device: str | int | None = option(None, "as for the host: 0, cpu, mps")
-    iou: float = option(0.7, "largest overlap of two boxes of one class", least=0, most=1)
+    iou: float = option(0.7, "largest IoU of two boxes of one class", least=0, most=1)
     batch: int = option(8, "most requests that are answered together", least=1)
-    waiting: int = option(32, "requests that may wait; more are told to come back", least=1)
+    waiting: int = option(32, "requests that may wait; more are refused", least=1)
     max_mb: float = option(64, "largest request, megabytes", least=0.001)
     max_pixels: float = option(50, "largest image, millions of pixels", least=0.001)
-    timeout: float = option(30, "seconds for which a request may arrive, and for which it may wait", least=0.1)
-    config: str | None = option(None, "YAML of camera pairs, rules and events; other arguments may stand in it too")
+    timeout: float = option(30, "seconds for a request to arrive, and to wait", least=0.1)
+    config: str | None = option(None, "YAML of camera pairs, rules and events; may hold other arguments")
 
 
 @dataclass(frozen=True)
 class App(Serve):
     """The page, and the same server behind it."""
 
-    runs: str = option("runs", "folder whose reports of train, val, compare and check the page compares")
-    visible: str | int | None = option(None, "address of a visible camera to watch, rtsp:// or http://, or its number")
-    infrared: str | int | None = option(None, "the same of the infrared camera beside it")
+    runs: str = option("runs", "folder of the reports that the page compares")
+    visible: str | int | None = option(None, "visible camera to watch: rtsp://, http:// or its number")
+    infrared: str | int | None = option(None, "infrared camera beside it")
     open: bool = option(True, "open the page in the browser")

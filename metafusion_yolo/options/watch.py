@@ -95,7 +95,7 @@ class CameraPair(Checked):
         "single", "while a camera is lost: go on with the single other one, or skip", choices=("single", "skip")
     )
     sync_tolerance: float = option(50.0, "largest difference in time within a pair, milliseconds", least=0)
-    sync_offset: float = option(0.0, "milliseconds by which the infrared camera reports a moment later")
+    sync_offset: float = option(0.0, "milliseconds by which the infrared camera is later")
     tracker: str = option("bytetrack.yaml", "tracker of the host")
     conf: float = option(0.25, "lowest score of an object", least=0, most=1)
     watchdog: float = option(60.0, "seconds without a result, though cameras send, after which it begins anew", least=1)

@@ -39,7 +39,7 @@ def test_a_table_has_bold_and_intervals_and_a_benchmark_leaves_no_paths(tmp_path
     results.save(tmp_path / "found.json", rows, "95 %", first="reads", ours="ours", highest=["mAP50"])
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     assert results.load("found")["command"] == "python benchmarks/x.py --data a.yaml"
-    lines = results.rendered("<!-- results: found -->\n<!-- end of results -->", "there").splitlines()
+    lines = results.rendered("<!-- results: found -->\n<!-- end -->", "there").splitlines()
     assert lines[1:5] == [
         "| reads | mAP50 | note |",
         "|---|---|---|",

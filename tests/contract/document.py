@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tests.contract.rows import TABLES, Row
@@ -12,12 +13,10 @@ INTRODUCTION = """\
 # Which names of Ultralytics work with pairs
 
 `MetaFusionYOLO`, its trainer, validator, predictor, exporter and results inherit from Ultralytics. Each of their {all}
-public names and arguments works with pairs, as a test shows, or is refused in one line. A new name in a newer
-Ultralytics fails the tests until someone has decided about it.
+public names and arguments works with pairs, as a test shows, or is refused in one line; a new one fails the tests until
+someone has decided about it. `python -m tests.contract` writes this page.
 
-**{works} work.** Most need no word. `python -m tests.contract` writes this page.
-
-Remarks:
+**{works} work.** Remarks:
 
 {notes}
 **{no} are refused.**
@@ -30,11 +29,12 @@ def document() -> str:
     rows = [row for _, table in TABLES.values() for row in table]
     works, no = (sum(len(row.each()) for row in rows if kind(row)) for kind in (shown, refused))
     notes = "".join(f"- {names(row)}: {row.note}\n" for row in rows if shown(row) and row.note)
-    nos = "".join(
-        f"- {names(row)}: `{row.refused.partition('; ')[0]}`{'; ' + row.note if row.note else ''}\n"
-        for row in rows
-        if refused(row)
-    )
+    grouped: dict[str, list[str]] = {}
+    for row in rows:
+        if refused(row):
+            said = re.sub(r"the task '\w+'", "the task 'TASK'", row.refused.partition("; ")[0])
+            grouped.setdefault(f"`{said}`{'; ' + row.note if row.note else ''}", []).append(names(row))
+    nos = "".join(f"- {', '.join(each)}: {said}\n" for said, each in grouped.items())
     return INTRODUCTION.format(all=works + no, works=works, no=no, notes=notes, refused=nos)
 
 

@@ -49,19 +49,22 @@ AREAS: Sequence[Area] = [
 INTRODUCTION = """\
 # What goes wrong, and what you see
 
-What messages begin with. Each goes on with what to do, after a semicolon. `…` stands for names and for words of others.
-Not listed: what begins with the argument or key that is wrong, or with `unknown …`, and says what is expected.
+How messages begin; each goes on with what to do. `…` stands for a name. Not listed: messages that begin with the
+argument or key that is wrong, and say what is expected.
 
 * {refused} faults are **refused**: one line, exit code 2 or an exception, and no earlier file is touched.
   `METAFUSION_DEBUG=1` shows the traceback.
 * {found} are **found** by `metafusion data check`, exit code 1.
 * {tolerated} are **tolerated**: the command goes on, exit code 0.
 
-The tests play each of them. `python -m tests.faults` writes this page.
+Tests play each of them; `python -m tests.faults` writes this page.
 """
-PLAIN = re.compile(r"(\w+Error: )?(unknown |'?\w+[=:]|'[^']*' is (invalid|unknown)$)")  # quotes what it is about
+PLAIN = re.compile(  # begins with what it is about, or quotes that in words of others
+    r"(\w+Error: )?(data set \S+: )?(unknown |'?[\w.]+[=:]|data\.yaml '|…\S|'[^']*' is (invalid|unknown|missing)$)"
+    r"|data set …: …$"
+)
 FEW_WORDS = 1  # of a message that does not say enough without what goes wrong
-LONGEST = 6  # words of a message that are enough to find it
+ENOUGH = 4  # plain words of a message, with which it is found
 MOST = 4  # things that go wrong which stand beside one message
 REST = re.compile(
     r"; |, for example |: looked for |, known: |, did you mean |(?<=is invalid), expected | \\(in [^)]*\\)$"
@@ -102,9 +105,11 @@ def chapter(area: Area, said: set[str]) -> str:
     if checked:
         kinds = (f"`{kind}`" for kind in checked)
         items.append(f"[`data check`](data-check.md) tells: {', '.join(kinds)}")
-    for faults in tolerated.values():
+    for said, faults in tolerated.items():
+        if said.startswith("val: "):  # what the host says of a label: the kinds of the check are above
+            continue
         items.append(f"{titles(faults)}: {faults[0].note or code(folded(faults[0]))}")
-    block = "\n".join(["", "```text", *lines, "```", ""])
+    block = "\n".join(["", "```text", *lines, "```", *[""] * (1 + bool(items))])
     return f"## {area.title}\n\n{area.about}\n{block}" + "".join(f"* {item}\n" for item in items)
 
 
@@ -127,7 +132,10 @@ def folded(fault: Fault) -> str:
     said = REST.split(said)[0].rstrip(":")
     for name in re.findall(r"'(?!\w+=)[^']*[/.][^']*'", said):
         said = said.replace(name, "…")
-    return " ".join([*said.split()[:LONGEST], *(["…"] if len(said.split()) > LONGEST else [])])
+    words = said.split()
+    plain = [i for i, word in enumerate(words) if word.isalpha()]
+    kept = words[: plain[ENOUGH - 1] + 1] if len(plain) >= ENOUGH else words
+    return " ".join([*kept, *(["…"] if len(words) > len(kept) else [])])
 
 
 def code(text: str) -> str:

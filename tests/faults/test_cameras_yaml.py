@@ -11,7 +11,7 @@ NAN = float("nan")
 
 AREA = Area(
     "Cameras in data-set YAMLs",
-    "The keys `infrared`, `thermal` and `registration` are in [data](data.md) and [registration](registration.md).",
+    "See [data](data.md) and [registration](registration.md).",
     [
         Fault(
             "pairing rule that is a number",

@@ -29,8 +29,7 @@ LAYOUTS = {  # what is said of a folder that is not in the layout
 
 AREA = Area(
     "Data commands",
-    "The layouts that can be converted are in [data sets](datasets.md); registration is in "
-    "[registration](registration.md).",
+    "See [data sets](datasets.md) and [registration](registration.md).",
     [
         *(
             Fault(f"conversion from a folder that is no {name}", f"data convert format={name} src=images dst=new", says)

@@ -16,7 +16,7 @@ def text(content: str | bytes):
 
 AREA = Area(
     "Data-set YAMLs",
-    "The keys are in [data](data.md).",
+    "See [data](data.md).",
     [
         Fault(
             "file that does not exist",

@@ -22,7 +22,7 @@ def cvat(image: str, name: str) -> str:
 
 AREA = Area(
     "Labelling",
-    "What `metafusion data label` does is in [labels](labels.md).",
+    "See [labels](labels.md).",
     [
         Fault(
             "labelling by nobody",

@@ -9,7 +9,7 @@ TRAIN = "train data=data.yaml model=mine.yaml"
 
 AREA = Area(
     "Model YAMLs",
-    "`mine.yaml` is the shipped `metafusion-yolov8.yaml` with one mistake.",
+    "See [how it works](how-it-works.md).",
     [
         Fault(
             "file that does not exist",

@@ -25,7 +25,7 @@ def taken(root: Path) -> Callable[[], None]:
 
 AREA = Area(
     "Servers and the page",
-    "What a request gets wrong is answered in one line of JSON: [serving.md](serving.md).",
+    "See [serving](serving.md).",
     [
         Fault(
             "port that is taken",

@@ -10,7 +10,7 @@ HERE = f"{PREDICT} source=images/train"
 
 AREA = Area(
     "Sources",
-    "What `source=` and `infrared=` of `predict`, `track` and `fuse` may name is in [sources](sources.md).",
+    "See [sources](sources.md).",
     [
         Fault(
             "source that does not exist",

@@ -17,3 +17,9 @@ for (const scene of document.querySelectorAll(".scene")) {
     scene.append(label)
   }
 }
+
+/* What the theme adds to a page: tables that are moved sideways, by keyboard too; buttons of code are no landmarks. */
+addEventListener("load", () => {
+  for (const table of document.querySelectorAll(".md-typeset__scrollwrap")) table.tabIndex = 0
+  for (const buttons of document.querySelectorAll(".md-code__nav")) buttons.role = "none"
+})
