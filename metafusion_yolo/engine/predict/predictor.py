@@ -37,7 +37,6 @@ from metafusion_yolo.engine.predict.results import FusionResults, pack_fusion, s
 from metafusion_yolo.engine.predict.sequences import ImageSequences, in_name_order
 from metafusion_yolo.engine.predict.slicing import Slicing, cut, merge, place
 from metafusion_yolo.engine.predict.writers import BackgroundWriter, write_picture, written_rate
-from metafusion_yolo.nn.fusion import FusionOutput
 from metafusion_yolo.options import OutputOptions, Track
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.logs import warnings_once
@@ -297,8 +296,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         """Return the results of the host with the pairs (H, W, 4), their fusion and where they come from."""
         if not self._said:
             self._said = True
-            if not isinstance(self._fusion, FusionOutput):  # an export
-                say_what_is_missing(self.options, self._fusion or {}, self.args.save)
+            say_what_is_missing(self.options, self._fusion, self.args.save)
         results = []
         origins = getattr(self.dataset, "origins", None) or [Origin()] * len(hosts)  # tensors have no origin
         for i, host in enumerate(hosts):

@@ -125,11 +125,8 @@ class FusionResults(Results):
             return None
         if "fused" in self._fusion:  # of an export, at the network's size
             return to_uint8(self._at_image_size("fused")[0])
-        planes = [
-            torch.from_numpy(np.ascontiguousarray(x)) for x in (self.orig_img[..., ::-1], self.infrared[..., None])
-        ]
-        pair = torch.cat(planes, 2).permute(2, 0, 1)[None].float() / 255
-        return compose_fused(pair, self._at_image_size("coefficients"))
+        pair = torch.from_numpy(np.dstack((self.orig_img[..., ::-1], self.infrared))).permute(2, 0, 1)[None]
+        return compose_fused(pair.float() / 255, self._at_image_size("coefficients"))
 
     @property
     def found(self) -> Any:
