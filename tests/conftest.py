@@ -183,15 +183,20 @@ def roadscene(tmp_path) -> Path:
     return linked_roads(tmp_path)
 
 
+def few(roads: Path) -> Path:
+    """Leave four of the labelled road pairs for training and four for validation."""
+    for split in ("train", "val"):
+        for file in sorted((roads / "images" / split).iterdir())[4:]:
+            for part in ("images", "infrared", "labels"):
+                for link in (roads / part / split).glob(f"{file.stem}.*"):
+                    link.unlink()
+    return roads
+
+
 @pytest.fixture
 def few_roads(roadscene) -> Path:
-    """The labelled road pairs, of which four are left for training and four for validation."""
-    for split in ("train", "val"):
-        for file in sorted((roadscene / "images" / split).iterdir())[4:]:
-            for part in ("images", "infrared", "labels"):
-                for link in (roadscene / part / split).glob(f"{file.stem}.*"):
-                    link.unlink()
-    return roadscene
+    """Four of the labelled road pairs for training and four for validation, to change."""
+    return few(roadscene)
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import shutil
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx as onnx_package
@@ -15,7 +17,7 @@ from ultralytics.nn.backends.base import BaseBackend
 
 from metafusion_yolo import MetaFusionYOLO, __version__
 from metafusion_yolo.runtime import Detector, read_counts, read_visible
-from tests.conftest import EXPORT_IMGSZ, real_pairs
+from tests.conftest import EXPORT_IMGSZ, few, linked_roads, real_pairs
 
 OPTIONS = {"imgsz": EXPORT_IMGSZ, "conf": 0.25, "rect": False, "verbose": False}
 FORMS = {
@@ -23,7 +25,6 @@ FORMS = {
     "onnx, two inputs": {"inputs": "two", "fused": True, "dynamic": True},
     "onnx, NMS inside": {"inputs": "two", "fused": True, "fusion_weights": True, "nms": True},
     "torchscript": {"format": "torchscript", "inputs": "two", "fused": True},
-    "openvino": {"format": "openvino"},
     "openvino, two inputs": {"format": "openvino", "inputs": "two", "fused": True},
 }
 
@@ -33,6 +34,28 @@ def form(request) -> dict:
     if FORMS[request.param].get("format") == "openvino":
         pytest.importorskip("openvino")
     return FORMS[request.param]
+
+
+@dataclass
+class Seen:
+    """What the checkpoint finds in four pairs."""
+
+    source: list[Path]
+    validation: dict
+    results: list
+    tracked: object
+    map50: float
+
+
+@pytest.fixture(scope="module")
+def seen(coco, tmp_path_factory) -> Seen:
+    roads = few(linked_roads(tmp_path_factory.mktemp("exports")))
+    source = [visible for visible, _ in real_pairs(roads, 4)]
+    data = roads / "data.yaml"
+    data.write_text(yaml.safe_dump({**yaml.safe_load(data.read_text()), "names": coco.names}))
+    validation = {"data": str(data), "imgsz": EXPORT_IMGSZ, "rect": False, "batch": 1, "plots": False, "verbose": False}
+    results, tracked = coco.predict(source, **OPTIONS), coco.track(source[0], **OPTIONS)[0]
+    return Seen(source, validation, results, tracked, coco.val(**validation).box.map50)
 
 
 def compare(first, second) -> int:
@@ -45,10 +68,9 @@ def compare(first, second) -> int:
 
 
 @pytest.mark.slow
-def test_export_predicts_validates_and_tracks_like_the_checkpoint(coco, export, few_roads, form):
+def test_export_predicts_validates_and_tracks_like_the_checkpoint(export, seen, form):
     model = MetaFusionYOLO(export(**form))
-    source = [visible for visible, _ in real_pairs(few_roads, 4)]
-    results = list(zip(coco.predict(source, **OPTIONS), model.predict(source, **OPTIONS), strict=True))
+    results = list(zip(seen.results, model.predict(seen.source, **OPTIONS), strict=True))
     assert sum(compare(*pair) for pair in results) > 5
     for first, second in results:
         assert (second.fused is not None) is bool(form.get("fused"))
@@ -58,13 +80,9 @@ def test_export_predicts_validates_and_tracks_like_the_checkpoint(coco, export, 
         assert (second.fusion_weights is not None) is bool(form.get("fusion_weights"))
         if form.get("fusion_weights"):
             assert np.abs(first.fusion_weights - second.fusion_weights).max() < 0.02
-    assert compare(coco.track(source[0], **OPTIONS)[0], model.track(source[0], **OPTIONS)[0])
+    assert compare(seen.tracked, model.track(seen.source[0], **OPTIONS)[0])
     if "nms" not in form:
-        data = few_roads / "data.yaml"
-        kwargs = {"data": str(data), "imgsz": EXPORT_IMGSZ, "rect": False, "batch": 1, "plots": False, "verbose": False}
-        content = yaml.safe_load(data.read_text())
-        data.write_text(yaml.safe_dump({**content, "names": coco.names}))
-        assert model.val(**kwargs).box.map50 == pytest.approx(coco.val(**kwargs).box.map50, abs=1e-3)
+        assert model.val(**seen.validation).box.map50 == pytest.approx(seen.map50, abs=1e-3)
 
 
 @pytest.mark.slow
@@ -72,11 +90,10 @@ def test_export_predicts_validates_and_tracks_like_the_checkpoint(coco, export, 
     ("form", "package"),
     [("mnn", "MNN"), ("ncnn", "ncnn"), ("executorch", "executorch"), ("litert", "litert_torch"), ("paddle", "paddle")],
 )
-def test_formats_of_other_packages_where_they_are_installed(coco, export, few_roads, form, package):
+def test_formats_of_other_packages_where_they_are_installed(export, seen, form, package):
     pytest.importorskip(package)
     model = MetaFusionYOLO(export(format=form))
-    source = [visible for visible, _ in real_pairs(few_roads, 2)]
-    results = zip(coco.predict(source, **OPTIONS), model.predict(source, **OPTIONS), strict=True)
+    results = zip(seen.results[:2], model.predict(seen.source[:2], **OPTIONS), strict=True)
     assert sum(compare(*pair) for pair in results) > 2
 
 
