@@ -19,7 +19,7 @@ PACKAGES = {"FLIR": "flyr", "DJI": "dji-thermal-cli"}  # the second from Python 
 
 
 def maker_of(file: str | Path) -> str:
-    """Return whose radiometric file this is, "FLIR" or "DJI"; empty for any other file."""
+    """Return the maker of a radiometric file, "FLIR" or "DJI"; empty for any other file."""
     if Path(file).suffix.lower() not in SUFFIXES:
         return ""
     try:
