@@ -64,7 +64,7 @@ def by_rule(rule: str, visible: str, infrared: str) -> Iterator[Fused]:
     """Yield what a fixed rule makes of the pairs of two folders, at every pixel."""
     for source, partner in file_pairs(visible, infrared, "infrared"):
         pair = PairReader().read(source, partner)
-        fused = PixelRule(rule)(as_tensor(pair))["fused"][0].permute(1, 2, 0)
+        fused = PixelRule(rule)(as_tensor(pair)).fused[0].permute(1, 2, 0)
         file = Path(source).relative_to(visible).as_posix()
         yield Fused(file, pair[..., :3], pair[..., 3], (fused * 255).round().byte().numpy())
 

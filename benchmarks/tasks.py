@@ -1,5 +1,6 @@
 """Does a second camera help every task and detector? Trains each on synthetic pairs, fused and on either camera.
 
+Of classify the share of right classes (top-1) counts, of the others mAP50.
 A third of the objects shows in one camera only, a third in the other. All rows of a task have the same pairs, epochs
 and start, and the last checkpoint counts. A run whose file exists is skipped, so the whole can be stopped and started.
 
@@ -14,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from results import RESULTS, figure, save
 
 from metafusion_yolo.compare.budget import Setting
@@ -82,11 +85,30 @@ def train_and_look(setting: Setting, run: Run) -> dict[str, Any]:
     """Train a row of a task and return what was found in each image; if it is fused, with a camera off too."""
     task = task_named(setting.model)
     data = Path(setting.data)
+    look = name_classes if task == "classify" else find_objects
     run.folder.mkdir(parents=True, exist_ok=True)
     checkpoint = train_row(setting, COMPARED[run.row], run.seed, run.folder, data, TASKS[task]["trainer"])
     model, host = load_last(checkpoint), host_arguments(setting, run.folder, data)
     views = (BOTH, VISIBLE, INFRARED) if run.row == GUIDED else (BOTH,)
-    return {view: evaluate(model, host, view).recorded for view in views}
+    return {view: look(model, host, view) for view in views}
+
+
+def find_objects(model: Any, host: dict[str, Any], view: str) -> dict[str, Any]:
+    """Return what was found in each image."""
+    return evaluate(model, host, view).recorded
+
+
+def name_classes(model: Any, host: dict[str, Any], view: str) -> dict[str, Any]:
+    """Return which class each image was given, in the form of what is found, with one object an image."""
+    validator = TASKS["classify"]["validator"](
+        args={**host, "name": "val", "mode": "val", "task": "classify"}, modalities=view
+    )
+    validator(model=model)
+    rows = zip(torch.cat(validator.pred)[:, 0].tolist(), torch.cat(validator.targets).tolist(), strict=True)
+    return {
+        str(i): {"tp": [[given == true] * 10], "conf": [1.0], "pred_cls": [given], "target_cls": [true]}
+        for i, (given, true) in enumerate(rows)
+    }
 
 
 def is_complete(out: Path) -> bool:
@@ -97,10 +119,28 @@ def is_complete(out: Path) -> bool:
 def summarise(out: Path, resamples: int) -> dict[str, Any]:
     """Return the cells of a task: what each row finds, and the fused one above the better camera, in percent."""
     views = {row: read_arrays(out, row) for row in ROWS}
+    if out.name == "classify":
+        return count_right(views, resamples)
     off = {f"{GUIDED}, {camera}": {BOTH: views[GUIDED].pop(camera)} for camera in (VISIBLE, INFRARED)}
     table = tabulate({**views, **off}, NAMES, resamples)
     cells = {title: cell(table.measures[row]["mAP50"]) for row, title in COLUMNS.items()}
     return {**cells, "fused minus the better camera": cell(table.between[GUIDED, table.single])}
+
+
+def count_right(views: dict[str, Any], resamples: int) -> dict[str, Any]:
+    """Return the cells of the task classify: how many images are given their class, in percent."""
+    looks = {row: views[row][BOTH] for row in ROWS}
+    looks |= {f"{GUIDED}, {camera}": views[GUIDED][camera] for camera in (VISIBLE, INFRARED)}
+    right = {row: np.array([image[0]["tp"].all() for image in found.values()], float) for row, found in looks.items()}
+    better = max((VISIBLE, INFRARED), key=lambda row: right[row].mean())
+    draws = np.random.default_rng(0).integers(0, len(right[better]), (resamples, len(right[better])))
+
+    def estimate(values: np.ndarray) -> dict[str, Any]:
+        low, high = np.percentile(100 * values[draws].mean(1), (2.5, 97.5))
+        return {"value": float(100 * values.mean()), "interval": (float(low), float(high))}
+
+    cells = {title: estimate(right[row]) for row, title in COLUMNS.items()}
+    return {**cells, "fused minus the better camera": estimate(right[GUIDED] - right[better])}
 
 
 def cell(estimate: Estimate) -> dict[str, Any]:

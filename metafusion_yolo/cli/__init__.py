@@ -126,9 +126,7 @@ def _method_of(name: str, model: Any, task: str | None) -> Any:
         from metafusion_yolo.engine.predict.fuser import fuse_images
 
         return fuse_images
-    family = "yolo26n" if task in ("semantic", "depth") else "yolov8n"  # which has no such head
-    model = model or f"metafusion-{family}{TASKS[task or TASK]}.yaml"
-    return getattr(load_model(model, task), "fuse_images" if name == "fuse" else name)
+    return getattr(load_model(model or TASKS[task or TASK], task), "fuse_images" if name == "fuse" else name)
 
 
 def load_model(path: Any, task: str | None = None) -> Any:

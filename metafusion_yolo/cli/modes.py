@@ -13,14 +13,14 @@ from metafusion_yolo.options.serve import App, Serve
 
 TASK = "detect"  # where none is said
 TASKS = {
-    TASK: "",
-    "segment": "-seg",
-    "pose": "-pose",
-    "obb": "-obb",
-    "classify": "-cls",
-    "semantic": "-sem",
-    "depth": "-depth",
-}  # with what a model YAML of each is called
+    TASK: "metafusion-yolov8n.yaml",
+    "segment": "metafusion-yolov8n-seg.yaml",
+    "pose": "metafusion-yolov8n-pose.yaml",
+    "obb": "metafusion-yolov8n-obb.yaml",
+    "classify": "metafusion-yolov8n-cls.yaml",
+    "semantic": "metafusion-yolo26n-sem.yaml",
+    "depth": "metafusion-yolo26n-depth.yaml",
+}  # with the model where none is given; YOLOv8 has no head for the last two
 
 
 @dataclass(frozen=True)

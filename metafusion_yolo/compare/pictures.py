@@ -81,7 +81,7 @@ def picture_pair(
     for row in found:
         source = VISIBLE if row == EARLY else row
         model: Any = load_last(checkpoints[source])
-        fused = model.float().fusion(tensor)["fused"][0]
+        fused = model.float().fusion(tensor).fused[0]
         shown = cv2.resize(to_uint8(fused), (WIDTH, round(height * WIDTH / width)), interpolation=cv2.INTER_LINEAR)
         predicted = np.array(found[row]["boxes"], float).reshape(-1, 6)
         right = [hits[0] for hits in found[row]["tp"][: len(predicted)]]  # the surest come first in both

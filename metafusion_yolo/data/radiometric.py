@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ from metafusion_yolo.support.errors import MissingPackageError
 SUFFIXES = (".jpg", ".jpeg", ".rjpg", ".rjpeg")
 KELVIN = -UNITS["celsius"]  # of 0 degrees celsius
 PACKAGES = {"FLIR": "flyr", "DJI": "dji-thermal-cli"}  # the second from Python 3.12 on
+FFF = b"FLIR\0\1\0"  # what the first segment of FLIR's records begins with
+NO_DATA = -273.15  # degrees celsius, where DJI's files hold no measurement
 
 
 def maker_of(file: str | Path) -> str:
@@ -74,7 +78,21 @@ def _flir(file: str, thermal: Thermal) -> np.ndarray:
         "object_distance": thermal.distance,
         "relative_humidity": thermal.humidity,
     }
-    return np.asarray(flyr.unpack(file).adjust_metadata(**{k: v for k, v in values.items() if v is not None}).celsius)
+    thermogram = flyr.unpack(io.BytesIO(_big_endian(Path(file).read_bytes())))
+    return np.asarray(thermogram.adjust_metadata(**{k: v for k, v in values.items() if v is not None}).celsius)
+
+
+def _big_endian(data: bytes) -> bytes:
+    """Return a file of FLIR with a big-endian list of records, which `flyr` expects; DJI's XT and XT2 write another."""
+    start = data.find(FFF) + len(FFF) + 1
+    version, at, count = struct.unpack_from("<3I", data, start + 20)
+    if version > 0xFFFF:
+        return data
+    turned = bytearray(data)
+    struct.pack_into(">3I", turned, start + 20, version, at, count + at // 32)  # flyr counts from the start of the data
+    for entry in range(start + at, start + at + 32 * count, 32):
+        struct.pack_into(">2H7I", turned, entry, *struct.unpack_from("<2H7I", data, entry))
+    return bytes(turned)
 
 
 def _dji(file: str, thermal: Thermal) -> np.ndarray:
@@ -88,4 +106,5 @@ def _dji(file: str, thermal: Thermal) -> np.ndarray:
         humidity=None if thermal.humidity is None else 100 * thermal.humidity,
         **({} if thermal.distance is None else {"distance": thermal.distance}),
     )
-    return np.asarray(dji.measure(file, settings).temperature)
+    measured = np.asarray(dji.measure(file, settings).temperature)
+    return np.where(measured > NO_DATA, measured, np.nan)

@@ -28,7 +28,7 @@ def rgb_to_luminance(rgb: Tensor) -> Tensor:
         0.5870000123977661
     """
     _check(rgb, "rgb", channels=3)
-    return (0.299 * rgb[:, 0:1]).add_(0.587 * rgb[:, 1:2]).add_(0.114 * rgb[:, 2:3])
+    return 0.299 * rgb[:, 0:1] + 0.587 * rgb[:, 1:2] + 0.114 * rgb[:, 2:3]
 
 
 def replace_luminance(

@@ -25,7 +25,7 @@ def fusion_loss(output: FusionOutput, pair: Tensor, gains: Gains) -> tuple[Tenso
         gains: Weights of the terms.
     """
     weights = gains.ssim, gains.gradient, gains.intensity
-    total, terms = _LossOfEachImage.apply(output["luminance"], pair, weights)
+    total, terms = _LossOfEachImage.apply(output.luminance, pair, weights)
     return total, dict(zip(FUSION_LOSSES, terms.unbind(), strict=True))
 
 
@@ -105,7 +105,7 @@ def joint_loss(
     fusion, terms = fusion_loss(output, batch.get("sources", batch["img"]), gains)
     losses = [fusion]
     if "hidden" in batch:
-        trust = trust_loss(output["weights"], output["coefficients"][:, 3:], batch["hidden"])
+        trust = trust_loss(output.weights, output.coefficients[:, 3:], batch["hidden"])
         losses.append(gains.trust * trust)
         terms["trust_loss"] = trust.detach()
     if taught:

@@ -172,7 +172,7 @@ class FrontEndAhead(BaseModel):
 
         That is the fused image (B, 3, H, W), or the pair and its weights (B, 5, H, W) where the cameras meet later.
         """
-        shown = output["fused"] if self.config.meet == "image" else with_share(pair, output["weights"])
+        shown = output.fused if self.config.meet == "image" else with_share(pair, output.weights)
         return shown if self.joint else shown.detach()
 
     def loss(self, batch: dict[str, Any], preds: Any = None) -> tuple[Tensor, dict[str, Tensor]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import TypedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -19,24 +20,35 @@ from metafusion_yolo.nn.meta import MetaFeatureExtractor
 STRIDE = 32  # the coarsest meta-features; height and width must be multiples of it
 
 
-class FusionOutput(TypedDict):
-    """What :class:`FusionNet` returns.
+@dataclass(eq=False)
+class FusionOutput:
+    """What a front-end returns; the image is composed when it is asked for, as few but people look at it.
 
     Attributes:
-        fused: Fused image (B, 3, H, W), RGB, [0, 1].
-        luminance: Its luminance before the chroma is added, (B, 1, H, W), [0, 1].
         weights: Share of each camera as predicted, at stride 4, (B, 2, H / 4, W / 4), `[:, 0:1]` visible, `[:, 1:2]`
             infrared, in [0, 1], sum 1.
         coefficients: What the image is composed of, at stride 4, (B, 4, H / 4, W / 4): factor of the visible luminance,
             factor of the infrared image, offset, and share of the visible chroma; see :func:`compose`.
         meta_features: Meta-features by stride, 16 and 32, each (B, C, H / stride, W / stride); empty without attention.
+        blend: Returns `luminance`.
+        colour: Returns `fused` of `luminance`.
     """
 
-    fused: Tensor
-    luminance: Tensor
     weights: Tensor
     coefficients: Tensor
     meta_features: dict[int, Tensor]
+    blend: Callable[[], Tensor]
+    colour: Callable[[Tensor], Tensor]
+
+    @cached_property
+    def luminance(self) -> Tensor:
+        """Luminance of the fused image before the chroma is added, (B, 1, H, W), [0, 1]."""
+        return self.blend()
+
+    @cached_property
+    def fused(self) -> Tensor:
+        """Fused image (B, 3, H, W), RGB, [0, 1]."""
+        return self.colour(self.luminance)
 
 
 class FusionNet(nn.Module):
@@ -99,14 +111,13 @@ class FusionNet(nn.Module):
         stems = torch.cat((visible_stem, infrared_stem), 1)
         weights, gains, chroma = self.decoder(features, stems, available=present(luminance, infrared))
         coefficients = torch.cat((affine_coefficients(weights, gains, means), chroma), 1)
-        planes = map(self.upsample, coefficients.split(1, 1))
-        fused, fused_luminance = compose(planes, visible, luminance, infrared)
+        *affine, chroma = coefficients.split(1, 1)
         return FusionOutput(
-            fused=fused,
-            luminance=fused_luminance,
             weights=weights,
             coefficients=coefficients,
             meta_features=meta_features,
+            blend=lambda: blend(map(self.upsample, affine), luminance, infrared),
+            colour=lambda fused: replace_luminance(visible, fused, luminance, self.upsample(chroma)),
         )
 
 
@@ -124,8 +135,21 @@ def affine_coefficients(weights: Tensor, gains: Tensor, means: Tensor) -> Tensor
     return torch.cat((weights + gains, -(gains * means).sum(1, keepdim=True)), 1)
 
 
+def blend(planes: Iterable[Tensor], luminance: Tensor, infrared: Tensor) -> Tensor:
+    """Return the fused luminance (B, 1, H, W), [0, 1]: the affine function of both images at every pixel.
+
+    Args:
+        planes: Factor of the visible luminance, factor of the infrared image, and offset, each (B, 1, H, W).
+        luminance: Luminance of the visible images (B, 1, H, W), [0, 1].
+        infrared: Infrared images (B, 1, H, W), [0, 1].
+    """
+    visible_factor, infrared_factor, offset = planes
+    fused = (visible_factor * luminance).add_(infrared_factor * infrared).add_(offset)
+    return F.hardtanh_(fused, 0.0, 1.0)
+
+
 def compose(planes: Iterable[Tensor], visible: Tensor, luminance: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
-    """Apply the affine function to every pixel, and colour the result.
+    """Blend two images, and colour the result.
 
     Args:
         planes: Factor of the visible luminance, factor of the infrared image, offset, and share of the visible chroma,
@@ -137,10 +161,9 @@ def compose(planes: Iterable[Tensor], visible: Tensor, luminance: Tensor, infrar
     Returns:
         Fused image (B, 3, H, W), R, G, B, and its luminance before the chroma is added (B, 1, H, W), both in [0, 1].
     """
-    visible_factor, infrared_factor, offset, chroma = planes
-    fused = (visible_factor * luminance).add_(infrared_factor * infrared).add_(offset)
-    fused = F.hardtanh_(fused, 0.0, 1.0)
-    return replace_luminance(visible, fused, current=luminance, chroma=chroma), fused
+    *affine, chroma = planes
+    fused = blend(affine, luminance, infrared)
+    return replace_luminance(visible, fused, luminance, chroma), fused
 
 
 class WeightDecoder(nn.Module):

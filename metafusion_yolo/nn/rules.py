@@ -41,9 +41,9 @@ class PixelRule(nn.Module):
             fused = torch.lerp(visible, infrared.expand_as(visible), infrared_weight)
         share = 1 - infrared_weight
         return FusionOutput(
-            fused=fused,
-            luminance=rgb_to_luminance(fused),
             weights=F.avg_pool2d(torch.cat((share, infrared_weight), 1), 4),
             coefficients=F.avg_pool2d(torch.cat((share, infrared_weight, 0 * share, share), 1), 4),
             meta_features={},
+            blend=lambda: rgb_to_luminance(fused),
+            colour=lambda _: fused,
         )

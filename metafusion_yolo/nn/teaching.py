@@ -36,7 +36,7 @@ class MetaTeacher(nn.Module):
 
     def forward(self, output: FusionOutput) -> dict[int, Tensor]:
         """Return the backbone features predicted from the meta-features, by stride."""
-        return self.projection(output["meta_features"])
+        return self.projection(output.meta_features)
 
     @contextmanager
     def listening(self, layers: nn.Sequential) -> Iterator[dict[int, Tensor]]:

@@ -59,6 +59,7 @@ class Answer(BaseModel):
     detections: list[Detection]
     classes: list[Likely] = Field(default=[], description="of a classifier, which finds no objects: the likeliest five")
     images: dict[str, str] = Field(description="by name, those asked for that there are: PNG or JPEG in base64")
+    note: str = Field(default="", description="what to know of the files; empty if nothing")
 
 
 class Health(BaseModel):
@@ -121,7 +122,9 @@ class PairView(BaseModel):
     answer: Answer
 
 
-def answer_of(found: Found, names: dict[int, str], conf: float, views: Sequence[str], suffix: str) -> Answer:
+def answer_of(
+    found: Found, names: dict[int, str], conf: float, views: Sequence[str], suffix: str, note: str = ""
+) -> Answer:
     """Return the answer to a request.
 
     Args:
@@ -130,6 +133,7 @@ def answer_of(found: Found, names: dict[int, str], conf: float, views: Sequence[
         conf: Lowest score.
         views: Images to add; those that the model does not make are left out.
         suffix: Their format, "png" or "jpeg".
+        note: What to know of the files.
     """
     places = None if found.outlines is None else [outline.round(2).tolist() for outline in found.outlines]
     points = None if found.keypoints is None else found.keypoints.round(2).tolist()
@@ -156,7 +160,15 @@ def answer_of(found: Found, names: dict[int, str], conf: float, views: Sequence[
         Likely.model_validate({"name": names[i], "class": i, "confidence": round(float(chances[i]), 5)})
         for i in np.argsort(-chances, kind="stable")[:LIKELY].tolist()
     ]
-    return Answer(width=width, height=height, infrared_weight=share, detections=rows, classes=classes, images=images)
+    return Answer(
+        width=width,
+        height=height,
+        infrared_weight=share,
+        detections=rows,
+        classes=classes,
+        images=images,
+        note=note,
+    )
 
 
 def plain(visible: np.ndarray, infrared: np.ndarray) -> Answer:

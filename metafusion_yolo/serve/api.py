@@ -89,7 +89,7 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, service: "Serv
         except TooLate:
             waiting.cancel()
             raise
-        return answer_of(found, batcher.names, conf, views, suffix)
+        return answer_of(found, batcher.names, conf, views, suffix, pair.note)
 
     @app.post("/detect", response_model=Answer, summary="Detect on a pair")
     def detect(
@@ -104,7 +104,8 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, service: "Serv
         if stacked and not (visible or infrared):
             pair = read_stacked(stacked.file.read(), most)
         elif visible and infrared and not stacked:
-            pair = read_pair(visible.file.read(), infrared.file.read(), most)
+            measures = batcher.engine is not None and batcher.engine.thermal.unit is not None
+            pair = read_pair(visible.file.read(), infrared.file.read(), most, measures)
         else:
             raise HTTPException(422, "give two files, 'visible' and 'infrared', or one, 'stacked'")
         return detected(pair, conf, images, suffix)

@@ -180,7 +180,8 @@ class OnnxEngine:
         fused, weights = found.fused, found.fusion_weights
         if fused is not None:
             images["fused"] = lambda: fused
-        images["infrared"] = lambda: np.repeat(self._detector.stack(*pair)[..., 3:], 3, axis=2)
+        stacked = pair.visible, pair.infrared, pair.file
+        images["infrared"] = lambda: np.repeat(self._detector.stack(*stacked)[..., 3:], 3, axis=2)
         if fused is not None and weights is not None:
             images["weights"] = lambda: weight_overlay(fused, weights[1])
         outlines: Any = found.corners if found.masks is None else [*map(outline_of, found.masks)]

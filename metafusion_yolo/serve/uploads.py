@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
+from metafusion_yolo.data.jpeg import radiometric_maker
 from metafusion_yolo.data.planes import highest_8_bits
 from metafusion_yolo.support.errors import UserError, UserValueError
 
@@ -33,33 +34,37 @@ class Pair(NamedTuple):
         visible: (H, W, 3) uint8, B, G, R.
         infrared: (h, w), in the depth of its file.
         file: The visible file, whose folder selects the registration of a sequence; None for uploads.
+        note: What to know of the files; empty if nothing.
     """
 
     visible: np.ndarray
     infrared: np.ndarray
     file: str | None = None
+    note: str = ""
 
 
 class TooLargeError(UserError, ValueError):
     """An image with more pixels than the server decodes."""
 
 
-def read_pair(visible: bytes, infrared: bytes, most: float) -> Pair:
+def read_pair(visible: bytes, infrared: bytes, most: float, measures: bool = False) -> Pair:
     """Decode the two files of a pair.
 
     Args:
         visible: JPEG, PNG, TIFF, WebP or BMP; 10, 12, 14 or 16 bits in 16 keep their highest 8.
         infrared: The same, or `.npy`, in any depth; colours become their luminance.
         most: Largest number of pixels of an image.
+        measures: Whether temperatures are measured, for which the preview of a radiometric JPEG must not be taken.
 
     Raises:
         TooLargeError: If an image has more pixels.
-        ValueError: If one is damaged, or no image.
+        ValueError: If one is damaged, or no image, or only a preview.
     """
+    note = _note_of_preview(infrared, measures)
     colour = _decode(visible, "visible", cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, most)
     if infrared.startswith(NPY):
         return Pair(highest_8_bits(colour), _array(infrared, most))
-    return Pair(highest_8_bits(colour), _decode(infrared, "infrared", cv2.IMREAD_ANYDEPTH, most))
+    return Pair(highest_8_bits(colour), _decode(infrared, "infrared", cv2.IMREAD_ANYDEPTH, most), note=note)
 
 
 def read_stacked(content: bytes, most: float) -> Pair:
@@ -69,6 +74,18 @@ def read_stacked(content: bytes, most: float) -> Pair:
         channels = 1 if image.ndim == 2 else image.shape[2]
         raise UserValueError(f"'stacked' has {channels} channels, expected four: R, G, B, IR")
     return Pair(highest_8_bits(np.ascontiguousarray(image[..., :3])), np.ascontiguousarray(image[..., 3]))
+
+
+def _note_of_preview(content: bytes, measures: bool) -> str:
+    """Return what to say if an infrared file is a radiometric JPEG, of which only the preview is read here."""
+    if not (maker := radiometric_maker(io.BytesIO(content))):
+        return ""
+    if measures:
+        raise UserValueError(
+            f"'infrared' is a radiometric JPEG of {maker}, whose measurement is not read from uploads; convert it to "
+            f"TIFF or .npy"
+        )
+    return f"preview of 8 bits is read from a radiometric file of {maker}"
 
 
 def _decode(content: bytes, name: str, flags: int, most: float) -> np.ndarray:

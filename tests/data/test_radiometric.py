@@ -27,9 +27,17 @@ def radiance(kelvin: np.ndarray | float) -> np.ndarray:
 
 
 def write_flir(
-    file: Path, celsius: np.ndarray, emissivity: float = 1.0, reflected: float = 20.0, turn: int = 1
+    file: Path,
+    celsius: np.ndarray,
+    emissivity: float = 1.0,
+    reflected: float = 20.0,
+    turn: int = 1,
+    order: str = ">",
 ) -> Path:
-    """Write a radiometric JPEG to the layout that ExifTool documents: FFF records in APP1 segments."""
+    """Write a radiometric JPEG to the layout that ExifTool documents: FFF records in APP1 segments.
+
+    The list of records is big-endian, or little-endian with two of them alone, as in files of DJI's XT and XT2.
+    """
     height, width = celsius.shape
     signal = emissivity * radiance(celsius + 273.15) + (1 - emissivity) * radiance(reflected + 273.15)
     counts = np.round(signal).astype("<u2")
@@ -40,11 +48,12 @@ def write_flir(
     struct.pack_into("<3f", camera, 88, R1, B, F)
     struct.pack_into("<5f", camera, 112, 0.006569, 0.01262, -0.002276, -0.00667, 1.9)
     struct.pack_into("<if", camera, 776, O, R2)
-    records, offset, body = b"", 64 + 4 * 32, b""
-    for kind, data in ((1, raw), (32, bytes(camera)), (0, b""), (0, b"")):
-        records += struct.pack(">HHIIIIIII", kind, 2, 100, 1, offset + len(body), len(data), 0, 0, 0)
+    listed = [(1, raw), (32, bytes(camera))] + [(0, b"")] * (2 * (order == ">"))
+    records, offset, body = b"", 64 + 32 * len(listed), b""
+    for kind, data in listed:
+        records += struct.pack(f"{order}HHIIIIIII", kind, 2, 100, 1, offset + len(body), len(data), 0, 0, 0)
         body += data
-    fff = struct.pack(">4s16sIII32x", b"FFF\0", b"TEST", 101, 64, 4) + records + body
+    fff = struct.pack(f"{order}4s16sIII32x", b"FFF\0", b"TEST", 101, 64, len(listed)) + records + body
     parts = [fff[i : i + 60000] for i in range(0, len(fff), 60000)]
     segments = b"".join(
         b"\xff\xe1" + struct.pack(">H", len(part) + 10) + b"FLIR\0\x01" + bytes((i, len(parts) - 1)) + part
@@ -69,10 +78,10 @@ def measured(file: Path, **thermal) -> np.ndarray:
     return reader.rig.thermal.temperatures(reader.counts(file))
 
 
-@pytest.mark.parametrize("emissivity", [1.0, 0.9])
-def test_temperatures_are_within_a_tenth_of_the_truth(tmp_path, scene, emissivity):
+@pytest.mark.parametrize(("emissivity", "order"), [(1.0, ">"), (0.9, ">"), (0.7, "<")])
+def test_temperatures_are_within_a_tenth_of_the_truth(tmp_path, scene, emissivity, order):
     pytest.importorskip("flyr")
-    file = write_flir(tmp_path / "1.jpg", scene, emissivity)
+    file = write_flir(tmp_path / "1.jpg", scene, emissivity, order=order)
     assert maker_of(file) == "FLIR"
     assert np.abs(measured(file) - scene).max() < 0.1
     assert np.abs(measured(file, unit="kelvin") - scene - 273.15).max() < 0.1
@@ -131,7 +140,11 @@ def test_ordinary_files_have_no_maker(tmp_path):
 @pytest.mark.parametrize("file", REAL, ids=lambda file: file.name)
 def test_real_files_are_as_their_reader_has_them(file):
     if maker_of(file) == "FLIR":
-        expected = pytest.importorskip("flyr").unpack(str(file)).celsius
+        flyr = pytest.importorskip("flyr")
+        try:
+            expected = flyr.unpack(str(file)).celsius
+        except KeyError:
+            pytest.skip("its reader alone does not read files of the XT and XT2")
     else:
         expected = pytest.importorskip("dji_thermal_cli").measure(file).temperature
     assert np.abs(measured(file) - expected).max() < 0.1

@@ -29,7 +29,7 @@ def test_outputs_are_as_recorded():
     model = load_fusion_checkpoint(str(PRESENT))[0].float().eval()
     pair = torch.linspace(0, 1, 4 * 64 * 64).reshape(1, 4, 64, 64)
     with torch.no_grad():
-        boxes, fused = model(pair)[0], model.fuse_images(pair)["fused"]
+        boxes, fused = model(pair)[0], model.fuse_images(pair).fused
     assert list(boxes.shape) == expected["shape"]
     assert fused.mean().item() == pytest.approx(expected["fused_mean"], rel=1e-3)
     assert boxes[0, :4].mean().item() == pytest.approx(expected["boxes_mean"], rel=1e-3)

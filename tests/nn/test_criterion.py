@@ -1,5 +1,7 @@
 """The joint loss: which terms are summed with which gains, and what is logged."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -24,7 +26,7 @@ def example(*, requires_grad: bool = False) -> dict:
     generator = torch.Generator().manual_seed(0)
     pair = torch.rand(BATCH, 4, 16, 24, generator=generator)
     luminance = torch.rand(BATCH, 1, 16, 24, generator=generator).requires_grad_(requires_grad)
-    return {"img": pair, "fusion": {"luminance": luminance}}
+    return {"img": pair, "fusion": SimpleNamespace(luminance=luminance)}
 
 
 def taught(*, requires_grad: bool = False) -> dict:
@@ -38,7 +40,7 @@ def taught(*, requires_grad: bool = False) -> dict:
 
 
 def expected_terms(batch: dict) -> list[torch.Tensor]:
-    images = batch["fusion"]["luminance"], rgb_to_luminance(batch["img"][:, :3]), batch["img"][:, 3:]
+    images = batch["fusion"].luminance, rgb_to_luminance(batch["img"][:, :3]), batch["img"][:, 3:]
     return [loss(*images) for loss in (ssim_loss, gradient_loss, intensity_loss)]
 
 
@@ -78,7 +80,7 @@ def test_gradient_is_that_of_the_losses_of_the_whole_batch(gains) -> None:
     (3 * total).backward()
     ssim, gradient, intensity = expected_terms(reference)
     (3 * (gains.ssim * ssim + gains.gradient * gradient + gains.intensity * intensity)).backward()
-    torch.testing.assert_close(batch["fusion"]["luminance"].grad, reference["fusion"]["luminance"].grad)
+    torch.testing.assert_close(batch["fusion"].luminance.grad, reference["fusion"].luminance.grad)
 
 
 @pytest.mark.parametrize("i", range(4))
@@ -94,7 +96,7 @@ def test_gain_of_zero_switches_its_term_off(i) -> None:
     torch.testing.assert_close(total.sum(), 2 * BATCH * expected)
     total.sum().backward()
     assert torch.equal(preds.grad, torch.full_like(preds, BATCH * values[3]))
-    assert batch["fusion"]["luminance"].grad.any() == (i < 3)
+    assert batch["fusion"].luminance.grad.any() == (i < 3)
 
 
 def test_gradient_reaches_both_sides_and_items_are_detached() -> None:
@@ -102,7 +104,7 @@ def test_gradient_reaches_both_sides_and_items_are_detached() -> None:
     batch = example(requires_grad=True)
     total, items = joint(Gains(), batch, preds)
     total.sum().backward()
-    assert batch["fusion"]["luminance"].grad.abs().sum() > 0
+    assert batch["fusion"].luminance.grad.abs().sum() > 0
     assert preds.grad.abs().sum() > 0
     assert not any(value.requires_grad for value in items.values())
 
@@ -127,9 +129,9 @@ def test_trust_term_is_weighted_and_the_fusion_is_compared_with_the_sources(gain
     batch["sources"] = torch.rand(BATCH, 4, 16, 24, generator=generator)
     batch["hidden"] = torch.rand(BATCH, 2, 16, 24, generator=generator) / 2
     shares = torch.rand(BATCH, 2, 4, 6, generator=generator)
-    batch["fusion"].update(weights=shares, coefficients=torch.rand(BATCH, 4, 4, 6, generator=generator))
+    vars(batch["fusion"]).update(weights=shares, coefficients=torch.rand(BATCH, 4, 4, 6, generator=generator))
     total, items = joint(Gains(trust=gain), batch)
-    trust = trust_loss(shares, batch["fusion"]["coefficients"][:, 3:], batch["hidden"])
+    trust = trust_loss(shares, batch["fusion"].coefficients[:, 3:], batch["hidden"])
     assert torch.equal(items["trust_loss"], trust)
     torch.testing.assert_close(total[1], gain * trust * BATCH)
     expected, _ = fusion_loss(batch["fusion"], batch["sources"], Gains())

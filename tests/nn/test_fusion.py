@@ -34,13 +34,11 @@ def random_net(scale: float = 0.3, **sizes: float) -> FusionNet:
 
 
 def flat(output: FusionOutput) -> tuple[torch.Tensor, ...]:
-    return tuple(output[name] for name in ("fused", "luminance", "weights", "coefficients")) + tuple(
-        output["meta_features"].values()
-    )
+    return output.fused, output.luminance, output.weights, output.coefficients, *output.meta_features.values()
 
 
 class Outputs(nn.Module):
-    """A front-end with a tuple for its dictionary, which is all that exporters know."""
+    """A front-end with a tuple for its output, which is all that exporters know."""
 
     def __init__(self, net: FusionNet) -> None:
         super().__init__()
@@ -62,34 +60,32 @@ def test_shapes_and_ranges(size, scale) -> None:
     height, width = size
     with torch.no_grad():
         output = random_net(scale)(random_pair(height, width))
-    assert set(output) == FusionOutput.__annotations__.keys()
-    assert output["fused"].shape == (2, 3, height, width)
-    assert output["luminance"].shape == (2, 1, height, width)
-    assert output["weights"].shape == (2, 2, height // 4, width // 4)
-    assert output["coefficients"].shape == (2, 4, height // 4, width // 4)
-    assert {stride: f.shape for stride, f in output["meta_features"].items()} == {
+    assert output.fused.shape == (2, 3, height, width)
+    assert output.luminance.shape == (2, 1, height, width)
+    assert output.weights.shape == (2, 2, height // 4, width // 4)
+    assert output.coefficients.shape == (2, 4, height // 4, width // 4)
+    assert {stride: f.shape for stride, f in output.meta_features.items()} == {
         stride: (2, 48, height // stride, width // stride) for stride in (16, STRIDE)
     }
-    for name, tensor in {**output, "chroma": output["coefficients"][:, 3:]}.items():
-        if name in ("fused", "luminance", "weights", "chroma"):
-            assert tensor.min() >= 0, name
-            assert tensor.max() <= 1, name
-    torch.testing.assert_close(output["weights"].sum(1), torch.ones(2, height // 4, width // 4), atol=1e-6, rtol=0)
-    assert output["weights"].std() > 0.01  # the weights are maps, not constants
-    gains = output["coefficients"][:, :2] - output["weights"]
+    for tensor in (output.fused, output.luminance, output.weights, output.coefficients[:, 3:]):
+        assert tensor.min() >= 0
+        assert tensor.max() <= 1
+    torch.testing.assert_close(output.weights.sum(1), torch.ones(2, height // 4, width // 4), atol=1e-6, rtol=0)
+    assert output.weights.std() > 0.01  # the weights are maps, not constants
+    gains = output.coefficients[:, :2] - output.weights
     assert gains.abs().max() > 0.05
-    assert (gains.abs() <= output["weights"] + 1e-6).all()  # what is not trusted is not strengthened
-    assert output["weights"].min() > 0.017  # bounded log-odds: either camera can come back
+    assert (gains.abs() <= output.weights + 1e-6).all()  # what is not trusted is not strengthened
+    assert output.weights.min() > 0.017  # bounded log-odds: either camera can come back
 
 
 def test_fused_luminance_is_affine_in_the_sources() -> None:
     pair = random_pair().double()
     output = random_net(0.1).double()(pair)
     luminance, infrared = rgb_to_luminance(pair[:, :3]), pair[:, 3:]
-    coefficients = functional.interpolate(output["coefficients"][:, :3], pair.shape[-2:], mode="bilinear")
+    coefficients = functional.interpolate(output.coefficients[:, :3], pair.shape[-2:], mode="bilinear")
     planes = torch.cat((luminance, infrared, torch.ones_like(infrared)), 1)
     expected = (coefficients * planes).sum(1, keepdim=True).clamp(0, 1)
-    torch.testing.assert_close(output["luminance"], expected, atol=1e-12, rtol=0)
+    torch.testing.assert_close(output.luminance, expected, atol=1e-12, rtol=0)
 
 
 def test_coefficients_weigh_the_brightness_and_strengthen_the_detail() -> None:
@@ -103,8 +99,8 @@ def test_coefficients_weigh_the_brightness_and_strengthen_the_detail() -> None:
 def test_a_share_of_the_visible_chroma_is_kept() -> None:
     pair = 0.35 + 0.3 * random_pair().double()
     output = random_net(0.05).double()(pair)
-    fused = output["fused"]
-    share = functional.interpolate(output["coefficients"][:, 3:], pair.shape[-2:], mode="bilinear")
+    fused = output.fused
+    share = functional.interpolate(output.coefficients[:, 3:], pair.shape[-2:], mode="bilinear")
     assert share.std() > 1e-4
     inside = ((fused > 0) & (fused < 1)).all(1, keepdim=True)
     assert inside.float().mean() > 0.9
@@ -116,7 +112,7 @@ def test_a_share_of_the_visible_chroma_is_kept() -> None:
 
 
 def test_untrained_net_keeps_nearly_all_colour() -> None:
-    chroma = untrained_net()(random_pair())["coefficients"][:, 3]
+    chroma = untrained_net()(random_pair()).coefficients[:, 3]
     assert 0.9 < chroma.min() <= chroma.max() < 1
 
 
@@ -139,10 +135,10 @@ def test_blank_camera_has_no_say(camera, level, size) -> None:
     nn.init.zeros_(net.decoder.maps.bias[1:])
     output = net(pair)
     blanked = ("visible", "infrared").index(camera)
-    assert torch.equal(output["weights"][:, blanked], torch.zeros_like(output["weights"][:, 0]))
-    assert torch.equal(output["weights"][:, 1 - blanked], torch.ones_like(output["weights"][:, 0]))
+    assert torch.equal(output.weights[:, blanked], torch.zeros_like(output.weights[:, 0]))
+    assert torch.equal(output.weights[:, 1 - blanked], torch.ones_like(output.weights[:, 0]))
     rest = pair[:, :3] if camera == "infrared" else pair[:, 3:].expand(-1, 3, -1, -1)
-    assert torch.equal(output["fused"], rest)
+    assert torch.equal(output.fused, rest)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
@@ -150,7 +146,7 @@ def test_blank_camera_has_no_say(camera, level, size) -> None:
 def test_two_blank_cameras_give_something_finite(level, dtype) -> None:
     output = random_net().to(dtype)(torch.full((1, 4, 64, 64), level, dtype=dtype))
     assert all(tensor.isfinite().all() for tensor in flat(output))
-    assert output["weights"].float().sum(1).sub(1).abs().max() < 0.01
+    assert output.weights.float().sum(1).sub(1).abs().max() < 0.01
 
 
 @pytest.mark.parametrize(
@@ -166,19 +162,19 @@ def test_present_means_more_than_rounding_noise(step, expected) -> None:
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.7, 0.9])
 def test_untrained_weights_give_infrared_its_share(share) -> None:
     net = untrained_net(initial_infrared_weight=share)
-    weights = net(random_pair())["weights"][:, 1]
+    weights = net(random_pair()).weights[:, 1]
     assert weights.std() > 0  # the maps differ a little from the start, so that the features can learn
     torch.testing.assert_close(weights, torch.full_like(weights, share), atol=0.1, rtol=0)
     nn.init.zeros_(net.decoder.maps.weight)
-    weights = net(random_pair())["weights"][:, 1]
+    weights = net(random_pair()).weights[:, 1]
     torch.testing.assert_close(weights, torch.full_like(weights, share), atol=1e-6, rtol=0)
 
 
 def test_share_jitter_moves_the_odds_of_each_pair_in_training() -> None:
     pair = random_pair(batch=64)
     plain, jittered = untrained_net(), untrained_net(share_jitter=2.0)
-    torch.testing.assert_close(jittered.eval()(pair)["weights"], plain(pair)["weights"])
-    logits = [net(pair)["weights"].logit(eps=1e-6)[:, 1] for net in (jittered.train(), plain)]
+    torch.testing.assert_close(jittered.eval()(pair).weights, plain(pair).weights)
+    logits = [net(pair).weights.logit(eps=1e-6)[:, 1] for net in (jittered.train(), plain)]
     change = (logits[0] - logits[1]).flatten(1)
     assert (change - change[:, :1]).abs().max() < 1e-3  # the same everywhere in a pair
     assert change.abs().max() < 2.001
@@ -187,7 +183,7 @@ def test_share_jitter_moves_the_odds_of_each_pair_in_training() -> None:
 
 @pytest.mark.parametrize("camera", ["visible", "infrared"])
 def test_share_jitter_leaves_a_blank_camera_out(camera) -> None:
-    weights = untrained_net(share_jitter=10.0).train()(blank(random_pair(), camera))["weights"]
+    weights = untrained_net(share_jitter=10.0).train()(blank(random_pair(), camera)).weights
     assert not weights[:, ("visible", "infrared").index(camera)].any()
 
 
@@ -195,8 +191,8 @@ def test_untrained_net_about_averages_the_cameras_by_their_share() -> None:
     pair = random_pair()
     output = untrained_net(initial_infrared_weight=0.7)(pair)
     expected = 0.3 * rgb_to_luminance(pair[:, :3]) + 0.7 * pair[:, 3:]
-    torch.testing.assert_close(output["luminance"], expected, atol=0.1, rtol=0)
-    assert (output["luminance"] - expected).abs().mean() < 0.02
+    torch.testing.assert_close(output.luminance, expected, atol=0.1, rtol=0)
+    assert (output.luminance - expected).abs().mean() < 0.02
 
 
 def test_untrained_attention_leaves_the_features_alone() -> None:
@@ -211,13 +207,13 @@ def test_attention_looks_at_the_coarsest_meta_features() -> None:
     net, seen = random_net(), []
     net.attention.register_forward_hook(lambda module, args, kwargs, out: seen.append(kwargs), with_kwargs=True)
     output = net(random_pair())
-    assert torch.equal(seen[0]["context"], output["meta_features"][STRIDE])
+    assert torch.equal(seen[0]["context"], output.meta_features[STRIDE])
 
 
 def test_without_attention_there_are_no_meta_features() -> None:
     net = untrained_net(attention=False)
     output = net(random_pair())
-    assert output["meta_features"] == {}
+    assert output.meta_features == {}
     rest = {name for name in untrained_net().state_dict() if not name.startswith(("meta.", "attention."))}
     assert net.state_dict().keys() == rest
 
@@ -228,20 +224,20 @@ def test_untrained_attention_changes_nothing() -> None:
     with torch.no_grad():
         embedded, without = net(random_pair()), plain(random_pair())
     for name in ("fused", "luminance", "weights", "coefficients"):
-        assert torch.equal(embedded[name], without[name]), name
+        assert torch.equal(getattr(embedded, name), getattr(without, name)), name
 
 
 def test_gradient_reaches_every_parameter() -> None:
     net = random_net(0.1)
     pair = 0.25 + 0.5 * random_pair()  # little clips
-    net(pair)["fused"].square().sum().backward()
+    net(pair).fused.square().sum().backward()
     silent = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
     assert silent == []
 
 
 def test_untrained_net_can_start_to_learn() -> None:
     net = untrained_net()
-    net(0.25 + 0.5 * random_pair())["fused"].square().sum().backward()
+    net(0.25 + 0.5 * random_pair()).fused.square().sum().backward()
     silent = {name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().max() > 0}
     behind_zeros = ("attention.", "meta.")  # which wait for the layer after them to leave its zeros
     expected = {name for name, _ in net.named_parameters() if name.startswith(behind_zeros)}
@@ -251,8 +247,8 @@ def test_untrained_net_can_start_to_learn() -> None:
 def test_featureless_pair_shows_no_frame() -> None:
     pair = torch.tensor([0.2, 0.4, 0.6, 0.7], dtype=torch.float64).view(1, 4, 1, 1).expand(1, 4, 64, 96)
     output = random_net(0.3).double()(pair)
-    for name in ("weights", "coefficients", "fused"):
-        torch.testing.assert_close(output[name], output[name][..., :1, :1].expand_as(output[name]))
+    for map_ in (output.weights, output.coefficients, output.fused):
+        torch.testing.assert_close(map_, map_[..., :1, :1].expand_as(map_))
 
 
 def test_gradcheck() -> None:
@@ -264,10 +260,18 @@ def test_gradcheck() -> None:
 
     def fuse(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         output = net(pair.masked_scatter(mask, values))
-        middle, coarse = output["meta_features"].values()
-        return output["fused"][..., 11:16, 11:16], output["weights"][..., 1:6:2, 1:6:2], middle, coarse
+        middle, coarse = output.meta_features.values()
+        return output.fused[..., 11:16, 11:16], output.weights[..., 1:6:2, 1:6:2], middle, coarse
 
     assert torch.autograd.gradcheck(fuse, values)
+
+
+def test_an_image_that_nobody_asks_for_is_not_composed() -> None:
+    calls, net = [], untrained_net()
+    net.upsample.register_forward_hook(lambda *_: calls.append(1))
+    output = net(random_pair())
+    assert output.weights.shape[1] == 2 and not calls
+    assert output.fused is output.fused and len(calls) == 4
 
 
 def test_is_light() -> None:
@@ -280,8 +284,9 @@ def test_half_precision(dtype, tolerance) -> None:
     expected = net(pair)
     output = net.to(dtype)(pair.to(dtype))
     for name in ("fused", "weights"):
-        assert output[name].dtype == dtype
-        torch.testing.assert_close(output[name].float(), expected[name], atol=tolerance, rtol=0)
+        half, full = getattr(output, name), getattr(expected, name)
+        assert half.dtype == dtype
+        torch.testing.assert_close(half.float(), full, atol=tolerance, rtol=0)
 
 
 def test_exports_consist_of_what_every_format_knows() -> None:

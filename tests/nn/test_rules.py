@@ -23,19 +23,19 @@ def random_pair(batch: int = 2) -> torch.Tensor:
 def test_output_is_like_that_of_the_network(rule) -> None:
     pair = random_pair()
     output, learned = PixelRule(rule)(pair), FusionNet()(pair)
-    assert set(output) == FusionOutput.__annotations__.keys()
+    assert isinstance(output, FusionOutput)
     for name in ("fused", "luminance", "weights", "coefficients"):
-        assert output[name].shape == learned[name].shape, name
-        assert output[name].dtype == learned[name].dtype, name
+        assert getattr(output, name).shape == getattr(learned, name).shape, name
+        assert getattr(output, name).dtype == getattr(learned, name).dtype, name
     for name in ("fused", "luminance", "weights"):
-        assert output[name].min() >= 0, name
-        assert output[name].max() <= 1, name
-    torch.testing.assert_close(output["weights"].sum(1), torch.ones(2, 8, 16))
-    torch.testing.assert_close(output["luminance"], rgb_to_luminance(output["fused"]))
-    assert torch.equal(output["coefficients"][:, :2], output["weights"])
-    assert not output["coefficients"][:, 2].any()
-    assert torch.equal(output["coefficients"][:, 3:], output["weights"][:, :1])  # the chroma is the visible camera's
-    assert output["meta_features"] == {}
+        assert getattr(output, name).min() >= 0, name
+        assert getattr(output, name).max() <= 1, name
+    torch.testing.assert_close(output.weights.sum(1), torch.ones(2, 8, 16))
+    torch.testing.assert_close(output.luminance, rgb_to_luminance(output.fused))
+    assert torch.equal(output.coefficients[:, :2], output.weights)
+    assert not output.coefficients[:, 2].any()
+    assert torch.equal(output.coefficients[:, 3:], output.weights[:, :1])  # the chroma is the visible camera's
+    assert output.meta_features == {}
 
 
 @pytest.mark.parametrize(
@@ -51,22 +51,22 @@ def test_output_is_like_that_of_the_network(rule) -> None:
 def test_known_values(rule, fused, infrared_weight) -> None:
     pair = torch.tensor([*RED, INFRARED]).view(1, 4, 1, 1).expand(1, 4, 32, 32)
     output = PixelRule(rule)(pair)
-    torch.testing.assert_close(output["fused"], torch.tensor(fused).view(1, 3, 1, 1).expand(1, 3, 32, 32))
+    torch.testing.assert_close(output.fused, torch.tensor(fused).view(1, 3, 1, 1).expand(1, 3, 32, 32))
     expected = torch.tensor([1 - infrared_weight, infrared_weight]).view(1, 2, 1, 1).expand(1, 2, 8, 8)
-    torch.testing.assert_close(output["weights"], expected)
+    torch.testing.assert_close(output.weights, expected)
 
 
 def test_one_camera_alone_is_that_camera() -> None:
     pair = random_pair()
-    assert torch.equal(PixelRule("visible")(pair)["fused"], pair[:, :3])
-    assert torch.equal(PixelRule("infrared")(pair)["fused"], pair[:, 3:].expand(-1, 3, -1, -1))
+    assert torch.equal(PixelRule("visible")(pair).fused, pair[:, :3])
+    assert torch.equal(PixelRule("infrared")(pair).fused, pair[:, 3:].expand(-1, 3, -1, -1))
 
 
 def test_weights_of_the_maximum_are_shares_of_each_cell() -> None:
     pair = torch.zeros(1, 4, 32, 32)
     pair[:, :3] = 0.5
     pair[:, 3, :2, :4] = 1  # half of the first cell of 4 x 4 pixels
-    infrared_weight = PixelRule("maximum")(pair)["weights"][0, 1]
+    infrared_weight = PixelRule("maximum")(pair).weights[0, 1]
     assert infrared_weight[0, 0] == 0.5
     assert infrared_weight.sum() == 0.5
 
@@ -81,12 +81,12 @@ def test_has_nothing_to_learn(rule) -> None:
 def test_precision_is_that_of_the_pair(rule, dtype) -> None:
     pair = random_pair()
     output = PixelRule(rule)(pair.to(dtype))
-    assert output["fused"].dtype == dtype
-    torch.testing.assert_close(output["fused"].float(), PixelRule(rule)(pair)["fused"], atol=0.01, rtol=0)
+    assert output.fused.dtype == dtype
+    torch.testing.assert_close(output.fused.float(), PixelRule(rule)(pair).fused, atol=0.01, rtol=0)
 
 
 @each_rule
 def test_images_of_a_batch_do_not_mix(rule) -> None:
     pair = random_pair()
-    together = PixelRule(rule)(pair)["fused"]
-    assert torch.equal(together[1:], PixelRule(rule)(pair[1:])["fused"])
+    together = PixelRule(rule)(pair).fused
+    assert torch.equal(together[1:], PixelRule(rule)(pair[1:]).fused)

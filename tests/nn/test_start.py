@@ -49,7 +49,7 @@ def test_a_camera_that_is_blind_loses_its_weight_there(scenes, camera, kind) -> 
     spoilt = scenes.clone()
     spoilt[:, slice(0, 3) if camera == 0 else slice(3, 4), :, left] = damaged[..., left]
     with torch.no_grad():
-        before, after = (net(pair)["weights"][:, camera] for pair in (scenes, spoilt))
+        before, after = (net(pair).weights[:, camera] for pair in (scenes, spoilt))
     inside, outside = slice(0, 32), slice(56, None)
     assert after[..., inside].mean() < 0.6 * before[..., inside].mean()
     assert (after - before)[..., outside].abs().mean() < 0.2
@@ -59,6 +59,6 @@ def test_maps_of_the_start_are_no_constants(scenes) -> None:
     net = FusionNet().eval()
     net.load_state_dict(load_start())
     with torch.no_grad():
-        weights = net(scenes)["weights"][:, 1]
+        weights = net(scenes).weights[:, 1]
     assert (weights.std((1, 2)) > 0.05).all()
     assert ((weights.mean((1, 2)) > 0.2) & (weights.mean((1, 2)) < 0.9)).all()

@@ -145,7 +145,7 @@ def test_section_shapes_the_front_end(tmp_path) -> None:
     assert model.fusion.mix[0].out_channels == 16
     assert model.fusion.meta.coarse[0].out_channels == 20
     assert model.fusion.attention.heads == 4
-    assert model.eval().fusion(random_pair())["weights"][:, 1].mean().item() == pytest.approx(0.8, abs=0.05)
+    assert model.eval().fusion(random_pair()).weights[:, 1].mean().item() == pytest.approx(0.8, abs=0.05)
     assert (model.model[-1].nc, model.yaml["nc"], model.yaml["channels"]) == (3, 3, 4)
     rebuilt = FusionDetectionModel(deepcopy(model.yaml), nc=5, verbose=False)  # as the trainer does it
     assert rebuilt.config == model.config
@@ -208,7 +208,7 @@ def test_loss_of_fused_images_is_that_of_the_host(shared, stock) -> None:
 def test_pair_gives_what_the_detector_says_about_its_fused_image(shared, stock) -> None:
     pair = random_pair()
     with torch.no_grad():
-        fused = shared.fuse_images(pair)["fused"]
+        fused = shared.fuse_images(pair).fused
         (boxes, raw), host = shared(pair), leaves(stock(fused))
     own = leaves((boxes, {key: value for key, value in raw.items() if key not in ("fusion", "backbone")}))
     assert not torch.allclose(fused, pair[:, :3], atol=0.01)
@@ -222,7 +222,7 @@ def test_raw_predictions_carry_what_the_loss_needs(training, shared, stock) -> N
         outputs = model(pair), deepcopy(stock).train(training)(pair[:, :3])
     raw, host = (preds if training else preds[1] for preds in outputs)
     assert raw.keys() == host.keys() | {"fusion", "backbone"}
-    torch.testing.assert_close(raw["fusion"]["fused"], shared.fuse_images(pair)["fused"])
+    torch.testing.assert_close(raw["fusion"].fused, shared.fuse_images(pair).fused)
     assert {stride: f.shape for stride, f in raw["backbone"].items()} == {16: (2, 128, 4, 6), 32: (2, 256, 2, 3)}
     with torch.no_grad():
         fused = model(pair[:, :3])
@@ -235,7 +235,7 @@ def test_embeddings_of_a_pair_are_those_of_its_fused_image(batch, shared, stock)
     pair = random_pair(batch=batch)
     with torch.no_grad():
         own = shared.predict(pair, embed=[9])
-        host = stock.predict(shared.fuse_images(pair)["fused"], embed=[9])
+        host = stock.predict(shared.fuse_images(pair).fused, embed=[9])
     assert all(torch.equal(a, b) for a, b in zip(own, host, strict=True))
 
 
@@ -335,7 +335,7 @@ def test_detectors_train_on_fixed_rules(method, family) -> None:
     batch = labelled(random_pair())
     total, items = model.loss(batch)
     assert "meta_loss" not in items
-    host, _ = deepcopy(model).loss({**batch, "img": model.fuse_images(batch["img"])["fused"]})
+    host, _ = deepcopy(model).loss({**batch, "img": model.fuse_images(batch["img"]).fused})
     assert torch.equal(total[1:], host)
     total.sum().backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
@@ -374,7 +374,7 @@ def test_augmented_prediction_fuses_once_and_augments_the_fused_image(camera, sh
     if camera:
         pair[:, {"visible": slice(0, 3), "infrared": slice(3, 4)}[camera]] = 0
     calls = []
-    handle = shared.fusion.register_forward_hook(lambda module, args, output: calls.append(output["fused"]))
+    handle = shared.fusion.register_forward_hook(lambda module, args, output: calls.append(output.fused))
     with torch.no_grad():
         own = shared.predict(pair, augment=True)[0]
     handle.remove()

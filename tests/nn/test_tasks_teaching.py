@@ -180,7 +180,7 @@ def test_term_is_the_loss_of_the_second_half_after_a_step_on_the_first(family) -
     test = {**content, "img": content["img"][1:], "batch_idx": torch.tensor([0.0, 0.0])}
     test["cls"], test["bboxes"] = content["cls"][1:], content["bboxes"][1:]
     output = copy.fusion(test["img"])
-    detection = copy.loss({**test, "img": output["fused"]})
+    detection = copy.loss({**test, "img": output.fused})
     outer, _ = joint_loss(detection, test, output, copy.config.gains, 2)  # without the meta term
     expected = 3 * outer.sum() * 3 / 2  # as if it were of all three pairs
     torch.testing.assert_close(total[-1], expected, rtol=3e-5, atol=0)

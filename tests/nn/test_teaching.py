@@ -96,7 +96,7 @@ def test_teacher_predicts_what_it_hears(detector) -> None:
     meta_features = {16: torch.rand(2, 4, 4, 6), 32: torch.rand(2, 4, 2, 3)}
     with torch.no_grad(), teacher.listening(detector.model) as heard:
         detector(torch.rand(2, 3, 64, 96))
-        predicted = teacher(FusionOutput(meta_features=meta_features))
+        predicted = teacher(FusionOutput(*2 * [torch.empty(0)], meta_features, *2 * [None]))
     assert {s: f.shape for s, f in predicted.items()} == {s: f.shape for s, f in heard.items()}
     for stride, projected in teacher.projection(meta_features).items():
         assert torch.equal(predicted[stride], projected)
@@ -130,10 +130,10 @@ class Lesson:
         self.image = torch.rand(2, 1, 64, 64, dtype=dtype)
 
     def align(self, output: FusionOutput) -> Tensor:
-        return meta_loss(self.teacher(output["meta_features"]), self.target, self.distance)
+        return meta_loss(self.teacher(output.meta_features), self.target, self.distance)
 
     def lose(self, output: FusionOutput) -> Tensor:
-        return (output["luminance"] - self.image).square().mean()
+        return (output.luminance - self.image).square().mean()
 
     def look_ahead(self, first_order: bool = False, lr: float = LR) -> Tensor:
         train, test = (self.train, self.align), (self.test, self.lose)
@@ -276,7 +276,7 @@ def test_autocast_computes_in_single_precision() -> None:
     expected.backward()
     gradients = lesson.gradients()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert lesson.net(lesson.train)["meta_features"][32].dtype == torch.bfloat16  # which it would be otherwise
+        assert lesson.net(lesson.train).meta_features[32].dtype == torch.bfloat16  # which it would be otherwise
         value = lesson.look_ahead()
     value.backward()
     assert torch.equal(value, expected)

@@ -1,5 +1,7 @@
 """Two spoilt views of an image, and what their fusion should be."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -68,10 +70,10 @@ def test_both_cameras_are_taken() -> None:
 
 def test_a_perfect_restoration_costs_nothing() -> None:
     clean = torch.rand(2, 1, 32, 32, generator=seeded())
-    total, items = restoration_loss({"luminance": clean}, clean, Gains())  # type: ignore[typeddict-item]
+    total, items = restoration_loss(SimpleNamespace(luminance=clean), clean, Gains())
     assert total.sum().item() == pytest.approx(0, abs=1e-5)
     assert [*items] == ["ssim_loss", "grad_loss", "int_loss"]
-    worse, _ = restoration_loss({"luminance": 1 - clean}, clean, Gains())  # type: ignore[typeddict-item]
+    worse, _ = restoration_loss(SimpleNamespace(luminance=1 - clean), clean, Gains())
     assert worse.sum() > 1
 
 
@@ -91,5 +93,5 @@ def test_the_front_end_learns_to_look_where_there_is_something_to_see() -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    weights = net.eval()(pair)["weights"][:, 1]
+    weights = net.eval()(pair).weights[:, 1]
     assert weights[:, 9:].mean() - weights[:, :7].mean() > 0.3

@@ -19,6 +19,9 @@ import pytest
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.runtime import Detector
+from metafusion_yolo.serve.uploads import read_pair
+from metafusion_yolo.support.errors import UserError
+from tests.data.test_radiometric import write_flir
 from tests.processes import without_pytorch
 from tests.serve.conftest import Client, encoded
 
@@ -79,6 +82,15 @@ def test_files_of_many_kinds(app, files, drawn, kind, tmp_path) -> None:
     answer = app.post("/detect", given, conf="0.05").json
     same = app.post("/detect", files, conf="0.05").json
     assert answer == same if kind not in ("jpeg", "webp") else answer["detections"]
+
+
+def test_a_preview_is_not_taken_for_the_measurement_without_a_word(app, files, tmp_path) -> None:
+    preview = write_flir(tmp_path / "1.jpg", np.full((24, 32), 20.0)).read_bytes()
+    answer = app.post("/detect", {**files, "infrared": preview}).json
+    assert answer["note"] == "preview of 8 bits is read from a radiometric file of FLIR"
+    assert app.post("/detect", files).json["note"] == ""
+    with pytest.raises(UserError, match="a radiometric JPEG of FLIR, whose measurement is not read from uploads"):
+        read_pair(files["visible"], preview, 1e6, measures=True)
 
 
 def test_many_at_a_time_get_their_own_answers(app, drawn) -> None:

@@ -39,11 +39,11 @@ class FusedOutputModel(ExportWrapper):
         """Return boxes, prototypes of masks, fused images (B, 3, H, W), [0, 1], and weights (B, 2, H, W) if asked."""
         fusion = self._model.fuse_images(images)
         found = self.detector(self._model.shown_to_detector(images, fusion))
-        outputs = *(found if isinstance(found, (tuple, list)) else (found,)), fusion["fused"]
+        outputs = *(found if isinstance(found, (tuple, list)) else (found,)), fusion.fused
         if not self.weights:
             return outputs
         size = images.shape[-2:]
-        return *outputs, nn.functional.interpolate(fusion["weights"], size=size, mode="bilinear", align_corners=False)
+        return *outputs, nn.functional.interpolate(fusion.weights, size=size, mode="bilinear", align_corners=False)
 
 
 class TwoInputModel(ExportWrapper):

@@ -231,7 +231,7 @@ class LearnedFusion:
         scale = self.longest / max(pair.shape[:2])
         size = [max(1, round(side * scale / STRIDE)) * STRIDE for side in pair.shape[:2]]
         small = F.interpolate(planes, size, mode="bilinear", align_corners=False, antialias=True)
-        coefficients = self.net(small.clamp(0, 1))["coefficients"]
+        coefficients = self.net(small.clamp(0, 1)).coefficients
         coefficients = F.interpolate(coefficients, pair.shape[:2], mode="bilinear", align_corners=False)
         return compose_fused(planes, coefficients)
 

@@ -13,6 +13,7 @@ from ultralytics.utils import LOGGER
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.engine.predict.writers import CsvTable, JsonArray, Names, PictureFolder
+from metafusion_yolo.nn.fusion import FusionOutput
 from metafusion_yolo.options import OutputOptions
 from metafusion_yolo.support.drawing import with_legend
 from metafusion_yolo.support.errors import UserValueError
@@ -151,20 +152,22 @@ def describe(result: FusionResults) -> dict[str, Any]:
     }
 
 
-def say_what_is_missing(options: OutputOptions, given: Mapping[str, Any], drawn: bool) -> None:
+def say_what_is_missing(options: OutputOptions, given: FusionOutput | Mapping[str, Any] | None, drawn: bool) -> None:
     """Warn which requested outputs are missing because an export has no fused image or no weights.
 
     Args:
         options: What was asked for.
-        given: What there is of the fusion, by name.
+        given: Output of the front-end, or the additional outputs of an export by name; None for neither.
         drawn: Whether pictures are saved.
     """
+    if isinstance(given, FusionOutput):
+        return
     missing = []
     if not given:
         missing += ["save_fused writes nothing"] * options.save_fused
         shown = options.view not in ("visible", "infrared") and drawn
         missing += [f"view={options.view} shows the cameras only"] * shown
-    if "weights" not in given and "fusion_weights" not in given:
+    if not given or "fusion_weights" not in given:
         missing += ["save_weights writes nothing"] * options.save_weights
         missing += ["infrared_weight is empty"] * (options.save_json or options.save_csv)
     if missing:

@@ -296,7 +296,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         """Return the results of the host with the pairs (H, W, 4), their fusion and where they come from."""
         if not self._said:
             self._said = True
-            say_what_is_missing(self.options, self._fusion or {}, self.args.save)
+            say_what_is_missing(self.options, self._fusion, self.args.save)
         results = []
         origins = getattr(self.dataset, "origins", None) or [Origin()] * len(hosts)  # tensors have no origin
         for i, host in enumerate(hosts):

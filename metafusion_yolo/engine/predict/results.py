@@ -30,7 +30,7 @@ from metafusion_yolo.engine.predict.pictures import (
     to_supervision,
 )
 from metafusion_yolo.functional.color import rgb_to_luminance
-from metafusion_yolo.nn.fusion import compose
+from metafusion_yolo.nn.fusion import FusionOutput, compose
 from metafusion_yolo.options import VIEWS
 from metafusion_yolo.support.drawing import to_uint8, weight_overlay
 from metafusion_yolo.support.errors import UserValueError
@@ -125,11 +125,8 @@ class FusionResults(Results):
             return None
         if "fused" in self._fusion:  # of an export, at the network's size
             return to_uint8(self._at_image_size("fused")[0])
-        planes = [
-            torch.from_numpy(np.ascontiguousarray(x)) for x in (self.orig_img[..., ::-1], self.infrared[..., None])
-        ]
-        pair = torch.cat(planes, 2).permute(2, 0, 1)[None].float() / 255
-        return compose_fused(pair, self._at_image_size("coefficients"))
+        pair = torch.from_numpy(np.dstack((self.orig_img[..., ::-1], self.infrared))).permute(2, 0, 1)[None]
+        return compose_fused(pair.float() / 255, self._at_image_size("coefficients"))
 
     @property
     def found(self) -> Any:
@@ -306,15 +303,17 @@ def showing_fused(results: list[FusionResults]) -> Iterator[None]:
             result.orig_img = image
 
 
-def pack_fusion(output: dict[str, Tensor], i: int) -> dict[str, Tensor]:
+def pack_fusion(output: FusionOutput | dict[str, Tensor], i: int) -> dict[str, Tensor]:
     """Return the maps that :class:`FusionResults` needs of a pair in a batch, in half precision on the CPU.
 
     Args:
         output: Output of the front-end, or the additional outputs of an export by name.
         i: Index of the pair.
     """
-    base, weights = ("coefficients", "weights") if "coefficients" in output else ("fused", "fusion_weights")
-    maps = {base: output[base][i]}
-    if weights in output:
-        maps["infrared_weight"] = output[weights][i, 1:2]
+    if isinstance(output, FusionOutput):
+        maps = {"coefficients": output.coefficients[i], "infrared_weight": output.weights[i, 1:2]}
+    else:
+        maps = {"fused": output["fused"][i]}
+        if "fusion_weights" in output:
+            maps["infrared_weight"] = output["fusion_weights"][i, 1:2]
     return {name: map_.half().cpu() for name, map_ in maps.items()}

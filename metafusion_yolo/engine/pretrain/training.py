@@ -106,15 +106,15 @@ def objective(
     output: FusionOutput, degraded: Degraded, views: Views, eye: Eye | None, recipe: Recipe
 ) -> dict[str, Tensor]:
     """Return every term by name, weighted."""
-    weights = output["weights"]
+    weights = output.weights
     hidden = F.avg_pool2d(degraded.hidden, 4)
     terms = {
         "fusion": fusion_loss(output, degraded.sources, Gains())[0],
-        "trust": recipe.trust * trust_loss(weights, output["coefficients"][:, 3:], hidden),
+        "trust": recipe.trust * trust_loss(weights, output.coefficients[:, 3:], hidden),
         "balance": recipe.balance * balance_loss(weights, hidden, recipe.share),
     }
     if eye and recipe.features:
-        fused = output["fused"][: len(views.photograph)].contiguous(memory_format=torch.channels_last)
+        fused = output.fused[: len(views.photograph)].contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             wanted = eye(views.photograph.contiguous(memory_format=torch.channels_last))
         terms["features"] = recipe.features * feature_loss(eye(fused), wanted)

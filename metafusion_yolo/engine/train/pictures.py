@@ -101,9 +101,9 @@ class Shown(NamedTuple):
         output = fusion.eval()(self.pair.to(weight))
         fusion.train(training)
         grey = self.pair[0, 3:].expand(3, -1, -1)
-        views = {"visible": self.pair[0, :3], "infrared": grey, "fused": output["fused"][0]}
+        views = {"visible": self.pair[0, :3], "infrared": grey, "fused": output.fused[0]}
         images = {name: to_uint8(view)[..., ::-1][self.inside] for name, view in views.items()}
-        weights = output["weights"][0, 1].float().cpu().numpy()  # at a quarter of the size
+        weights = output.weights[0, 1].float().cpu().numpy()  # at a quarter of the size
         images["weights"] = cv2.resize(weights, self.pair.shape[:1:-1])[self.inside]
         height = max(1, round(images["fused"].shape[0] * width / images["fused"].shape[1]))
         return {

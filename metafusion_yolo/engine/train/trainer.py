@@ -214,7 +214,7 @@ class FusionDetectionTrainer(ResumableTrainer):
         """Return visible, infrared and fused image of pairs (B, 4, H, W) side by side, (B, 3, H, 3W)."""
         gpu = [self.device] if self.device.type == "cuda" else []
         with torch.no_grad(), torch.random.fork_rng(gpu):  # the jitter of this plot must not change the training
-            fused = _unwrap(self.model).fuse_images(pair)["fused"]
+            fused = _unwrap(self.model).fuse_images(pair).fused
         return torch.cat((pair[:, :3], pair[:, 3:].expand(-1, 3, -1, -1), fused), 3).cpu()
 
     def plot_training_samples(self, batch: dict[str, Any], ni: int) -> None:

@@ -16,6 +16,7 @@ from metafusion_yolo.evaluation.report import OVERLAP, SURE, PairRecord, Validat
 from metafusion_yolo.evaluation.weights import weigh_boxes
 from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.functional.metrics import METRICS
+from metafusion_yolo.nn.fusion import FusionOutput
 from metafusion_yolo.support.drawing import to_uint8
 from metafusion_yolo.support.errors import UserValueError
 from metafusion_yolo.support.words import nearest
@@ -74,7 +75,7 @@ def content_area(target: dict[str, Any]) -> tuple[int, int, int, int]:
 
 
 def measure_fusion(
-    record: PairRecord, pair: Tensor, fusion: dict[str, Any], i: int, target: dict[str, Any], metrics: Sequence[str]
+    record: PairRecord, pair: Tensor, fusion: FusionOutput, i: int, target: dict[str, Any], metrics: Sequence[str]
 ) -> None:
     """Add fusion metrics and weights to the record of a pair.
 
@@ -87,10 +88,11 @@ def measure_fusion(
         metrics: Names of the fusion metrics.
     """
     x0, y0, x1, y1 = area = content_area(target)
-    pair, fused = (image[None, :, y0:y1, x0:x1].float() for image in (pair, fusion["fused"][i]))
-    planes = rgb_to_luminance(fused).clamp(0, 1), rgb_to_luminance(pair[:, :3]).clamp(0, 1), pair[:, 3:]
-    record.quality = {name: METRICS[name](*planes).item() for name in metrics}
-    weights = fusion["weights"][i, 1].float().cpu().numpy()
+    if metrics:
+        pair, fused = (image[None, :, y0:y1, x0:x1].float() for image in (pair, fusion.fused[i]))
+        planes = rgb_to_luminance(fused).clamp(0, 1), rgb_to_luminance(pair[:, :3]).clamp(0, 1), pair[:, 3:]
+        record.quality = {name: METRICS[name](*planes).item() for name in metrics}
+    weights = fusion.weights[i, 1].float().cpu().numpy()
     record.weights = weigh_boxes(weights, record.boxes_xyxy, area)
 
 
@@ -123,7 +125,7 @@ def upright(boxes: Tensor) -> Tensor:
 def picture_misses(
     records: Sequence[PairRecord],
     read: Callable[[str], Tensor],
-    front_end: Callable[[Tensor], dict[str, Any]] | None,
+    front_end: Callable[[Tensor], FusionOutput] | None,
     names: dict[int, str],
 ) -> list[PicturedMiss]:
     """Return the hardest misses with pictures of both cameras, and of the fused image where there is one.
@@ -141,7 +143,7 @@ def picture_misses(
         if file not in views:
             pair = read(file)
             images = {"visible": pair[0, :3], "infrared": pair[0, 3:].expand(3, -1, -1)}
-            images |= {"fused": front_end(pair)["fused"][0]} if front_end else {}
+            images |= {"fused": front_end(pair).fused[0]} if front_end else {}
             views[file] = {name: to_uint8(image) for name, image in images.items()}
         name = names[int(miss.record.found["both"]["target_cls"][miss.k])]
         shown = "/".join(Path(file).parts[-2:])

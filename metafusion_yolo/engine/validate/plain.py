@@ -81,4 +81,4 @@ class PlainValidator(BaseValidator):
         if self._front_end is None:
             return {**batch, "img": batch["img"][:, :3]}
         weight = next(self._front_end.parameters(), batch["img"])
-        return {**batch, "img": self._front_end(batch["img"].to(weight))["fused"]}
+        return {**batch, "img": self._front_end(batch["img"].to(weight)).fused}

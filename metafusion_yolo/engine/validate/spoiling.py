@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from metafusion_yolo.evaluation.corruptions import KINDS, STRENGTHS, Area, corru
 from metafusion_yolo.evaluation.report import PairRecord
 from metafusion_yolo.evaluation.robustness import alone
 from metafusion_yolo.evaluation.trust import AVERAGE, FUSED, view, weight_change
+from metafusion_yolo.nn.fusion import FusionOutput
 from metafusion_yolo.nn.rules import PixelRule
 
 Find = Callable[[str, Tensor], None]  # records what is found in pairs (B, 4, H, W) under a name
@@ -79,11 +80,11 @@ def averaging(front_end: nn.Module) -> Iterator[None]:
     """Let the detector see the average of the two cameras, as an image or where their features meet."""
     rule = PixelRule(AVERAGE)
 
-    def replace(module: nn.Module, inputs: tuple[Tensor, ...], output: dict[str, Any]) -> dict[str, Any]:
-        average = rule(inputs[0])
-        return {**output, "fused": average["fused"], "weights": average["weights"]}
+    def average(module: nn.Module, inputs: tuple[Tensor, ...], output: FusionOutput) -> FusionOutput:
+        even = rule(inputs[0])
+        return replace(output, weights=even.weights, blend=even.blend, colour=even.colour)
 
-    hook = front_end.register_forward_hook(replace)
+    hook = front_end.register_forward_hook(average)
     try:
         yield
     finally:

@@ -278,14 +278,14 @@ class FusionDetectionValidator(DetectionValidator):
     # Fused images ----------------------------------------------------------------------------------------------------
     def _fusion_of(self, pair: Tensor) -> Any:
         """Return the front-end's output for a batch (B, 4, H, W); it runs again if its last output does not fit."""
-        if self._fusion is None or self._fusion["fused"].shape[-2:] != pair.shape[-2:]:
+        if self._fusion is None or [4 * side for side in self._fusion.weights.shape[-2:]] != [*pair.shape[-2:]]:
             weight = next(self._front_end.parameters(), pair)  # a fixed rule has no parameters
             self._fusion = self._front_end(pair.to(weight))
         return self._fusion
 
     def _weights_of(self, pair: Tensor) -> np.ndarray:
         """Return the weights of both cameras (B, 2, H / 4, W / 4) for the batch (B, 4, H, W) looked at last."""
-        weights: np.ndarray = self._fusion_of(pair)["weights"].float().cpu().numpy()
+        weights: np.ndarray = self._fusion_of(pair).weights.float().cpu().numpy()
         return weights
 
     def _read(self, file: str) -> Tensor:
@@ -309,4 +309,4 @@ class FusionDetectionValidator(DetectionValidator):
         """Return the batch with fused images, or unchanged for exports, which do not output them."""
         if self._front_end is None:
             return batch
-        return {**batch, "img": self._fusion_of(batch["img"])["fused"]}
+        return {**batch, "img": self._fusion_of(batch["img"]).fused}

@@ -27,7 +27,8 @@ class Scene:
     Attributes:
         time: Seconds since 1970.
         size: Width and height of the visible image, pixels.
-        objects: Tracked objects, boxes in its pixels.
+        objects: Tracked objects, boxes in its pixels; where the camera measures, `data` has the "outline" of masks and
+            oriented boxes.
         names: Names of the classes.
         images: Images of the cameras that are there, (H, W) or (H, W, 3) uint8.
         thermogram: What the infrared camera measures; None without a unit.
@@ -59,7 +60,8 @@ class Scene:
             "box": [round(float(x), 1) for x in objects.xyxy[i]],
         }
         if self.thermogram is not None:
-            outline = objects.xyxy[i][[[0, 1], [2, 1], [2, 3], [0, 3]]]
+            corners = objects.xyxy[i][[[0, 1], [2, 1], [2, 3], [0, 3]]]
+            outline = objects.data["outline"][i] if "outline" in objects.data else corners
             told["temperatures"] = self.thermogram.record(self.thermogram.under(outline))
         return told
 

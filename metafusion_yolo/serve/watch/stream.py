@@ -234,6 +234,11 @@ def tracked(result: Any) -> Any:
             class_id=np.zeros(0, int),
             tracker_id=np.zeros(0, int),
         )
-    return sv.Detections(
+    found = sv.Detections(
         boxes.xyxy, confidence=boxes.conf, class_id=boxes.cls.astype(int), tracker_id=boxes.id.astype(int)
     )
+    if result.thermogram is not None and (result.masks is not None or result.obb is not None):
+        from metafusion_yolo.engine.predict.pictures import outlines
+
+        found.data["outline"] = np.fromiter(outlines(result), object, len(boxes))
+    return found

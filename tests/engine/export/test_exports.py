@@ -126,7 +126,7 @@ def test_fused_output_is_what_the_front_end_makes(export, untrained):
     _, fused, weights = map(torch.from_numpy, session.run(None, {"images": pair.numpy()}))
     with torch.no_grad():
         expected = untrained.model.float().eval().fuse_images(pair)
-    torch.testing.assert_close(fused, expected["fused"], atol=1e-4, rtol=0)
+    torch.testing.assert_close(fused, expected.fused, atol=1e-4, rtol=0)
     assert (weights.sum(1) - 1).abs().max() < 1e-5 and weights.shape == (1, 2, 64, 64)
 
 

@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from metafusion_yolo.engine.predict.results import FusionResults, pack_fusion
+from metafusion_yolo.nn.fusion import FusionOutput
 
 NAMES = {0: "person", 1: "car"}
 
 
-def output(height: int, width: int, infrared_weight: float, offset: float = 0.0, batch: int = 1) -> dict:
+def output(height: int, width: int, infrared_weight: float, offset: float = 0.0, batch: int = 1) -> FusionOutput:
     coefficients = torch.tensor([1 - infrared_weight, infrared_weight, offset, 1.0])
     coefficients = coefficients.view(1, 4, 1, 1).repeat(batch, 1, height // 4, width // 4)
-    return {"weights": coefficients[:, :2].clone(), "coefficients": coefficients}
+    return FusionOutput(coefficients[:, :2].clone(), coefficients, {}, *2 * [None])
 
 
 def make(pair: np.ndarray, infrared_weight: float | None = 0.5, offset: float = 0.0, **kwargs) -> FusionResults:
@@ -52,8 +53,8 @@ def test_offset_is_added(pair):
 def test_fused_has_the_size_of_the_visible_image_and_no_letterbox():
     pair = np.full((30, 90, 4), 100, np.uint8)  # letterboxed to 64 x 64 at the network
     weights = output(64, 64, 0.0)
-    weights["weights"][:, 1, 5:11] = 1.0  # rows 20 to 44 of the 64, of which 21 to 42 show the pair
-    weights["weights"][:, 0, 5:11] = 0.0
+    weights.weights[:, 1, 5:11] = 1.0  # rows 20 to 44 of the 64, of which 21 to 42 show the pair
+    weights.weights[:, 0, 5:11] = 0.0
     result = FusionResults(pair, pack_fusion(weights, 0), path="7.jpg", names=NAMES, boxes=None)
     assert result.fused.shape == (30, 90, 3)
     assert result.fusion_weights.shape == (2, 30, 90)
@@ -63,7 +64,7 @@ def test_fused_has_the_size_of_the_visible_image_and_no_letterbox():
 
 def test_each_pair_of_a_batch_keeps_its_own_fusion(pair):
     batch = output(64, 64, 0.2, batch=2)
-    batch["weights"][1] = 0.5
+    batch.weights[1] = 0.5
     assert pack_fusion(batch, 0)["infrared_weight"].float().mean() == pytest.approx(0.2, abs=1e-3)
     assert pack_fusion(batch, 1)["infrared_weight"].float().mean() == pytest.approx(0.5, abs=1e-3)
 
@@ -118,8 +119,8 @@ def test_weights_are_shown_as_colours_with_a_legend(pair):
 
 def test_each_box_knows_how_much_came_from_which_camera(pair):
     halves = output(64, 64, 0.0)
-    halves["weights"][:, 1, :, 8:] = 1.0
-    halves["weights"][:, 0, :, 8:] = 0.0
+    halves.weights[:, 1, :, 8:] = 1.0
+    halves.weights[:, 0, :, 8:] = 0.0
     boxes = torch.tensor([[2, 2, 20, 40, 0.9, 0], [44, 2, 60, 40, 0.8, 1], [22, 2, 42, 40, 0.7, 1]])
     odd = torch.tensor([[70, 60, 80, 70, 0.6, 0], [5, 5, 5, 5, 0.5, 0]])  # outside, and without area
     result = FusionResults(pair, pack_fusion(halves, 0), path="7.jpg", names=NAMES, boxes=torch.cat((boxes, odd)))

@@ -74,8 +74,8 @@ def test_small_differences_between_weights_fill_the_colours(tmp_path) -> None:
     class Half(PixelRule):
         def forward(self, pair):
             output = super().forward(pair)
-            output["weights"] = output["weights"].clone()
-            output["weights"][:, 1, :, 12:] += 0.1
+            output.weights = output.weights.clone()
+            output.weights[:, 1, :, 12:] += 0.1
             return output
 
     drawn = cv2.imread(str(plot_weights(Half("average"), PAIRS, tmp_path / "w.png")))

@@ -91,7 +91,7 @@ def test_fusion_metrics_are_those_of_the_fused_images(run, tmp_path) -> None:
         top = (IMGSZ - height) // 2
         boxed = F.pad(pair, (0, 0, top, IMGSZ - height - top), value=114 / 255)
         with torch.no_grad():
-            fused = front_end(boxed)["fused"][..., top : top + height, :]
+            fused = front_end(boxed).fused[..., top : top + height, :]
         planes = rgb_to_luminance(fused).clamp(0, 1), rgb_to_luminance(pair[:, :3]), pair[:, 3:]
         values.append([METRICS[name](*planes).item() for name in ("EN", "SSIM")])
     found = metrics.report.rows[0].quality

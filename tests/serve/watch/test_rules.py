@@ -104,6 +104,9 @@ def test_an_event_says_how_hot_an_object_is():
     assert (heat["min"], heat["max"], heat["unit"]) == (20.0, 75.5, "celsius")
     assert heat["hot"] == {"x": 70.5, "y": 60.5}
     assert "temperatures" not in cold.describe(cold.objects, 0)
+    left = np.array([[60, 40], [68, 40], [68, 80], [60, 80]])  # half of its box, without the hot spot
+    hot.objects.data["outline"] = np.fromiter([left], object, 1)
+    assert hot.describe(hot.objects, 0)["temperatures"]["max"] == 20.0
 
 
 def test_heat():

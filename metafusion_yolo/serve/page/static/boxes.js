@@ -18,7 +18,7 @@ function paint(canvas, size, pictures, at) {
 }
 
 function drawBoxes({ context, scale, unit }, objects, marked = -1) {
-  // objects: {box, text, colour, dashed}, the surest first, which is drawn last, on top
+  // objects: {box, text, colour, dashed, outline, keypoints}, the surest first, which is drawn last, on top
   context.font = `600 ${13 * unit}px system-ui, sans-serif`;
   context.textBaseline = "middle";
   const height = 19 * unit;
@@ -30,7 +30,19 @@ function drawBoxes({ context, scale, unit }, objects, marked = -1) {
     context.setLineDash(objects[i].dashed ? [6 * unit, 4 * unit] : []);
     context.strokeStyle = objects[i].colour;
     context.lineWidth = (marked === i ? 4 : 2) * unit;
-    context.strokeRect(x1 * scale, y1 * scale, (x2 - x1) * scale, (y2 - y1) * scale);
+    const { outline, keypoints } = objects[i];
+    const corners = outline?.length ? outline : [[x1, y1], [x2, y1], [x2, y2], [x1, y2]];
+    context.beginPath();
+    for (const [x, y] of corners) context.lineTo(x * scale, y * scale);
+    context.closePath();
+    context.stroke();
+    context.fillStyle = objects[i].colour;
+    for (const [x, y, shows] of keypoints ?? []) {
+      if (shows < 0.25) continue; // as the host draws them
+      context.beginPath();
+      context.arc(x * scale, y * scale, 3 * unit, 0, 2 * Math.PI);
+      context.fill();
+    }
   }
   context.setLineDash([]);
   for (let i = objects.length - 1; i >= 0; i--) {

@@ -143,7 +143,7 @@ function judged() {
     const free = fits.filter(([iou, k]) => iou >= 0.5 && !taken.has(k) && now.names[labels[k].class] === one.name);
     const best = free.sort((a, b) => b[0] - a[0])[0];
     if (best) taken.add(best[1]);
-    return { box: one.box, text: `${one.name} ${one.confidence.toFixed(2)}`, colour: best ? HIT : known.has(one.name) ? FALSE : OTHER, dashed: true };
+    return { ...one, text: `${one.name} ${one.confidence.toFixed(2)}`, colour: best ? HIT : known.has(one.name) ? FALSE : OTHER, dashed: true };
   });
   const truth = labels.map((one, k) => {
     const colour = taken.has(k) || !pair.answer.detections.length ? TRUTH : MISS;

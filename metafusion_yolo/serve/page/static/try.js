@@ -199,6 +199,8 @@ function show(content, images, milliseconds) {
   }
   $("share").textContent = content.infrared_weight === null ? "–" : percent(content.infrared_weight);
   $("time").textContent = milliseconds === null || early ? "–" : milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+  $("note").textContent = content.note ? `Infrared: ${content.note}` : "";
+  $("note").hidden = !content.note;
   $("result").hidden = false;
   listClasses();
   update();
@@ -230,7 +232,7 @@ function shown() {
 }
 
 function update() {
-  const some = shown();
+  const some = answer.classes?.length ? answer.classes : shown(); // of a classifier those of the whole pair
   $("score").textContent = Number($("conf").value).toFixed(2);
   $("count").textContent = some.length;
   $("none").hidden = some.length > 0 || early;
@@ -239,7 +241,7 @@ function update() {
       const row = document.createElement("tr");
       const swatch = document.createElement("i");
       swatch.style.background = colour(one.class);
-      const share = one.infrared_weight === null ? "–" : percent(one.infrared_weight);
+      const share = (one.infrared_weight ?? null) === null ? "–" : percent(one.infrared_weight);
       const cells = [one.name, one.confidence.toFixed(2), share].map((text, column) => {
         const cell = document.createElement("td");
         cell.className = column ? "number" : "";
@@ -271,7 +273,7 @@ function draw() {
   $("scale").hidden = near !== "weights";
   if (!$("boxes").checked) return;
   const text = (one) => `${one.name} ${one.confidence.toFixed(2)}`;
-  drawBoxes(drawn, shown().map((one) => ({ box: one.box, text: text(one), colour: colour(one.class) })), marked);
+  drawBoxes(drawn, shown().map((one) => ({ ...one, text: text(one), colour: colour(one.class) })), marked);
 }
 
 $("conf").addEventListener("input", update);
