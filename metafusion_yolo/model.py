@@ -43,8 +43,8 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
 
     Args:
         model: Model YAML, checkpoint (`.pt`) or export (`.onnx`, ...).
-        task: What it must be good for: "detect", "segment", "pose", "obb", "classify",
-            "semantic" or "depth"; None for what its head is.
+        task: What it is for: "detect", "segment", "pose", "obb", "classify",
+            "semantic" or "depth"; None for the task of its head.
         verbose: Whether to log a summary of a new model.
 
     Raises:

@@ -102,7 +102,7 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _words(mode: Mode) -> AbstractContextManager[None]:
-    """Return what lets the host say less, where the mode needs the host."""
+    """Return a context in which the host logs in our words; modes that do without the host need none."""
     if mode.alone:
         return nullcontext()
     from metafusion_yolo.support.console import in_our_words
@@ -121,7 +121,7 @@ def _print_checks() -> int:
 
 
 def _method_of(name: str, model: Any, task: str | None) -> Any:
-    """Return the method of the model that does what the name of a mode says; classical fusion needs no model."""
+    """Return the method of the model for a mode; classical fusion needs no model."""
     if name == "fuse" and model is None:
         from metafusion_yolo.engine.predict.fuser import fuse_images
 
@@ -130,7 +130,7 @@ def _method_of(name: str, model: Any, task: str | None) -> Any:
 
 
 def load_model(path: Any, task: str | None = None) -> Any:
-    """Return the model of a YAML, checkpoint or export, which must be of a task if one is given."""
+    """Load a YAML, checkpoint or export; it must fit the task if one is given."""
     from metafusion_yolo.model import MetaFusionYOLO
 
     return MetaFusionYOLO(str(path), task)

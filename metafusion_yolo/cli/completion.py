@@ -24,7 +24,7 @@ complete -o default -o nospace -F _metafusion metafusion"""
 
 
 def completion(words: Sequence[str]) -> str:
-    """Return the completion script of the shell that is the only word.
+    """Return the completion script of a shell, the only word.
 
     Raises:
         UserValueError: If it is none of :data:`SHELLS`.

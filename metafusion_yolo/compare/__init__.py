@@ -1,4 +1,4 @@
-"""Does fusion help detection on these pairs, and which way? `metafusion compare`."""
+"""Does fusion help detection on these pairs, and which kind? `metafusion compare`."""
 
 import json
 import time
@@ -223,7 +223,7 @@ def _describe(data: str | Path, task: str) -> dict[str, Any]:
 
 
 def _knows(known: Mapping[int, str], names: Mapping[int, str]) -> bool:
-    """Return whether a detector of known classes has any of the data set's, so that it can be judged as it is."""
+    """Return whether a detector knows any class of the data set, so that it can be tested untrained."""
     try:
         class_order(known, names)
     except UserValueError as error:

@@ -175,7 +175,7 @@ def fresh_processes() -> BaseContext:
 
 
 def end_with_parent() -> None:
-    """End this process with the one that started it, so that a restart does not do the same run twice at once."""
+    """End this process with its parent, so that a restart does not do the same run twice at once."""
 
     def watch() -> None:
         parent = parent_process()

@@ -130,7 +130,7 @@ def train_row(
 
 
 def keep_untrained(setting: Setting, folder: Path) -> Path:
-    """Save the checkpoint that all rows start from where a training would leave its last one, and return the file."""
+    """Save the checkpoint that all rows start from as if it were the last one of a training; return the file."""
     model, _ = load_fusion_checkpoint(setting.pretrained)
     file = folder / "train" / "weights" / "last.pt"
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """The small shift that is left between two registered cameras, found from the edges that both see.
 
 Source: the doubled angle, Granlund 1978; the squared cosine between gradients as a measure across cameras, Haber and
-Modersitzki 2006. The sum over the pairs of a camera, which forgets, is this project's.
+Modersitzki 2006. The decaying sum over the pairs of a camera is this project's.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def edges(image: np.ndarray) -> np.ndarray:
 
 
 class Aligner:
-    """Find by which shift the infrared images of a camera fit on the visible ones, from all pairs seen so far.
+    """Estimate the shift between the images of two cameras from all pairs seen so far.
 
     Attributes:
         pairs: Number of pairs seen.
         shift: (x, y), share of the width by which the infrared image lies further right and down; (0, 0) while the
             edges do not tell it clearly.
-        clear: Whether they do.
+        clear: Whether the edges tell it clearly.
 
     Examples:
         >>> rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Cameras that are known by name: what their counts mean, how they call the images of a shot, and how far they see."""
+"""Known cameras by name: what their counts mean, how their files are named, and their focal lengths."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from metafusion_yolo.support.words import nearest
 
 
 class Camera(NamedTuple):
-    """A camera as its maker describes it: one of two lenses, or a thermal one whose partner may be any.
+    """A camera as its maker describes it: one with two lenses, or a thermal camera beside any visible one.
 
     Attributes:
         thermal: What its counts mean, the `thermal:` section of a data-set YAML.

@@ -29,7 +29,7 @@ open_image = getattr(patches, "_image_open", Image.open)
 
 
 class Page(str):
-    """A page of a TIFF: a path that names it, `scan-0003.tif`, which leads to no file.
+    """A page of a TIFF, as a path such as `scan-0003.tif`, at which there is no file.
 
     Attributes:
         file: The TIFF.

@@ -1,4 +1,4 @@
-"""Whose radiometric JPEG a file is, by its segments; with the standard library only."""
+"""The maker of a radiometric JPEG, from its segments; with the standard library only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LAST = 0xDA, 0xD9  # segments after which there are pixels, or nothing
 
 
 def radiometric_maker(stream: BinaryIO) -> str:
-    """Return whose radiometric JPEG a stream holds, "FLIR" or "DJI"; empty for any other file."""
+    """Return the maker of the radiometric JPEG in a stream, "FLIR" or "DJI"; empty for any other file."""
     if stream.read(2) != START:
         return ""
     made = raw = False

@@ -114,14 +114,14 @@ def _box(values: np.ndarray) -> np.ndarray:
 
 
 def is_empty(polygon: np.ndarray) -> bool:
-    """Return whether the points of a polygon (N, 2) lie on a line, so that its mask is none."""
+    """Return whether the points of a polygon (N, 2) lie on a line, so that its mask is empty."""
     return bool(np.linalg.svd(polygon - polygon.mean(0), compute_uv=False)[-1] < LEAST_SPREAD)
 
 
 def crosses_itself(polygon: np.ndarray) -> bool:
     """Return whether two edges of a polygon (N, 2) cross, so that its mask is torn; edges that touch do not.
 
-    One of very many points was traced along a mask, which does not cross itself, and is not looked at.
+    Polygons of very many points are skipped: they were traced along a mask and do not cross themselves.
 
     Examples:
         >>> crosses_itself(np.array([[0, 0], [1, 1], [1, 0], [0, 1]]))

@@ -71,7 +71,7 @@ class LivePair:
             self.report.count({camera: queue.popleft()}, "skipped")
 
     def _wait_for_first_frames(self) -> None:
-        """Wait until the cameras that `on_missing` requires are connected; who waits for ever does so at any time.
+        """Wait until the cameras that `on_missing` requires are connected, but not if `reconnect` has no limit.
 
         Raises:
             ConnectionError: If they are not connected in time.

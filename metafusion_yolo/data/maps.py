@@ -50,7 +50,7 @@ class PairedSemanticDataset(PairedMapDataset, SemanticDataset):
 
 
 class PairedPolygonDataset(PairedMapDataset, PolygonSemanticDataset):
-    """Pairs whose classes are drawn from polygons, labels of the task segment; what these leave is background."""
+    """Pairs whose classes are drawn from polygons, labels of the task segment; other pixels are background."""
 
     needs_polygons = True
     load_image = PairedSemanticDataset.load_image

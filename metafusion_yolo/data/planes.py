@@ -50,7 +50,7 @@ def blank(pair: np.ndarray, camera: str) -> np.ndarray:
 
 
 def central(image: np.ndarray, size: int) -> np.ndarray:
-    """Return what a classifier sees of an image (H, W, ...): its middle (S, S, ...), once the shorter side is S.
+    """Return the centre (S, S, ...) that a classifier sees of an image whose shorter side is resized to S.
 
     Examples:
         >>> central(np.zeros((50, 100, 4), np.uint8), 25).shape
@@ -71,14 +71,14 @@ def bits_of(highest: int) -> int:
 
 
 def highest_8_bits(image: np.ndarray) -> np.ndarray:
-    """Return a uint8 image as it is, and of a uint16 one the highest 8 bits that its camera has."""
+    """Return an image as uint8: of uint16 the highest 8 bits that its camera uses."""
     if image.dtype == np.uint8:
         return image
     return (image >> (bits_of(int(image.max(initial=0))) - 8)).astype(np.uint8)
 
 
 def mean_inside(plane: np.ndarray, box: np.ndarray, outline: np.ndarray | None = None) -> float:
-    """Return the mean of a plane (H, W) over the pixels that a box x1, y1, x2, y2 touches, but at least one.
+    """Return the mean of a plane (H, W) over the pixels that a box x1, y1, x2, y2 touches, at least one.
 
     Of these, only those inside an outline (P, 2) in pixels count, if it has three points or more.
     """

@@ -23,7 +23,7 @@ NO_DATA = -273.15  # degrees celsius, where DJI's files hold no measurement
 
 
 def maker_of(file: str | Path) -> str:
-    """Return whose radiometric file this is, "FLIR" or "DJI"; empty for any other file."""
+    """Return the maker of a radiometric file, "FLIR" or "DJI"; empty for any other file."""
     if Path(file).suffix.lower() not in SUFFIXES:
         return ""
     try:

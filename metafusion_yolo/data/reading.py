@@ -225,7 +225,7 @@ class PairReader:
         return Thermogram(counts, self.rig.thermal, homography)
 
     def _warn(self, text: str, names: str) -> None:
-        """Say something once for all pairs of this reader."""
+        """Log a warning once per reader."""
         kind = text.partition(" ")[0]
         if kind not in self._warned:
             self._warned.add(kind)

@@ -45,7 +45,7 @@ class Rig:
     def from_yaml(cls, data: Mapping[str, Any], where: str = "the data-set YAML") -> Rig:
         """Read the keys `infrared`, `thermal`, `registration` and `layout`; others are ignored.
 
-        What `camera`, the name of a known one, says goes for keys that are not there.
+        Keys that are missing are taken from the known camera that `camera` names.
 
         Raises:
             ValueError: If a value is wrong.

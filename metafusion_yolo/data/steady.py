@@ -19,7 +19,7 @@ class Steady:
     """Keep gain and polarity of a thermal video: limits that follow the scene, and the polarity of the first frame.
 
     Attributes:
-        limits: Counts that become black and white in the frame of now; None where each has its own.
+        limits: Counts that become black and white in the current frame; None where each has its own.
 
     Args:
         thermal: How counts become grey; its scope "auto" is "follow" here.
@@ -49,7 +49,7 @@ class Steady:
     def see(self, counts: np.ndarray) -> np.ndarray:
         """Return the next frame (H, W) in the polarity of the first one, and set its limits.
 
-        Frames deeper than 8 bits measure, so that they have one polarity.
+        Frames deeper than 8 bits are measurements, whose polarity does not change.
         """
         if self.limits is None:
             self.begin([counts])

@@ -19,7 +19,7 @@ class Reading(NamedTuple):
     """Temperatures of one object, in the unit of the data set.
 
     Attributes:
-        minimum: Of the pixels of the thermal camera whose centres the outline holds; so the next two.
+        minimum: Over the thermal pixels whose centres lie inside the outline, like the next two.
         mean: See above.
         maximum: See above.
         contrast: Mean minus the median of what is around the object; None if nothing is.

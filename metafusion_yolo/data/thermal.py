@@ -48,7 +48,7 @@ class Thermal:
             if counts have no meaning of their own.
         scale: Degrees a count; None for 1, which counts of 8 bits cannot be.
         offset: Temperature of the count 0.
-        emissivity: Of what is measured, 0 to 1, in place of what a radiometric JPEG says; so the next three.
+        emissivity: Of the objects, 0 to 1; replaces the value in a radiometric JPEG, like the next three.
         reflected: Reflected apparent temperature, in the unit.
         distance: Metres.
         humidity: Relative humidity of the air, 0 to 1.
@@ -86,7 +86,7 @@ class Thermal:
         self._check_measuring()
 
     def _check_measuring(self) -> None:
-        """Check what says how counts are temperatures."""
+        """Check the keys that turn counts into temperatures."""
         if self.unit is not None and self.unit not in UNITS:
             raise UserValueError(f"thermal: unit: '{self.unit}' is unknown, {nearest(self.unit, UNITS)}")
         values = {name: getattr(self, name) for name in MEASURING}
@@ -141,7 +141,7 @@ class Thermal:
 
     @property
     def corrects(self) -> bool:
-        """Whether what a radiometric file says of its scene is to be replaced."""
+        """Whether values in radiometric files are replaced."""
         return any(getattr(self, name) is not None for name in MEASURING[2:])
 
     @property
@@ -150,7 +150,7 @@ class Thermal:
         return self.scope in ("image", "auto")
 
     def over(self, scope: str) -> Thermal:
-        """Return this for a video or the like, which has that scope under "auto"."""
+        """Return a copy with this scope in place of "auto"."""
         return replace(self, scope=scope) if self.scope == "auto" else self
 
     def temperatures(self, counts: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Headers of TIFF files as GIS tools, labs and cameras write them, and what OpenCV would spoil without a word."""
+"""Headers of TIFF files as GIS tools, labs and cameras write them, and what OpenCV would silently get wrong."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _header(tags: ImageFileDirectory_v2) -> Header:
 
 
 def problem(header: Header, visible: bool) -> str:
-    """Return what keeps an image from being read as it is meant, and what to do; empty if nothing does.
+    """Return why an image cannot be read correctly, and what to do; empty if it can.
 
     Args:
         header: That of the image.

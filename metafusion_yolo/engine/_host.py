@@ -98,7 +98,7 @@ TRACKING = {"on_predict_start": on_predict_start, "on_predict_postprocess_end": 
 
 
 def usable_again(wanted: dict[str, Any], cls: type | None, predictor: Any) -> bool:
-    """Return whether the host would use a predictor again for the arguments and the predictor class of a call."""
+    """Return whether the host can reuse a predictor for the arguments and the predictor class of a call."""
     precision = wanted.get("quantize")
     wanted = {**wanted, "quantize": QUANTIZE_ALIASES.get(str(precision).lower(), precision)}
     same = all(getattr(predictor.args, key) == wanted[key] for key in PREDICTOR_SETUP_KEYS if key in wanted)
@@ -162,7 +162,7 @@ def quiet_start() -> Iterator[None]:
 
 @contextmanager
 def our_command() -> Iterator[None]:
-    """Let the host train in processes of our command; with its own, no infrared image would be read."""
+    """Let the host train in processes of our command; its own would read no infrared image."""
     with replaced(host_trainer, "_YOLO_CLI_COMMAND", [sys.executable, "-m", "metafusion_yolo"]):
         yield
 

@@ -61,7 +61,7 @@ def check_arguments(mode: str, args: Mapping[str, Any], native: bool = True, tas
 
 
 def _check_effect(given: Mapping[str, Any], own: str) -> None:
-    """Refuse what would do nothing to the own task on pairs, unless it is the host's default."""
+    """Reject arguments without effect on pairs of this task, unless they have the host's default."""
     for key, task in OTHER_TASKS.items():
         if task != own and given.get(key, DEFAULT_CFG_DICT[key]) != DEFAULT_CFG_DICT[key]:
             raise UserValueError(f"'{key}={given[key]}' is of the task '{task}' and does nothing here; leave it out")

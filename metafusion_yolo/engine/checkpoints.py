@@ -1,4 +1,4 @@
-"""Checkpoints: found, or downloaded, loaded with nothing run that they ask for, and refused in one line."""
+"""Checkpoints: found or downloaded, loaded without running their code, and rejected in one line."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ ADVICE = re.compile(
 
 
 class UnsafeCheckpointError(UserError, TypeError):
-    """A checkpoint that asks for more than the classes of a detector, and that may run code when it is loaded."""
+    """A checkpoint that may run code when it is loaded: it asks for more than the classes of a detector."""
 
 
 @contextmanager
 def refusals_named(weights: Any = "the checkpoint") -> Iterator[None]:
-    """Say what it is in a checkpoint that the host refuses to load.
+    """Name what the host refuses to load in a checkpoint.
 
     Raises:
         UnsafeCheckpointError: In the place of any error that such a refusal has caused.
@@ -133,9 +133,9 @@ def load_checkpoint(weights: str | Path) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def check_start(weights: str | Path) -> str:
-    """Return the path of a checkpoint to start from, once it has been seen to be one.
+    """Return the path of a checkpoint to start from, after checking that it is one.
 
-    The host loads it too, but after all the data has been looked at, and with other words for what is wrong.
+    The host would only notice after all data has been read, and with a less clear message.
 
     Raises:
         FileNotFoundError: As :func:`find_checkpoint`.
@@ -147,7 +147,7 @@ def check_start(weights: str | Path) -> str:
 
 
 def check_unfinished(run: str | Path, checkpoint: dict[str, Any] | None = None) -> None:
-    """Refuse to resume what has nothing left to do; the host would start anew.
+    """Reject resuming a finished run; the host would start anew.
 
     Args:
         run: The checkpoint to resume.

@@ -85,7 +85,7 @@ class FusionClassificationTrainer(FusionDetectionTrainer):
 
 
 class FusionClassificationPredictor(FusionDetectionPredictor):
-    """Classes of whole pairs, as `probs`; beyond the middle, which the network sees, the fusion is continued."""
+    """Classes of whole pairs, as `probs`; the network sees the middle, and the fusion is extended beyond it."""
 
     def pre_transform(self, im: list[np.ndarray]) -> list[np.ndarray]:
         """Return the middle of each pair, as in training."""
@@ -103,16 +103,16 @@ class FusionClassificationPredictor(FusionDetectionPredictor):
         return self.paired(hosts, orig_imgs)
 
     def fusion_of(self, i: int, shape: tuple[int, ...]) -> dict[str, torch.Tensor] | None:
-        """Return the fusion of a pair of the batch, continued to all of it."""
+        """Return the fusion of a pair of the batch, extended to the whole pair."""
         fusion = super().fusion_of(i, shape)
         return None if fusion is None else {key: widened(plane, shape) for key, plane in fusion.items()}
 
 
 def widened(plane: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    """Continue a map (C, S, S) of the middle of an image to all of it, by its border.
+    """Extend a map (C, S, S) of the middle of an image to all of it, by repeating its border.
 
     Args:
-        plane: The map; one that is not square is of the whole image, and stays as it is.
+        plane: The map; one that is not square covers the whole image already, and stays as it is.
         shape: Height and width of the image.
     """
     size, shorter = plane.shape[-1], min(shape[:2])

@@ -1,4 +1,4 @@
-"""The host's `Model` as far as it is built or loaded: the task of its head, the weights, the words it looks for."""
+"""The part of the host's `Model` that builds and loads: task, weights, and words to look for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LoadedModel(Model):
     overrides: dict[str, Any]
 
     def _new(self, cfg: str, task: str | None = None, verbose: bool = False) -> None:
-        """Build a new model from one of our YAMLs; the host looks in its own folders only."""
+        """Build a new model from one of our YAMLs; the host only looks in its own folders."""
         self.cfg = self.model_name = cfg
         self.model = build_model(load_model_yaml(cfg), verbose=verbose and RANK == -1)
         self._take_task(cfg, task_of(self.model), task)
@@ -80,12 +80,12 @@ class LoadedModel(Model):
             raise UserValueError(f"'{self.model_name}' looks for words; say which by set_classes(['person', 'car'])")
 
     def load(self: Self, weights: Any = "yolov8n.pt") -> Self:
-        """Take the weights of a stock or a fused checkpoint; what is none, or could run code, is refused."""
+        """Load the weights of a stock or a fused checkpoint; files that could run code are rejected."""
         return super().load(check_start(weights) if isinstance(weights, (str, Path)) else weights)
 
     @property
     def task_map(self) -> dict[str, dict[str, type]]:
-        """The host's map of tasks, its classes with ours mixed in, for those that have a fused form."""
+        """The host's map of tasks, with our classes for the tasks that have a fused form."""
         return TASKS
 
     def set_classes(self, classes: Sequence[str], embeddings: Tensor | None = None) -> None:
@@ -93,8 +93,8 @@ class LoadedModel(Model):
 
         Args:
             classes: The words, `["person", "car"]`.
-            embeddings: Their features (1, number of words, D) by the text encoder of the model, where that is not at
-                hand; None to compute them here, for which the host fetches it.
+            embeddings: Features of the words (1, number of words, D) from the text encoder of the model; None to
+                compute them here, for which the host downloads the encoder.
 
         Raises:
             TypeError: If the classes of this model are fixed.

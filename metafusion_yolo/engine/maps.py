@@ -33,7 +33,7 @@ IGNORED = 255  # class of a pixel that does not count, as in the host
 
 
 class MapTrainer(FusionDetectionTrainer):
-    """Trains for maps. Mixed in before the trainer of the host, whose map is `key` of a batch, `blank` where none."""
+    """Trains for maps. Mixed in before the host's trainer; the map is `key` of a batch, `blank` where there is none."""
 
     key = ""
     blank = 0
@@ -53,7 +53,7 @@ class MapTrainer(FusionDetectionTrainer):
 
 
 class MapValidator(PlainValidator):
-    """Judges maps. Mixed in before the validator of the host."""
+    """Validates maps. Mixed in before the host's validator."""
 
     def build_dataset(self, img_path: str, mode: str = "val", batch: int | None = None) -> PairedYOLODataset:
         """Build a data set of pairs with maps."""
@@ -64,7 +64,7 @@ class MapValidator(PlainValidator):
 
 
 class MapPredictor(FusionDetectionPredictor):
-    """Predicts maps. Mixed in before the predictor of the host, which is named as `host` too."""
+    """Predicts maps. Mixed in before the host's predictor, which is also `host`."""
 
     host: type[BasePredictor]
 
@@ -140,7 +140,7 @@ class FusionDepthTrainer(MapTrainer, DepthTrainer):
 
 
 def unstretched(plane: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Bring a map (C, h, w) of a stretched image to the proportions of that image (H, W, ...), within h and w."""
+    """Resize a map (C, h, w) of a stretched image to the aspect ratio of that image (H, W, ...), within h and w."""
     zoom = min(side / whole for side, whole in zip(plane.shape[-2:], shape, strict=False))
     size = [max(1, round(side * zoom)) for side in shape[:2]]
     return F.interpolate(plane[None].float(), size, mode="bilinear", align_corners=False)[0].to(torch.float16)

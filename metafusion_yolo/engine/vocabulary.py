@@ -22,7 +22,7 @@ def knows_words(model: Any) -> bool:
 
 
 def lacks_words(model: Any) -> bool:
-    """Return whether a model has been given no classes yet: a YOLOE that is not free of prompts."""
+    """Return whether a model still needs classes: a YOLOE with prompts."""
     return isinstance(model, YOLOE) and knows_words(model) and not hasattr(model, "pe")
 
 
@@ -69,7 +69,7 @@ def _checked(embeddings: Any, count: int) -> Tensor:
 
 
 def refuse_words(model: Any, what: str) -> None:
-    """Refuse what needs texts beside the pairs of a data set.
+    """Reject training and validation that need texts for the pairs of a data set.
 
     Raises:
         TypeError: If the classes of the model are words.

@@ -49,7 +49,7 @@ def plot_curves(report: ValidationReport, key: str, file: Path) -> Path:
 
 
 def plot_trust(report: ValidationReport, file: Path) -> Path:
-    """Plot mAP50 over the strength of each kind of damage, of the fused image and of what is beside it."""
+    """Plot mAP50 over the strength of each kind of damage, of the fused image and of the views beside it."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 5), layout="constrained")

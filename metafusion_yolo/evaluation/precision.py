@@ -61,7 +61,7 @@ def _drawn_ap(hits: np.ndarray, times: np.ndarray, there: int) -> np.ndarray:
     Args:
         hits: Whether each detection is right at each of T overlaps, (N, T) bool, by falling confidence.
         times: How often each detection is drawn, (N,).
-        there: Boxes that are there to be found.
+        there: Number of labelled boxes.
     """
     kept = hits.any(1) & (times > 0)
     if not there or not kept.any():

@@ -163,7 +163,7 @@ class ValidationReport:
 
     @property
     def legend(self) -> list[str]:
-        """What the columns mean that the host's table does not have, and how night was told from day."""
+        """Meaning of the columns that the host's table lacks, and how night is defined."""
         notes = ["MR-2: log-average miss rate at IoU 0.5, less is better"]
         notes += ["IR: mean weight of the infrared camera inside and outside labelled boxes"] if self.histogram else []
         return [*notes, self.rule]

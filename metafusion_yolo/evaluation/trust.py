@@ -52,7 +52,7 @@ class Trust:
 
 
 def view(kind: str, strength: int, of: str = FUSED) -> str:
-    """Return the name under which is recorded what was found under a corruption."""
+    """Return the key of detections under a corruption."""
     return f"{kind} {strength} {of}"
 
 
@@ -111,7 +111,7 @@ def judge_trust(
 
 
 def trust_lines(rows: Sequence[Trust], well: float) -> list[str]:
-    """Return the figures as text: a line a kind, the mean over all kinds, and what the weights do.
+    """Return the figures as text: a line per kind, the mean over all kinds, and the response of the weights.
 
     Args:
         rows: Figures of every kind and strength.

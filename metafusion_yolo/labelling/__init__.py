@@ -1,1 +1,1 @@
-"""Labels without drudgery: an ensemble labels pairs, people correct that in a tool they know, and it is read back."""
+"""Labels: an ensemble labels pairs, people correct them in a tool they know, and the corrections are read back."""

@@ -21,7 +21,7 @@ MISTAKES = (KeyError, TypeError, ValueError, AttributeError, IndexError, Element
 
 
 def read_export(file: str | Path) -> dict[str, list[Found]]:
-    """Return the objects of each image in an export, whose tool its content tells.
+    """Return the objects of each image in an export; the content tells the tool.
 
     Args:
         file: The export: a file, or the folder that holds it.
@@ -57,8 +57,7 @@ def _read(path: Path) -> dict[str, list[Found]]:
 def by_pair(found: dict[str, list[Found]], pairs: Sequence[Pair], where: str) -> dict[Pair, list[Found]]:
     """Return the objects of an export by pair.
 
-    Tools leave folders out or put others before them: a name that is no key stands for the one pair whose image is
-    called so.
+    Tools drop folders or put others before them, so a name that is no key stands for the one pair whose image has it.
 
     Args:
         found: The objects by the name of an image.

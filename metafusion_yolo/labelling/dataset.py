@@ -35,7 +35,7 @@ TOOLS = {"coco": coco.write, "cvat": cvat.write, "label-studio": label_studio.wr
 
 @dataclass
 class LabelReport:
-    """What became of the pairs.
+    """Result of labelling.
 
     Attributes:
         pairs: Pairs that were labelled.
@@ -170,7 +170,7 @@ def label_pairs(  # noqa: D417 - described once, in the options
 
 
 def _check_keypoints(file: Any, detector: Any) -> None:
-    """Refuse a YAML whose labels have other keypoints than the model finds; training would misread them.
+    """Reject a YAML whose labels have other keypoints than the model; training would misread them.
 
     Raises:
         UserValueError: If they differ.
@@ -182,7 +182,7 @@ def _check_keypoints(file: Any, detector: Any) -> None:
 
 
 class _Labeller:
-    """Labels blocks of pairs, of a cluster with a detector of its own."""
+    """Labels blocks of pairs; on a cluster each has its own detector."""
 
     def __init__(
         self,
@@ -226,7 +226,7 @@ def _writers(tasks: str | None) -> list[Any]:
 def _take_over(
     corrected: str, job: Job, pairs: Sequence[Pair], ledger: Ledger, overwrite: bool, report: LabelReport
 ) -> LabelReport:
-    """Write the labels that people gave, all of them or, at a mistake in the export, none."""
+    """Write the labels by people: all of them, or none if the export has a mistake."""
     if not job.names:
         raise UserValueError(f"corrected= needs the class numbers of the labels: add 'names:' to '{job.yaml}'")
     found = by_pair(read_export(corrected), pairs, corrected)

@@ -1,4 +1,4 @@
-"""What was found in a pair, by a detector or by a person, and the pairs that it belongs to."""
+"""Objects found in a pair, by a detector or a person, and the pairs."""
 
 from __future__ import annotations
 

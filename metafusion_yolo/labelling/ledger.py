@@ -1,7 +1,7 @@
-"""Label files of machines and of people told apart, so that no label of a person is overwritten unasked.
+"""Which label files are by machines and which by people, so that labels by people are not overwritten.
 
 A file `machine-labels.jsonl` beside the label files has a line for each one that this tool wrote; the last line counts.
-A label file without a line, or with other content than that line says, is the work of a person.
+A label file without a line, or whose content differs from it, is by a person.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Ledger:
         self._folders: dict[Path, dict[str, Any]] = {}
 
     def of_person(self, label: Path) -> bool:
-        """Return whether a label file is there and is the work of a person."""
+        """Return whether a label file exists and is by a person."""
         if not label.is_file():
             return False
         entry = self._entries(label.parent).get(label.name, {"by": PERSON})
         return entry["by"] == PERSON or entry["digest"] != digest(label.read_text(encoding="utf-8", errors="replace"))
 
     def write(self, label: Path, rows: str, by: str, found: Sequence[Found]) -> None:
-        """Write a label file, after the line that says by whom, so that a killed run leaves none without a line.
+        """Write a label file after its line in the ledger, so that a killed run leaves none without a line.
 
         Args:
             label: The label file.

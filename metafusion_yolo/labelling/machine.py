@@ -1,4 +1,4 @@
-"""The labels of a machine: what an ensemble of views of each pair finds."""
+"""Labels by a machine: an ensemble of views of each pair."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUALITY = 95  # of the pictures for people, JPEG
 
 
 def classes_of(model: Mapping[int, str], names: Mapping[int, str], wanted: str | None) -> dict[int, str]:
-    """Return which classes of a detector to look for, and what the data set calls them.
+    """Return the classes of a detector to look for, and their names in the data set.
 
     Args:
         model: Class names of the detector.

@@ -1,4 +1,4 @@
-"""Training on pairs without labels too, which a detector labels: `metafusion train unlabelled=`."""
+"""Training on unlabelled pairs too, which a detector labels: `metafusion train unlabelled=`."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def label_more(model: Any, teacher: str, arguments: Mapping[str, Any]) -> str:
 def with_machine_labels(data: str, labeller: Any, folder: Path, conf: float = Label.conf, **looks: Any) -> Path:
     """Label the pairs of `unlabelled:` of a data set in a folder of links; the data set itself stays as it is.
 
-    Pairs of `train:`, `val:` and `test:` are left out, and those in which nothing is found; labels that people gave
-    go before what a detector finds.
+    Pairs of `train:`, `val:` and `test:` are left out, and those in which nothing is found; labels by people
+    replace detections.
 
     Args:
         data: The data-set YAML.

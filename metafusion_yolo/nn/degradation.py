@@ -63,7 +63,7 @@ class Draw:
         return self.uniform(0, 1) < p
 
     def among(self, number: int) -> int:
-        """Return a whole number from 0 on, below `number`."""
+        """Return a whole number, at least 0 and below `number`."""
         return min(int(self.uniform(0, number)), number - 1)
 
     def noise(self, channels: int = 1) -> Tensor:
@@ -80,7 +80,7 @@ Damage = tuple[Tensor, Tensor]
 
 
 def night(image: Tensor, draw: Draw) -> Damage:
-    """Take the light away: shot noise and read-out noise stay."""
+    """Remove the light; shot noise and read-out noise stay."""
     dark = image * 10 ** draw.uniform(-2.0, -0.7)
     read = draw.uniform(0.003, 0.03)
     grain = draw.noise(image.shape[1]) * (dark * draw.uniform(0.001, 0.01) + read**2).sqrt()
@@ -96,7 +96,7 @@ def exposure(image: Tensor, draw: Draw) -> Damage:
 
 
 def glare(image: Tensor, draw: Draw) -> Damage:
-    """Dazzle by one to three lights with a halo, whitish or yellowish."""
+    """Add one to three dazzling lights with a halo, whitish or yellowish."""
     height, width = draw.size
     y = torch.linspace(0, height / width, height, **draw.options).view(1, 1, -1, 1)
     x = torch.linspace(0, 1, width, **draw.options).view(1, 1, 1, -1)
@@ -126,7 +126,7 @@ def smoke(image: Tensor, draw: Draw) -> Damage:
 
 
 def dirt(image: Tensor, draw: Draw) -> Damage:
-    """Hide behind something out of focus on the lens, of any colour."""
+    """Cover by something out of focus on the lens, of any colour."""
     colour = torch.rand(1, image.shape[1], 1, 1, generator=draw.generator, **draw.options)
     cover = colour * draw.uniform(0.05, 0.9) + 0.02 * draw.field(4)
     return cover.expand_as(image) + draw.uniform(0, 0.02) * draw.noise(), torch.ones_like(image[:, :1])
@@ -143,7 +143,7 @@ def motion(image: Tensor, draw: Draw) -> Damage:
 
 
 def washed_out(image: Tensor, draw: Draw) -> Damage:
-    """Let all become as warm as everything else, down to plain grey: the sensor's noise and stripes stay."""
+    """Reduce the contrast down to plain grey, as if all were equally warm; noise and stripes of the sensor stay."""
     level = float(image.mean()) if draw.chance(0.6) else draw.uniform(0.15, 0.85)
     contrast = draw.uniform(0, 0.15) * float(draw.chance(0.8))
     noise = draw.uniform(0, 0.04) * draw.noise() + draw.uniform(0, 0.015) * draw.noise()[..., :1, :]
@@ -168,7 +168,7 @@ def saturated(image: Tensor, draw: Draw) -> Damage:
 
 
 def dead_lines(image: Tensor, draw: Draw) -> Damage:
-    """Lose bands of rows, black, white or grey."""
+    """Replace bands of rows by black, white or grey."""
     level = (0.0, 1.0, draw.uniform(0, 1))[draw.among(3)]
     bands = F.interpolate(draw.noise()[..., :24, :1], size=(draw.size[0], 1), mode="nearest")
     lost = (bands > draw.uniform(-0.8, 0.6)).to(image.dtype).expand_as(image)
@@ -176,7 +176,7 @@ def dead_lines(image: Tensor, draw: Draw) -> Damage:
 
 
 def lost(image: Tensor, draw: Draw) -> Damage:
-    """Send nothing, which is black, white or grey."""
+    """Replace the image by black, white or grey."""
     level = (0.0, 1.0, 114 / 255, draw.uniform(0, 1))[draw.among(4)]
     return torch.full_like(image, level), torch.ones_like(image[:, :1])
 

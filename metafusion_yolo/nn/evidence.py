@@ -1,4 +1,4 @@
-"""What an image itself says of how much it shows: brightness and contrast of every place, for the weights to go by."""
+"""Evidence of how much an image shows: brightness and contrast of every place, for the weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fusion front-end ahead of any model of the host: what a fused detector adds to a stock one."""
+"""The fusion front-end ahead of any model of the host."""
 
 from __future__ import annotations
 
@@ -164,11 +164,11 @@ class FrontEndAhead(BaseModel):
         return preds
 
     def _hearing(self) -> AbstractContextManager[dict[int, Tensor]]:
-        """Return a context that yields the backbone features of a forward within it, empty without a teacher."""
+        """Return a context that collects the backbone features of a forward; empty without a teacher."""
         return self.teacher.listening(self.model) if self.teacher else nullcontext({})
 
     def shown_to_detector(self, pair: Tensor, output: FusionOutput) -> Tensor:
-        """Return what the detector reads, without the gradient of the front-end unless training is joint.
+        """Return the input of the detector, without the gradient of the front-end unless training is joint.
 
         That is the fused image (B, 3, H, W), or the pair and its weights (B, 5, H, W) where the cameras meet later.
         """

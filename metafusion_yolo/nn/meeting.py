@@ -84,7 +84,7 @@ class Stems(nn.Module):
 
 
 class Tap(nn.Module):
-    """Hand on the features of a layer that the stems have run, in the place of that layer.
+    """Stands in for a layer that the stems have run, and returns its features.
 
     Args:
         i: Index of the layer.
@@ -95,12 +95,12 @@ class Tap(nn.Module):
         self.i = i
 
     def forward(self, features: tuple[Tensor, ...]) -> Tensor:
-        """Return those of the layer."""
+        """Return the features of the layer."""
         return features[self.i]
 
 
 def with_share(pair: Tensor, weights: Tensor) -> Tensor:
-    """Return what stems are shown: pairs (B, 4, H, W) with the weight of the infrared camera, (B, 5, H, W), [0, 1].
+    """Return the input of the stems: pairs with the weight of the infrared camera, (B, 5, H, W), [0, 1].
 
     Args:
         pair: Pairs (B, 4, H, W), R, G, B, IR in [0, 1].
@@ -145,7 +145,7 @@ def default_level(model: Any) -> str:
 
 
 def split(model: Any, depth: int, joins: dict[int, Join] | None = None) -> None:
-    """Put stems of the first `depth` layers of a model of the host in their place; see :class:`Stems`."""
+    """Replace the first `depth` layers of a model of the host by stems; see :class:`Stems`."""
     layers = model.model
     stems = Stems(layers[:depth], joins).to(next(layers.parameters()))
     places: list[Any] = [stems, *map(Tap, range(1, depth))]
@@ -156,7 +156,7 @@ def split(model: Any, depth: int, joins: dict[int, Join] | None = None) -> None:
 
 
 def give_stems(source: Any, model: Any) -> Any:
-    """Return a model of the host whose weights `model` is to start from, with a stem for each camera if that has them.
+    """Return the model that `model` takes its weights from, with a stem for each camera if `model` has them.
 
     Raises:
         ValueError: If it has stems up to another level than `model`.
@@ -185,7 +185,7 @@ def has_stems(model: Any) -> bool:
 
 
 def layer_name(name: str) -> str:
-    """Return the name of a module as it is without stems, so that what the host says of its layers holds for both.
+    """Return the name that a module would have without stems, so that names of the host's layers fit both.
 
     Examples:
         >>> layer_name("model.0.infrared.4.cv1.conv"), layer_name("model.6.cv1")

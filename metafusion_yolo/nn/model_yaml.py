@@ -98,7 +98,7 @@ def _host_yaml(detector: str, path: Path) -> dict[str, Any]:
 
 
 def torchvision_yaml(name: str) -> dict[str, Any]:
-    """Return what stands for the model dictionary of `torchvision/NAME`; its layers are known once it is built.
+    """Return a stand-in for the model dictionary of `torchvision/NAME`; its layers are known once it is built.
 
     Raises:
         ValueError: If there is no such detector, or one that has no fused form.
@@ -118,7 +118,7 @@ def torchvision_names() -> list[str]:
 
 
 def read_own(name: str | Path) -> tuple[Path, dict[str, Any]]:
-    """Return path and content of a YAML of ours, or what stands for one that would only name a model of the host."""
+    """Return path and content of a YAML of ours, or a stand-in for one that would only name a model of the host."""
     try:
         path = find_model_yaml(name)
     except MissingFileError:

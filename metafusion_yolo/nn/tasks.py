@@ -83,9 +83,9 @@ class FusionDepthModel(FrontEndAhead, DepthModel):
 class FusionRTDETRModel(FrontEndAhead, RTDETRDetectionModel):
     """Boxes along the axes of the image, by a transformer that finds each object once.
 
-    They come as those of the host's other detectors that need no suppression, (B, K, 6): x1, y1, x2, y2 in pixels,
-    score, class. So all that reads boxes reads these, the exports too; the host's RT-DETR has them in shares of the
-    image, and stretches each image to a square, which is letterboxed here.
+    The output is that of the host's other detectors without NMS, (B, K, 6): x1, y1, x2, y2 in pixels, score, class, so
+    exports and all else can read it. The host's RT-DETR returns shares of the image, and stretches images to a square;
+    here they are letterboxed.
     """
 
     loss_of_batch = False
@@ -103,7 +103,7 @@ class FusionRTDETRModel(FrontEndAhead, RTDETRDetectionModel):
         return (boxes, *rest) if rest else boxes
 
     def set_head_attr(self, **kwargs: Any) -> None:
-        """Set attributes of the head; it suppresses nothing, so how it should is no matter."""
+        """Set attributes of the head; those of NMS have no effect, as it needs none."""
         super().set_head_attr(**{key: value for key, value in kwargs.items() if key != "agnostic_nms"})
 
 
@@ -114,15 +114,15 @@ class FusionTorchvisionModel(FrontEndAhead, TorchvisionModel):
 
 
 class FusionWorldModel(FrontEndAhead, WorldModel):
-    """Boxes of what words name, by YOLO-World."""
+    """Boxes of objects that words name, by YOLO-World."""
 
 
 class FusionYOLOEModel(FrontEndAhead, YOLOEModel):
-    """Boxes of what words name, by YOLOE."""
+    """Boxes of objects that words name, by YOLOE."""
 
 
 class FusionYOLOESegModel(FrontEndAhead, YOLOESegModel):
-    """Boxes and masks of what words name, by YOLOE."""
+    """Boxes and masks of objects that words name, by YOLOE."""
 
 
 BY_HEAD: dict[str, type[FrontEndAhead]] = {

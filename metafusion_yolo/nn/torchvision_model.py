@@ -1,7 +1,7 @@
 """Detectors of torchvision, built as the host builds its own: layers in a sequence, the last of which finds boxes.
 
-So what the host and the front-end do with layers (freezing, rates of the parts, the teaching by the backbone,
-embeddings) holds for Faster R-CNN, RetinaNet and FCOS too. Their losses, anchors and suppression are torchvision's.
+So freezing, learning rates of the parts, teaching by the backbone and embeddings work for Faster R-CNN, RetinaNet and
+FCOS too. Their losses, anchors and suppression are torchvision's.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Maps:
 
 
 class AsTheyAre(nn.Module):
-    """In the place of torchvision's resizing: images come in their size and normalised, boxes are in their pixels."""
+    """Replaces torchvision's resizing: images are resized and normalised already, boxes are in their pixels."""
 
     def forward(self, images: Maps, targets: Any) -> tuple[Maps, Any]:
         """Return both unchanged."""
@@ -204,7 +204,7 @@ class TorchvisionModel(DetectionModel):
             self.info()
 
     def _predict_once(self, x: Tensor, profile: bool = False, embed: Any = None) -> Any:
-        """Return the boxes (B, K, 6), or embeddings by layer; in training the features, which no one reads."""
+        """Return the boxes (B, K, 6), or embeddings by layer; in training the features, which are not used."""
         features = run(self.model[:-1], x)
         if embed:
             means = [features[i].mean((2, 3)) for i in sorted(set(embed))]
@@ -232,7 +232,7 @@ class TorchvisionModel(DetectionModel):
         """Leave the detector's own limits of boxes and overlap as they are."""
 
     def _remap_cls_by_names(self, csd: dict[str, Tensor], src_model: Any, verbose: bool = True) -> int:
-        """Take what a checkpoint knows of each class by the name of the class; `csd` loses these tensors."""
+        """Load the tensors of each class by its name, and remove them from `csd`."""
         known = {str(name).strip().lower(): i for i, name in dict(getattr(src_model, "names", {})).items()}
         wanted = [str(name).strip().lower() for name in self.names.values()]
         pairs = [(0, 0), *((i + 1, known[name] + 1) for i, name in enumerate(wanted) if name in known)]
@@ -255,7 +255,7 @@ def by_class(name: str, tensor: Tensor, classes: int) -> Tensor:
 def coco_model(name: str) -> TorchvisionModel:
     """Return a detector of torchvision with its COCO weights, which torchvision fetches, and the 80 classes by name.
 
-    Torchvision keeps 91 numbers for them; those of no class are left out.
+    Of the 91 numbers of torchvision, those without a class are left out.
 
     Args:
         name: `torchvision/NAME`.

@@ -1,4 +1,4 @@
-"""Every argument of ours, said once: type, default, choices, range and meaning, in a frozen dataclass a concern.
+"""Every argument of ours, said once: type, default, choices, range and meaning, in one frozen dataclass per concern.
 
 The command's help, its checks and its completion, the checks of the Python API and `docs/arguments.md` derive from the
 fields. The default of a field is a class attribute, so that a signature says `view: str = OutputOptions.view`.

@@ -39,7 +39,7 @@ SECONDS = {
 
 @dataclass(frozen=True)
 class Rule(Checked):
-    """When something is told. Points are shares of the width and height of the visible image, 0 to 1."""
+    """When an event is sent. Points are shares of the width and height of the visible image, 0 to 1."""
 
     when: str = option(REQUIRED, "what is told", choices=tuple(NEEDS))
     zone: list[Any] | None = option(None, "corners [x, y] of a zone, three or more")
@@ -71,7 +71,7 @@ class Rule(Checked):
 
     @property
     def holds(self) -> float:
-        """For how many seconds it must hold."""
+        """Seconds for which the condition must hold."""
         return SECONDS.get(self.when, 0.0) if self.seconds is None else self.seconds
 
 
@@ -85,7 +85,7 @@ def _check_points(points: list[Any], name: str) -> None:
 
 @dataclass(frozen=True)
 class CameraPair(Checked):
-    """Two cameras that look at the same, or one stream that holds both, and what is told of them."""
+    """Two cameras of one scene, or a stream that holds both, and their rules."""
 
     visible: int | str = option(REQUIRED, "address (rtsp://, http://) or number of the visible camera")
     infrared: int | str | None = option(None, "the same of the infrared camera; leave it out for a layout")

@@ -49,7 +49,7 @@ class Draft:
     labelled: bool
 
     def summary(self) -> str:
-        """Return what was found, a line each."""
+        """Return what was found, one line each."""
         sizes = ", ".join(f"{split} {count}" for split, count in self.splits.items())
         return "\n".join([self.pairing.summary(), f"splits: {sizes}", *self.notes])
 
@@ -212,7 +212,7 @@ def _split(pairs: list[tuple[str, str]], reader: PairReader) -> tuple[dict[str, 
 
 
 def _look(reader: PairReader, visible: str, infrared: str) -> np.ndarray:
-    """Return the thumbnail of a pair; zeros for what cannot be read, which is like nothing else."""
+    """Return the thumbnail of a pair; zeros, which resemble nothing, if it cannot be read."""
     try:
         return pair_thumbnail(*reader.parts(visible, infrared))
     except PairError:

@@ -135,7 +135,7 @@ def match_looks(visible: Sequence[str], infrared: Sequence[str]) -> Match:
 
 
 def _edges(image: np.ndarray) -> np.ndarray:
-    """Return what is left of an image (H, W) or (H, W, 3) when only the layout of its edges counts, (256,) float32."""
+    """Return the layout of the edges of an image (H, W) or (H, W, 3) as (256,) float32."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
     small = cv2.resize(grey.astype(np.float32), (EDGES, EDGES), interpolation=cv2.INTER_AREA)
     strength = cv2.magnitude(cv2.Sobel(small, cv2.CV_32F, 1, 0), cv2.Sobel(small, cv2.CV_32F, 0, 1))

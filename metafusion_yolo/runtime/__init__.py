@@ -85,7 +85,7 @@ class Detector:
             raise UserValueError(f"'{model}' has damaged metadata ({reason}); export it again") from error
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as the arguments; the file is loaded again where the copy arrives, from the same path."""
+        """Pickle as the arguments; a copy loads the file again from the same path."""
         return Detector, self._given, {key: getattr(self, key) for key in ("conf", "iou", "max_det")}
 
     def _read(self, metadata: dict[str, str], model: str) -> None:
@@ -177,7 +177,7 @@ class Detector:
         file: str | Path | None,
         place: tuple[Size, int, int],
     ) -> Detections:
-        """Return what the outputs of a pair say, in pixels of the visible image."""
+        """Return the detections of a pair, in pixels of the visible image."""
         if self.task == "classify":
             nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)
             return Detections(*nothing, self.names, visible, probabilities=outputs[0])

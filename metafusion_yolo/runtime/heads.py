@@ -1,4 +1,4 @@
-"""What the head of each task says beside upright boxes, without PyTorch: masks, keypoints, oriented boxes."""
+"""Outputs of the heads beside upright boxes, without PyTorch: masks, keypoints, oriented boxes."""
 
 from __future__ import annotations
 

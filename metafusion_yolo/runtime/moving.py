@@ -1,4 +1,4 @@
-"""What moves, without PyTorch: live cameras, tracks, and MP4 files."""
+"""Live cameras, tracks and MP4 files, without PyTorch."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def read_counts(file: str | Path, content: bytes | None = None, unit: str | None
 
 
 def _check_preview(file: str | Path, content: bytes | None, unit: str | None) -> None:
-    """Refuse, or where nothing is measured tell once, that a radiometric JPEG is not read as what it measured."""
+    """Reject a radiometric JPEG where temperatures are wanted, else warn once that only its preview is read."""
     if content is None and not Path(file).is_file():
         return
     with Path(file).open("rb") if content is None else io.BytesIO(content) as stream:

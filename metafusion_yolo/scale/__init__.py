@@ -5,7 +5,7 @@ Examples:
     >>> print(scale.predict("best.onnx", "pairs.parquet", "found", engine="ray", workers=8))  # doctest: +SKIP
 
 ONNX files need no PyTorch. The rows of the manifest are cut into blocks, in their order; a block becomes one file when
-all of its pairs are done. So what is there is whole, and started again, the same call does the files that are missing.
+all of its pairs are done. So files are always complete, and the same call again writes the missing ones.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SAID_EVERY = 30.0  # seconds between two lines of progress
 
 @dataclass(frozen=True)
 class Summary:
-    """What a call did.
+    """Summary of a call.
 
     Attributes:
         out: Where the Parquet files are.
@@ -146,7 +146,7 @@ def _missing(package: str | None) -> MissingPackageError:
 
 
 def _told(done: Iterator[Done], pairs: int) -> Iterator[Done]:
-    """Yield what was done, and say now and then how far it is."""
+    """Yield finished files, and log the progress now and then."""
     begun = said = time.monotonic()
     count = 0
     for one in done:

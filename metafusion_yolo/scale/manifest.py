@@ -48,7 +48,7 @@ def read_manifest(source: str, shared: bool = True) -> Manifest:
 
     Args:
         source: Path or address of a CSV file with a header, or of a Parquet file.
-        shared: Whether addresses in the memory of this process will do.
+        shared: Whether addresses in the memory of this process are allowed.
 
     Raises:
         UserError: If it does not exist, is no such file, lacks a column, is empty, or holds an unknown scheme.

@@ -1,4 +1,4 @@
-"""Where the results lie: Parquet files in a folder or an object store, each written as a whole or not at all."""
+"""Results as Parquet files in a folder or an object store, each written as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def filesystem(address: str, shared: bool = True) -> tuple[Any, str]:
 
     Args:
         address: A path, or an address that `fsspec` knows.
-        shared: Whether an address in the memory of this process will do.
+        shared: Whether an address in the memory of this process is allowed.
 
     Raises:
         UserError: If there is no such scheme, its package is not installed, or others cannot reach it.
@@ -88,7 +88,7 @@ class Store:
             Path(self._root).mkdir(parents=True, exist_ok=True)
 
     def begin(self, description: dict[str, Any]) -> None:
-        """Say what the results are of, or check that those which are there are of the same.
+        """Write the description of the results, or check that existing ones have the same.
 
         Raises:
             UserValueError: If they are of another model, manifest, or settings.
@@ -115,7 +115,7 @@ class Store:
                 )
 
     def done(self) -> set[int]:
-        """Return the numbers of the files that are there."""
+        """Return the numbers of the existing files."""
         names = self._system.glob(f"{self._root}/part-*.parquet")
         return {int(found[1]) for name in names if (found := re.search(r"part-(\d+)\.parquet$", name))}
 

@@ -1,4 +1,4 @@
-"""What a worker does: read the pairs of a block, detect, and write one Parquet file."""
+"""A worker: read the pairs of a block, detect, and write one Parquet file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LONGEST = 300  # letters of an error that are kept
 
 
 class Done(NamedTuple):
-    """A file that was written: its number, its pairs, those with an error, such an error, and the time it took."""
+    """A written file: its number, its pairs, those with an error, an example of these, and the time taken."""
 
     number: int
     pairs: int
@@ -40,7 +40,7 @@ class Done(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """What to detect with, as it travels to the workers.
+    """Model and settings, as sent to the workers.
 
     Attributes:
         model: Content of the file of the model.
@@ -76,7 +76,7 @@ class Job:
 
     @property
     def description(self) -> dict[str, Any]:
-        """What makes its results those of this job."""
+        """Description that identifies the results of this job."""
         told = {key: value for key, value in self.settings.items() if key not in ("device", "batch")}
         return {**told, "model": digest(self.model), "data": digest(self.data) if self.data else None}
 
@@ -86,7 +86,7 @@ class Job:
         return self.suffix == ".pt" and self.settings["device"] != "cpu"
 
     def load(self, folder: str, device: str | int | None = None, threads: int = 0) -> Engine:
-        """Load the detector, from a folder that must be there as long as it is."""
+        """Load the detector from a folder, which must exist as long as the detector."""
         model, data = Path(folder, f"model{self.suffix}"), Path(folder, "data.yaml")
         model.write_bytes(self.model)
         if self.data:
@@ -151,7 +151,7 @@ class Worker:
         return Done(number, len(rows), len(errors), errors[0] if errors else "", time.monotonic() - begun)
 
     def rows(self, listed: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield the row of the result for each row of the manifest, in order; the next ones are read meanwhile."""
+        """Yield a row of the result for each row of the manifest, in order, reading ahead."""
         batch = max(self._engine.together, READERS)
         read = _ahead(self._pool, self._read, listed, 2 * batch)
         for some in _batched(zip(listed, read, strict=True), batch):
@@ -175,7 +175,7 @@ class Worker:
         return written if "://" in written or Path(written).is_absolute() else f"{self._job.base}/{written}"
 
     def _detect(self, pairs: Sequence[Pair | str]) -> list[dict[str, Any]]:
-        """Return what was found in each pair, or its error; those of one size are given to the network together."""
+        """Return the detections of each pair, or its error; pairs of one size share a batch."""
         rows: list[dict[str, Any]] = [{"error": pair} if isinstance(pair, str) else {} for pair in pairs]
         whole = [(i, pair) for i, pair in enumerate(pairs) if isinstance(pair, Pair)]
         sizes = sorted(whole, key=lambda one: one[1].visible.shape)
@@ -195,7 +195,7 @@ class Worker:
 
 
 def _columns(found: Found) -> dict[str, Any]:
-    """Return what was found as values of a row."""
+    """Return detections as values of a row."""
     return {
         "height": found.size[0],
         "width": found.size[1],
@@ -208,7 +208,7 @@ def _columns(found: Found) -> dict[str, Any]:
 
 
 def _fetch(address: str) -> bytes:
-    """Return what lies at an address; a store that does not answer is asked again."""
+    """Return the content of an address, with retries."""
     for turn in range(TRIES):
         try:
             with fsspec.open(address, "rb") as file:
@@ -229,7 +229,7 @@ def _told(error: Exception) -> str:
 
 
 def _ahead(pool: ThreadPoolExecutor, call: Callable[[Any], Any], items: Iterable[Any], most: int) -> Iterator[Any]:
-    """Yield what a call returns for each item, in their order, with at most so many calls begun ahead."""
+    """Yield the results of a call for each item, in order, with a limited number of calls ahead."""
     waiting: deque[Any] = deque()
     for item in items:
         waiting.append(pool.submit(call, item))
@@ -240,7 +240,7 @@ def _ahead(pool: ThreadPoolExecutor, call: Callable[[Any], Any], items: Iterable
 
 
 def _batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Yield lists of so many items, the last one shorter."""
+    """Yield lists of this many items; the last may be shorter."""
     rest = iter(items)
     while some := list(islice(rest, size)):
         yield some

@@ -1,4 +1,4 @@
-"""What the server says, as its OpenAPI description has it, and how it is made from what was found."""
+"""Answers of the server, as in its OpenAPI description, made from detections."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Labelled(BaseModel):
 
 
 class Labels(BaseModel):
-    """The labels of a pair as they are to be."""
+    """The new labels of a pair."""
 
     stamp: str = Field(max_length=64, description="of the labels that were corrected")
     labels: list[Labelled] = Field(max_length=MOST)
@@ -104,7 +104,7 @@ class Item(BaseModel):
 
 
 class PairsNow(BaseModel):
-    """All pairs, and how far the predictions are."""
+    """All pairs, and the progress of the predictions."""
 
     data: str
     names: dict[int, str]
@@ -113,7 +113,7 @@ class PairsNow(BaseModel):
 
 
 class PairView(BaseModel):
-    """A pair with its labels, and what the detector finds."""
+    """A pair with its labels and detections."""
 
     name: str
     labels: list[Labelled]
@@ -131,7 +131,7 @@ def answer_of(
         found: What was found.
         names: Names of the classes.
         conf: Lowest score.
-        views: Images to add, of which those that the model does not make are left out.
+        views: Images to add; those that the model does not make are left out.
         suffix: Their format, "png" or "jpeg".
         note: What to know of the files.
     """
@@ -172,7 +172,7 @@ def answer_of(
 
 
 def plain(visible: np.ndarray, infrared: np.ndarray) -> Answer:
-    """Return the answer while no model is loaded yet: the images of the cameras alone.
+    """Return the answer before a model is loaded: the images of the cameras.
 
     Args:
         visible: (H, W, 3) uint8, B, G, R.

@@ -53,7 +53,7 @@ Suffix = Annotated[Literal["png", "jpeg"], Form(alias="format", description="for
 
 
 class Metrics:
-    """What `/metrics` tells."""
+    """The figures of `/metrics`."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -74,7 +74,7 @@ class Metrics:
 
 
 def build_app(options: Serve, batcher: Batcher, metrics: Metrics, service: "Service | None" = None) -> Guard:
-    """Return the server of a detector, guarded, with its pages for an `App`, and with what is watched."""
+    """Return the guarded server of a detector, with pages for an `App` and the watched pairs."""
     app = FastAPI(title="metafusion", version=__version__, docs_url=None, redoc_url=None, responses=PROBLEMS)
     most = options.max_pixels * 1e6
     model = Path(options.model).name
@@ -132,7 +132,7 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, service: "Serv
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def explain(request: Request, error: Exception) -> JSONResponse:
-        """Say in one line why there is no answer; a bug is told to the log alone."""
+        """Explain in one line why there is no answer; a bug goes to the log only."""
         if isinstance(error, HTTPException):
             return refuse(error.status_code, str(error.detail))
         if isinstance(error, RequestValidationError):
@@ -157,7 +157,7 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, service: "Serv
 
 
 def _add_pages(app: FastAPI, options: App, batcher: Batcher, service: "Service | None") -> None:
-    """Add the pages, and what they ask for."""
+    """Add the pages and the addresses that they use."""
     data = DataSet(options.data, batcher, options.timeout)
     add_page(app, live=service is not None)
     add_reports(app, Reports(options.runs))

@@ -1,4 +1,4 @@
-"""One thread detects; requests that wait are answered together."""
+"""One thread detects, and answers waiting requests together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BusyError(Exception):
 
 
 class Job(NamedTuple):
-    """A pair that waits, and what will hold its answer."""
+    """A waiting pair, and the future of its answer."""
 
     pair: Pair
     answer: Future[Found]
@@ -60,11 +60,11 @@ class Batcher:
         self._thread = Thread(target=self._run, name="detector", daemon=True)
 
     def start(self) -> None:
-        """Begin to load the engine."""
+        """Start loading the engine."""
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread, once the pairs that wait have their answers."""
+        """End the thread once all waiting pairs are answered."""
         if self._thread.is_alive() and self.engine is not None:
             self._queue.put(None)
             self._thread.join()
@@ -80,7 +80,7 @@ class Batcher:
         return self._queue.qsize() + len(self._held)
 
     def submit(self, pair: Pair) -> Future[Found]:
-        """Let a pair wait for its detections; one that cannot be used ends in a `UserError`.
+        """Queue a pair; a pair that cannot be used ends in a `UserError`.
 
         Raises:
             BusyError: If the engine is not loaded yet, or too many are waiting.
@@ -107,7 +107,7 @@ class Batcher:
                 self._answer(self.engine, jobs)
 
     def _next(self, most: int) -> list[Job]:
-        """Wait for a job, and return it with those of its size that are waiting too; none at the end."""
+        """Wait for a job, and return it with other waiting jobs of its size; none at the end."""
         while len(self._held) < most and not self._ending:
             try:
                 job = self._queue.get(block=not self._held)
@@ -123,7 +123,7 @@ class Batcher:
         return alike
 
     def _answer(self, engine: Engine, jobs: list[Job]) -> None:
-        """Detect; if one of several pairs cannot be used, detect on each alone."""
+        """Detect; if one of several pairs cannot be used, detect on each separately."""
         started = time.monotonic()
         try:
             found = engine([job.pair for job in jobs])

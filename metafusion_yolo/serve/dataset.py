@@ -1,4 +1,4 @@
-"""The pairs of a data set with labels and predictions, and labels that are corrected, over HTTP.
+"""The pairs of a data set with labels and predictions, and corrections of labels, over HTTP.
 
 Pairs are named by their number: no request names a file.
 """
@@ -57,12 +57,12 @@ class Seen:
 
 
 class DataSet:
-    """The pairs of a data-set YAML, which are listed when they are asked for first.
+    """The pairs of a data-set YAML, listed at the first request.
 
     Args:
         data: The YAML; None if no data set is opened.
         batcher: Detects.
-        timeout: Seconds for which a prediction may take.
+        timeout: Longest time of a prediction, seconds.
     """
 
     def __init__(self, data: str | None, batcher: Batcher, timeout: float) -> None:
@@ -121,7 +121,7 @@ class DataSet:
         return seen
 
     def list(self) -> PairsNow:
-        """Return all pairs as they are known now."""
+        """Return all pairs with what is known of them."""
         job = self.open()
         items = []
         for (part, pair), seen in zip(self.rows, self._seen, strict=True):
@@ -156,7 +156,7 @@ class DataSet:
         return self.rows[number][1], self._seen[number]
 
     def view(self, number: int) -> PairView:
-        """Return a pair, with what the detector finds once it is loaded."""
+        """Return a pair, with detections once the detector is loaded."""
         pair, seen = self.files(number)
         if self._batcher.engine is not None:
             answer = answer_of(self._detect(number), self._batcher.names, LOWEST, VIEWS, "jpeg")
@@ -195,7 +195,7 @@ class DataSet:
         return found
 
     def review(self, part: str) -> None:
-        """Begin to make predictions on a part, if none are being made.
+        """Start predictions on a part, unless they are running.
 
         Raises:
             HTTPException: If there is no such part, or predictions are being made.
@@ -220,7 +220,7 @@ class DataSet:
             self.running = ""
 
     def save(self, number: int, labels: Labels) -> PairView:
-        """Write the labels of a pair, and keep those of before the first correction as `.bak` beside them.
+        """Write the labels of a pair, and keep the original ones as `.bak` beside them.
 
         Raises:
             HTTPException: If they are wrong, have changed since, or must not be written.
@@ -269,7 +269,7 @@ def stamp_of(file: Path) -> str:
 def judge(
     found: Found, names: dict[int, str], truth: Sequence[str], boxes_xyxy: np.ndarray, known: set[str]
 ) -> tuple[list[bool], list[tuple[str, float]]]:
-    """Return which objects were missed, and the detections that find none; classes are matched by name.
+    """Return which objects were missed and which detections are wrong; classes are matched by name.
 
     Args:
         found: What the detector found.

@@ -1,4 +1,4 @@
-"""What detects behind the server: a checkpoint or an export by the host, an ONNX file without PyTorch."""
+"""Engines of the server: a checkpoint or an export by the host, an ONNX file without PyTorch."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ class Engine(Protocol):
 
 
 def load_engine(options: Serve, lowest: float = LOWEST, threads: int = 0) -> Engine:
-    """Load what the options name, and detect once, so that the first request does not wait for what is set up then.
+    """Load the model of the options, and detect once as a warm-up.
 
     Args:
         options: Model, rig, image size, device, largest overlap, and pairs at a time.
-        lowest: Score down to which boxes are found.
+        lowest: Lowest score of a box.
         threads: Threads of ONNX Runtime; 0 for all cores.
 
     Raises:

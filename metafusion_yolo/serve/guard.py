@@ -1,4 +1,4 @@
-"""Who may ask what: the checks that every request passes before anything of it is read."""
+"""Checks that every request must pass before its body is read."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ def refuse(status: int, text: str) -> JSONResponse:
 
 
 class Guard:
-    """Pass on what comes from the server's own page, or from no page, shows the token, and is small and quick enough.
+    """Pass on requests from our own page or from no page that show the token, and are small and fast enough.
 
     Args:
-        app: What answers.
-        token: What each request must show; None for none, and then only names of this machine are answered: a page
-            of a stranger whose name has been made to lead here (DNS rebinding) asks by that name.
+        app: The application that answers.
+        token: What each request must show; None for none. Then only the names of this machine are accepted as host,
+            which stops pages of strangers whose name was made to lead here (DNS rebinding).
         most: Largest body, bytes.
-        timeout: Seconds for which a body may arrive.
-        answered: Told the status of each answer.
+        timeout: Seconds for a body to arrive.
+        answered: Called with the status of each answer.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Guard:
         await (refusal or self.app)(scope, self._limited(receive), with_headers)
 
     async def _drain(self, receive: Receive, until: float) -> None:
-        """Read what is left of a body, as long as it is not much and not slow."""
+        """Read the rest of a body, if it is small and fast."""
         left, more = DRAINED * self.most, True
         while more and left > 0:
             try:
@@ -114,7 +114,7 @@ class Guard:
         return f"the request is larger than {self.most / 1e6:g} MB"
 
     def _limited(self, receive: Receive) -> Receive:
-        """Return what receives a body, and ends in an error once it is too large or too slow."""
+        """Return a `receive` that raises an error once the body is too large or too slow."""
         state: dict[str, Any] = {"bytes": 0, "until": time.monotonic() + self.timeout, "whole": False}
 
         async def limited() -> Message:

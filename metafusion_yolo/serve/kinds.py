@@ -1,4 +1,4 @@
-"""The kinds of reports that the commands leave, and the figures of each: `train`, `val`, `compare`, `data check`."""
+"""The kinds of reports that the commands write, and their figures: `train`, `val`, `compare`, `data check`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Column(BaseModel):
 
 
 class Kind(NamedTuple):
-    """A kind of reports: the file by which it is known, its columns, and what reads its rows."""
+    """A kind of reports: its file, its columns, and the reader of its rows."""
 
     file: str
     columns: list[Column]

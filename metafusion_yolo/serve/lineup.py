@@ -1,4 +1,4 @@
-"""How the two cameras lie on each other, and their registration: seen, estimated, judged and written, over HTTP."""
+"""Registration of the two cameras over HTTP: shown, estimated, judged and written."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Sources(BaseModel):
-    """What can be lined up."""
+    """Sources of pairs to line up."""
 
     sources: list[str] = Field(description="the data set, and the pairs that are watched")
     pairs: int = Field(description="of the data set")
@@ -52,7 +52,7 @@ class Overlay(BaseModel):
 
 
 class Proposal(BaseModel):
-    """A matrix from infrared to visible pixels, of the sizes of the overlay."""
+    """A matrix from infrared to visible pixels, in the sizes of the overlay."""
 
     matrix: Numbers = Field(min_length=3, max_length=3)
 
@@ -71,7 +71,7 @@ class Proposal(BaseModel):
 
 
 class Quality(BaseModel):
-    """How well the cameras lie on each other with a matrix."""
+    """How well a matrix lines up the cameras."""
 
     matrix: Numbers
     pixels: float | None = Field(description="what is left, pixels at the detector's input; null if edges do not tell")
@@ -94,11 +94,11 @@ class View:
 
 
 class LineUp:
-    """The pairs that can be lined up: those of the data set, and those that are watched.
+    """The pairs to line up: those of the data set, and watched ones.
 
     Args:
         data: The data set.
-        service: What is watched; None for nothing.
+        service: The watched pairs; None for none.
         imgsz: Gives the size of the detector's input, pixels.
     """
 
@@ -134,7 +134,7 @@ class LineUp:
         return file, Rig.of_file(file).registration
 
     def view(self, source: str, number: int) -> View:
-        """Return a pair of the data set, or what a watched pair shows now, which is registered already."""
+        """Return a pair of the data set, or the current one of a watched pair, which is registered already."""
         registration = self._registration(source)[1]
         if source == STILL:
             pair, _ = self.data.files(number)
@@ -175,7 +175,7 @@ class LineUp:
             time.sleep(PAUSE)
 
     def quality(self, source: str, matrix: np.ndarray | None = None, words: str = "") -> Quality:
-        """Return what is left between the cameras with a matrix, or as they are."""
+        """Return the remaining shift between the cameras, with a matrix or as they are."""
         aligner, last = Aligner(), matrix
         for view in self._views(source, SETTLED):
             last = view.matrix if matrix is None else matrix
@@ -215,14 +215,14 @@ class LineUp:
         return self.quality(source, matrix / matrix[2, 2], f"{found}; halves of the pairs differ by {spread:.1f} px; ")
 
     def _counted(self, steps: Iterable[T], total: int) -> Iterator[T]:
-        """Yield the steps of the search, and keep how many are done."""
+        """Yield the steps of the search, and count those done."""
         for i, step in enumerate(steps):
             self._progress = i / total
             yield step
         self._progress = 1.0
 
     def save(self, source: str, matrix: np.ndarray) -> str:
-        """Write a matrix into the YAML of a source, whose other text stays; return the name of the file.
+        """Write a matrix into the YAML of a source and keep its other text; return the name of the file.
 
         Raises:
             HTTPException: If the source has none.

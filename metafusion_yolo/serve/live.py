@@ -1,4 +1,4 @@
-"""What the watched pairs show now, their last events, and the clips of these, over HTTP."""
+"""The current pictures of watched pairs, their last events and clips, over HTTP."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BLUE, WHITE = (255, 170, 60), (255, 255, 255)  # B, G, R, of zones and lines, an
 
 
 class PairNow(BaseModel):
-    """What a pair does now."""
+    """The state of a pair."""
 
     name: str
     number: int = Field(description="number of its last picture, 0 before the first")
@@ -46,7 +46,7 @@ class PairNow(BaseModel):
 
 
 class LiveNow(BaseModel):
-    """All pairs, and how many events wait for each who is told."""
+    """All pairs, and the number of events that wait for each receiver."""
 
     pairs: list[PairNow]
     waiting: dict[str, int]
@@ -92,7 +92,7 @@ def add_live(app: FastAPI, service: Service) -> None:
 
 
 def pair_now(name: str, stream: Stream) -> PairNow:
-    """Return what a pair does now."""
+    """Return the state of a pair."""
     now = stream.now
     rate, latency = now.pace(time.monotonic())
     return PairNow(
@@ -110,7 +110,7 @@ def pair_now(name: str, stream: Stream) -> PairNow:
 
 
 class Drawer:
-    """Draw the last result of a pair, with its boxes, tracks, zones and lines; each once, whoever asks."""
+    """Draw the last result of a pair with boxes, tracks, zones and lines, once for all who ask."""
 
     def __init__(self, stream: Stream) -> None:
         import supervision as sv
@@ -154,7 +154,7 @@ class Gauges:
         self._service = service
 
     def collect(self) -> Iterable[Metric]:
-        """Yield what they do now."""
+        """Yield their current figures."""
         pairs = [pair_now(name, stream) for name, stream in self._service.streams.items()]
         for name, text in (("rate", "Results a second."), ("restarts", "How often a pair was begun anew.")):
             gauge = GaugeMetricFamily(f"metafusion_pair_{name}", text, labels=["pair"])

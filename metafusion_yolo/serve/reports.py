@@ -56,7 +56,7 @@ MISTAKES = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError
 
 
 def _number(cell: float | str | None) -> float | str | None:
-    """Return a cell, of which no number is none."""
+    """Return a cell; NaN and infinity become None."""
     return None if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 
@@ -129,7 +129,7 @@ class Reports:
         return file
 
     def details(self, key: str) -> str:
-        """Return tables, charts and pictures of a report as HTML, whose pictures are named by `data-file`."""
+        """Return tables, charts and pictures of a report as HTML; `data-file` names the pictures."""
         kind, file = self.find(key)
         beside = sorted(one.name for one in file.parent.iterdir() if SHOWN.fullmatch(one.name))
         report, curves = None, {}

@@ -1,4 +1,4 @@
-"""Start and stop the server: checks before it listens, the model in the background, the browser once it listens."""
+"""Start and stop the server: check first, load the model in the background, open the browser."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Server:
         self._server = uvicorn.Server(config)
 
     def _load(self) -> Engine:
-        """Load the engine, and watch with it what is to be watched."""
+        """Load the engine, and start watching pairs with it."""
         engine = load_engine(self._options)
         if self.service:
             self.service.start(engine)
@@ -149,13 +149,13 @@ def listen(family: socket.AddressFamily, address: tuple[str, int]) -> socket.soc
 
 
 def clean_logs(elsewhere: bool) -> TextIO:
-    """Log what happens to the watched pairs, and hide passwords in all that is logged.
+    """Log the watched pairs, and hide passwords in all log records.
 
     Args:
-        elsewhere: Whether stdout is for events alone.
+        elsewhere: Whether stdout is for events only.
 
     Returns:
-        Where everything else is written.
+        The stream for all other output.
     """
     from ultralytics.utils import LOGGER as HOST
 
@@ -189,7 +189,7 @@ def serve(options: Serve, say: Callable[[str], object]) -> None:
 
     Args:
         options: What to serve, and to whom; an `App` has a page, and opens it where there is a browser.
-        say: Told the address.
+        say: Called with the address.
 
     Raises:
         UserError: As :class:`Server`, and if the model cannot be loaded.

@@ -1,4 +1,4 @@
-"""Uploaded images, decoded under limits: what is in a header is checked before any pixel is decoded."""
+"""Uploaded images, decoded under limits: headers are checked before any pixel is decoded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LONGEST = 65535  # pixels of a side
 
 
 class Pair(NamedTuple):
-    """What a request brings, or a row of a manifest.
+    """The pair of a request, or of a row of a manifest.
 
     Attributes:
         visible: (H, W, 3) uint8, B, G, R.
@@ -89,7 +89,7 @@ def _note_of_preview(content: bytes, measures: bool) -> str:
 
 
 def _decode(content: bytes, name: str, flags: int, most: float) -> np.ndarray:
-    """Decode an image whose header promises no more than it may."""
+    """Decode an image after checking the size in its header."""
     width, height = _size(content, name, most)
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
@@ -105,7 +105,7 @@ def _decode(content: bytes, name: str, flags: int, most: float) -> np.ndarray:
 def _size(content: bytes, name: str, most: float) -> tuple[int, int]:
     """Return (width, height) from the header of an image.
 
-    Pillow's own classes are asked, because its `open` may try every format that it knows, and the host replaces it.
+    Pillow's classes are used directly, as its `open` may try every format, and the host replaces it.
     """
     kind = next((kind for start, kind in KINDS.items() if content.startswith(start)), None)
     if kind is None:

@@ -100,7 +100,7 @@ def weight_overlay(image: np.ndarray, infrared_weight: np.ndarray) -> np.ndarray
 
 
 def with_legend(overlay: np.ndarray, limits: tuple[float, float] = ABSOLUTE) -> np.ndarray:
-    """Add a colour bar below weights in colours (H, W, 3) uint8: which share of the infrared camera a colour means."""
+    """Add a colour bar below coloured weights (H, W, 3) uint8, from the visible to the infrared camera."""
     ends = ("visible 0", "1 infrared") if limits == ABSOLUTE else (f"{limits[0]:.2f}", f"{limits[1]:.2f} of infrared")
     return with_scale(overlay, *ends, cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], COLORS))
 

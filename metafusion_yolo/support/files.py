@@ -37,7 +37,7 @@ def replacing(file: Path, durable: bool = False) -> Iterator[Path]:
 
 
 class WholeFile(type(Path())):  # type: ignore[misc]  # the class of paths of this system
-    """A path whose `write_bytes` is atomic, and that of the paths derived from it."""
+    """A path whose `write_bytes` is atomic, as it is for paths derived from it."""
 
     def write_bytes(self, data: bytes) -> int:
         """See :func:`replacing`."""

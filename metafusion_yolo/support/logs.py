@@ -82,7 +82,7 @@ def warnings_once(results: Iterator[T]) -> Iterator[T]:
 
 @cache
 def info_once(text: str) -> None:
-    """Log a text the first time that this process has it to say, such as the legend of a table."""
+    """Log a text once per process, such as the legend of a table."""
     LOGGER.info(text)
 
 

@@ -49,7 +49,7 @@ def without_signs(text: str) -> str:
 
 
 def without_passwords(text: str) -> str:
-    """Hide what addresses and arguments hold of passwords, tokens and keys.
+    """Hide passwords, tokens and keys in addresses and arguments.
 
     Examples:
         >>> without_passwords("no camera rtsp://me:word@10.0.0.2/ir?key=1&channel=2")

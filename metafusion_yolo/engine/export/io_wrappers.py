@@ -26,7 +26,7 @@ class FusedOutputModel(ExportWrapper):
 
     Args:
         model: The fused detector, prepared for export.
-        detector: Finds the boxes (B, ...) in what the front-end shows it: the model itself, or the model with NMS.
+        detector: Returns boxes (B, ...) of the output of the front-end: the model itself, or the model with NMS.
         weights: Whether to return the weights of the cameras too.
     """
 

@@ -1,4 +1,4 @@
-"""What the calls of a model share, and what each has for itself, so that threads and calls within calls do not mix."""
+"""State of the calls of a model, shared and separate, so that threads and nested calls do not mix."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Networks:
 
     @torch.inference_mode(False)
     def share(self, settings: Hashable, load: Callable[[], Any]) -> tuple[Any, AbstractContextManager[Any]]:
-        """Return a network, and what to hold while it runs.
+        """Return a network, and the lock to hold while it runs.
 
         Each caller gets layers of its own over the same weights, because layers keep hooks and grids between images.
         An export cannot be taken apart: all callers get the same one and take turns.
@@ -50,7 +50,7 @@ class Networks:
 
 
 class Call:
-    """A call of a model. Its predictor is free again when the call is left, or dropped before it began."""
+    """A call of a model. Its predictor is free again when the call ends, or is dropped before it begins."""
 
     done = False
 
@@ -75,7 +75,7 @@ class _Seat:
 
 
 class _Here(threading.local):
-    """What a thread has for itself."""
+    """State of one thread."""
 
     def __init__(self) -> None:
         self.seats: list[_Seat] = []  # the last one used is the last
@@ -140,7 +140,7 @@ class Calls:
 
 
 class ConcurrentModel(Model):
-    """The host's model, with calls that do not share their state, and copies that leave it behind."""
+    """The host's model, whose calls do not share state, and whose copies carry none."""
 
     overrides: dict[str, Any]
     _calls: Calls

@@ -144,7 +144,7 @@ def _rows(found: Any) -> Tensor:
 
 
 def surest(views: list[Any], same: float = SAME) -> Tensor:
-    """Return which of the objects of several views (of all, one view after another) no surer one of a class overlaps.
+    """Return which objects of several views, in order of the views, no surer one of their class overlaps.
 
     Args:
         views: The host's boxes or oriented boxes of each view.
@@ -202,7 +202,7 @@ def shown_in(joined: Tensor, views: dict[View, Tensor], least: float) -> list[st
     """Return for each box the camera that shows its object: "visible", "infrared" or "both".
 
     A camera shows it if a view of that camera alone has a box of its class there, with a score of at least `least`, or
-    else if its box there has the higher score. What neither shows alone takes both.
+    else if its box there has the higher score. An object that neither shows alone needs both.
 
     Args:
         joined: (K, 6): x1, y1, x2, y2, score, class.

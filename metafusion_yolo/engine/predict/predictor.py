@@ -236,7 +236,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         return self._first(preds)
 
     def _first(self, preds: Any) -> Any:
-        """Return the output of an export without what it gives in addition, else the whole output."""
+        """Return the output of an export without its additional outputs, else the whole output."""
         found = preds[: -len(self._extra)] if self._extra else preds
         return found[0] if self._extra and len(found) == 1 else found
 

@@ -130,7 +130,7 @@ class FusionResults(Results):
 
     @property
     def found(self) -> Any:
-        """The boxes, oriented ones if the model finds such; the host has two attributes, of which one is None."""
+        """The boxes, oriented if the model finds those; the host has two attributes, of which one is None."""
         return self.boxes if self.obb is None else self.obb
 
     @property
@@ -149,7 +149,7 @@ class FusionResults(Results):
 
     @property
     def temperatures(self) -> list[Reading | None] | None:
-        """The temperatures of each box, oriented box or mask; None without a measurement, or where it sees nothing."""
+        """The temperatures of each box, oriented box or mask; None where there is no measurement."""
         if self.thermogram is None:
             return None
         return [self.thermogram.under(outline) for outline in outlines(self)]
@@ -222,7 +222,7 @@ class FusionResults(Results):
         return to_html(self)
 
     def __repr__(self) -> str:
-        """Return a line, as a list of results shows each; `str` gives the host's list of attributes."""
+        """Return one line, for lists of results; `str` gives the host's list of attributes."""
         height, width = self.orig_shape
         return f"<{type(self).__name__} {Path(self.path).name} {width}x{height}: {self.verbose().rstrip(', ')}>"
 

@@ -1,4 +1,4 @@
-"""Images that are tracked as a sequence: in the order of their names, a tracker a folder, at a rate."""
+"""Images tracked as a sequence, in the order of their names: one tracker per folder, at a frame rate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FRAMES_LOST = ("max_frames_lost", "max_time_lost")  # what the trackers of the h
 
 
 class ImageSequences:
-    """Folders of images as sequences, for a host that tracks by file and would begin anew at every image.
+    """Folders of images as sequences; the host would start a new tracker at every image.
 
     Args:
         rate: Images a second; None if it is not known, for which trackers take 30.
@@ -28,7 +28,7 @@ class ImageSequences:
         self._now: str | None = None
 
     def set_rate(self, trackers: Sequence[Any]) -> None:
-        """Let trackers remember for as long as at 30 images a second, for which `track_buffer` is meant."""
+        """Scale the memory of trackers, as `track_buffer` is meant for 30 images a second."""
         for tracker in trackers if self.rate else ():
             for name in FRAMES_LOST:
                 if hasattr(tracker, name):

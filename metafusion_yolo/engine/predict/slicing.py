@@ -1,4 +1,4 @@
-"""Small objects in large pairs: cut both cameras into the same overlapping slices, and merge their boxes."""
+"""Small objects in large pairs: cut both images into the same overlapping slices, and merge their boxes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AGREEMENT = 0.5  # IoU from which boxes of different slices are one object; they
 
 
 class Slicing(SlicingOptions):
-    """How a pair is cut; the whole pair is looked at besides, for objects that are larger than an overlap."""
+    """How a pair is cut. The whole pair is used too, for objects that are larger than an overlap."""
 
     def windows(self, height: int, width: int) -> list[Window]:
         """Return the slices of a pair of (height, width) pixels, evenly spread; none if one slice would cover it.

@@ -1,4 +1,4 @@
-"""Pairs to pre-train on that may be shipped or made: synthetic scenes, and photographs with an invented thermal view.
+"""Pairs to pre-train on: synthetic scenes, and photographs with an invented thermal view.
 
 The second view of a photograph has other brightness everywhere (a random curve, now and then not monotone, so that
 what differs in one view is alike in the other), is smoother, and shows warm or cold bodies that the first does not.
@@ -46,8 +46,8 @@ class Views(NamedTuple):
 
     Attributes:
         pair: (B, 4, H, W), R, G, B, IR in [0, 1].
-        photograph: What the visible image was made of, before its exposure was changed, (P, 3, H, W), P <= B: of the
-            first P pairs; the others are scenes.
+        photograph: Visible images of the first P pairs before their exposure was changed, (P, 3, H, W); the rest are
+            scenes.
     """
 
     pair: Tensor

@@ -1,4 +1,4 @@
-"""Pre-training of the front-end by itself, from nothing but what the project may ship or make.
+"""Pre-training of the front-end alone, on images that the project makes or may ship.
 
     python -m metafusion_yolo.engine.pretrain.training --detector yolov8n.pt
 
@@ -60,7 +60,7 @@ class Recipe:
 
 
 class Eye(nn.Module):
-    """The features that a frozen detector sees in an image.
+    """Features of an image, from a frozen detector.
 
     Args:
         layers: Layers of a YOLOv8 detector, backbone first.
@@ -80,7 +80,7 @@ class Eye(nn.Module):
 
 
 def balance_loss(weights: Tensor, hidden: Tensor, share: float) -> Tensor:
-    """Hold the mean share of the infrared camera in each image, over what is hidden from neither camera.
+    """Keep the mean share of the infrared camera of each image, over pixels that both cameras see.
 
     Args:
         weights: Share of each camera (B, 2, H, W), visible first, in [0, 1].

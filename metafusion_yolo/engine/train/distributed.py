@@ -1,4 +1,4 @@
-"""Training in several processes: of a list of devices, started here, or of another launcher such as torchrun."""
+"""Training in several processes: started here for a list of devices, or by a launcher such as torchrun."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LOST = re.compile("gloo|nccl|connection (closed|reset)|socket", re.IGNORECASE)  
 
 
 class RanksFailedError(UserError, RuntimeError):
-    """A training that ended because one of its processes did."""
+    """A training that ended because one of its processes failed."""
 
 
 class DistributedTrainer(BaseTrainer):
@@ -69,11 +69,11 @@ class DistributedTrainer(BaseTrainer):
 
     @staticmethod
     def processes(device: Any) -> int:
-        """Return how many processes train on a device, as given by the user; the launcher knows better."""
+        """Return the number of processes for the devices of the user; the launcher overrides it."""
         return WORLD_SIZE if RANK != -1 else len(parse_device(device if device is not None else "").split(","))
 
     def train(self) -> None:
-        """Train; what other processes find is handed over to the one that started them.
+        """Train; the results of other processes are handed to the one that started them.
 
         Raises:
             RanksFailedError: If a process of the training fails.
@@ -87,7 +87,7 @@ class DistributedTrainer(BaseTrainer):
             self._train_as_rank()
 
     def _start_processes(self) -> None:
-        """Start a process a device, wait, and take over the metrics of rank 0."""
+        """Start one process per device, wait, and take the metrics of rank 0."""
         from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
         self.train_time_start = time.time()
@@ -103,7 +103,7 @@ class DistributedTrainer(BaseTrainer):
             self.validator: Any = SimpleNamespace(metrics=handed_over(Path(folder) / "0"))
 
     def _train_as_rank(self) -> None:
-        """Train as one of several processes, and leave what comes of it where the one that started them looks."""
+        """Train as one of several processes, and leave the outcome for the one that started them."""
         folder = os.environ.get(HANDOVER)
         left: Any = None
         try:
@@ -145,7 +145,7 @@ class DistributedTrainer(BaseTrainer):
             super()._do_train()
 
     def _model_train(self) -> None:
-        """Begin an epoch with the statistics of rank 0, which are those of a checkpoint."""
+        """Start an epoch with the batch-norm statistics of rank 0, which checkpoints store."""
         super()._model_train()
         if self.world_size > 1:
             for buffer in unwrap_model(self.model).buffers():
@@ -229,7 +229,7 @@ def decide_once(decide: Callable[[], str]) -> str:
 
 @cache
 def _store() -> Any:
-    """Return the memory that all processes share, of the launcher's address."""
+    """Return the store that all processes share, at the launcher's address."""
     from torch.distributed.rendezvous import rendezvous
 
     return next(iter(rendezvous("env://", RANK, WORLD_SIZE)))[0]
@@ -238,7 +238,7 @@ def _store() -> Any:
 # Launch --------------------------------------------------------------------------------------------------------------
 @contextmanager
 def quiet_launcher() -> Iterator[None]:
-    """Leave what the processes end of to us, and signal handlers, log levels and threads as they were."""
+    """Handle failures of the processes here, and keep signal handlers, log levels and threads as they were."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
 
     disabled, threads = logging.root.manager.disable, os.environ.get("OMP_NUM_THREADS")
@@ -263,12 +263,12 @@ def quiet_launcher() -> Iterator[None]:
 
 
 def handed_over(file: Path) -> Any:
-    """Return what a process of this training left, in a folder made for it that only this user can read."""
+    """Return what a process of this training left in its folder, which only this user can read."""
     return pickle.loads(file.read_bytes())
 
 
 def first_cause(error: Any, folder: Path, count: int) -> UserError:
-    """Return why a training ended: a mistake of the user that a process left, or which process was ended by what.
+    """Return why a training ended: a mistake of the user, or which process was ended by what.
 
     Args:
         error: What the launcher raised, with the exit codes of the processes that failed.

@@ -1,4 +1,4 @@
-"""The host's `Model` as far as it learns: training and the search for hyper-parameters, on pairs."""
+"""The part of the host's `Model` that learns: training and hyper-parameter search, on pairs."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ class LearningModel(Model):
             return super().train(UniversalFusionTrainer if fusion_only else trainer, **kwargs)
 
     def reset_weights(self) -> LearningModel:
-        """Reset the weights; the front-end's begin with the shares of its configuration, not with any."""
+        """Reset the weights; the front-end starts with the shares of its configuration."""
         super().reset_weights()
         self.model.fusion.load_state_dict(build_fusion(self.model.config).state_dict())
         return self
 
     def _checked(self, kwargs: dict[str, Any], fusion: Any, visible: Any, infrared: Any) -> dict[str, Any]:
-        """Return the arguments of a training as the host takes them, once they have been looked at."""
+        """Check the arguments of a training and return them as the host takes them."""
         ours = {"augmentations": visible, "infrared_augmentations": infrared, "fusion": fusion}
         kwargs = {**kwargs, **{name: value for name, value in ours.items() if value}}
         resume = kwargs.get("resume")

@@ -129,7 +129,7 @@ class FilmStrip:
         self.kept = {*evenly(range(1, epochs + 1), FRAMES)}
 
     def add(self, fusion: nn.Module, epoch: int, file: Path) -> Path | None:
-        """Add a column and rewrite the strip, if it shows this epoch.
+        """Add a column for this epoch, if the strip shows it, and rewrite the strip.
 
         Args:
             fusion: The front-end.

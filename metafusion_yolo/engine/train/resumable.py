@@ -79,7 +79,7 @@ class ResumableTrainer(DistributedTrainer, DetectionTrainer):
             raise
 
     def _can_go_on(self) -> bool:
-        """Return whether this training has a checkpoint, as opposed to an earlier one in the same folder."""
+        """Return whether this training has a checkpoint of its own, not of an earlier run in the folder."""
         began = getattr(self, "train_time_start", None)  # in this process
         return began is not None and self.last.exists() and (self.resume or self.last.stat().st_mtime >= began)
 

@@ -1,4 +1,4 @@
-"""The host's search for hyper-parameters, for pairs: its trainings are ours, and `fusion:` keys are searched too."""
+"""The host's hyper-parameter search with our trainings, over `fusion:` keys too."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _is_number(key: str, value: Any) -> bool:
 
 
 def tune_with_ray(model: Any, space: Any, iterations: int, *args: Any, **kwargs: Any) -> Any:
-    """Search with Ray Tune, whose processes are ours already, and write the best hyper-parameters beside its results.
+    """Search with Ray Tune, and write the best hyper-parameters beside its results.
 
     Args:
         model: The model whose weights every training starts from.
@@ -151,7 +151,7 @@ def tune_with_ray(model: Any, space: Any, iterations: int, *args: Any, **kwargs:
 
 
 def ray_space(space: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the distributions of Ray Tune for a search; those that are already ones stay."""
+    """Return bounds as distributions of Ray Tune; distributions stay as they are."""
     from ray import tune
 
     bounds = {key: value for key, value in space.items() if isinstance(value, (tuple, list))}

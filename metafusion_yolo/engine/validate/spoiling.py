@@ -29,7 +29,7 @@ def find_spoilt(
     strengths: Sequence[int] = STRENGTHS,
     beside: bool = True,
 ) -> None:
-    """Record a batch under every corruption: fused, by the spoilt camera alone, and as the average image.
+    """Record detections of a batch under every corruption: fused, spoilt camera alone, average image.
 
     Args:
         pairs: (B, 4, H, W), R, G, B, IR in [0, 1].

@@ -56,7 +56,7 @@ def camera_off(modalities: str) -> str:
 
 @contextmanager
 def data_set_at_fault(validator: Any) -> Iterator[None]:
-    """Tell errors of a validation that are about its data set in one line, and missing packages by their names."""
+    """Turn errors about the data set into one line, and name missing packages."""
     try:
         with missing_packages_named():
             yield
@@ -153,7 +153,7 @@ class FusionDetectionValidator(DetectionValidator):
             self._hook = self._front_end.register_forward_hook(self._keep_fusion)
 
     def _match_classes(self, names: Any) -> None:
-        """Judge by the classes of the data set, matched by name: a COCO detector on pairs of three classes, say."""
+        """Use the classes of the data set, matched by name, such as three of those of a COCO detector."""
         known = self.data["names"]
         if self.args.single_cls:  # all are one, whatever they are called
             return
@@ -167,7 +167,7 @@ class FusionDetectionValidator(DetectionValidator):
         self.confusion_matrix = ConfusionMatrix(names=known, save_matches=self.args.plots and self.args.visualize)
 
     def postprocess(self, preds: Any) -> list[dict[str, Tensor]]:
-        """Suppress among the classes of the data set alone."""
+        """Run NMS over the classes of the data set only."""
         if self._order is None:
             return super().postprocess(preds)
         if self.end2end:
@@ -175,7 +175,7 @@ class FusionDetectionValidator(DetectionValidator):
         return super().postprocess(self._judged(preds))
 
     def _judged(self, preds: Any) -> Any:
-        """Return raw predictions with the classes of the data set; what goes with the boxes stays as it is."""
+        """Return raw predictions with the classes of the data set; other columns stay as they are."""
         if isinstance(preds, (list, tuple)):
             return self._judged(preds[0]), *preds[1:]
         return select_classes(preds, self._order or (), self._known)

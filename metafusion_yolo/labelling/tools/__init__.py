@@ -1,1 +1,1 @@
-"""What other tools read and write: a module a tool, each with `write` for its tasks and `read` for its export."""
+"""Formats of other tools: one module per tool, with `write` for tasks and `read` for exports."""

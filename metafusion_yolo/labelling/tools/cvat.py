@@ -14,7 +14,7 @@ Element = ElementTree.Element
 
 
 def write(folder: Path, sheets: Sequence[Sheet], names: Mapping[int, str]) -> Path:
-    """Write what a task is made of, into `cvat/`.
+    """Write the files of a task into `cvat/`.
 
     `images.zip` is its data: the visible images, and the infrared ones where CVAT looks for related images.
     `labels.json` is for the raw label editor, `annotations.xml` for "Upload annotations".
@@ -76,7 +76,7 @@ def _number(score: float | None) -> str:
 
 
 def read(root: Element) -> dict[str, list[Found]]:
-    """Return the objects of an export by image; what is no rectangle is left out."""
+    """Return the objects of an export by image; only rectangles count."""
     found: dict[str, list[Found]] = {}
     for image in root.iter("image"):
         width, height = float(image.attrib["width"]), float(image.attrib["height"])

@@ -1,4 +1,4 @@
-"""The pages: try a pair, watch, look at a data set, line up, compare runs. Nothing on them comes from elsewhere."""
+"""The pages: try a pair, watch, browse a data set, line up, compare runs. They load nothing from elsewhere."""
 
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ SCRIPTS = {LIVE: ("live",), TRY: ("boxes", "sources", "try")}
 
 
 def add_page(app: FastAPI, live: bool) -> None:
-    """Add the pages, their style sheet and their scripts to a server; with `live`, what it watches comes first."""
+    """Add the pages, their style sheet and their scripts to a server; with `live`, the watched pairs come first."""
     addresses = {LIVE: "/", TRY: "/try"} if live else {TRY: "/"}
     addresses |= {title: f"/{address}" for title, (address, _) in OTHERS.items()}
 

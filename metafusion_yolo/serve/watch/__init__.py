@@ -1,1 +1,1 @@
-"""Camera pairs that are watched: stream, detector and tracker, rules, outbox, and those who are told."""
+"""Watched camera pairs: stream, detector and tracker, rules, outbox, and receivers of events."""

@@ -1,4 +1,4 @@
-"""Clips of both cameras around events: the last seconds are kept in memory, what follows is written as it comes."""
+"""Clips of both cameras around events: the last seconds are kept in memory, later ones are written at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Shot(NamedTuple):
 
 
 class _Clip:
-    """A clip that is being written: VP8 in WebM, which every browser plays, and which may be cut off anywhere."""
+    """A clip being written: VP8 in WebM, which every browser plays, even if it is cut off."""
 
     def __init__(self, file: Path, start: float) -> None:
         self.file, self.start, self.until = file, start, start
@@ -58,7 +58,7 @@ class _Clip:
 
 
 class Recorder:
-    """Write the clips of a pair. A thread that all pairs share does the work.
+    """Write the clips of a pair, in a thread that all pairs share.
 
     Args:
         name: Of the pair; clips begin with it.
@@ -79,7 +79,7 @@ class Recorder:
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, time: float, visible: np.ndarray, infrared: np.ndarray) -> None:
-        """Take in both images, (H, W, 3) and (H, W) uint8."""
+        """Add both images, (H, W, 3) and (H, W) uint8."""
         with self._lock:
             if self._last and time - self._last[-1].time < 1 / RATE:
                 return
@@ -95,7 +95,7 @@ class Recorder:
                 self._pool.submit(self._clip.add, shot)
 
     def clip_of(self, event: str, time: float) -> str:
-        """Return the name of the clip that shows an event: the one under way, or a new one, called after its id."""
+        """Return the name of the clip of an event: the current one, or a new one named after its id."""
         with self._lock:
             if self._clip is None or time - self._clip.start > LONGEST:
                 self._end()
@@ -113,7 +113,7 @@ class Recorder:
                 self._end()
 
     def close(self) -> None:
-        """End the clip under way."""
+        """End the current clip."""
         with self._lock:
             self._end()
 

@@ -1,4 +1,4 @@
-"""Events that were taken in, in a SQLite file, until everyone who is to be told has confirmed them."""
+"""Events in a SQLite file, until every receiver has confirmed them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS states (pair TEXT PRIMARY KEY, body TEXT);
 
 
 class Letter(NamedTuple):
-    """An event as it is handed out: its number, its id, and what is sent, one line of JSON."""
+    """An event to deliver: its number, its id, and its content, one line of JSON."""
 
     number: int
     id: str
@@ -27,15 +27,15 @@ class Letter(NamedTuple):
 
 
 class Outbox:
-    """Keep events in their order, and for each reader the last one that it has confirmed.
+    """Keep events in order, and for each reader the last one that it confirmed.
 
-    What is taken in is on the disk when :meth:`take` returns. An event is handed to a reader until that reader has
-    confirmed it, so it may see one twice, with the same id, if the process ends between the two.
+    Events are on disk when :meth:`take` returns. An event is delivered until its reader confirms it, so a reader may
+    see it twice, with the same id, if the process ends in between.
 
     Args:
         file: The SQLite file; it is made if there is none.
-        readers: Names of those that are told. A new one begins with the next event.
-        keep: Events that are kept after all have confirmed them.
+        readers: Names of the receivers. A new one starts with the next event.
+        keep: Number of events kept after all have confirmed them.
 
     Raises:
         UserValueError: If another process uses the file, or it is none of ours.
@@ -63,7 +63,7 @@ class Outbox:
             raise UserValueError(f"the outbox '{file}' is damaged, or no SQLite file; move it away") from error
 
     def take(self, events: Sequence[dict[str, Any]], pair: str, state: Any) -> None:
-        """Take in events of a pair, together with what its rules remember."""
+        """Store events of a pair, together with the state of its rules."""
         with self.changed, self._database:
             for event in events:
                 body = json.dumps(event, ensure_ascii=False, allow_nan=False)
@@ -78,7 +78,7 @@ class Outbox:
                 self.changed.notify_all()
 
     def state(self, pair: str) -> Any:
-        """Return what the rules of a pair remembered; None if there is nothing."""
+        """Return the state of the rules of a pair; None if there is none."""
         with self.changed:
             row = self._database.execute("SELECT body FROM states WHERE pair = ?", [pair]).fetchone()
         return json.loads(row[0]) if row else None
@@ -93,7 +93,7 @@ class Outbox:
         return Letter(*row) if row else None
 
     def confirm(self, reader: str, number: int) -> None:
-        """Note that a reader has an event."""
+        """Record that a reader has an event."""
         with self.changed, self._database:
             self._database.execute("UPDATE readers SET last = ? WHERE name = ?", [number, reader])
 

@@ -23,7 +23,7 @@ ServeT = TypeVar("ServeT", bound=Serve)
 
 @dataclass(frozen=True)
 class Watched:
-    """A pair of cameras by its name, and its rules by theirs."""
+    """A pair of cameras with its name, and its rules by name."""
 
     name: str
     cameras: CameraPair
@@ -46,14 +46,14 @@ class Watched:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is watched, and who is told."""
+    """The watched pairs, and where events go."""
 
     pairs: list[Watched]
     events: Events
 
 
 def plan_of(options: App) -> Plan:
-    """Return the plan of two cameras that the command names: watched, with nobody told but the page.
+    """Return the plan for two cameras of the command: watched on the page only.
 
     Raises:
         UserValueError: If one is missing or no camera, or there is a file as well.
@@ -69,7 +69,7 @@ def read_plan(options: ServeT) -> tuple[ServeT, Plan]:
     """Read the file that `config=` names.
 
     Returns:
-        The options with those of the file where the command has left the default, and the plan.
+        The options, with values of the file in place of defaults, and the plan.
 
     Raises:
         MissingFileError: If there is no such file.
@@ -114,7 +114,7 @@ def _pair(name: Any, content: Any) -> Watched:
 
 
 def _made(kind: type[T], content: Any, where: str) -> T:
-    """Make options of what a part of the file says."""
+    """Make options from a part of the file."""
     content = _mapping(content, where)
     known = options_of(kind)
     refuse_unknown(content, known, f"in {where}")
@@ -138,7 +138,7 @@ def _check_name(name: Any, what: str) -> None:
 
 
 def _with_variables(content: Any) -> Any:
-    """Put the variables of the environment in the place of `${NAME}`, so that passwords need not be in files."""
+    """Replace `${NAME}` by environment variables, so that passwords need not be in files."""
     if isinstance(content, dict):
         return {key: _with_variables(value) for key, value in content.items()}
     if isinstance(content, list):
@@ -153,7 +153,7 @@ def _variable(match: re.Match[str]) -> str:
 
 
 def _check_addresses(events: Events) -> None:
-    """Check what events are sent to, as far as that is possible without asking."""
+    """Check the addresses of receivers, as far as possible without connecting."""
     if events.webhook is not None:
         if not re.match(r"https?://[^/]", events.webhook):
             raise UserValueError("'webhook:' must begin with https:// or http://")

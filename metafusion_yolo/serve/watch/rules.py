@@ -1,4 +1,4 @@
-"""Rules that look at tracked objects: zones, lines and counts, on top of supervision; and at the cameras themselves."""
+"""Rules for tracked objects (zones, lines, counts, by supervision) and for the cameras themselves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Visit:
         inside: When it was last inside.
         kind: Number of its class.
         box: Its last box, x1, y1, x2, y2.
-        told: Whether it has been told.
+        told: Whether an event was sent.
         track: Its number, as long as the tracker knows it.
     """
 
@@ -45,9 +45,9 @@ class Visit:
 
 
 class Visits:
-    """`enters` and `stays`: an object is in a zone, for some seconds; told once a visit.
+    """`enters` and `stays`: an object is in a zone, for some seconds; one event per visit.
 
-    A visit goes on where the tracker gives an object a new number, and over a restart.
+    A visit continues when the tracker gives the object a new number, and after a restart.
     """
 
     def __init__(self, rule: Rule) -> None:
@@ -83,7 +83,7 @@ class Visits:
                 yield word, {**scene.describe(objects, i), "seconds": round(now - visit.since, 1)}
 
     def _known(self, track: int, box: np.ndarray, kind: int, tracks: Sequence[int]) -> Visit | None:
-        """Return the visit that an object goes on with: its own, or of one that vanished where it is; None if new."""
+        """Return the visit that an object continues: its own, or that of one that vanished there; None if new."""
         gone = {number: visit for number, visit in self._visits.items() if number not in tracks}
         lost = [visit for visit in (*self._lost, *gone.values()) if visit.kind == kind and visit.box]
         best = max(lost, key=lambda visit: (visit.track == track, overlap(visit.box, box)), default=None)
@@ -95,7 +95,7 @@ class Visits:
 
     @property
     def state(self) -> list[dict[str, Any]]:
-        """Those who are in the zone, or were when they were last seen."""
+        """The objects in the zone, or there when last seen."""
         return [asdict(visit) for visit in (*self._lost, *self._visits.values())]
 
     @state.setter
@@ -133,7 +133,7 @@ class _Condition:
 
     @property
     def state(self) -> bool:
-        """Whether it has been told that it holds."""
+        """Whether the event was sent."""
         return self._lasting.on
 
     @state.setter
@@ -142,7 +142,7 @@ class _Condition:
 
 
 class Counts(_Condition):
-    """`counts`: there are more objects than are in order."""
+    """`counts`: there are more objects than allowed."""
 
     def __init__(self, rule: Rule) -> None:
         super().__init__(rule)
@@ -171,7 +171,7 @@ class Hot(_Condition):
 
 
 class Drifted(_Condition):
-    """`drifted`: the cameras do not lie on each other any more."""
+    """`drifted`: the cameras no longer line up."""
 
     def see(self, scene: Scene) -> Iterator[Told]:
         """See :class:`Watcher`; edges that do not tell it say nothing."""
@@ -181,7 +181,7 @@ class Drifted(_Condition):
 
 
 class Tampered:
-    """`tampered`: a camera does not show any more what it has always shown."""
+    """`tampered`: a camera no longer shows its usual view."""
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
@@ -197,16 +197,16 @@ class Tampered:
 
     @property
     def state(self) -> list[str]:
-        """The cameras that are."""
+        """The cameras that are tampered with."""
         return [camera for camera, (_, lasting) in self._cameras.items() if lasting.on]
 
     @state.setter
     def state(self, state: list[str]) -> None:
-        """What they have always shown is not known after a restart: they begin anew."""
+        """Their usual view is not stored: it is learned anew after a restart."""
 
 
 class Lost:
-    """`lost`: a camera sends nothing. It is told by the stream, not by what a pair shows."""
+    """`lost`: a camera sends nothing, which the stream reports."""
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
@@ -217,7 +217,7 @@ class Lost:
         return iter(())
 
     def check(self, missing: Mapping[str, bool], now: float) -> Iterator[Told]:
-        """Take in which cameras are missing; yield what has happened."""
+        """Update the missing cameras; yield events."""
         for camera, gone in missing.items():
             lasting = self._cameras.setdefault(camera, Lasting(self._rule.holds))
             if lasting.changes(gone, now):
@@ -248,6 +248,6 @@ KINDS: dict[str, type[Any]] = {
 
 
 def watcher_of(rule: Rule) -> Watcher:
-    """Return a rule at work."""
+    """Return the watcher of a rule."""
     made: Watcher = KINDS[rule.when](rule)
     return made

@@ -1,4 +1,4 @@
-"""What a pair shows, and what rules about it have in common."""
+"""The scene of a pair, and the common part of its rules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Scene:
         names: Names of the classes.
         images: Images of the cameras that are there, (H, W) or (H, W, 3) uint8.
         thermogram: What the infrared camera measures; None without a unit.
-        drift: Shift that is left between the cameras, share of the width; None while their edges do not tell it.
+        drift: Remaining shift between the cameras, share of the width; None while it is unknown.
     """
 
     time: float
@@ -52,7 +52,7 @@ class Scene:
         return self.objects[chosen]  # type: ignore[return-value]
 
     def describe(self, objects: sv.Detections, i: int) -> dict[str, Any]:
-        """Return what an event says of an object, with its temperatures where the infrared camera measures."""
+        """Return an object as an event describes it, with temperatures where the infrared camera measures."""
         told: dict[str, Any] = {
             "class": self.names[int(objects.class_id[i])],  # type: ignore[index]
             "confidence": round(float(objects.confidence[i]), 3),  # type: ignore[index]
@@ -67,21 +67,21 @@ class Scene:
 
 
 class Watcher(Protocol):
-    """A rule at work."""
+    """The state of a rule, updated with every scene."""
 
     def see(self, scene: Scene) -> Iterator[Told]:
-        """Look at a pair; yield what has happened."""
+        """Update with a scene; yield events."""
 
     @property
     def state(self) -> Any:
-        """What is to be known after a restart, as JSON has it."""
+        """State to keep over a restart, as JSON values."""
 
     @state.setter
     def state(self, state: Any) -> None: ...
 
 
 class Lasting:
-    """A condition that is told once it has held for some seconds, and once it has not held for as long."""
+    """A condition that begins once it has held for some seconds, and ends once it has not held for as long."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds, self.on = seconds, False
@@ -100,7 +100,7 @@ class Lasting:
 
 
 def corners(points: list[Any], size: tuple[int, int]) -> np.ndarray:
-    """Return points (P, 2), shares of an image, in pixels."""
+    """Return points (P, 2), given as shares of an image, in pixels."""
     return np.rint(np.array(points) * size).astype(int)
 
 

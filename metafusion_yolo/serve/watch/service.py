@@ -1,4 +1,4 @@
-"""All pairs together: they share a model, an outbox, and those who are told."""
+"""All pairs together: they share a model, an outbox, and receivers."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ TICK = 0.2  # seconds between looks after the pairs
 class Service:
     """Watches the pairs of a plan, from :meth:`start` to :meth:`close`.
 
-    Events of an earlier run are handed out from the beginning; pairs are watched once the model is loaded.
+    Events of an earlier run are delivered at once; pairs are watched once the model is loaded.
 
     Attributes:
         outbox: The events.
         streams: The pairs by name.
 
     Args:
-        options: The model, and how it is run.
-        plan: What is watched, and who is told.
+        options: The model and its settings.
+        plan: The watched pairs, and where events go.
 
     Raises:
         UserError: If the outbox cannot be used, or a secret.
@@ -57,7 +57,7 @@ class Service:
         return Recorder(name, Path(events.clips), events.before, events.after, events.keep, self._pool)
 
     def start(self, engine: Engine) -> None:
-        """Watch, with the model of an engine.
+        """Start watching, with the model of an engine.
 
         Raises:
             UserValueError: If it does not know a class of a rule.
@@ -76,13 +76,13 @@ class Service:
         self._watching.start()
 
     def _opened(self, predictor: Any) -> None:
-        """Give a stream what reads its cameras; called in its thread."""
+        """Give a stream the loader of its cameras; called in its thread."""
         name = current_thread().name.removeprefix("pair ")
         if name in self.streams and current_thread().name != name:
             self.streams[name].opened(predictor.dataset)
 
     def _track(self, one: Watched) -> Any:
-        """Return the results of a pair, as they come."""
+        """Yield the results of a pair."""
         cameras, options = one.cameras, self.options
         given = {"imgsz": options.imgsz, "device": options.device, "data": cameras.data or options.data}
         given |= {"infrared": cameras.infrared, "layout": cameras.layout}
@@ -115,7 +115,7 @@ class Service:
                     failing.add(name)
 
     def close(self) -> None:
-        """End the pairs, the clips and the deliveries; events that wait are handed out by the next run."""
+        """End the pairs, the clips and the deliveries; the next run delivers waiting events."""
         self._ending.set()
         for stream in self.streams.values():
             stream.close()

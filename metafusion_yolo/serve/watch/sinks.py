@@ -1,4 +1,4 @@
-"""Who is told of events: stdout, a file, a webhook, an MQTT broker; each in its own thread, tried until it has them."""
+"""Receivers of events: stdout, a file, a webhook, an MQTT broker; each in its own thread, retried until it succeeds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FIRST_PAUSE, LAST_PAUSE = 0.5, 60.0  # seconds between attempts, doubled after e
 
 
 class Sink(Protocol):
-    """Takes events."""
+    """Receives events."""
 
     def __call__(self, letter: Letter) -> None:
         """Deliver an event; raise any error if it may not have arrived."""
@@ -47,7 +47,7 @@ class FileSink:
         self._file = Path(file)
 
     def __call__(self, letter: Letter) -> None:
-        """Write the line, to the disk; a line that a crash has cut is ended first."""
+        """Write the line to disk; first end a line that a crash has cut."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("ab+") as stream:
             if stream.tell():
@@ -60,7 +60,7 @@ class FileSink:
 
 
 class Webhook:
-    """Post events, signed as https://www.standardwebhooks.com has it."""
+    """Post events, signed as in https://www.standardwebhooks.com."""
 
     def __init__(self, address: str, secret: str) -> None:
         try:
@@ -72,7 +72,7 @@ class Webhook:
         self._address = address
 
     def __call__(self, letter: Letter) -> None:
-        """Post an event; any answer but 2xx, a redirection too, is an error."""
+        """Post an event; any answer but 2xx is an error, redirections included."""
         import requests
 
         moment = str(int(time.time()))
@@ -126,7 +126,7 @@ class Mqtt:
 
 
 def sinks_of(events: Events) -> dict[str, Sink]:
-    """Return who is to be told, by name.
+    """Return the receivers by name.
 
     Raises:
         UserValueError: If a secret cannot be used.
@@ -144,7 +144,7 @@ def sinks_of(events: Events) -> dict[str, Sink]:
 
 
 class Courier:
-    """Bring the events of an outbox to a sink, in their order, each until it has arrived."""
+    """Deliver the events of an outbox to a sink in order, each until it has arrived."""
 
     def __init__(self, name: str, sink: Callable[[Letter], Any], outbox: Outbox) -> None:
         self.name, self._sink, self._outbox = name, sink, outbox
@@ -153,7 +153,7 @@ class Courier:
         self._thread.start()
 
     def close(self) -> None:
-        """End, after the delivery under way; what waits is delivered by the next process."""
+        """End after the current delivery; the next process delivers the rest."""
         self._ending.set()
         with self._outbox.changed:
             self._outbox.changed.notify_all()

@@ -1,4 +1,4 @@
-"""One pair of cameras: read, detected and tracked on in its own thread, begun anew whenever that ends."""
+"""One pair of cameras: read, detected and tracked in its own thread, which is restarted whenever it ends."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ Track = Callable[[Watched], Iterable[Any]]
 
 @dataclass
 class Now:
-    """What a pair shows now, for the page and the metrics.
+    """The state of a pair, for the page and the metrics.
 
     Attributes:
         number: Results so far.
         result: The last one.
         moments: Time and latency of the last results, seconds.
         missing: By camera, whether it sends nothing.
-        restarts: How often it was begun anew.
-        drift: Shift left between the cameras, share of the width; None while their edges do not tell it.
-        trouble: Why it was, the last time, or what it waits for; empty once there are results.
+        restarts: Number of restarts.
+        drift: Remaining shift between the cameras, share of the width; None while it is unknown.
+        trouble: Reason of the last restart, or what it waits for; empty once there are results.
     """
 
     number: int = 0
@@ -57,18 +57,18 @@ class Now:
     trouble: str = "waiting for its cameras"
 
     def pace(self, now: float) -> tuple[float, float | None]:
-        """Return results a second, and the mean seconds from the arrival of a frame to its result."""
+        """Return results per second, and the mean seconds from the arrival of a frame to its result."""
         recent = [latency for moment, latency in [*self.moments] if now - moment < OVER]
         return len(recent) / OVER, sum(recent) / len(recent) if recent else None
 
 
 class Stream:
-    """A pair that is watched until it is closed. Whatever happens to it, others do not notice.
+    """A pair that is watched until it is closed. Its failures do not affect other pairs.
 
     Args:
         watched: The pair.
-        track: Begins to track on it; called in its thread.
-        outbox: Takes its events, and what its rules remember.
+        track: Starts tracking on it; called in its thread.
+        outbox: Stores its events and the state of its rules.
         recorder: Writes its clips, if there are any.
     """
 
@@ -90,18 +90,18 @@ class Stream:
         self._thread: Thread | None = None
 
     def start(self) -> None:
-        """Begin a thread; one before it, which hangs, does nothing any more."""
+        """Start a thread; an earlier one that hangs has no effect any more."""
         self._turn += 1
         self._started = time.monotonic()
         self._thread = Thread(target=self._run, args=(self._turn,), name=f"pair {self.watched.name}", daemon=True)
         self._thread.start()
 
     def opened(self, loader: Any) -> None:
-        """Take in what reads the cameras, as soon as it does."""
+        """Store the loader of the cameras as soon as it is open."""
         self._loader = loader
 
     def _run(self, turn: int) -> None:
-        """Track, again and again."""
+        """Track, and start again whenever that ends."""
         pause = FIRST_PAUSE
         while not self._ending.is_set() and turn == self._turn:
             before = self.now.number
@@ -132,7 +132,7 @@ class Stream:
         self.now.restarts += 1
 
     def _take(self, result: Any) -> None:
-        """Take in a result: rules, events, clip, and what the page shows."""
+        """Handle a result: rules, events, clip, and the page."""
         now = time.time()
         loader = self._loader
         latency = time.monotonic() - loader.began - result.time if loader and result.time is not None else 0.0
@@ -156,7 +156,7 @@ class Stream:
         self.now.moments.append((time.monotonic(), latency))
 
     def _drift(self, result: Any) -> float | None:
-        """Return the shift that is left between the cameras, looked at once a second."""
+        """Return the remaining shift between the cameras, measured once a second."""
         now = time.monotonic()
         if now - self._compared >= COMPARED:
             self._compared = now
@@ -166,7 +166,7 @@ class Stream:
         return self.now.drift
 
     def _publish(self, told: dict[str, list[Told]], now: float) -> None:
-        """Hand what was told to the outbox, with what the rules remember; the caller holds the lock."""
+        """Store events in the outbox, with the state of the rules; the caller holds the lock."""
         events = []
         for rule, happened in told.items():
             for word, more in happened:
@@ -181,7 +181,7 @@ class Stream:
             self._saved = now
 
     def check(self) -> None:
-        """Look after the pair, some times a second: cameras that are missing, a thread that hangs, a clip to end."""
+        """Check the pair several times a second: missing cameras, a thread that hangs, a clip to end."""
         now, clock, loader = time.time(), time.monotonic(), self._loader
         if self._recorder:
             self._recorder.tick(now)

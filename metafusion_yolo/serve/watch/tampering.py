@@ -1,4 +1,4 @@
-"""Whether a camera is covered, turned away or out of focus: does it still show the edges that it has always shown?"""
+"""Whether a camera is covered, turned away or out of focus: does it still show its usual edges?"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RESIGNED = 600.0  # seconds after which a changed view is the new one
 
 
 class Familiar:
-    """What a camera usually shows, as the slow mean of its edges.
+    """The usual view of a camera, as the slow mean of its edges.
 
     The likeness of an image is the share of the usual edges that it has: near 1 usually, near 0 where it is covered,
     dark at once, turned away, or blurred.
@@ -29,7 +29,7 @@ class Familiar:
         self._held: float | None = None
 
     def strange(self, image: np.ndarray, now: float) -> bool:
-        """Take in an image (H, W) or (H, W, 3) uint8; return whether it is not what the camera usually shows."""
+        """Add an image (H, W) or (H, W, 3) uint8; return whether it differs from the usual view."""
         small = cv2.resize(image, SIZE, interpolation=cv2.INTER_AREA)
         grey = cv2.GaussianBlur(small if small.ndim == 2 else cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), (3, 3), 0)
         edges = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))

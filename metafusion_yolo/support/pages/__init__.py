@@ -35,7 +35,7 @@ def write_html(template: Path, file: str | Path, **values: Any) -> Path:
 
 
 def environment(*folders: Path) -> Environment:
-    """Return what finds the templates of some folders, and `page.css`."""
+    """Return a Jinja environment over some folders of templates and `page.css`."""
     found = Environment(
         loader=FileSystemLoader([*folders, Path(__file__).parent]),
         autoescape=True,
