@@ -102,6 +102,7 @@ LAYERS = [
     ["serve.batching", "serve.answers", "serve.page", "serve.guard", "serve.reports"],
     ["serve.dataset"],
     ["serve.watch.tampering", "serve.watch.scene", "serve.watch.plan", "serve.watch.outbox", "serve.watch.clips"],
+    ["serve.watch.same"],
     ["serve.watch.rules", "serve.watch.sinks"],
     ["serve.watch.stream"],
     ["serve.watch"],

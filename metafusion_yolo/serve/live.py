@@ -122,14 +122,13 @@ class Drawer:
     def draw(self, view: str) -> tuple[int, bytes]:
         """Return the number of the picture, and the picture as JPEG."""
         with self._lock:
-            number, result = self._stream.now.number, self._stream.now.result
+            now = self._stream.now
+            number = now.number
             if self._drawn.get(view, (0, b""))[0] < number:
-                self._drawn[view] = number, self._jpeg(result, view)
+                self._drawn[view] = number, self._jpeg(now.result, now.objects, view)
             return self._drawn[view]
 
-    def _jpeg(self, result: Any, view: str) -> bytes:
-        from metafusion_yolo.serve.watch.stream import tracked
-
+    def _jpeg(self, result: Any, objects: Any, view: str) -> bytes:
         image = result.plot(view=view)
         size = image.shape[1::-1]
         for rule in self._stream.watched.rules.values():
@@ -138,7 +137,6 @@ class Drawer:
                     outline = [corners(points, size).reshape(-1, 1, 2)]
                     for colour, width in ((WHITE, 3), (BLUE, 2)):
                         cv2.polylines(image, outline, closed, colour, width, cv2.LINE_AA)
-        objects = tracked(result)
         if len(objects):
             image = self._traces[view].annotate(image, objects)
         scale = min(1.0, WIDEST / size[0])

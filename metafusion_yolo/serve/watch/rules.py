@@ -10,6 +10,7 @@ import numpy as np
 
 from metafusion_yolo.data.alignment import FAR
 from metafusion_yolo.options.watch import Rule
+from metafusion_yolo.serve.watch.same import REMEMBERED, SAME
 from metafusion_yolo.serve.watch.scene import FULL, Lasting, Scene, Told, Watcher, corners, overlap, zone_of
 from metafusion_yolo.serve.watch.tampering import Familiar
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     import supervision as sv
 
 AWAY = 1.0  # seconds outside a zone after which a visit is over, so that one at its edge is told once
-REMEMBERED = 30.0  # seconds for which a visitor that has vanished inside a zone is known again ...
-SAME = 0.3  # ... where a box overlaps (IoU) with its last one
 
 
 @dataclass

@@ -21,6 +21,7 @@ from metafusion_yolo.serve.watch.clips import Recorder
 from metafusion_yolo.serve.watch.outbox import Outbox
 from metafusion_yolo.serve.watch.plan import Watched
 from metafusion_yolo.serve.watch.rules import Lost, watcher_of
+from metafusion_yolo.serve.watch.same import Identities
 from metafusion_yolo.serve.watch.scene import Scene, Told
 from metafusion_yolo.support.errors import UserError
 from metafusion_yolo.support.words import without_passwords
@@ -41,6 +42,7 @@ class Now:
     Attributes:
         number: Results so far.
         result: The last one.
+        objects: Its objects, with the numbers that events give them.
         moments: Time and latency of the last results, seconds.
         missing: By camera, whether it sends nothing.
         restarts: Number of restarts.
@@ -50,6 +52,7 @@ class Now:
 
     number: int = 0
     result: Any = None
+    objects: Any = None
     moments: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=200))
     missing: dict[str, bool] = field(default_factory=dict)
     restarts: int = 0
@@ -81,6 +84,7 @@ class Stream:
         self._loader: LoadStreamPair | None = None
         self._started = self._saved = 0.0
         self._aligner, self._compared = Aligner(), 0.0
+        self._identities = Identities()
         self._turn = 0  # of the threads, of which only the last one counts
         states = outbox.state(watched.name) or {}
         self._rules = {name: watcher_of(rule) for name, rule in watched.rules.items()}
@@ -108,6 +112,7 @@ class Stream:
             with self._lock:
                 for rule in self._rules.values():
                     rule.state = rule.state  # as over a restart: numbers of tracks begin anew
+                self._identities.begin_anew()
             try:
                 for result in self._track(self.watched):
                     if turn != self._turn or self._ending.is_set():
@@ -139,10 +144,11 @@ class Stream:
         there = {"both": ("visible", "infrared"), "none": ()}.get(result.modalities, (result.modalities,))
         images = {"visible": result.orig_img, "infrared": result.infrared}
         height, width = result.orig_shape
+        objects = self._identities.see(tracked(result), now)
         scene = Scene(
             now,
             (width, height),
-            tracked(result),
+            objects,
             result.names,
             {camera: images[camera] for camera in there},
             result.thermogram,
@@ -152,7 +158,8 @@ class Stream:
             self._recorder.add(now, result.orig_img, result.infrared)
         with self._lock:
             self._publish({name: [*rule.see(scene)] for name, rule in self._rules.items()}, now)
-        self.now.number, self.now.result, self.now.trouble = self.now.number + 1, result, ""
+        self.now.number, self.now.result, self.now.objects = self.now.number + 1, result, objects
+        self.now.trouble = ""
         self.now.moments.append((time.monotonic(), latency))
 
     def _drift(self, result: Any) -> float | None:

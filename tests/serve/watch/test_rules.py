@@ -13,6 +13,7 @@ from metafusion_yolo.data.temperatures import Thermogram
 from metafusion_yolo.data.thermal import Thermal
 from metafusion_yolo.options.watch import Rule
 from metafusion_yolo.serve.watch.rules import Lost, watcher_of
+from metafusion_yolo.serve.watch.same import Identities
 from metafusion_yolo.serve.watch.scene import Scene
 
 sv = pytest.importorskip("supervision", reason="no supervision")
@@ -85,6 +86,27 @@ def test_crossing_has_a_direction():
         for _, more in watcher.see(scene(t, (1, x)))
     ]
     assert found == [(2, "in"), (4, "out")]
+
+
+def test_who_is_lost_by_the_tracker_crosses_and_enters_once():
+    """As seen at a result a second: a new number on the way, and the number of the one before at the end of it."""
+    steps = [(0, (1, 150)), (20, (2, 70)), (21, (2, 80)), (22, (2, 90)), (23, (3, 98)), (24, (3, 108)), (25, (3, 120))]
+    steps += [(26, (3, 132)), (27, (3, 143)), (28, (1, 150)), (29, (1, 150)), (40, (1, 150))]
+    rules = {when: watcher_of(Rule(when, **more)) for when, more in LOST_ON_THE_WAY.items()}
+    identities, seen = Identities(), {when: [] for when in rules}
+    for time, (track, x) in steps:
+        one = scene(time, (track, x))
+        one.objects = identities.see(one.objects, time)
+        for when, rule in rules.items():
+            seen[when] += [(time, more["track"]) for _, more in rule.see(one)]
+    assert seen == {"enters": [(0, 1), (24, 2)], "crosses": [(24, 2)]}
+    identities.begin_anew()
+    numbers = [identities.see(scene(t, *some).objects, t).tracker_id.tolist() for t, some in AFTER_A_BREAK]
+    assert numbers == [[2], [2, 3], [3, 4], [5]], "known by its place, and one beside it; neither after half a minute"
+
+
+LOST_ON_THE_WAY = {"enters": {"zone": RIGHT}, "crosses": {"line": [[0.5, 0], [0.5, 1]]}}
+AFTER_A_BREAK = [(41, [(1, 151)]), (42, [(1, 151), (3, 100)]), (43, [(3, 101), (4, 175)]), (90, [(5, 151)])]
 
 
 def test_counts_last():
