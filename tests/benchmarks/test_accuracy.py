@@ -53,6 +53,12 @@ def test_every_kind_of_row_is_trained_once_and_tabled(go, capsys) -> None:
         assert f"| {key} |" in printed
     assert "minus late" in table["default"]
 
+    from weights import measure
+
+    weights = measure([out / "runs" / "default-fold0-seed0"], 64)
+    assert len(weights["infrared weight, spread within an image"]) == 4
+    assert all(-1 <= value <= 1 for values in weights.values() for value in values)
+
 
 def test_without_results_there_is_no_table(go, capsys) -> None:
     go("--table")
