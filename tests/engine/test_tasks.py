@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,8 @@ from ultralytics import YOLO, YOLOE, YOLOWorld
 from ultralytics.engine.results import Boxes
 from ultralytics.nn.tasks import guess_model_task
 
-from metafusion_yolo import MetaFusionYOLO, cli
+from metafusion_yolo import MetaFusionYOLO
+from metafusion_yolo.cli.modes import TASKS as TASKS_OF_THE_COMMAND
 from metafusion_yolo.compare.training import evaluate
 from metafusion_yolo.data.labels import read_labels
 from metafusion_yolo.data.planes import mean_inside
@@ -244,19 +246,19 @@ def test_a_front_end_learns_alone_ahead_of_any_head(make_pair_folder, tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("family", "kind", "task"),
+    ("name", "task"),
     [
-        (family, kind, task)
-        for family in ("yolov8n", "yolo11n", "yolo26n")
-        for task, kind in cli.TASKS.items()
-        if family == "yolo26n" or task not in ("semantic", "depth")
+        (re.sub("yolov8|yolo26", family, name), task)
+        for family in ("yolov8", "yolo11", "yolo26")
+        for task, name in TASKS_OF_THE_COMMAND.items()
+        if family == "yolo26" or task not in ("semantic", "depth")
     ],
 )
-def test_a_model_yaml_goes_by_the_name_of_the_host(family, kind, task) -> None:
-    own = load_model_yaml(f"metafusion-{family}{kind}.yaml")
+def test_a_model_yaml_goes_by_the_name_of_the_host(name, task) -> None:
+    own = load_model_yaml(name)
     assert (HEADS[head_of(own)], own["scale"]) == (task, "n")
     assert guess_model_task(own) == task
-    assert own["yaml_file"] == f"metafusion-{family}{kind}.yaml"
+    assert own["yaml_file"] == name
 
 
 def test_heads_and_their_models_are_the_same() -> None:

@@ -160,8 +160,8 @@ AREA = Area(
         Fault(
             "slices of 5 pixels",
             f"{PREDICT} slice=5",
-            "'slice=5' is invalid, expected at least 32, or 0: side in pixels of the slices of large images, for "
-            "small objects; 0: the whole image only",
+            "'slice=5' is invalid, expected at least 32, or 0: side of the slices of large images, pixels, for small "
+            "objects; 0: none",
         ),
         Fault(
             "slices that are nothing but overlap",
@@ -217,7 +217,7 @@ AREA = Area(
             "night below 999",
             f"{VAL} night_below=999",
             "'night_below=999' is invalid, expected at least 0 and at most 255: mean grey of a visible image, 0 to "
-            "255, below which it is night, where no file says",
+            "255, below which it is night unless a file says",
         ),
         Fault(
             "export format that is nearly right",

@@ -128,8 +128,7 @@ AREA = Area(
         Fault(
             "registration by too few pairs",
             f"{REGISTER} pairs=3",
-            "'pairs=3' is invalid, expected at least 6: pairs to estimate from, spread over the data set (or over "
-            "each sequence)",
+            "'pairs=3' is invalid, expected at least 6: pairs to estimate from, of the data set or each sequence",
         ),
         Fault(
             "registration by a matrix of two rows",
