@@ -22,12 +22,13 @@ from torch import Tensor, nn
 
 from metafusion_yolo.compare.training import load_last
 from metafusion_yolo.data.description import describe
+from metafusion_yolo.data.planes import PLANES
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.splits import split_pairs
 from metafusion_yolo.evaluation.corruptions import KINDS, corrupt
 from metafusion_yolo.evaluation.trust import weight_change
-from metafusion_yolo.nn.fusion import STRIDE
+from metafusion_yolo.nn.fusion import input_size
 
 STRENGTH = 2
 
@@ -39,8 +40,7 @@ def pairs_of(run: Path, imgsz: int) -> Iterator[tuple[str, Tensor]]:
     reader = PairReader(rig)
     for visible, infrared in split_pairs(data, "val", rig).partners.items():
         pair = reader.read(visible, infrared or None)
-        scale = imgsz / max(pair.shape[:2])
-        size = [max(1, round(side * scale / STRIDE)) * STRIDE for side in pair.shape[1::-1]]
+        size = input_size(*pair.shape[:2], imgsz)[::-1]
         small = cv2.resize(pair, size, interpolation=cv2.INTER_LINEAR)
         yield visible, torch.from_numpy(small).permute(2, 0, 1) / 255
 
@@ -65,7 +65,7 @@ def measure(runs: list[Path], imgsz: int) -> dict[str, list[float]]:
             everywhere = np.ones(pair.shape[1:], bool)
             for kind, (camera, _) in KINDS.items():
                 spoilt = corrupt(pair, kind, STRENGTH, file)
-                c = ["visible", "infrared"].index(camera)
+                c = [*PLANES].index(camera)
                 now = weights_of(front_end, spoilt.pair)
                 change = weight_change(well[c], now[c], spoilt.region.numpy(), everywhere)
                 if not np.isnan(change.inside):

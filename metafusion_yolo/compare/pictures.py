@@ -14,7 +14,7 @@ from metafusion_yolo.data.labels import read_labels
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.splits import Split
-from metafusion_yolo.nn.fusion import STRIDE
+from metafusion_yolo.nn.fusion import input_size
 from metafusion_yolo.support.drawing import to_uint8
 from metafusion_yolo.support.pages import data_uri, draw_box
 
@@ -73,8 +73,7 @@ def picture_pair(
     """
     pair = PairReader(rig).read(image, pairs.partners[image] or None)
     height, width = pair.shape[:2]
-    scale = imgsz / max(height, width)
-    size = [max(STRIDE, round(side * scale / STRIDE) * STRIDE) for side in (width, height)]
+    size = input_size(height, width, imgsz)[::-1]
     tensor = torch.from_numpy(cv2.resize(pair, size, interpolation=cv2.INTER_AREA)).permute(2, 0, 1)[None] / 255
     boxes = read_labels(pairs.label_of(image), kpt_shape=kpt_shape).boxes_xyxyn * (width, height, width, height)
     tiles = []

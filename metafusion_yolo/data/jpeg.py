@@ -8,6 +8,11 @@ START, EXIF, RAW = b"\xff\xd8", 0xE1, 0xE3  # of a file; segments APP1 and APP3
 LAST = 0xDA, 0xD9  # segments after which there are pixels, or nothing
 
 
+def preview_note(maker: str) -> str:
+    """Return what to say where only the preview of a radiometric JPEG is read."""
+    return f"preview of 8 bits is read from a radiometric file of {maker}"
+
+
 def radiometric_maker(stream: BinaryIO) -> str:
     """Return the maker of the radiometric JPEG in a stream, "FLIR" or "DJI"; empty for any other file."""
     if stream.read(2) != START:

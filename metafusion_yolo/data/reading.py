@@ -23,6 +23,7 @@ from metafusion_yolo.data.decoding import (
     read_visible,
 )
 from metafusion_yolo.data.depth import visible_samples
+from metafusion_yolo.data.jpeg import preview_note
 from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.pairs import PairError, listed
 from metafusion_yolo.data.planes import join
@@ -101,8 +102,7 @@ class PairReader:
             return read_measurement(infrared, maker, thermal)
         if maker:
             self._warn(
-                f"preview of 8 bits is read from a radiometric file of {maker}; 'thermal: {{unit: celsius}}' in the "
-                f"data-set YAML takes what it measured",
+                f"{preview_note(maker)}; 'thermal: {{unit: celsius}}' in the data-set YAML takes what it measured",
                 f"'{infrared}'",
             )
         elif thermal.corrects:

@@ -22,7 +22,7 @@ STRIDE = 32  # the coarsest meta-features; height and width must be multiples of
 
 @dataclass(eq=False)
 class FusionOutput:
-    """What a front-end returns; the image is composed when it is asked for, as few but people look at it.
+    """What a front-end returns. The fused image is composed on first access, so that unused images cost nothing.
 
     Attributes:
         weights: Share of each camera as predicted, at stride 4, (B, 2, H / 4, W / 4), `[:, 0:1]` visible, `[:, 1:2]`
@@ -148,8 +148,8 @@ def blend(planes: Iterable[Tensor], luminance: Tensor, infrared: Tensor) -> Tens
     return F.hardtanh_(fused, 0.0, 1.0)
 
 
-def compose(planes: Iterable[Tensor], visible: Tensor, luminance: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
-    """Blend two images, and colour the result.
+def compose(planes: Iterable[Tensor], visible: Tensor, luminance: Tensor, infrared: Tensor) -> Tensor:
+    """Return the fused image (B, 3, H, W), R, G, B in [0, 1]: both images blended, and coloured.
 
     Args:
         planes: Factor of the visible luminance, factor of the infrared image, offset, and share of the visible chroma,
@@ -157,13 +157,21 @@ def compose(planes: Iterable[Tensor], visible: Tensor, luminance: Tensor, infrar
         visible: Visible images (B, 3, H, W), R, G, B in [0, 1].
         luminance: Their luminance (B, 1, H, W), [0, 1].
         infrared: Infrared images (B, 1, H, W), [0, 1].
-
-    Returns:
-        Fused image (B, 3, H, W), R, G, B, and its luminance before the chroma is added (B, 1, H, W), both in [0, 1].
     """
     *affine, chroma = planes
-    fused = blend(affine, luminance, infrared)
-    return replace_luminance(visible, fused, luminance, chroma), fused
+    return replace_luminance(visible, blend(affine, luminance, infrared), luminance, chroma)
+
+
+def input_size(height: int, width: int, longest: int) -> tuple[int, int]:
+    """Return the height and width at which an image is fused: multiples of `STRIDE`, the longer one about `longest`.
+
+    Examples:
+        >>> input_size(480, 640, 512)
+        (384, 512)
+    """
+    scale = longest / max(height, width)
+    height, width = (max(1, round(side * scale / STRIDE)) * STRIDE for side in (height, width))
+    return height, width
 
 
 class WeightDecoder(nn.Module):

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from metafusion_yolo.data.jpeg import radiometric_maker
+from metafusion_yolo.data.jpeg import preview_note, radiometric_maker
 from metafusion_yolo.data.planes import keep_deep
 from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
@@ -55,7 +55,7 @@ def _check_preview(file: str | Path, content: bytes | None, unit: str | None) ->
         )
     if maker and maker not in _TOLD:
         _TOLD.add(maker)
-        LOGGER.warning(f"'{file}', for one: preview of 8 bits is read from a radiometric file of {maker}")
+        LOGGER.warning(f"'{file}', for one: {preview_note(maker)}")
 
 
 def read_visible(file: str | Path, content: bytes | None = None) -> np.ndarray:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
-from metafusion_yolo.data.jpeg import radiometric_maker
+from metafusion_yolo.data.jpeg import preview_note, radiometric_maker
 from metafusion_yolo.data.planes import highest_8_bits
 from metafusion_yolo.support.errors import UserError, UserValueError
 
@@ -85,7 +85,7 @@ def _note_of_preview(content: bytes, measures: bool) -> str:
             f"'infrared' is a radiometric JPEG of {maker}, whose measurement is not read from uploads; convert it to "
             f"TIFF or .npy"
         )
-    return f"preview of 8 bits is read from a radiometric file of {maker}"
+    return preview_note(maker)
 
 
 def _decode(content: bytes, name: str, flags: int, most: float) -> np.ndarray:

@@ -10,19 +10,13 @@ from hypothesis.extra import numpy as hnp
 
 from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.nn.blocks import Upsample
-from metafusion_yolo.nn.fusion import affine_coefficients, compose, present
+from metafusion_yolo.nn.fusion import affine_coefficients, blend, present
 
 
 def planes(channels: int, low: float = 0.0, high: float = 1.0) -> st.SearchStrategy[torch.Tensor]:
     """Return (1, C, 4, 5) float64 tensors."""
     arrays = hnp.arrays(np.float64, (1, channels, 4, 5), elements=st.floats(low, high))
     return arrays.map(torch.from_numpy)
-
-
-def blend(coefficients: torch.Tensor, luminance: torch.Tensor, infrared: torch.Tensor) -> torch.Tensor:
-    """Return the fused luminance of a grey visible image."""
-    planes = (*coefficients.split(1, 1), torch.ones_like(luminance))
-    return compose(planes, luminance.expand(-1, 3, -1, -1), luminance, infrared)[1]
 
 
 def shares(visible: torch.Tensor) -> torch.Tensor:
@@ -33,13 +27,13 @@ def shares(visible: torch.Tensor) -> torch.Tensor:
 def test_the_affine_form_is_the_sum_over_the_cameras(weights, gains, means, images):
     coefficients = affine_coefficients(weights, gains, means)
     expected = (weights * images + gains * (images - means)).sum(1, keepdim=True).clamp(0, 1)
-    fused = blend(coefficients, images[:, :1], images[:, 1:])
+    fused = blend(coefficients.split(1, 1), images[:, :1], images[:, 1:])
     torch.testing.assert_close(fused, expected, atol=1e-12, rtol=0)
 
 
 @given(weights=planes(1).map(shares), means=planes(2), images=planes(2))
 def test_without_gains_the_result_lies_between_the_sources(weights, means, images):
-    fused = blend(affine_coefficients(weights, weights * 0, means), images[:, :1], images[:, 1:])
+    fused = blend(affine_coefficients(weights, weights * 0, means).split(1, 1), images[:, :1], images[:, 1:])
     low, high = images.amin(1, keepdim=True), images.amax(1, keepdim=True)
     assert (fused >= low - 1e-12).all() and (fused <= high + 1e-12).all()
 
@@ -48,7 +42,7 @@ def test_without_gains_the_result_lies_between_the_sources(weights, means, image
 def test_even_images_have_no_detail_to_strengthen(gains, weights, level):
     """Where both cameras show one level, that is what comes out, whatever the network says."""
     both = torch.cat((level, level), 1)
-    fused = blend(affine_coefficients(weights, gains, both), level, level)
+    fused = blend(affine_coefficients(weights, gains, both).split(1, 1), level, level)
     torch.testing.assert_close(fused, level, atol=1e-12, rtol=0)
 
 
@@ -57,7 +51,7 @@ def test_a_camera_alone_is_what_it_shows(image, gain, mean):
     """With weight 1 and gain 0 of one camera, the other does not matter."""
     weights = torch.cat((torch.ones_like(image), torch.zeros_like(image)), 1)
     coefficients = affine_coefficients(weights, weights * 0, torch.cat((mean, mean), 1))
-    torch.testing.assert_close(blend(coefficients, image, gain.abs()), image, atol=0, rtol=0)
+    torch.testing.assert_close(blend(coefficients.split(1, 1), image, gain.abs()), image, atol=0, rtol=0)
 
 
 @given(rgb=planes(3), luminance=planes(1))

@@ -28,7 +28,7 @@ from metafusion_yolo.engine.predict.journal import Journal
 from metafusion_yolo.engine.predict.outputs import run_folder
 from metafusion_yolo.engine.predict.results import compose_fused
 from metafusion_yolo.engine.predict.writers import Names, PictureFolder, written_rate
-from metafusion_yolo.nn.fusion import STRIDE
+from metafusion_yolo.nn.fusion import input_size
 from metafusion_yolo.options import Fuse, Resume, Source, Sync
 from metafusion_yolo.options.scale import Cluster
 from metafusion_yolo.support.cluster import each, in_blocks, share
@@ -228,8 +228,8 @@ class LearnedFusion:
     def __call__(self, pair: np.ndarray) -> np.ndarray:
         """Return the fused image (H, W, 3) uint8, R, G, B, of a pair (H, W, 4) uint8, R, G, B, IR."""
         planes = torch.from_numpy(pair).to(self.device).permute(2, 0, 1)[None].float() / 255
-        scale = self.longest / max(pair.shape[:2])
-        size = [max(1, round(side * scale / STRIDE)) * STRIDE for side in pair.shape[:2]]
+        height, width = pair.shape[:2]
+        size = input_size(height, width, self.longest)
         small = F.interpolate(planes, size, mode="bilinear", align_corners=False, antialias=True)
         coefficients = self.net(small.clamp(0, 1)).coefficients
         coefficients = F.interpolate(coefficients, pair.shape[:2], mode="bilinear", align_corners=False)

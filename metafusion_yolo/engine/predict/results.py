@@ -282,7 +282,7 @@ def compose_fused(pair: Tensor, coefficients: Tensor) -> np.ndarray:
     """
     visible, infrared = pair[:, :3], pair[:, 3:]
     luminance = rgb_to_luminance(visible)
-    fused, _ = compose(coefficients.split(1, 1), visible, luminance, infrared)
+    fused = compose(coefficients.split(1, 1), visible, luminance, infrared)
     return to_uint8(fused[0])
 
 
