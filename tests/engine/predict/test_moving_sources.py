@@ -69,19 +69,30 @@ def test_video_of_both_cameras_and_rules_reach_the_loader(tmp_path, videos):
     assert length(written(tmp_path / "b")) == 6
 
 
-def test_live_cameras_become_an_annotated_video_and_a_summary(tmp_path, caplog):
+def live_cameras() -> list[MjpegCamera]:
+    """Return a visible and an infrared camera that send 20 frames a second."""
     pairs = list(moving_pairs(10, imgsz=64))
-    cameras = [
-        MjpegCamera(lambda i, k=k: np.ascontiguousarray(np.atleast_3d(pairs[i % 10][k])), 20, count=30) for k in (0, 1)
-    ]
+    return [MjpegCamera(lambda i, k=k: np.ascontiguousarray(np.atleast_3d(pairs[i % 10][k])), 20) for k in (0, 1)]
+
+
+def until_off(results, cameras: list[MjpegCamera]) -> list:
+    """Return all results of cameras that are switched off, both at once, after the first 15."""
+    found = []
+    for result in results:
+        found.append(result)
+        if len(found) == 15:
+            for camera in cameras:
+                camera.kill()
+    return found
+
+
+def test_live_cameras_become_an_annotated_video_and_a_summary(tmp_path, caplog):
+    cameras = live_cameras()
     model = MetaFusionYOLO(TINY)
     options = {"imgsz": 64, "verbose": False, "stream": True, "save": True, "project": str(tmp_path)}
     with caplog.at_level("INFO"):
-        results = list(
-            model.track(cameras[0].url, infrared=cameras[1].url, on_missing="single", reconnect=0.2, **options)
-        )
-    for camera in cameras:
-        camera.kill()
+        rules = {"on_missing": "single", "reconnect": 0.2}
+        results = until_off(model.track(cameras[0].url, infrared=cameras[1].url, **rules, **options), cameras)
     assert "both" in {result.modalities for result in results}
     assert length(written(tmp_path)) == len(results)
     report = model.sync_report
@@ -90,23 +101,18 @@ def test_live_cameras_become_an_annotated_video_and_a_summary(tmp_path, caplog):
 
 
 def test_live_cameras_leave_fused_videos_and_a_record_of_each_pair(tmp_path):
-    pairs = list(moving_pairs(10, imgsz=64))
-    cameras = [
-        MjpegCamera(lambda i, k=k: np.ascontiguousarray(np.atleast_3d(pairs[i % 10][k])), 20, count=30) for k in (0, 1)
-    ]
+    cameras = live_cameras()
     model = MetaFusionYOLO(TINY)
     rules = {"on_missing": "single", "reconnect": 0.2, "imgsz": 64, "verbose": False, "project": str(tmp_path)}
     source = {"source": cameras[0].url, "infrared": cameras[1].url}
     outputs = {"save_fused": True, "save_weights": True, "save_json": True}
-    results = list(model.predict(**source, stream=True, name="p", **outputs, **rules))
+    results = until_off(model.predict(**source, stream=True, name="p", **outputs, **rules), cameras)
     records = json.loads((tmp_path / "p" / "predictions.json").read_text())
     assert [r["modalities"] for r in records] == [r.modalities for r in results] and "both" in records[0].values()
     times = [record["time"] for record in records]
     assert times == sorted(times) and times[-1] > 0.5
     [fused], [weights] = ([*(tmp_path / "p" / kind).iterdir()] for kind in ("fused", "weights"))
     assert length(fused) == length(weights) == len(results) > 5
-    for camera in cameras:
-        camera.kill()
 
 
 def test_only_sources_that_move_have_a_report(videos):
