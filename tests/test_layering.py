@@ -54,6 +54,7 @@ LAYERS = [
         "data.naming",
         "data.labels",
         "data.alignment",
+        "data.polarity",
         "data.sync",
     ],
     ["data.pairs", "data.temperatures", "data.steady", "data.camera"],
