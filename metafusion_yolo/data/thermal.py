@@ -80,7 +80,7 @@ class Thermal:
         if not (isinstance(self.invert, bool) or self.invert == "auto" or listed):
             raise UserValueError(f"thermal: invert must be true, false, auto or a list of folders, not {self.invert!r}")
         if self.invert == "auto" and (self.range or self.unit):
-            raise UserValueError("thermal: invert: auto is for counts without a meaning, but there is a range or a unit")
+            raise UserValueError("thermal: invert: auto is for counts without a meaning; leave out range and unit")
         if (self.normalize == "fixed") != (self.range is not None):
             raise UserValueError("thermal: range: [low, high] goes with normalize: fixed, and with nothing else")
         if self.range is not None and not self.range[0] < self.range[1]:

@@ -195,7 +195,7 @@ def _vote(signs: np.ndarray | None, share: float) -> int:
 
 
 def find_black_hot(sequences: Sequence[PairSequence], names: Mapping[int, str]) -> Iterator[Case]:
-    """Yield a case if persons are mostly darker than their surroundings, or without enough boxes of them, by the images.
+    """Yield a case if persons are mostly darker than their surroundings; with few of them, images decide.
 
     The images are judged as those of a video are by :func:`~metafusion_yolo.data.polarity.black_hot`.
     """
