@@ -186,10 +186,7 @@ class Thermal:
             some = self.temperatures(counts[::8, ::8].astype(np.float64))
             middle = float(np.median(some[np.isfinite(some)])) if np.isfinite(some).any() else 300 + UNITS[self.unit]
             if not SCENE[0] <= middle - UNITS[self.unit] <= SCENE[1]:
-                return (
-                    f"its temperatures would be about {middle:.6g} {self.unit}; correct 'thermal:', of centikelvin "
-                    f"for one '{{unit: kelvin, scale: 0.01}}'"
-                )
+                return f"its temperatures would be about {middle:.6g} {self.unit}; {self._remedy(middle)}"
         if self._fixed is None or counts.dtype != np.uint8 or self._fixed[1] <= 255:
             return ""
         low, high = self._fixed
@@ -197,6 +194,13 @@ class Thermal:
             f"the infrared image has 8 bits, but 'thermal: range: [{low:g}, {high:g}]' is of counts; give the image in "
             f"its full depth, or another range"
         )
+
+    def _remedy(self, middle: float) -> str:
+        """Return what to write instead, if the median of an image would be this temperature."""
+        if SCENE[0] <= 0.01 * self.counts(middle) <= SCENE[1]:
+            offset = f", offset: {UNITS[self.unit]}" * (self.unit == "celsius")  # type: ignore[index]
+            return f"if it counts hundredths of a kelvin, write 'thermal: {{unit: {self.unit}, scale: 0.01{offset}}}'"
+        return "write unit, scale and offset of its counts under 'thermal:'"
 
     def limits(self, counts: np.ndarray) -> Limits:
         """Return the counts that become black and white.
