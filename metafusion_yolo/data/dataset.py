@@ -16,7 +16,6 @@ from typing import Any
 import cv2
 import numpy as np
 from ultralytics.data.augment import Albumentations, Compose, RandomHSV
-from ultralytics.data.dataset import YOLODataset
 from ultralytics.data.utils import get_hash, get_split_fraction
 from ultralytics.utils import LOGGER, colorstr
 
@@ -28,17 +27,15 @@ from metafusion_yolo.data.augment import (
     PairedAlbumentations,
     PairedPhotometric,
 )
-from metafusion_yolo.data.labels import crosses_itself, is_empty
 from metafusion_yolo.data.layout import part_shape
 from metafusion_yolo.data.listing import as_written
+from metafusion_yolo.data.packed_dataset import POLYGON_FAULTS, PackedYOLODataset
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.splits import Split, find_pairs
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from metafusion_yolo.support.logs import faults_in_a_line, silent
-
-POLYGON_FAULTS = {"have no area": is_empty, "cross themselves": crosses_itself}
 
 
 @contextmanager
@@ -53,7 +50,7 @@ def no_collections() -> Iterator[None]:
             gc.enable()
 
 
-class PairedYOLODataset(YOLODataset):
+class PairedYOLODataset(PackedYOLODataset):
     """A YOLO data set whose images are (H, W, 4) uint8, R, G, B, IR, so that geometric transforms move both cameras.
 
     Args:
@@ -70,11 +67,6 @@ class PairedYOLODataset(YOLODataset):
     border = 0.5  # of validation images, in strides
     rectangular = True  # whether validation images may keep their shape
 
-    @property
-    def needs_polygons(self) -> bool:
-        """Whether masks are made of the labels."""
-        return bool(self.use_segments)
-
     def __init__(
         self, *args: Any, data: dict[str, Any], photometric: Augment | None = None, off: str = "", **kwargs: Any
     ) -> None:
@@ -84,6 +76,8 @@ class PairedYOLODataset(YOLODataset):
         self.split = Split({}, {}, [])
         with no_collections():
             super().__init__(*args, data={**data, "channels": NUM_CHANNELS}, **kwargs)
+        if self.cache != "disk":
+            self.npy_files.clear()  # a path an image, which nothing reads then
 
     # Pairing ---------------------------------------------------------------------------------------------------------
     def get_img_files(self, img_path: str | list[str]) -> list[str]:
@@ -102,7 +96,8 @@ class PairedYOLODataset(YOLODataset):
 
     def get_cache_hash(self) -> str:
         """Make the label cache depend also on the infrared files and on the rig, which decides whether pairs fit."""
-        rig = json.dumps([self.reader.rig.to_yaml(), [*POLYGON_FAULTS] if self.needs_polygons else []])
+        faults = [*POLYGON_FAULTS] if self.needs_polygons else []
+        rig = json.dumps(["sizes of one camera", self.reader.rig.to_yaml(), faults])
         return get_hash([super().get_cache_hash(), rig, *(self.partners[f] for f in self.im_files)])
 
     def cache_labels(self, path: Path = Path("./labels.cache")) -> dict[str, Any]:
@@ -132,39 +127,15 @@ class PairedYOLODataset(YOLODataset):
         """Log one line per kind of fault in the labels; the host logs one per file."""
         with faults_in_a_line():
             labels: list[dict[str, Any]] = super().get_labels()
-        for label in labels if self.reader.rig.layout else ():
-            label["shape"] = part_shape(label["shape"], self.reader.rig.layout)
+        self.label_files = []  # a path an image, which has been read
         return labels
 
     def result_to_label(self, result: list[Any]) -> tuple[dict[str, Any] | None, int, int, int, int, str]:
-        """Count the polygons that make no mask, while the labels are scanned: it takes a minute a million."""
-        label, *counts = super().result_to_label(result)
-        if label and self.needs_polygons:
-            label["faults"] = {what: sum(map(fault, label["segments"])) for what, fault in POLYGON_FAULTS.items()}
-        return label, *counts
-
-    def verify_labels(self, labels: list[dict[str, Any]], cache_path: Path) -> None:
-        """Refuse boxes where polygons are needed, and say in a line which polygons make no mask.
-
-        Raises:
-            ValueError: If there are any.
-        """
-        boxes, polygons = (sum(len(label[key]) for label in labels) for key in ("bboxes", "segments"))
-        if boxes != polygons and (self.needs_polygons or self.use_obb):
-            wanted = "oriented boxes need four corners" if self.use_obb else "masks need polygons"
-            raise UserValueError(
-                f"{boxes - polygons} of {boxes} labels of '{self.img_path}' are boxes of four numbers, and {wanted}: "
-                f"class x1 y1 x2 y2 x3 y3 ... in shares of the image"
-            )
-        counted = [(label["im_file"], label.pop("faults", {})) for label in labels]
-        for what in POLYGON_FAULTS if self.needs_polygons else ():
-            files = [(file, faults[what]) for file, faults in counted if faults[what]]
-            if files:
-                LOGGER.warning(
-                    f"{self.prefix}{sum(count for _, count in files)} of {polygons} polygons {what}, and their masks "
-                    f"are not what was meant; the first is of '{files[0][0]}'"
-                )
-        super().verify_labels(labels, cache_path)
+        """Take the size of one camera where an image holds both."""
+        labelled = super().result_to_label(result)
+        if labelled[0]:
+            labelled[0]["shape"] = part_shape(labelled[0]["shape"], self.reader.rig.layout)
+        return labelled
 
     # Reading ---------------------------------------------------------------------------------------------------------
     def load_image(

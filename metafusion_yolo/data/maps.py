@@ -18,6 +18,7 @@ class PairedMapDataset(PairedYOLODataset):
     """Pairs with a map for each, which moves with them. Mixed in before a data set of the host."""
 
     border = 0.0
+    packs = False
 
     def build_transforms(self, hyp: Any) -> Compose:
         """Refuse transforms of Albumentations that would move the pair and leave its map.
@@ -53,6 +54,7 @@ class PairedPolygonDataset(PairedMapDataset, PolygonSemanticDataset):
     """Pairs whose classes are drawn from polygons, labels of the task segment; other pixels are background."""
 
     needs_polygons = True
+    packs = True
     load_image = PairedSemanticDataset.load_image
 
 

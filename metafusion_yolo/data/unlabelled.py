@@ -6,7 +6,6 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 from ultralytics.data.dataset import DATASET_CACHE_VERSION
 from ultralytics.data.utils import save_dataset_cache_file
@@ -15,6 +14,7 @@ from ultralytics.utils import NUM_THREADS
 from metafusion_yolo.data.dataset import PairedYOLODataset
 from metafusion_yolo.data.layout import part_shape
 from metafusion_yolo.data.listing import list_images
+from metafusion_yolo.data.packed import pack_sizes
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import image_size
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
@@ -55,8 +55,9 @@ class UnlabelledDataset(PairedYOLODataset):
         """
         self.get_label_files()
         folder = Path(self.im_files[0]).absolute().parent
-        scanned, _ = self._load_or_scan_cache(folder.with_name(f"{folder.name}.pairs.cache"), self.get_cache_hash())
-        return [self._without_boxes(file, shape) for file, shape in zip(self.im_files, scanned["shapes"], strict=True)]
+        cache, _ = self._load_or_scan_cache(folder.with_name(f"{folder.name}.pairs.cache"), self.get_cache_hash())
+        labels: list[dict[str, Any]] = cache["labels"]
+        return labels
 
     def cache_labels(self, path: Path = Path("./pairs.cache")) -> dict[str, Any]:
         """Check every pair, and keep the sizes of the images."""
@@ -69,22 +70,9 @@ class UnlabelledDataset(PairedYOLODataset):
             found = list(pool.imap(look, self.im_files))
         if problems := [problem for problem, _ in found if problem]:
             raise PairError.of(problems, str(self.img_path))
-        scanned = {"hash": self.get_cache_hash(), "shapes": [shape for _, shape in found]}
+        scanned = {"hash": self.get_cache_hash(), "labels": pack_sizes([shape for _, shape in found])}
         save_dataset_cache_file(self.prefix, path, scanned, DATASET_CACHE_VERSION)
         return scanned
-
-    def _without_boxes(self, file: str, shape: tuple[int, int]) -> dict[str, Any]:
-        """Return what the host holds of an image that shows nothing."""
-        return {
-            "im_file": file,
-            "shape": shape,
-            "cls": np.zeros((0, 1), np.float32),
-            "bboxes": np.zeros((0, 4), np.float32),
-            "segments": [],
-            "keypoints": None,
-            "normalized": True,
-            "bbox_format": "xywh",
-        }
 
 
 def describe_unlabelled(data: str, file: Path) -> Path:

@@ -34,6 +34,7 @@ STILL = {
     "task": "detect",
     "imgsz": 64,
     "deterministic": False,  # else cache=ram warns
+    "augmentations": [],  # else Albumentations blurs one camera of a pair in a hundred, by a seed of its own
 }
 GEOMETRY = {
     "mosaic": {"mosaic": 1.0},

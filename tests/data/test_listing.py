@@ -25,7 +25,7 @@ STILL = dict.fromkeys(("mosaic", "translate", "scale", "fliplr", "hsv_h", "hsv_s
 def trained_on(file: Path) -> dict[str, np.ndarray]:
     """Return the pairs (H, W, 4) that training sees of the train split of a YAML, by visible path."""
     data = check_det_dataset(str(file))
-    args = get_cfg(overrides={**STILL, "imgsz": 64, "task": "detect"})
+    args = get_cfg(overrides={**STILL, "imgsz": 64, "task": "detect", "augmentations": []})
     dataset = build_paired_dataset(args, data["train"], 2, data, "train", 32, photometric=Augment(0, 0, 0, 0, 0))
     items = [dataset[i] for i in range(len(dataset))]
     assert all(len(item["cls"]) == 2 for item in items)  # the labels came along

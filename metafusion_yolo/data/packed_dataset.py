@@ -1,0 +1,89 @@
+"""The host's YOLO data set with its labels in arrays, packed once and kept so in its cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ultralytics.data.dataset import DATASET_CACHE_VERSION, YOLODataset
+from ultralytics.data.utils import save_dataset_cache_file
+from ultralytics.utils import LOGGER
+
+from metafusion_yolo.data.labels import crosses_itself, is_empty
+from metafusion_yolo.data.packed import PackedLabels, pack
+from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.logs import silent
+
+POLYGON_FAULTS = {"have no area": is_empty, "cross themselves": crosses_itself}
+
+
+class PackedYOLODataset(YOLODataset):
+    """A data set of the host whose labels take little memory; what reads them sees the host's dictionaries."""
+
+    packs = True  # whether labels are boxes and what belongs to them
+    labels: Any  # packed, or a dictionary an image
+
+    @property
+    def needs_polygons(self) -> bool:
+        """Whether masks are made of the labels."""
+        return bool(self.use_segments)
+
+    def _load_or_scan_cache(self, cache_path: Path, cache_hash: str) -> tuple[dict[str, Any], bool]:
+        """Pack the labels that the host has scanned, and keep them so."""
+        cache, exists = super()._load_or_scan_cache(cache_path, cache_hash)
+        if self.packs and isinstance(cache["labels"], list) and cache["labels"]:
+            cache["labels"] = pack(cache["labels"], self.im_files)
+            with silent():  # the host has told of the cache
+                save_dataset_cache_file(self.prefix, cache_path, cache, DATASET_CACHE_VERSION)
+        if self.packs:
+            cache["labels"] = PackedLabels(cache["labels"], self.im_files)
+        return cache, exists
+
+    def result_to_label(self, result: list[Any]) -> tuple[dict[str, Any] | None, int, int, int, int, str]:
+        """Count the polygons that make no mask, while the labels are scanned: it takes a minute a million."""
+        label, *counts = super().result_to_label(result)
+        if label and self.needs_polygons:
+            label["faults"] = {what: sum(map(fault, label["segments"])) for what, fault in POLYGON_FAULTS.items()}
+        return label, *counts
+
+    def verify_labels(self, labels: Any, cache_path: Path) -> None:
+        """Refuse boxes where polygons are needed, and say in a line which polygons make no mask.
+
+        Raises:
+            ValueError: If there are any.
+        """
+        if not isinstance(labels, PackedLabels):
+            super().verify_labels(labels, cache_path)
+            return
+        whole = labels.whole()
+        boxes, polygons = len(whole["bboxes"]), labels.polygons
+        if boxes != polygons and (self.needs_polygons or self.use_obb):
+            wanted = "oriented boxes need four corners" if self.use_obb else "masks need polygons"
+            raise UserValueError(
+                f"{boxes - polygons} of {boxes} labels of '{self.img_path}' are boxes of four numbers, and {wanted}: "
+                f"class x1 y1 x2 y2 x3 y3 ... in shares of the image"
+            )
+        for what in POLYGON_FAULTS if self.needs_polygons else ():
+            count, first = labels.with_fault(what)
+            if count:
+                LOGGER.warning(
+                    f"{self.prefix}{count} of {polygons} polygons {what}, and their masks are not what was meant; the "
+                    f"first is of '{first}'"
+                )
+        super().verify_labels([whole], cache_path)
+
+    def update_labels(self, include_class: list[int] | None) -> None:
+        """Keep the objects of the classes that are asked for."""
+        if isinstance(self.labels, PackedLabels):
+            self.labels = self.labels.of_classes(include_class, self.single_cls)
+        else:
+            super().update_labels(include_class)
+
+    def set_rectangle(self) -> None:
+        """Let the host order what it needs of the labels, their shapes, and follow its order."""
+        packed = self.labels
+        if isinstance(packed, PackedLabels):
+            self.labels = [{"shape": shape, "place": i} for i, shape in enumerate(packed.shapes)]
+        super().set_rectangle()
+        if isinstance(packed, PackedLabels):
+            self.labels = packed.reordered([label["place"] for label in self.labels])
