@@ -17,7 +17,8 @@ from metafusion_yolo.compare.folds import blocks_of
 from metafusion_yolo.compare.training import evaluate
 from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.listing import list_images, read_pair_rows
-from metafusion_yolo.data.pairs import expected_by_rule, find_partners
+from metafusion_yolo.data.pairs import expected_by_rule
+from metafusion_yolo.data.partners import find_partners
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.support.files import below, link_below, original
 

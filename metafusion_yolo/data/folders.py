@@ -7,23 +7,38 @@ from pathlib import Path
 
 from ultralytics.data.utils import IMG_FORMATS
 
+Names = dict[str, tuple[str, ...]]  # suffixes by stem
 
-def images_by_stem(folder: str) -> dict[str, list[str]]:
-    """Return the infrared images of a folder by stem.
+
+def names_in(folder: str) -> Names:
+    """Return the suffixes of the infrared images of a folder by their stem, in the order of the names.
 
     An array only counts if no image has its name; beside an image it is a cache of the host.
     """
-    by_stem: dict[str, list[str]] = {}
+    found: Names = {}
+    alike: dict[tuple[str, ...], tuple[str, ...]] = {}  # which millions share
     listing = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []  # noqa: PTH112, PTH208
-    names = [os.path.splitext(name) for name in sorted(listing)]  # noqa: PTH122
-    start = os.path.join(folder, "") if folder else ""  # noqa: PTH118
-    for stem, suffix in names:
+    listing.sort()
+    for name in listing:
+        stem, suffix = os.path.splitext(name)  # noqa: PTH122
         if suffix[1:].lower() in IMG_FORMATS:
-            by_stem.setdefault(stem, []).append(f"{start}{stem}{suffix}")
-    for stem, suffix in names:
-        if suffix.lower() == ".npy" and not stem.endswith(".pair"):
-            by_stem.setdefault(stem, [f"{start}{stem}{suffix}"])
-    return by_stem
+            suffixes = (*found.get(stem, ()), suffix)
+            found[stem] = alike.setdefault(suffixes, suffixes)
+    for stem, suffix in (os.path.splitext(name) for name in listing if name[-4:].lower() == ".npy"):  # noqa: PTH122
+        if not stem.endswith(".pair"):
+            found.setdefault(stem, (suffix,))
+    return found
+
+
+def images_of(names: Names, folder: str, stem: str) -> list[str]:
+    """Return the paths of the images of a stem, among the names in a folder.
+
+    Examples:
+        >>> images_of({"7": (".jpg", ".png")}, "infrared", "7")
+        ['infrared/7.jpg', 'infrared/7.png']
+    """
+    start = folder if not folder or folder.endswith(os.sep) else folder + os.sep
+    return [f"{start}{stem}{suffix}" for suffix in names.get(stem, ())]
 
 
 def normal(file: str) -> str:

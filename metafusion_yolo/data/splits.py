@@ -9,7 +9,8 @@ from typing import Any
 
 from metafusion_yolo.data.labels import label_file
 from metafusion_yolo.data.listing import as_written, is_pair_list, list_images, read_pair_rows
-from metafusion_yolo.data.pairs import PairError, PairProblem, expected_by_rule, find_partners
+from metafusion_yolo.data.pairs import PairError, PairProblem, expected_by_rule
+from metafusion_yolo.data.partners import find_partners
 from metafusion_yolo.data.rig import Rig
 
 
@@ -94,5 +95,5 @@ def find_pairs(source: str | list[str], rig: Rig, lost: bool = False, orphans: b
         else:
             whole = all(Path(entry).is_dir() for entry in entries)
             found, more = find_partners(files, expected_by_rule(rig.pairing), orphans and whole)
-            partners, problems = found | partners, problems + more
-    return Split(dict(sorted(partners.items())), labels, problems)
+            partners, problems = found | partners if rows else found, problems + more
+    return Split(dict(sorted(partners.items())) if rows else partners, labels, problems)

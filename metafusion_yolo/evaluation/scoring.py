@@ -11,7 +11,8 @@ from ultralytics.utils import TQDM
 from ultralytics.utils.files import increment_path
 
 from metafusion_yolo.data.listing import list_images
-from metafusion_yolo.data.pairs import PairError, expected_beside, find_partners
+from metafusion_yolo.data.pairs import PairError, expected_beside
+from metafusion_yolo.data.partners import find_partners
 from metafusion_yolo.data.reading import read_counts, read_visible
 from metafusion_yolo.data.thermal import Thermal
 from metafusion_yolo.functional.color import rgb_to_luminance

@@ -16,7 +16,8 @@ from ultralytics.utils import NUM_THREADS, TQDM
 
 from metafusion_yolo.data.listing import list_images
 from metafusion_yolo.data.naming import Match, camera_of, match_moments, match_names, rule_of
-from metafusion_yolo.data.pairs import PairError, expected_by_rule, find_partners, parse_rule
+from metafusion_yolo.data.pairs import PairError, expected_by_rule, parse_rule
+from metafusion_yolo.data.partners import find_partners
 from metafusion_yolo.data.reading import open_image, read_counts, read_visible
 from metafusion_yolo.prepare.similarity import SIDE, thumbnail
 

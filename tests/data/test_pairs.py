@@ -11,9 +11,9 @@ from metafusion_yolo.data.pairs import (
     PairError,
     expected_beside,
     expected_by_rule,
-    find_partners,
     parse_rule,
 )
+from metafusion_yolo.data.partners import find_partners
 
 
 def touch(root: Path, *names: str) -> list[str]:

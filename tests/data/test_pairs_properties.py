@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.listing import list_images, read_list, read_pair_list
-from metafusion_yolo.data.pairs import expected_by_rule, find_partners, parse_rule
+from metafusion_yolo.data.pairs import expected_by_rule, parse_rule
+from metafusion_yolo.data.partners import find_partners
 from metafusion_yolo.options import LAYOUTS
 
 STEM = st.text(st.characters(exclude_categories=("C", "Z"), exclude_characters="/\\*?[];,\"'"), min_size=1, max_size=8)

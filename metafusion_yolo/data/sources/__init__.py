@@ -22,9 +22,9 @@ from metafusion_yolo.data.pairs import (
     PairingRule,
     expected_beside,
     expected_by_rule,
-    find_partners,
     parse_rule,
 )
+from metafusion_yolo.data.partners import find_partners
 from metafusion_yolo.data.sources.memory import as_infrared, as_visible, describe, split_stack
 from metafusion_yolo.data.temperatures import Thermogram
 from metafusion_yolo.nn import NUM_CHANNELS

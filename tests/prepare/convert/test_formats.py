@@ -14,7 +14,8 @@ from ultralytics.cfg import get_cfg
 
 from metafusion_yolo.data.dataset import build_paired_dataset
 from metafusion_yolo.data.description import describe
-from metafusion_yolo.data.pairs import expected_by_rule, find_partners
+from metafusion_yolo.data.pairs import expected_by_rule
+from metafusion_yolo.data.partners import find_partners
 from metafusion_yolo.prepare.convert import FORMATS, convert
 from tests.prepare.convert.miniatures import (
     CORNER,
