@@ -49,7 +49,7 @@ NIGHT = {
     "memory": Benchmark("memory.py --pairs 5000 --imgsz 96 --video", 15),
 }
 ELSEWHERE = {
-    "trained": "days of two cores: python benchmarks/accuracy.py",
+    "trained": "days of two cores: python benchmarks/accuracy.py, then trained.py and upper.py",
     "tasks": "hours of two cores: python benchmarks/tasks.py --weights yolov8n.pt",
     "kills": "hours, and it does damage: python benchmarks/stress/kills.py --kills 50",
     "parity": "it needs a trained checkpoint: python benchmarks/parity.py last.pt pairs.yaml",

@@ -55,6 +55,7 @@ LAYERS = [
         "data.naming",
         "data.labels",
         "data.alignment",
+        "data.polarity",
         "data.sync",
     ],
     ["data.pairs", "data.temperatures", "data.steady", "data.camera"],

@@ -14,9 +14,19 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
+PROSE = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", *(str(page.relative_to(ROOT)) for page in PAGES)]
+
+
 def test_words_are_spelt_right() -> None:
     pytest.importorskip("codespell_lib")
-    command = [sys.executable, "-m", "codespell_lib", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs"]
+    command = [sys.executable, "-m", "codespell_lib", *PROSE]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prose_has_no_cliches_and_no_word_twice() -> None:
+    pytest.importorskip("proselint")
+    command = [sys.executable, "-m", "proselint", "check", "--config", "tests/proselint.json", *PROSE]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -113,7 +113,7 @@ def run_compare(
         raise UserValueError("folds=1 leaves nothing to train with; give 2 or more, or 0 for the data set's own split")
     model, pretrained = _start(model, pretrained)
     start = find_checkpoint(str(pretrained)) if pretrained else ""
-    known: Any = load_checkpoint(start)[0].names if start else None
+    known: Any = load_checkpoint(start)[0] if start else None
     task = task_named(model)
     if task not in MATCHES:
         raise UserValueError(
@@ -136,7 +136,8 @@ def run_compare(
         pairs_of(setting, fold)  # report bad pairs now rather than in the logs of the runs
     out = Path(project).absolute() / name
     remember(setting, out)
-    rows = [row for row in COMPARED if COMPARED[row].trained or (start and _knows(known, description["names"]))]
+    untrained = start and _can_be_tested(known, task, description["names"])
+    rows = [row for row in COMPARED if COMPARED[row].trained or untrained]
     rows = [row for row in rows if task == "detect" or not COMPARED[row].baseline]  # a stem alone, of boxes alone
     runs = [
         Run(row, fold, seed, str(out))
@@ -222,10 +223,12 @@ def _describe(data: str | Path, task: str) -> dict[str, Any]:
     return description
 
 
-def _knows(known: Mapping[int, str], names: Mapping[int, str]) -> bool:
-    """Return whether a detector knows any class of the data set, so that it can be tested untrained."""
+def _can_be_tested(start: Any, task: str, names: Mapping[int, str]) -> bool:
+    """Return whether a detector is of the task and knows any class of the data set, so it can be tested untrained."""
     try:
-        class_order(known, names)
+        if start.task != task:
+            raise UserValueError(f"the checkpoint of pretrained= is of the task '{start.task}', the model of '{task}'")
+        class_order(start.names, names)
     except UserValueError as error:
         LOGGER.info(f"No row 'untrained': {error}")
         return False

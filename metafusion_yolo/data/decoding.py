@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +22,19 @@ from metafusion_yolo.data.registration import Size
 OPENCV_FIRST = {".tif", ".tiff", ".jp2", ".dng", ".avif", ".heic", ".heif"}  # Pillow cannot read all of these
 MAY_MOVE = (".webp", ".png")  # formats of several frames; an MPO holds previews
 JPEG_END = b"\xff\xd9"
+DAMAGED = (  # what decoders raise on broken files, so that a bug of ours keeps its traceback
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    RuntimeError,  # of AVIF, DDS and BLP, which may hide behind any suffix
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 
 if "OPENCV_LOG_LEVEL" not in os.environ:  # a line or more for each tag of GIS tools, and what our errors say anyway
     OPENCV_LOG.setLogLevel(1)  # fatal faults only
@@ -64,7 +79,7 @@ def pages_of(file: str | Path) -> list[int]:
     try:
         with open_image(file) as image:
             return [*range(getattr(image, "n_frames", 1))]
-    except Exception:  # Pillow: OSError, EOFError, SyntaxError, struct.error and others; reading the file says which
+    except DAMAGED:  # reading the file says which
         return [0]
 
 
@@ -94,7 +109,7 @@ def check_image(file: str, read: Callable[[str], np.ndarray]) -> Size:
                 image.verify()
             elif not (image.format == "JPEG" and _ends_in(file, JPEG_END)):
                 image.load()
-    except Exception as error:  # decoders raise all kinds of errors on broken files
+    except DAMAGED as error:
         raise _unreadable(file, error) from error
     return size
 
@@ -122,7 +137,7 @@ def image_size(file: str | Path) -> Size:
             return next(tiff.headers(file)).size
         with open_image(file) as image:
             return _upright(image)
-    except Exception as error:  # as above
+    except DAMAGED as error:
         if suffix in OPENCV_FIRST:
             height, width = _decode(file, cv2.IMREAD_ANYDEPTH).shape[:2]
             return width, height
@@ -201,11 +216,14 @@ def read_stack(file: str | Path) -> np.ndarray:
             if image.mode == "RGBA" and not _is_deep(image):
                 return np.asarray(image)
             channels = "".join(image.getbands())
-    except Exception as error:  # decoders raise all kinds of errors on broken files
+    except DAMAGED as error:
         reason: Exception | None = error
     else:
         reason = None
-    deep = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        deep = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:  # such as a header with more pixels than OpenCV decodes
+        raise _unreadable(file, reason or error) from error
     if deep is not None and deep.ndim == 3 and deep.shape[2] == 4 and deep.dtype == np.uint16:
         return cv2.cvtColor(deep, cv2.COLOR_BGRA2RGBA)
     if reason:

@@ -11,6 +11,7 @@ from threading import Condition
 from metafusion_yolo.data.camera import Camera, keep_opencv_quiet
 from metafusion_yolo.data.sync import CAMERAS, Frame, Frames, Matcher, SyncReport
 from metafusion_yolo.options import Sync
+from metafusion_yolo.support.words import without_passwords
 
 BUFFER = 8  # waiting frames of a camera, after which the oldest is dropped
 START = 15.0  # seconds to wait for the first frames
@@ -83,7 +84,8 @@ class LivePair:
             self.changed.wait_for(lambda: all(camera.tried for camera in cameras), START)
             silent = [camera.source for camera in cameras if not camera.connected]
         if len(silent) > (len(cameras) - 1 if self.sync.on_missing == "single" else 0):
-            raise ConnectionError(f"no frames from camera '{silent[0]}'; check its address, and that it is on")
+            named = without_passwords(str(silent[0]))
+            raise ConnectionError(f"no frames from camera '{named}'; check its address, and that it is on")
 
     def wait(self) -> Frames | None:
         """Wait for the next pair, or under "single" a frame alone, and count it; return None when the run is over.
@@ -140,8 +142,9 @@ class LivePair:
             return True
         missing = [camera for camera in cameras if camera.missing(now)]
         if missing and self.sync.on_missing == "error":
+            named = without_passwords(str(missing[0].source))
             raise ConnectionError(
-                f"camera '{missing[0].source}' sends no more frames; give on_missing=skip to wait for it, or "
+                f"camera '{named}' sends no more frames; give on_missing=skip to wait for it, or "
                 f"on_missing=single to go on with the other one"
             )
         needed = len(cameras) if self.sync.on_missing == "single" else 1

@@ -60,9 +60,10 @@ class Thermogram:
         return SIGNS[self.unit]
 
     def limits(self) -> Limits:
-        """Return the temperatures that a colour bar shows: the fixed range, or the extremes of the image."""
+        """Return the temperatures that a colour bar shows: the fixed range, else the extremes of the image."""
         finite = self.counts[np.isfinite(self.counts)]
-        low, high = self.thermal.range or map(self.thermal.temperatures, (finite.min(), finite.max()))
+        extremes = (finite.min(), finite.max()) if finite.size else (self.thermal.counts(0.0),) * 2
+        low, high = self.thermal.range or map(self.thermal.temperatures, extremes)
         return float(low), float(max(high, low + 0.1))
 
     def under(self, outline: np.ndarray) -> Reading | None:

@@ -40,7 +40,8 @@ class Thermal:
             histogram locally, after percentiles.
         range: Counts that become black and white, for "fixed" only; temperatures if there is a `unit`.
         invert: Whether the camera shows hot as dark (black-hot), so that grey values are inverted; or the sequences in
-            which it does: folders of visible images, by their last parts, such as "train/drive-1".
+            which it does: folders of visible images, by their last parts, such as "train/drive-1"; "auto" finds it out
+            for each video or live camera of 8 bits, and leaves other files as they are.
         scope: Whether limits are taken from each "image", or from the whole "sequence": a folder or a video; "follow"
             lets those of a sequence follow the scene of a video or a live camera; "auto" is "follow" for these, the
             "sequence" for the pages of a TIFF, and the "image" for other files.
@@ -59,7 +60,7 @@ class Thermal:
 
     normalize: str = "percentile"
     range: Limits | None = None
-    invert: bool | tuple[str, ...] = False
+    invert: bool | str | tuple[str, ...] = False
     scope: str = "auto"
     unit: str | None = None
     scale: float | None = None
@@ -75,10 +76,11 @@ class Thermal:
                 raise UserValueError(
                     f"thermal: {name}: '{getattr(self, name)}' is unknown, {nearest(getattr(self, name), known)}"
                 )
-        if not isinstance(self.invert, bool) and not (
-            isinstance(self.invert, tuple) and all(isinstance(name, str) and name for name in self.invert)
-        ):
-            raise UserValueError(f"thermal: invert must be true or false, or a list of folders, not {self.invert!r}")
+        listed = isinstance(self.invert, tuple) and all(isinstance(name, str) and name for name in self.invert)
+        if not (isinstance(self.invert, bool) or self.invert == "auto" or listed):
+            raise UserValueError(f"thermal: invert must be true, false, auto or a list of folders, not {self.invert!r}")
+        if self.invert == "auto" and (self.range or self.unit):
+            raise UserValueError("thermal: invert: auto is for counts without a meaning; leave out range and unit")
         if (self.normalize == "fixed") != (self.range is not None):
             raise UserValueError("thermal: range: [low, high] goes with normalize: fixed, and with nothing else")
         if self.range is not None and not self.range[0] < self.range[1]:
@@ -184,10 +186,7 @@ class Thermal:
             some = self.temperatures(counts[::8, ::8].astype(np.float64))
             middle = float(np.median(some[np.isfinite(some)])) if np.isfinite(some).any() else 300 + UNITS[self.unit]
             if not SCENE[0] <= middle - UNITS[self.unit] <= SCENE[1]:
-                return (
-                    f"its temperatures would be about {middle:.6g} {self.unit}; correct 'thermal:', of centikelvin "
-                    f"for one '{{unit: kelvin, scale: 0.01}}'"
-                )
+                return f"its temperatures would be about {middle:.6g} {self.unit}; {self._remedy(middle)}"
         if self._fixed is None or counts.dtype != np.uint8 or self._fixed[1] <= 255:
             return ""
         low, high = self._fixed
@@ -195,6 +194,13 @@ class Thermal:
             f"the infrared image has 8 bits, but 'thermal: range: [{low:g}, {high:g}]' is of counts; give the image in "
             f"its full depth, or another range"
         )
+
+    def _remedy(self, middle: float) -> str:
+        """Return what to write instead, if the median of an image would be this temperature."""
+        if SCENE[0] <= 0.01 * self.counts(middle) <= SCENE[1]:
+            offset = f", offset: {UNITS[self.unit]}" * (self.unit == "celsius")  # type: ignore[index]
+            return f"if it counts hundredths of a kelvin, write 'thermal: {{unit: {self.unit}, scale: 0.01{offset}}}'"
+        return "write unit, scale and offset of its counts under 'thermal:'"
 
     def limits(self, counts: np.ndarray) -> Limits:
         """Return the counts that become black and white.
@@ -272,10 +278,13 @@ class Thermal:
 
     def invert_if_black_hot(self, grey: np.ndarray, file: str | Path | None = None) -> np.ndarray:
         """Return the image with hot as bright; with `invert`, a constant image becomes 0."""
-        turned = self.invert if isinstance(self.invert, bool) else sequence_of(file, self.invert) is not None
-        if not turned:
-            return grey
-        return np.zeros_like(grey) if grey.size and grey.min() == grey.max() else 255 - grey
+        listed = isinstance(self.invert, tuple) and sequence_of(file, self.invert) is not None
+        return turned(grey) if self.invert is True or listed else grey
+
+
+def turned(grey: np.ndarray) -> np.ndarray:
+    """Return the negative of an image (H, W) uint8; a constant one, as of a blank camera, becomes 0."""
+    return np.zeros_like(grey) if grey.size and grey.min() == grey.max() else 255 - grey
 
 
 def _stretch(counts: np.ndarray, low: float, high: float, depth: type[np.unsignedinteger]) -> np.ndarray:

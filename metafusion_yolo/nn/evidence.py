@@ -51,3 +51,14 @@ def evidence(luminance: Tensor, infrared: Tensor, means: Tensor) -> Tensor:
     wide = F.max_pool2d(coarse, 3, 1, 1) - coarse
     contrasts = torch.cat((fine, middle, wide), 1)
     return torch.cat((coarse, *(torch.tanh(scale * contrasts) for scale in SCALES)), 1)
+
+
+def blank_places(contrasts: Tensor, least: float = 1e-3) -> Tensor:
+    """Return which places of 32 × 32 pixels show nothing in either camera, (B, 1, H / 32, W / 32), 1, else 0.
+
+    Args:
+        contrasts: Of :func:`evidence`.
+        least: A sum of contrasts up to which a place is blank; one grey level in one of its pixels gives 0.007.
+    """
+    within = contrasts[:, 2:6].sum(1, keepdim=True)  # of pixels and of means; the third size sees neighbours
+    return 1 - ((F.max_pool2d(within, 4, 4) - least) * 1e3).clamp(0, 1)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.nn.attention import MetaFeatureCrossAttention
 from metafusion_yolo.nn.blocks import ConvAct, Encoder, Upsample
-from metafusion_yolo.nn.evidence import EVIDENCE, evidence, local_means
+from metafusion_yolo.nn.evidence import EVIDENCE, blank_places, evidence, local_means
 from metafusion_yolo.nn.meta import MetaFeatureExtractor
 
 STRIDE = 32  # the coarsest meta-features; height and width must be multiples of it
@@ -107,7 +107,7 @@ class FusionNet(nn.Module):
         features = self.mix(torch.cat((visible_features, infrared_features, contrasts), 1))
         meta_features = self.meta(features) if self.embeds else {}
         if self.embeds:
-            features = self.attention(query=features, context=meta_features[STRIDE])
+            features = self.attention(query=features, context=meta_features[STRIDE], blank=blank_places(contrasts))
         stems = torch.cat((visible_stem, infrared_stem), 1)
         weights, gains, chroma = self.decoder(features, stems, available=present(luminance, infrared))
         coefficients = torch.cat((affine_coefficients(weights, gains, means), chroma), 1)

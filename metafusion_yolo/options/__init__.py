@@ -180,7 +180,7 @@ class Sync(Checked):
         "while a camera has no frame: error, skip, or go on with a single one",
         choices=("error", "skip", "single"),
     )
-    reconnect: float = option(30.0, "seconds to wait for a lost live camera; inf: for ever, at the start too", least=0)
+    reconnect: float = option(30.0, "seconds to wait for a lost live camera; inf: forever, at the start too", least=0)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from metafusion_yolo.options import Sync
 from metafusion_yolo.runtime import Detections, Detector
 from metafusion_yolo.runtime.reading import grey
 from metafusion_yolo.support.errors import MissingPackageError, UserValueError
-from metafusion_yolo.support.words import without_passwords
 
 
 def is_live(source: str) -> bool:
@@ -36,7 +35,7 @@ def live(detector: Detector, visible: str, infrared: str, sync: Sync | None = No
     Raises:
         ConnectionError: If a camera cannot be reached.
     """
-    size, steady = None, Steady(detector.thermal, without_passwords(infrared))
+    size, steady = None, Steady(detector.thermal, infrared)
     with closing(LivePair({"visible": visible, "infrared": infrared}, sync or Sync(on_missing="single"))) as pair:
         while (frames := pair.wait()) is not None:
             seen = {camera: frame.image for camera, frame in frames.items() if frame.image is not None}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 
 from metafusion_yolo import MetaFusionYOLO, cli
-from metafusion_yolo.compare import _start
+from metafusion_yolo.compare import _can_be_tested, _start
 from metafusion_yolo.compare.rows import COMPARED, UNTRAINED
 from metafusion_yolo.compare.verdict import Estimate
 from metafusion_yolo.support.errors import UserValueError
@@ -34,6 +35,16 @@ def test_every_row_is_trained_and_reported(pair_folder, tmp_path, capfd) -> None
     assert summary["recommendation"]["sentence"] in page.replace("&#39;", "'")
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert len(sources) > 4 * len(rows) and all(source.startswith("data:") for source in sources)  # self-contained
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "expected"), [("segment", "car", True), ("detect", "car", False), ("segment", "ship", False)]
+)
+def test_a_start_is_tested_untrained_if_it_does_the_task_and_knows_a_class(task, name, expected, caplog) -> None:
+    caplog.set_level("INFO", logger="ultralytics")
+    start = SimpleNamespace(task=task, names={0: name})
+    assert _can_be_tested(start, "segment", {0: "person", 1: "car"}) is expected
+    assert ("No row 'untrained'" in caplog.text) is not expected
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 from ultralytics.utils import checks
 
-from metafusion_yolo.data import reading
+from metafusion_yolo.data import decoding, reading
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import (
     PairReader,
@@ -437,6 +438,30 @@ def test_file_that_is_no_image_is_named(pair, camera, content, message, monkeypa
         pair[camera].write_bytes(content)
     problem, _ = PairReader().check(*map(str, pair))
     assert re.fullmatch(rf"'{re.escape(str(pair[camera]))}' {message}", problem)
+
+
+def test_header_of_far_too_many_pixels_is_named_by_every_reader(tmp_path, rgb):
+    file = save(tmp_path / "huge.bmp", rgb)
+    content = bytearray(file.read_bytes())
+    content[18:26] = (2**31 - 1).to_bytes(4, "little") * 2  # width and height
+    file.write_bytes(content)
+    for read in (lambda f: check_image(str(f), read_visible), image_size, read_visible, decoding.read_stack):
+        with pytest.raises(PairError, match=r"'.*huge\.bmp' cannot be read.*; restore the file or remove the pair"):
+            read(file)
+
+
+@pytest.mark.parametrize("raised", [SyntaxError, struct.error, Image.DecompressionBombError, NotImplementedError])
+def test_what_decoders_raise_is_a_damaged_file_and_a_bug_of_ours_is_not(pair, monkeypatch, raised):
+    readers = decoding.pages_of, lambda f: check_image(f, read_visible), image_size, decoding.read_stack
+    for error in (raised, AttributeError, TypeError):
+        monkeypatch.setattr(decoding, "open_image", lambda _, error=error: (_ for _ in ()).throw(error("odd")))
+        for read in readers:
+            expected = error if error is not raised else PairError
+            if expected is PairError and read is decoding.pages_of:
+                assert read(str(pair[0])) == [0]
+                continue
+            with pytest.raises(expected, match="odd"):
+                read(str(pair[0]))
 
 
 @pytest.mark.parametrize("read", [read_visible, read_counts])

@@ -76,6 +76,7 @@ def test_what_the_camera_does_not_see_has_no_temperature():
     assert half.maximum == truth()[10:20, :10].max()
     empty = np.full((60, 80), np.nan)
     assert thermogram(empty).under(corners(10, 10, 30, 30)) is None
+    assert thermogram(empty).picture((80, 60)).max() < 8  # black, in the colours of the bar
     empty[15, 12] = 20.0  # no data but at one place
     assert thermogram(empty).under(corners(10, 10, 30, 30)).hot_infrared == (12, 15)
 
@@ -140,8 +141,16 @@ def test_a_range_in_the_unit_is_that_of_the_counts():
     ("section", "counts", "said"),
     [
         ({"unit": "celsius"}, np.full((9, 9), 90, np.uint8), "8 bits, which are no temperatures"),
-        ({"unit": "celsius"}, np.full((9, 9), 29315, np.uint16), "temperatures would be about 29315 celsius"),
-        ({"unit": "kelvin"}, np.full((9, 9), 21.0), "temperatures would be about 21 kelvin"),
+        (
+            {"unit": "celsius"},
+            np.full((9, 9), 29315, np.uint16),
+            "about 29315 celsius; if .* 'thermal: {unit: celsius, scale: 0.01, offset: -273.15}'",
+        ),
+        (
+            {"unit": "kelvin"},
+            np.full((9, 9), 21.0),
+            "would be about 21 kelvin; write unit, scale and offset of its counts under",
+        ),
     ],
 )
 def test_counts_that_are_no_temperatures_are_refused(section, counts, said):

@@ -43,15 +43,22 @@ def upsample(plane: np.ndarray) -> np.ndarray:
     return out
 
 
-def naive(block: MetaFeatureCrossAttention, query: torch.Tensor, context: torch.Tensor) -> np.ndarray:
-    """Return (C, H, W) for one query (C, H, W) and one context (c, h, w), value by value."""
+def shown(context: torch.Tensor) -> torch.Tensor:
+    """Return that every place of a context shows something."""
+    return torch.zeros_like(context[:, :1])
+
+
+def naive(
+    block: MetaFeatureCrossAttention, query: torch.Tensor, context: torch.Tensor, blank: torch.Tensor
+) -> np.ndarray:
+    """Return (C, H, W) for one query (C, H, W), one context (c, h, w) and its blank places, value by value."""
     weights = {name: p.detach().numpy() for name, p in block.named_parameters()}
     channels, height, width = query.shape
     wide = channels // block.heads
     keys, values = [], []
-    for place in context.flatten(1).T.numpy():
+    for place, ignored in zip(context.flatten(1).T.numpy(), blank.flatten().tolist(), strict=True):
         normed = layer_norm(place, block.context_norm)
-        keys.append(weights["to_key.weight"] @ normed)
+        keys.append(weights["to_key.weight"] @ normed - 9 * ignored)
         values.append(weights["to_value.weight"] @ normed)
     update = np.zeros((channels, height // 2, width // 2))
     for y in range(height // 2):
@@ -75,16 +82,19 @@ def naive(block: MetaFeatureCrossAttention, query: torch.Tensor, context: torch.
 def test_matches_loops(channels, context_channels, heads, context_size) -> None:
     block = attention(channels, context_channels, heads)
     query, context = features(2, channels, 4, 6), features(2, context_channels, *context_size, seed=1)
-    out = block(query=query, context=context)
+    blank = shown(context)
+    blank[1, 0, 0, 0] = 1
+    out = block(query, context, blank)
     assert out.shape == query.shape
     for i in range(2):
-        np.testing.assert_allclose(out[i].detach().numpy(), naive(block, query[i], context[i]), atol=1e-10)
+        np.testing.assert_allclose(out[i].detach().numpy(), naive(block, query[i], context[i], blank[i]), atol=1e-10)
 
 
 def test_untrained_block_changes_nothing() -> None:
     block = MetaFeatureCrossAttention(8, 6, 2)
     query = features(2, 8, 4, 6).float()
-    assert torch.equal(block(query, features(2, 6, 2, 3, seed=1).float()), query)
+    context = features(2, 6, 2, 3, seed=1).float()
+    assert torch.equal(block(query, context, shown(context)), query)
 
 
 def test_every_place_can_look_anywhere() -> None:
@@ -92,7 +102,7 @@ def test_every_place_can_look_anywhere() -> None:
     query, context = features(1, 4, 4, 6), features(1, 3, 2, 3, seed=1)
     changed = context.clone()
     changed[..., -1, -1] += torch.tensor([1.0, -1.0, 0.5], dtype=torch.float64)
-    difference = (block(query, changed) - block(query, context)).abs().amax((0, 1))
+    difference = (block(query, changed, shown(context)) - block(query, context, shown(context))).abs().amax((0, 1))
     assert difference.min() > 0
 
 
@@ -100,13 +110,24 @@ def test_order_of_the_context_does_not_matter() -> None:
     block = attention()
     query, context = features(1, 4, 4, 6), features(1, 3, 2, 3, seed=1)
     shuffled = context.flatten(2)[..., torch.tensor([3, 0, 5, 1, 4, 2])].view_as(context)
-    torch.testing.assert_close(block(query, shuffled), block(query, context))
+    torch.testing.assert_close(block(query, shuffled, shown(context)), block(query, context, shown(context)))
+
+
+def test_blank_places_hardly_count() -> None:
+    block = attention()
+    query, context = features(1, 4, 4, 6), features(1, 3, 2, 3, seed=1)
+    blank = shown(context)
+    blank[..., 2] = 1
+    without = block(query, context[..., :2], shown(context[..., :2]))
+    assert (block(query, context, blank) - without).abs().max() < 0.01 * (
+        block(query, context, shown(context)) - without
+    ).abs().max()
 
 
 def test_gradcheck() -> None:
     block = attention()
     query, context = features(1, 4, 2, 4).requires_grad_(), features(1, 3, 1, 2, seed=1).requires_grad_()
-    assert torch.autograd.gradcheck(block, (query, context))
+    assert torch.autograd.gradcheck(block, (query, context, shown(context)))
 
 
 def test_tokens_are_in_reading_order() -> None:

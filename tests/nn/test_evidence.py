@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from metafusion_yolo.nn.evidence import EVIDENCE, SCALES, evidence, local_means
+from metafusion_yolo.nn.evidence import EVIDENCE, SCALES, blank_places, evidence, local_means
 
 
 def images(height: int = 32, width: int = 48, batch: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
@@ -58,3 +58,12 @@ def test_noise_and_blur_differ_in_the_size_of_their_contrast() -> None:
     facts = measured(noise, blur)
     assert facts[:, fine][:, 0].mean() > 4 * facts[:, wide][:, 0].mean()
     assert facts[:, wide][:, 1].mean() > 2 * facts[:, fine][:, 1].mean()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_places_are_blank_where_neither_camera_shows_a_level_of_grey(dtype) -> None:
+    luminance, infrared = torch.full((2, 1, 1, 64, 96), 114 / 255)
+    luminance[..., 37, 5] += 1 / 255
+    infrared[..., :32, 64:] = torch.rand(32, 32)
+    facts = measured(luminance.to(dtype), infrared.to(dtype))
+    assert blank_places(facts)[0, 0].tolist() == [[1, 1, 0], [0, 1, 1]]

@@ -62,3 +62,14 @@ def test_maps_of_the_start_are_no_constants(scenes) -> None:
         weights = net(scenes).weights[:, 1]
     assert (weights.std((1, 2)) > 0.05).all()
     assert ((weights.mean((1, 2)) > 0.2) & (weights.mean((1, 2)) < 0.9)).all()
+
+
+def test_the_bars_of_a_letterbox_do_not_move_the_weights(scenes) -> None:
+    net = FusionNet().eval()
+    net.load_state_dict(load_start())
+    wide = scenes[..., 64:224, :]
+    square = torch.full_like(scenes, 114 / 255)
+    square[..., 64:224, :] = wide
+    with torch.no_grad():
+        alone, within = net(wide).weights, net(square).weights[..., 16:56, :]
+    assert (alone - within).abs().mean() < 0.02

@@ -66,6 +66,8 @@ def _with_heat(picture: np.ndarray, heat: Thermogram, readings: list[Reading | N
         colour = heat.colours(np.array([[reading.maximum]]))[0, 0].tolist()
         for line, tint in ((3, (255, 255, 255)), (1, colour)):
             cv2.drawMarker(picture, place, tint, cv2.MARKER_CROSS, 2 * size + line, line)
+    if not np.isfinite(heat.counts).any():
+        return picture
     low, high = heat.limits()
     ends = f"{low:.1f} {heat.sign}", f"{high:.1f} {heat.sign}"
     return with_scale(picture, *ends, heat.colours(np.linspace(low, high, 256)[None]))

@@ -64,7 +64,7 @@ KINDS = {
             ("size-difference", "the two images differ in size", "nothing: the infrared image is resized"),
             ("unusual-depth", "infrared samples not of 8 or 16 bits", "nothing, if they are counts or temperatures"),
             ("grey-visible", "visible image without colour", "nothing, if the camera switches to grey at night"),
-            ("black-hot", "most persons are darker than what is around them", "set 'thermal: {invert: true}'"),
+            ("black-hot", "hot is dark, by persons or by the images", "set 'thermal: {invert: true}'"),
             ("label-tiny", "box below 2 pixels", "nothing, if it is meant"),
             ("unused-class", "class without a box", "nothing, if it is meant"),
         ),

@@ -13,6 +13,7 @@ from metafusion_yolo.data.decoding import pages_of
 from metafusion_yolo.data.labels import NO_LABELS, Labels
 from metafusion_yolo.data.layout import part_shape
 from metafusion_yolo.data.pairs import PairError
+from metafusion_yolo.data.polarity import polarity
 from metafusion_yolo.data.reading import (
     PairReader,
     check_image,
@@ -81,6 +82,7 @@ class Measurements:
         correlation: Correlation of the brightness of the two images, -1 to 1.
         shift: Shift of the infrared image against the visible one; None if one of them is blank.
         look: (512,) float32, see :func:`~metafusion_yolo.prepare.similarity.pair_thumbnail`.
+        polarity: 1 if the infrared image is white-hot, -1 if it is black-hot, 0 if it does not tell.
         box_contrasts: (K,) mean grey of each box minus that around it, in standard deviations of the infrared image;
             NaN for boxes that are too small.
     """
@@ -92,6 +94,7 @@ class Measurements:
     correlation: float
     shift: Shift | None
     look: np.ndarray
+    polarity: int
     box_contrasts: np.ndarray
 
 
@@ -157,6 +160,7 @@ def _measure(files: PairFiles, reader: PairReader, labels: Labels, homography: n
         correlation=_correlation(seen, grey),
         shift=None if views[0].blank or views[1].blank else estimate_shift(seen, grey),
         look=pair_thumbnail(visible, counts),
+        polarity=polarity(grey),
         box_contrasts=_box_contrasts(plane, labels.boxes_xywhn),
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse.linalg import eigsh
 
+from metafusion_yolo.data.polarity import black_hot
 from metafusion_yolo.prepare.check.findings import Case
 from metafusion_yolo.prepare.check.images import Measurements, View
 from metafusion_yolo.prepare.check.shift import Shift
@@ -194,8 +195,17 @@ def _vote(signs: np.ndarray | None, share: float) -> int:
 
 
 def find_black_hot(sequences: Sequence[PairSequence], names: Mapping[int, str]) -> Iterator[Case]:
-    """Yield a case if persons are mostly darker than their surroundings."""
+    """Yield a case if persons are mostly darker than their surroundings; with few of them, images decide.
+
+    The images are judged as those of a video are by :func:`~metafusion_yolo.data.polarity.black_hot`.
+    """
+    judged = False
     for cls, name in names.items():
         signs = np.concatenate([np.zeros(0, bool), *(_signs_of_class(sequence, cls) for sequence in sequences)])
-        if name.lower() in PERSONS and len(signs) >= BLACK_HOT and signs.mean() <= 1 - BOXES:
-            yield Case("black-hot", name, f"{np.mean(~signs):.0%} of {len(signs)} boxes")
+        if name.lower() in PERSONS and len(signs) >= BLACK_HOT:
+            judged = True
+            if signs.mean() <= 1 - BOXES:
+                yield Case("black-hot", name, f"{np.mean(~signs):.0%} of {len(signs)} boxes")
+    told = [pair.polarity for sequence in sequences for pair in sequence.pairs]
+    if not judged and len(told) >= SHORTEST and black_hot(told):
+        yield Case("black-hot", "infrared", f"by sky and warm spots in {told.count(-1)} of {len(told)} images")

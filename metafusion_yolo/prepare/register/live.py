@@ -11,7 +11,11 @@ from ultralytics.utils import LOGGER
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.sources import PairedSource
 from metafusion_yolo.data.sources.streams import LoadStreamPair
+from metafusion_yolo.options import Sync
 from metafusion_yolo.prepare.register.estimate import RegistrationError
+from metafusion_yolo.support.words import without_passwords
+
+LOST = 10.0  # seconds for a lost camera to come back
 
 
 def record(visible: str, infrared: str, folder: Path, count: int, every: float) -> list[tuple[str, str]]:
@@ -31,9 +35,9 @@ def record(visible: str, infrared: str, folder: Path, count: int, every: float) 
 
     Raises:
         ConnectionError: If a camera cannot be reached.
-        RegistrationError: If a camera ends before there is a pair.
+        RegistrationError: If a camera is lost before there are enough pairs, or sends none.
     """
-    loader = LoadStreamPair(PairedSource(visible, infrared), PairReader())
+    loader = LoadStreamPair(PairedSource(visible, infrared, sync=Sync(on_missing="skip", reconnect=LOST)), PairReader())
     pairs: list[tuple[str, str]] = []
     due = time.monotonic()
     try:
@@ -51,8 +55,17 @@ def record(visible: str, infrared: str, folder: Path, count: int, every: float) 
             LOGGER.info(
                 f"Pair {len(pairs)}/{count}: {1e3 * (frames['infrared'].time - frames['visible'].time):+.0f} ms"
             )
+        now = time.monotonic()
+        lost = [camera.source for camera in loader.cameras.values() if camera.missing(now) and not camera.ended]
     finally:
         loader.close()
+    if lost and len(pairs) < count:
+        raise RegistrationError(
+            without_passwords(
+                f"camera '{lost[0]}' was lost after {len(pairs)} of {count} pairs and did not come back in {LOST:g} s; "
+                f"check it, and begin again"
+            )
+        )
     if not pairs:
         raise RegistrationError(f"'{visible}' and '{infrared}' sent no frames at one time; check both cameras")
     return pairs

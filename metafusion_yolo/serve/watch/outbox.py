@@ -63,7 +63,7 @@ class Outbox:
             raise UserValueError(f"the outbox '{file}' is damaged, or no SQLite file; move it away") from error
 
     def take(self, events: Sequence[dict[str, Any]], pair: str, state: Any) -> None:
-        """Store events of a pair, together with the state of its rules."""
+        """Store events of a pair, together with its state."""
         with self.changed, self._database:
             for event in events:
                 body = json.dumps(event, ensure_ascii=False, allow_nan=False)
@@ -78,7 +78,7 @@ class Outbox:
                 self.changed.notify_all()
 
     def state(self, pair: str) -> Any:
-        """Return the state of the rules of a pair; None if there is none."""
+        """Return the last state of a pair; None if there is none."""
         with self.changed:
             row = self._database.execute("SELECT body FROM states WHERE pair = ?", [pair]).fetchone()
         return json.loads(row[0]) if row else None

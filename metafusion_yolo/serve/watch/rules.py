@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from metafusion_yolo.data.alignment import FAR
 from metafusion_yolo.options.watch import Rule
-from metafusion_yolo.serve.watch.same import REMEMBERED, SAME
-from metafusion_yolo.serve.watch.scene import FULL, Lasting, Scene, Told, Watcher, corners, overlap, zone_of
+from metafusion_yolo.serve.watch.same import REMEMBERED
+from metafusion_yolo.serve.watch.scene import FULL, Lasting, Scene, Told, Watcher, corners, zone_of
 from metafusion_yolo.serve.watch.tampering import Familiar
 
 if TYPE_CHECKING:
@@ -22,84 +22,50 @@ AWAY = 1.0  # seconds outside a zone after which a visit is over, so that one at
 
 @dataclass
 class Visit:
-    """An object in a zone.
-
-    Attributes:
-        since: When it came.
-        seen: When it was last seen.
-        inside: When it was last inside.
-        kind: Number of its class.
-        box: Its last box, x1, y1, x2, y2.
-        told: Whether an event was sent.
-        track: Its number, as long as the tracker knows it.
-    """
+    """An object in a zone: when it came, when it was last inside, and whether an event was sent."""
 
     since: float
-    seen: float
     inside: float
-    kind: int
-    box: list[float]
     told: bool = False
-    track: int | None = None
 
 
 class Visits:
     """`enters` and `stays`: an object is in a zone, for some seconds; one event per visit.
 
-    A visit continues when the tracker gives the object a new number, and after a restart.
+    Who is the same over a gap or a restart, :class:`Identities` has decided.
     """
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._zone: sv.PolygonZone | None = None
-        self._visits: dict[int, Visit] = {}  # by track
-        self._lost: list[Visit] = []  # of tracks that are gone
+        self._visits: dict[int, Visit] = {}  # by number of the object
 
     def see(self, scene: Scene) -> Iterator[Told]:
         """See :class:`Watcher`."""
         self._zone = self._zone or zone_of(self._rule, scene.size)
         objects, now = scene.of(self._rule), scene.time
-        tracks = [int(track) for track in objects.tracker_id]  # type: ignore[union-attr]
-        for track in self._visits.keys() - {*tracks}:
-            if now - self._visits[track].seen > AWAY:
-                self._lost.append(self._visits.pop(track))
-        self._lost = [visit for visit in self._lost if now - visit.seen < REMEMBERED]
-        for i, (track, inside) in enumerate(zip(tracks, self._zone.trigger(objects), strict=True)):
-            box, kind = objects.xyxy[i], int(objects.class_id[i])  # type: ignore[index]
-            visit = self._visits.get(track)
-            if inside and visit is None:
-                visit = self._visits[track] = self._known(track, box, kind, tracks) or Visit(now, now, now, kind, [])
-            if visit is None:
-                continue
-            visit.track = track
-            visit.seen, visit.inside = now, now if inside else visit.inside
-            visit.box = [round(float(x), 1) for x in box]
-            if now - visit.inside > AWAY:
-                del self._visits[track]
-            elif inside and not visit.told and now - visit.since >= self._rule.holds:
-                visit.told = True
-                word = "entered" if self._rule.when == "enters" else "stayed"
-                yield word, {**scene.describe(objects, i), "seconds": round(now - visit.since, 1)}
-
-    def _known(self, track: int, box: np.ndarray, kind: int, tracks: Sequence[int]) -> Visit | None:
-        """Return the visit that an object continues: its own, or that of one that vanished there; None if new."""
-        gone = {number: visit for number, visit in self._visits.items() if number not in tracks}
-        lost = [visit for visit in (*self._lost, *gone.values()) if visit.kind == kind and visit.box]
-        best = max(lost, key=lambda visit: (visit.track == track, overlap(visit.box, box)), default=None)
-        if best is None or (best.track != track and overlap(best.box, box) < SAME):
-            return None
-        self._lost = [visit for visit in self._lost if visit is not best]
-        self._visits = {number: visit for number, visit in self._visits.items() if visit is not best}
-        return best
+        self._visits = {number: visit for number, visit in self._visits.items() if now - visit.inside < REMEMBERED}
+        numbers = objects.tracker_id.tolist()  # type: ignore[union-attr]
+        for i, (number, inside) in enumerate(zip(numbers, self._zone.trigger(objects), strict=True)):
+            visit = self._visits.get(number)
+            if inside:
+                visit = self._visits.setdefault(number, Visit(now, now))
+                visit.inside = now
+                if not visit.told and now - visit.since >= self._rule.holds:
+                    visit.told = True
+                    word = "entered" if self._rule.when == "enters" else "stayed"
+                    yield word, {**scene.describe(objects, i), "seconds": round(now - visit.since, 1)}
+            elif visit and now - visit.inside > AWAY:
+                del self._visits[number]
 
     @property
-    def state(self) -> list[dict[str, Any]]:
-        """The objects in the zone, or there when last seen."""
-        return [asdict(visit) for visit in (*self._lost, *self._visits.values())]
+    def state(self) -> dict[str, Any]:
+        """The visits by number."""
+        return {str(number): asdict(visit) for number, visit in self._visits.items()}
 
     @state.setter
-    def state(self, state: list[dict[str, Any]]) -> None:
-        self._visits, self._lost = {}, [Visit(**{**visit, "track": None}) for visit in state]  # numbers begin anew
+    def state(self, state: dict[str, Any]) -> None:
+        self._visits = {int(number): Visit(**visit) for number, visit in state.items()}
 
 
 class Crossings:

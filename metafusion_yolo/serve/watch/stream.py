@@ -30,7 +30,7 @@ LOGGER = logging.getLogger(__name__)
 FIRST_PAUSE, LAST_PAUSE = 1.0, 30.0  # seconds before a stream begins anew, doubled each time without a result
 OVER = 5.0  # seconds over which rate and latency are taken
 COMPARED, ENOUGH = 1.0, 8  # seconds between looks at the registration; looks before anything is told of it
-SAVED = 1.0  # seconds after which what the rules remember is written again
+SAVED = 1.0  # seconds after which who is there, and what the rules remember, is written again
 
 Track = Callable[[Watched], Iterable[Any]]
 
@@ -71,7 +71,7 @@ class Stream:
     Args:
         watched: The pair.
         track: Starts tracking on it; called in its thread.
-        outbox: Stores its events and the state of its rules.
+        outbox: Stores its events, who is there, and the state of its rules.
         recorder: Writes its clips, if there are any.
     """
 
@@ -79,14 +79,14 @@ class Stream:
         self.watched, self.now = watched, Now()
         self.dropped = {"visible": 0, "infrared": 0}
         self._track, self._outbox, self._recorder = track, outbox, recorder
-        self._lock = Lock()  # of the rules
+        self._lock = Lock()  # of identities and rules
         self._ending = Event()
         self._loader: LoadStreamPair | None = None
         self._started = self._saved = 0.0
         self._aligner, self._compared = Aligner(), 0.0
-        self._identities = Identities()
         self._turn = 0  # of the threads, of which only the last one counts
-        states = outbox.state(watched.name) or {}
+        before = outbox.state(watched.name) or {}
+        self._identities, states = Identities(before.get("objects")), before.get("rules", {})
         self._rules = {name: watcher_of(rule) for name, rule in watched.rules.items()}
         for name, rule in self._rules.items():
             if states.get(name) is not None and states[name]["when"] == watched.rules[name].when:
@@ -110,9 +110,7 @@ class Stream:
         while not self._ending.is_set() and turn == self._turn:
             before = self.now.number
             with self._lock:
-                for rule in self._rules.values():
-                    rule.state = rule.state  # as over a restart: numbers of tracks begin anew
-                self._identities.begin_anew()
+                self._identities = Identities(self._identities.state)  # the tracker begins anew
             try:
                 for result in self._track(self.watched):
                     if turn != self._turn or self._ending.is_set():
@@ -144,7 +142,8 @@ class Stream:
         there = {"both": ("visible", "infrared"), "none": ()}.get(result.modalities, (result.modalities,))
         images = {"visible": result.orig_img, "infrared": result.infrared}
         height, width = result.orig_shape
-        objects = self._identities.see(tracked(result), now)
+        with self._lock:
+            objects = self._identities.see(tracked(result), now)
         scene = Scene(
             now,
             (width, height),
@@ -173,7 +172,7 @@ class Stream:
         return self.now.drift
 
     def _publish(self, told: dict[str, list[Told]], now: float) -> None:
-        """Store events in the outbox, with the state of the rules; the caller holds the lock."""
+        """Store events in the outbox, with who is there and the state of the rules; the caller holds the lock."""
         events = []
         for rule, happened in told.items():
             for word, more in happened:
@@ -183,8 +182,8 @@ class Stream:
                 events.append({**head, **more, **clip})
         if events or now - self._saved > SAVED:
             rules = self.watched.rules
-            state = {name: {"when": rules[name].when, "state": rule.state} for name, rule in self._rules.items()}
-            self._outbox.take(events, self.watched.name, state)
+            states = {name: {"when": rules[name].when, "state": rule.state} for name, rule in self._rules.items()}
+            self._outbox.take(events, self.watched.name, {"objects": self._identities.state, "rules": states})
             self._saved = now
 
     def check(self) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from functools import partial
 
 import pytest
 
@@ -16,41 +14,18 @@ from metafusion_yolo.data.sources import PairedSource
 from metafusion_yolo.data.sources.loaders import load_pairs
 from metafusion_yolo.options import Sync
 from tests.data.sources.test_streams import check_account, shown
-
-DEBIAN = "/usr/bin/python3"  # whose packages GStreamer's Python belongs to
-HAS_GSTREAMER = "import gi; gi.require_version('GstRtspServer', '1.0')"
-
-
-def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
+from tests.rtsp import free_port, running_cameras, start_camera
 
 
 @pytest.fixture
 def camera() -> Iterator[Callable[..., subprocess.Popen]]:
     """Return the function that starts a camera, and waits until it listens."""
-    if not Path(DEBIAN).exists() or subprocess.call([DEBIAN, "-c", HAS_GSTREAMER], stderr=subprocess.DEVNULL):
-        pytest.skip("no GStreamer RTSP server on this machine")
-    started = []
-
-    def start(at: int, *what: object) -> subprocess.Popen:
-        command = [DEBIAN, str(Path(__file__).with_name("rtsp_camera.py")), str(at), *map(str, what)]
-        started.append(subprocess.Popen(command))
-        for _ in range(200):
-            with socket.socket() as asking:
-                if not asking.connect_ex(("127.0.0.1", at)):
-                    return started[-1]
-            time.sleep(0.05)
-        raise TimeoutError("the camera does not start")
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
+    for started in running_cameras():
+        yield partial(start_camera, started)
 
 
 def test_two_cameras_of_which_one_is_killed(camera):
-    ports = port(), port()
+    ports = free_port(), free_port()
     visible = camera(ports[0], "h264", 128, 96, 15)
     camera(ports[1], "mjpeg", 64, 48, 8)
     urls = [f"rtsp://me:word@127.0.0.1:{at}/live" for at in ports]

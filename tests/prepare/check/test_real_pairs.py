@@ -12,7 +12,7 @@ import pytest
 from metafusion_yolo.prepare.check import check_dataset
 from metafusion_yolo.prepare.check.images import Measurements
 from metafusion_yolo.prepare.check.report import CheckReport
-from metafusion_yolo.prepare.check.sequences import PairSequence, find_polarity_flips
+from metafusion_yolo.prepare.check.sequences import PairSequence, find_black_hot, find_polarity_flips
 from tests.conftest import linked_roads
 
 
@@ -61,7 +61,21 @@ def test_neighbouring_frames_in_another_split_are_found(roadscene):
 
 def inverted(pair: Measurements) -> Measurements:
     infrared = replace(pair.infrared, thumbnail=255 - pair.infrared.thumbnail)
-    return replace(pair, infrared=infrared, box_contrasts=-pair.box_contrasts)
+    return replace(pair, infrared=infrared, polarity=-pair.polarity, box_contrasts=-pair.box_contrasts)
+
+
+def test_black_hot_pairs_are_found_without_labels(report):
+    names = {0: "person"}
+    for known, witness in ((report.sequences, "boxes"), ([unlabelled(s) for s in report.sequences], "images")):
+        assert [*find_black_hot(known, names)] == []
+        turned = [replace(s, pairs=tuple(map(inverted, s.pairs))) for s in known]
+        assert [case.detail.rpartition(" ")[2] for case in find_black_hot(turned, names)] == [witness]
+
+
+def unlabelled(sequence: PairSequence) -> PairSequence:
+    return replace(
+        sequence, pairs=tuple(replace(pair, box_contrasts=pair.box_contrasts * np.nan) for pair in sequence.pairs)
+    )
 
 
 @pytest.mark.parametrize("length", [8, 13, 26])

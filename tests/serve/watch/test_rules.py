@@ -13,7 +13,6 @@ from metafusion_yolo.data.temperatures import Thermogram
 from metafusion_yolo.data.thermal import Thermal
 from metafusion_yolo.options.watch import Rule
 from metafusion_yolo.serve.watch.rules import Lost, watcher_of
-from metafusion_yolo.serve.watch.same import Identities
 from metafusion_yolo.serve.watch.scene import Scene
 
 sv = pytest.importorskip("supervision", reason="no supervision")
@@ -24,14 +23,14 @@ NOISE = np.random.default_rng(0)
 
 
 def scene(time: float, *objects: tuple[int, float], kind: int = 0, images=None, thermogram=None) -> Scene:
-    """Return a scene of objects (track, x of the middle), 20 wide, that stand at y = 80."""
+    """Return a scene of objects (number, x of the middle), 20 wide, that stand at y = 80."""
     boxes = np.array([[x - 10, 40, x + 10, 80] for _, x in objects], np.float32).reshape(-1, 4)
     count = len(objects)
     found = sv.Detections(
         boxes,
         confidence=np.full(count, 0.9),
         class_id=np.full(count, kind),
-        tracker_id=np.array([track for track, _ in objects], int),
+        tracker_id=np.array([number for number, _ in objects], int),
     )
     return Scene(time, SIZE, found, NAMES, images or {}, thermogram)
 
@@ -55,29 +54,6 @@ def test_entering_is_told_once_a_visit():
     assert told(watcher_of(Rule("enters", zone=RIGHT, classes=["person"])), scene(0, (1, 150), kind=1)) == []
 
 
-def test_a_new_number_and_a_restart_are_no_new_visit():
-    rule = Rule("enters", zone=RIGHT)
-    watcher = watcher_of(rule)
-    assert told(watcher, scene(0, (1, 150)), scene(1, (2, 152)), scene(2), scene(9, (3, 151))) == [(0, "entered")]
-    assert told(watcher, scene(9.5, (3, 99)), scene(12), scene(20, (3, 190))) == [], "its own number, elsewhere"
-    assert told(watcher, scene(21, (3, 151))) == []
-    later = watcher_of(rule)
-    later.state = json.loads(json.dumps(watcher.state))
-    assert told(later, scene(22, (3, 190))) == [(22, "entered")], "another one who has this number now"
-    assert told(later, scene(30, (1, 149))) == []
-    assert told(later, scene(31, (1, 149), (7, 115))) == [(31, "entered")]
-    assert told(later, scene(140, (9, 149))) == [(140, "entered")], "too long ago"
-
-
-def test_staying_counts_over_a_restart():
-    rule = Rule("stays", zone=RIGHT, seconds=10)
-    watcher = watcher_of(rule)
-    assert told(watcher, scene(0, (1, 150)), scene(6, (1, 150))) == []
-    later = watcher_of(rule)
-    later.state = json.loads(json.dumps(watcher.state))
-    assert told(later, scene(9, (5, 150)), scene(11, (5, 150)), scene(20, (5, 150))) == [(11, "stayed")]
-
-
 def test_crossing_has_a_direction():
     watcher = watcher_of(Rule("crosses", line=[[0.5, 0], [0.5, 1]]))  # who walks down it has the right on the left hand
     found = [
@@ -86,27 +62,6 @@ def test_crossing_has_a_direction():
         for _, more in watcher.see(scene(t, (1, x)))
     ]
     assert found == [(2, "in"), (4, "out")]
-
-
-def test_who_is_lost_by_the_tracker_crosses_and_enters_once():
-    """As seen at a result a second: a new number on the way, and the number of the one before at the end of it."""
-    steps = [(0, (1, 150)), (20, (2, 70)), (21, (2, 80)), (22, (2, 90)), (23, (3, 98)), (24, (3, 108)), (25, (3, 120))]
-    steps += [(26, (3, 132)), (27, (3, 143)), (28, (1, 150)), (29, (1, 150)), (40, (1, 150))]
-    rules = {when: watcher_of(Rule(when, **more)) for when, more in LOST_ON_THE_WAY.items()}
-    identities, seen = Identities(), {when: [] for when in rules}
-    for time, (track, x) in steps:
-        one = scene(time, (track, x))
-        one.objects = identities.see(one.objects, time)
-        for when, rule in rules.items():
-            seen[when] += [(time, more["track"]) for _, more in rule.see(one)]
-    assert seen == {"enters": [(0, 1), (24, 2)], "crosses": [(24, 2)]}
-    identities.begin_anew()
-    numbers = [identities.see(scene(t, *some).objects, t).tracker_id.tolist() for t, some in AFTER_A_BREAK]
-    assert numbers == [[2], [2, 3], [3, 4], [5]], "known by its place, and one beside it; neither after half a minute"
-
-
-LOST_ON_THE_WAY = {"enters": {"zone": RIGHT}, "crosses": {"line": [[0.5, 0], [0.5, 1]]}}
-AFTER_A_BREAK = [(41, [(1, 151)]), (42, [(1, 151), (3, 100)]), (43, [(3, 101), (4, 175)]), (90, [(5, 151)])]
 
 
 def test_counts_last():

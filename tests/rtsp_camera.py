@@ -1,4 +1,7 @@
-"""A real RTSP camera, by Debian's GStreamer: `python3 rtsp_camera.py PORT h264|mjpeg WIDTH HEIGHT RATE`."""
+"""A real RTSP camera, by Debian's GStreamer: `python3 rtsp_camera.py PORT h264|mjpeg WIDTH HEIGHT RATE [PNG]`.
+
+It shows a moving ball, or what is in the PNG.
+"""
 
 import sys
 
@@ -8,7 +11,7 @@ ENCODERS = {
 }
 
 
-def main(port: str, kind: str, width: str, height: str, rate: str) -> None:
+def main(port: str, kind: str, width: str, height: str, rate: str, picture: str = "") -> None:
     import gi  # here, as pytest looks for examples in each file, and most environments lack it
 
     gi.require_version("Gst", "1.0")
@@ -21,7 +24,10 @@ def main(port: str, kind: str, width: str, height: str, rate: str) -> None:
     server.set_service(port)
     factory = GstRtspServer.RTSPMediaFactory()
     size = f"video/x-raw,format=I420,width={width},height={height},framerate={rate}/1"
-    factory.set_launch(f"( videotestsrc is-live=true pattern=ball ! {size} ! {ENCODERS[kind]} )")
+    shown = "videotestsrc is-live=true pattern=ball"
+    if picture:
+        shown = f"filesrc location={picture} ! pngdec ! videoconvert ! imagefreeze is-live=true"
+    factory.set_launch(f"( {shown} ! {size} ! {ENCODERS[kind]} )")
     factory.set_shared(True)
     server.get_mount_points().add_factory("/live", factory)
     server.attach(None)
