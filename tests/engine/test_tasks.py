@@ -68,9 +68,9 @@ def task(request) -> str:
     return request.param
 
 
-@pytest.fixture
-def stock(task, tmp_path) -> Path:
-    file = stock_checkpoint(tmp_path, HEAD[task][0], **({"kpt_shape": [2, 3]} if task == "pose" else {}))
+def lively_checkpoint(folder: Path, task: str) -> Path:
+    """Make a small stock checkpoint that finds something, though it has learned nothing."""
+    file = stock_checkpoint(folder, HEAD[task][0], **({"kpt_shape": [2, 3]} if task == "pose" else {}))
     model = YOLO(file)
     for norm in (module for module in model.model.modules() if isinstance(module, torch.nn.BatchNorm2d)):
         norm.momentum = 1.0  # takes the statistics of the one batch, so that no two places look alike
@@ -81,6 +81,11 @@ def stock(task, tmp_path) -> Path:
         torch.nn.init.normal_(branch[-1].weight, std=0.5)
     model.save(file)
     return file
+
+
+@pytest.fixture
+def stock(task, tmp_path) -> Path:
+    return lively_checkpoint(tmp_path, task)
 
 
 @pytest.fixture

@@ -10,9 +10,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
+from ultralytics import YOLO
 
+from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.runtime import Detector
-from tests.conftest import EXPORT_IMGSZ, real_pairs
+from tests.conftest import EXPORT_IMGSZ, draw_visible, real_pairs
+from tests.engine.test_tasks import lively_checkpoint
 
 pytestmark = pytest.mark.slow
 SOURCE = Path(__file__).parents[2] / "examples" / "cpp"
@@ -77,6 +81,38 @@ def test_same_boxes_as_pytorch(detect, coco, export, roadscene, tmp_path, kwargs
         assert np.abs(numbers[:, 1:] - boxes.xyxy.numpy()).max(initial=0) < 1
         count += len(rows)
     assert count > 5
+
+
+@pytest.mark.parametrize("task", ["segment", "obb"])
+def test_same_masks_and_turned_boxes_as_the_runtime(detect, task, tmp_path):
+    """On a model that has learned nothing, whose boxes are small enough to overlap now and then."""
+    checkpoint = lively_checkpoint(tmp_path, task)
+    stock = YOLO(checkpoint)
+    head = stock.model.model[-1]
+    for sides, scores in zip(head.cv2, head.cv3, strict=True):
+        torch.nn.init.normal_(sides[-1].weight, std=0.05)
+        sides[-1].bias.data = torch.linspace(2, -2, 16).repeat(4)  # near: of the distance to each side, in cells
+        scores[-1].bias.data.zero_()
+    stock.save(checkpoint)
+    model = Path(MetaFusionYOLO(checkpoint).export(format="onnx", imgsz=[96, 128]))
+    visible, infrared = draw_visible(0, 120, 200)[0], draw_visible(1, 120, 200)[0][..., 0]
+    files = [tmp_path / name for name in ("visible.png", "infrared.png", "masks.png")]
+    for file, image in zip(files, (visible[..., ::-1], infrared), strict=False):
+        cv2.imwrite(str(file), image)
+    done = run(detect, model, *files[:2], CONF, *([files[2]] if task == "segment" else []))
+    assert done.returncode == 0, done.stderr
+    own = Detector(model, conf=CONF)(cv2.imread(str(files[0])), infrared)
+    expected, found = str(own).splitlines(), done.stdout.splitlines()
+    assert 5 < len(found) == len(expected) < 200, "of 252 places, for some have a better one beside them"
+    for one, other in zip(found, expected, strict=True):
+        assert one.split()[0] == other.split()[0]
+        np.testing.assert_allclose(*(np.array(line.split()[1:], float) for line in (one, other)), atol=0.2, rtol=1e-3)
+    if task == "segment":
+        numbers = cv2.imread(str(files[2]), cv2.IMREAD_UNCHANGED)
+        drawn = np.zeros_like(numbers)
+        for number, mask in enumerate(own.masks[:255], 1):
+            drawn[mask] = number
+        assert (numbers != drawn).mean() < 1e-3
 
 
 def test_videos(detect, onnx, roadscene, tmp_path):
