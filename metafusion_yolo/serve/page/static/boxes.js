@@ -37,6 +37,11 @@ function drawBoxes({ context, scale, unit }, objects, marked = -1) {
     context.closePath();
     context.stroke();
     context.fillStyle = objects[i].colour;
+    if (corners.length > 4) {
+      context.globalAlpha *= 0.3; // a mask, through which the picture is seen
+      context.fill();
+      fade(i);
+    }
     for (const [x, y, shows] of keypoints ?? []) {
       if (shows < 0.25) continue; // as the host draws them
       context.beginPath();
