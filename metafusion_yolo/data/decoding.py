@@ -133,8 +133,8 @@ def image_size(file: str | Path) -> Size:
             shape = np.load(file, mmap_mode="r", allow_pickle=False).shape
             height, width = shape[1:] if len(shape) == 3 and shape[0] == 1 else shape[:2]
             return width, height
-        if suffix in tiff.SUFFIXES:
-            return next(tiff.headers(file)).size
+        if suffix in tiff.SUFFIXES and (header := next(tiff.headers(file), None)):
+            return header.size
         with open_image(file) as image:
             return _upright(image)
     except DAMAGED as error:
