@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
 
 import cv2
 import numpy as np
@@ -33,6 +34,7 @@ DAMAGED = (  # what decoders raise on broken files, so that a bug of ours keeps 
     RuntimeError,  # of AVIF, DDS and BLP, which may hide behind any suffix
     struct.error,
     zlib.error,
+    TokenError,  # of the header of .npy files
     Image.DecompressionBombError,
 )
 

@@ -49,7 +49,7 @@ class FusionClassificationTrainer(FusionDetectionTrainer):
 
     def __init__(self, cfg: Any = DEFAULT_CFG, overrides: dict[str, Any] | None = None, _callbacks: Any = None) -> None:
         given = {key: value for key, value in (overrides or {}).items() if value is not None}
-        super().__init__(cfg, {"imgsz": IMGSZ, **given, "multi_scale": 0.0}, _callbacks)
+        super().__init__(cfg, {"imgsz": IMGSZ, **given, "multi_scale": 0.0, "task": "classify"}, _callbacks)
 
     def get_dataset(self) -> dict[str, Any]:
         """Read a data-set YAML, where the host would take a folder."""

@@ -18,7 +18,7 @@ from metafusion_yolo.data.class_folders import PairedClassDataset
 from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.planes import central
-from metafusion_yolo.engine.classify import widened
+from metafusion_yolo.engine.classify import FusionClassificationTrainer, widened
 from metafusion_yolo.prepare.check import check_dataset
 from metafusion_yolo.prepare.synthetic import write_dataset
 from metafusion_yolo.runtime import Detector, read_counts
@@ -52,6 +52,11 @@ def trained(folders, stock, tmp_path_factory) -> Path:
     learn = {"epochs": 1, "imgsz": 64, "batch": 4, "workers": 0, "optimizer": "SGD", "dropout": 0.1, "cache": "ram"}
     model.train(data=str(folders), project=str(project), name="train", **learn)
     return project / "train" / "weights" / "last.pt"
+
+
+def test_the_trainer_says_its_task_as_those_of_the_host_do(folders, tmp_path) -> None:
+    given = {"model": "metafusion-yolov8n-cls.yaml", "data": str(folders), "project": str(tmp_path)}
+    assert FusionClassificationTrainer(overrides=given).args.task == "classify"
 
 
 def test_a_stock_checkpoint_reads_fused_images_bit_for_bit(stock) -> None:
