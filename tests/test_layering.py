@@ -24,6 +24,7 @@ LAYERS = [
         "support.pages",
         "support.placement",
         "support.cluster",
+        "support.paged",
     ],
     ["support.annotate"],
     ["support.drawing"],

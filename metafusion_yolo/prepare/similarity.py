@@ -7,7 +7,7 @@ Source: this project. Measured on the 16,836 pairs of 184 visible RoadScene imag
 are neighbouring frames of a drive; 99.9 % stay below 0.46. See `docs/data-check.md` for pairs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 SIDE = 16
 DUPLICATE = 0.75  # correlation from which two images count as the same scene
 NEIGHBOUR = 0.6  # the same for two successive images, which are more likely to show one scene
-BLOCK = 512  # rows of the correlation matrix that are in memory at once
+BLOCK, WIDE = 512, 4096  # rows and columns of the correlation matrix that are in memory at once
 ALL_WITH_ALL = 30_000  # images from which only those with hashes alike are compared
 TABLES, HASHES, DIRECTIONS = 24, 4, 32  # of hashes; hashes in each; directions of a hash
 AROUND = 64  # neighbours in the order of the hashes that are compared, to either side
@@ -62,21 +62,21 @@ def similarity(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.vdot(a, b))
 
 
-def nearest(thumbnails: np.ndarray, others: Sequence[np.ndarray]) -> Iterator[tuple[int, float]]:
-    """Yield for each thumbnail (N, ...) the index of the most similar other and their correlation, if there are any.
+def nearest(thumbnails: np.ndarray, others: np.ndarray) -> Iterator[tuple[int, float]]:
+    """Yield for each thumbnail (N, ...) the index of the most similar other (M, ...) and their correlation, if any.
 
     Of very many, an other that is less than alike may stand in for the most similar; see :func:`_candidates`.
     """
-    flat, rows = thumbnails.reshape(len(thumbnails), -1), np.array(others).reshape(len(others), thumbnails[0].size)
-    if not len(rows):
+    if not len(others):
         return
-    which, best = np.zeros(len(flat), np.int64), np.full(len(flat), -1, np.float32)
+    flat, rows = (array.reshape(len(array), -1) for array in (thumbnails, others))
+    which, best, places = np.zeros(len(flat), np.int64), np.full(len(flat), -1, np.float32), np.arange(len(rows))
     for some, near in _candidates(flat, rows):
         product = flat[some] @ rows[near].T
         k = product.argmax(1)
         found = product[np.arange(len(k)), k]
         better = found > best[some]
-        which[some] = np.where(better, np.arange(len(rows))[near][k], which[some])
+        which[some] = np.where(better, places[near][k], which[some])
         best[some] = np.maximum(best[some], found)
     yield from zip(which.tolist(), best.tolist(), strict=True)
 
@@ -92,7 +92,8 @@ def _candidates(thumbnails: np.ndarray, others: np.ndarray) -> Iterator[tuple[In
     """
     if len(thumbnails) * len(others) <= ALL_WITH_ALL**2:
         for start in range(0, len(thumbnails), BLOCK):
-            yield slice(start, start + BLOCK), slice(None)
+            for across in range(0, len(others), WIDE):
+                yield slice(start, start + BLOCK), slice(across, across + WIDE)
         return
     rng = np.random.default_rng(0)
     for _ in range(TABLES):
@@ -103,7 +104,9 @@ def _candidates(thumbnails: np.ndarray, others: np.ndarray) -> Iterator[tuple[In
         left = np.searchsorted(theirs[places], mine[order])
         for start in range(0, len(order), BLOCK):
             first, last = left[start], left[min(start + BLOCK, len(order)) - 1]
-            yield order[start : start + BLOCK], places[max(0, first - AROUND) : last + AROUND]
+            near = places[max(0, first - AROUND) : last + AROUND]
+            for across in range(0, len(near), WIDE):
+                yield order[start : start + BLOCK], near[across : across + WIDE]
 
 
 def _codes(flat: np.ndarray, directions: np.ndarray) -> np.ndarray:

@@ -89,6 +89,22 @@ def each(
         yield number, worker(block)
 
 
+def in_order(done: Iterable[tuple[int, Item]]) -> Iterator[Item]:
+    """Yield the results of blocks in the order of their numbers; what ends before its turn waits.
+
+    Examples:
+        >>> [*in_order([(1, "b"), (0, "a"), (2, "c")])]
+        ['a', 'b', 'c']
+    """
+    early: dict[int, Item] = {}
+    turn = 0
+    for number, result in done:
+        early[number] = result
+        while turn in early:
+            yield early.pop(turn)
+            turn += 1
+
+
 class _Actor:
     """A worker on a cluster; what a user can mend goes back as a value, for an error to be one line there too."""
 

@@ -66,8 +66,12 @@ def test_groups_against_a_naive_search() -> None:
 
 def test_pairs_are_found_over_the_edge_of_a_block(monkeypatch) -> None:
     monkeypatch.setattr("metafusion_yolo.prepare.similarity.BLOCK", 2)
+    monkeypatch.setattr("metafusion_yolo.prepare.similarity.WIDE", 3)
     a, b = np.eye(2, 4, dtype=np.float32)
     assert groups(np.stack([a, b, b, a, b, -a])) == [[0, 3], [1, 2, 4], [5]]
+    vectors = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
+    product = vectors[:5] @ vectors[5:].T
+    assert [k for k, _ in nearest(vectors[:5], vectors[5:])] == product.argmax(1).tolist()
 
 
 def test_many_alike_frames_take_no_more_memory_or_time_than_different_ones() -> None:

@@ -3,8 +3,10 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import chain
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
@@ -18,12 +20,13 @@ from metafusion_yolo.options.scale import Cluster
 from metafusion_yolo.prepare.check import sequences
 from metafusion_yolo.prepare.check.duplicates import find_copies, find_near_duplicates
 from metafusion_yolo.prepare.check.files import PairFiles, Source, list_pairs, read_source
-from metafusion_yolo.prepare.check.findings import Case, group_cases
+from metafusion_yolo.prepare.check.findings import Case, Cases, group_cases
 from metafusion_yolo.prepare.check.images import Measurements, inspect_pair
+from metafusion_yolo.prepare.check.measured import Measured
 from metafusion_yolo.prepare.check.page import write_page
 from metafusion_yolo.prepare.check.report import CheckReport
 from metafusion_yolo.prepare.draft import Draft, draft, one_way
-from metafusion_yolo.support.cluster import each, in_blocks, share, share_of
+from metafusion_yolo.support.cluster import each, in_blocks, in_order, share, share_of
 from metafusion_yolo.support.errors import UserValueError
 
 __all__ = ["CheckReport", "check_dataset", "run_check", "write_page"]
@@ -103,33 +106,41 @@ def check_dataset(data: str | Path, drafted: Draft | None = None, cluster: Clust
     pairs = [*share(pairs, cluster.part)]
     measured, found = _inspect(pairs, source, cluster)
     recordings = sequences.split_sequences(measured)
-    cases += [
-        *found,
-        *find_copies(measured),
-        *find_near_duplicates(measured),
-        *sequences.find_misregistration(recordings),
-        *sequences.find_polarity_flips(recordings),
-        *sequences.find_black_hot(recordings, source.names),
-        *_mixed_depth(measured),
-        *_unused_classes(measured, source),
-        *_mixed_labels(measured),
-    ]
-    return CheckReport(source, pairs, measured, recordings, group_cases(cases), time.monotonic() - started)
+    findings = group_cases(
+        chain(
+            cases,
+            found,
+            find_copies(measured),
+            find_near_duplicates(measured),
+            sequences.find_misregistration(recordings),
+            sequences.find_polarity_flips(recordings),
+            sequences.find_black_hot(recordings, source.names),
+            _mixed_depth(measured),
+            _unused_classes(measured, source),
+            _mixed_labels(measured),
+        )
+    )
+    return CheckReport(source, pairs, measured, recordings, findings, time.monotonic() - started)
 
 
-def _inspect(pairs: Sequence[PairFiles], source: Source, cluster: Cluster) -> tuple[list[Measurements], list[Case]]:
+def _inspect(pairs: Sequence[PairFiles], source: Source, cluster: Cluster) -> tuple[Measured, Cases]:
     """Decode and measure all pairs."""
     blocks = in_blocks(pairs)
     make = partial(_Inspector, source.rig, len(source.names), source.kpt_shape)
-    work = each(make, blocks, cluster.engine, cluster.workers)
-    shown = TQDM(None, desc="Checking pairs", total=len(pairs))
-    done: dict[int, list[tuple[Measurements | None, list[Case]]]] = {}
-    for number, results in work:
-        done[number] = results
-        shown.update(len(results))
-    shown.close()
-    inspected = [result for number in range(len(blocks)) for result in done[number]]
-    return [one for one, _ in inspected if one], [case for _, found in inspected for case in found]
+    work = in_order(each(make, blocks, cluster.engine, cluster.workers))
+    cases = Cases()
+
+    def readable() -> Iterator[Measurements]:
+        shown = TQDM(None, desc="Checking pairs", total=len(pairs))
+        for block, results in zip(blocks, work, strict=True):
+            for files, (one, found) in zip(block, results, strict=True):
+                cases.extend(found)
+                if one:
+                    yield replace(one, files=files)  # on a cluster it came with a copy of them
+            shown.update(len(block))
+        shown.close()
+
+    return Measured(readable()), cases
 
 
 class _Inspector:
@@ -145,30 +156,28 @@ class _Inspector:
             return pool.map(self._inspect, pairs)
 
 
-def _mixed_depth(measured: Sequence[Measurements]) -> list[Case]:
-    """Return a case for each infrared image whose depth differs from that of most."""
+def _mixed_depth(measured: Sequence[Measurements]) -> Iterator[Case]:
+    """Yield a case for each infrared image whose depth differs from that of most."""
     depths = Counter(pair.infrared.depth for pair in measured)
     usual = depths.most_common(1)[0][0] if depths else ""
-    return [
-        Case("mixed-depth", pair.files.infrared, f"{pair.infrared.depth}, most are {usual}", pair.files.both)
-        for pair in measured
-        if pair.infrared.depth != usual
-    ]
+    for pair in measured if len(depths) > 1 else ():
+        if pair.infrared.depth != usual:
+            detail = f"{pair.infrared.depth}, most are {usual}"
+            yield Case("mixed-depth", pair.files.infrared, detail, pair.files.both)
 
 
-def _mixed_labels(measured: Sequence[Measurements]) -> list[Case]:
-    """Return a case for each pair with boxes where most have polygons, or the other way round."""
-    labelled = [pair for pair in measured if len(pair.labels.classes)]
-    kinds = [bool(pair.labels.outlines) for pair in labelled]
-    usual = Counter(kinds).most_common(1)[0][0] if kinds else False
-    return [
-        Case("label-mixed", pair.files.label, "polygons" if kind else "boxes", pair.files.both)
-        for pair, kind in zip(labelled, kinds, strict=True)
-        if kind != usual
-    ]
+def _mixed_labels(measured: Sequence[Measurements]) -> Iterator[Case]:
+    """Yield a case for each pair with boxes where most have polygons, or the other way round."""
+    kinds = Counter(pair.outlined for pair in measured if len(pair.classes))
+    usual = kinds.most_common(1)[0][0] if kinds else False
+    for pair in measured if len(kinds) > 1 else ():
+        if len(pair.classes) and pair.outlined != usual:
+            yield Case("label-mixed", pair.files.label, "polygons" if pair.outlined else "boxes", pair.files.both)
 
 
-def _unused_classes(measured: Sequence[Measurements], source: Source) -> list[Case]:
-    """Return a case for each class without a box, if the data set has boxes at all."""
-    used = {int(cls) for pair in measured for cls in pair.labels.classes}
-    return [Case("unused-class", f"{cls}: {name}") for cls, name in source.names.items() if used and cls not in used]
+def _unused_classes(measured: Sequence[Measurements], source: Source) -> Iterator[Case]:
+    """Yield a case for each class without a box, if the data set has boxes at all."""
+    used = {cls for pair in measured for cls in pair.classes.tolist()}
+    yield from (
+        Case("unused-class", f"{cls}: {name}") for cls, name in source.names.items() if used and cls not in used
+    )

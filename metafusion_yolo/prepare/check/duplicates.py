@@ -1,13 +1,14 @@
 """Images that occur more than once: as copies of a file, or as nearly the same picture in two splits."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import accumulate, groupby, pairwise
 from typing import Literal
 
 import numpy as np
 
 from metafusion_yolo.prepare.check.findings import Case
 from metafusion_yolo.prepare.check.images import Measurements
+from metafusion_yolo.prepare.check.measured import Measured
 from metafusion_yolo.prepare.similarity import DUPLICATE, nearest
 
 Pairs = Sequence[Measurements]
@@ -16,21 +17,27 @@ Camera = Literal["visible", "infrared"]
 
 def find_copies(pairs: Pairs) -> Iterator[Case]:
     """Yield a case for each image whose file has the same bytes as an earlier one, in the same split or another."""
-    visible = _copies(pairs, "visible")
-    yield from (_copy_case(pairs[i], pairs[first], "visible") for i, first in visible.items())
-    infrared = _copies(pairs, "infrared")
-    yield from (_copy_case(pairs[i], pairs[k], "infrared") for i, k in infrared.items() if i not in visible)
+    itself = np.arange(len(pairs))
+    visible, infrared = _first(pairs, "visible"), _first(pairs, "infrared")
+    copied = visible != itself
+    both: tuple[tuple[Camera, np.ndarray, np.ndarray], ...] = (
+        ("visible", visible, copied),
+        ("infrared", infrared, (infrared != itself) & ~copied),
+    )
+    for camera, first, copies in both:
+        for i, k in zip(np.flatnonzero(copies), first[copies], strict=True):
+            yield _copy_case(pairs[int(i)], pairs[int(k)], camera)
 
 
-def _copies(pairs: Pairs, camera: Camera) -> dict[int, int]:
-    """Return the index of the first occurrence by the index of each copy; blank images do not count."""
-    first: dict[bytes, int] = {}
-    copies = {}
-    for i, pair in enumerate(pairs):
-        view = getattr(pair, camera)
-        if not view.blank and first.setdefault(view.digest, i) != i:
-            copies[i] = first[view.digest]
-    return copies
+def _first(pairs: Pairs, camera: Camera) -> np.ndarray:
+    """Return the index of the first pair with the same image (N,), that of a pair itself if there is none before.
+
+    Blank images do not count.
+    """
+    views = (getattr(pair, camera) for pair in pairs)
+    seen: dict[bytes, int] = {}
+    first = (i if view.blank else seen.setdefault(view.digest, i) for i, view in enumerate(views))
+    return np.fromiter(first, np.int64, len(pairs))
 
 
 def _copy_case(pair: Measurements, twin: Measurements, camera: Camera) -> Case:
@@ -40,23 +47,18 @@ def _copy_case(pair: Measurements, twin: Measurements, camera: Camera) -> Case:
     return Case(kind, file, f"a copy of '{original}'", pair.files.both, twin.files.both)
 
 
-def find_near_duplicates(pairs: Pairs) -> Iterator[Case]:
-    """Yield a case for each pair that shows the same scene as a pair of an earlier split.
+def find_near_duplicates(pairs: Measured) -> Iterator[Case]:
+    """Yield a case for each pair that shows the same scene as a pair of an earlier split; pairs come split by split.
 
     The limit is that of `metafusion data convert`, which keeps such pairs in one split.
     """
-    by_split: dict[str, list[Measurements]] = defaultdict(list)
-    for pair in pairs:
-        by_split[pair.files.split].append(pair)
-    earlier: list[Measurements] = []
-    for members in by_split.values():
-        twins = nearest(np.stack([pair.look for pair in members]), [pair.look for pair in earlier])
-        for pair, (k, score) in zip(members, twins, strict=False):
-            twin = earlier[k]
-            if score >= DUPLICATE and not _is_copy(pair, twin):
+    sizes = [sum(1 for _ in files) for _, files in groupby(pairs.files, lambda files: files.split)]
+    looks = pairs.looks
+    for start, end in pairwise(accumulate(sizes, initial=0)):
+        for i, (k, score) in enumerate(nearest(looks[start:end], looks[:start]), start):
+            if score >= DUPLICATE and not _is_copy(pair := pairs[i], twin := pairs[k]):
                 detail = f"correlation {score:.3f} with '{twin.files.visible}'"
                 yield Case("near-duplicate", pair.files.visible, detail, pair.files.both, twin.files.both, weight=score)
-        earlier += members
 
 
 def _is_copy(pair: Measurements, twin: Measurements) -> bool:

@@ -13,7 +13,7 @@ from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from metafusion_yolo.support.resources import find_data_yaml
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PairFiles:
     """The files of a pair.
 
@@ -81,7 +81,7 @@ def read_source(data: str | Path) -> Source:
 
 
 def list_pairs(source: Source) -> tuple[list[PairFiles], list[Case]]:
-    """List the pairs of all splits, each file once, and the faults of the listing."""
+    """List the pairs, split by split, each file once, and the faults of the listing."""
     pairs: dict[str, PairFiles] = {}
     images_of_labels: dict[Path, set[Path]] = {}  # folders of images by folder of labels
     cases = [

@@ -1,7 +1,16 @@
 """The faults that the check can find, their severity, and what to do about them."""
 
+import json
+import tempfile
+import weakref
+from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from metafusion_yolo.support.paged import Chosen
 
 SEVERITIES = ("error", "warning", "note")  # repair it; look at it; good to know
 
@@ -73,7 +82,10 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True)
+NUMBERS = {name: number for number, name in enumerate(KINDS)}  # of the kinds, in their order
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One occurrence of a fault.
 
@@ -96,6 +108,57 @@ class Case:
     weight: float = 0.0
 
 
+class Cases(Sequence[Case]):
+    """Cases in a file without a name, which goes with the object; a million pairs may have several million of them.
+
+    Args:
+        cases: What to begin with.
+
+    Attributes:
+        kinds: The place of the kind of each case in :data:`KINDS`.
+        weights: The weight of each case.
+
+    Examples:
+        >>> cases = Cases([Case("label-tiny", "7.txt", boxes_xywhn=((0.5, 0.5, 0.1, 0.1),))])
+        >>> cases[0].file, cases[0].boxes_xywhn
+        ('7.txt', ((0.5, 0.5, 0.1, 0.1),))
+    """
+
+    def __init__(self, cases: Iterable[Case] = ()) -> None:
+        self.kinds, self.weights = array("b"), array("d")
+        self._starts, self._end = array("q"), 0
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the object
+        weakref.finalize(self, self._file.close)
+        self.extend(cases)
+
+    def extend(self, cases: Iterable[Case]) -> None:
+        """Append cases.
+
+        Raises:
+            OSError: If the disk is full.
+        """
+        for case in cases:
+            if self._file.tell() != self._end:  # after reading
+                self._file.seek(self._end)
+            self.kinds.append(NUMBERS[case.kind])
+            self.weights.append(case.weight)
+            self._starts.append(self._end)
+            row = [getattr(case, one.name) for one in fields(case)]
+            self._end += self._file.write(json.dumps(row).encode() + b"\n")
+
+    def __len__(self) -> int:
+        """Return the number of cases."""
+        return len(self._starts)
+
+    def __getitem__(self, i: Any) -> Any:
+        """Return a case, or a list of those of a slice."""
+        if isinstance(i, slice):
+            return [self[k] for k in range(len(self))[i]]
+        self._file.seek(self._starts[i])
+        kind, file, detail, pair, twin, boxes, weight = json.loads(self._file.readline())
+        return Case(kind, file, detail, tuple(pair), tuple(twin), tuple(map(tuple, boxes)), weight)
+
+
 @dataclass(frozen=True)
 class Finding:
     """All cases of one kind, the worst first."""
@@ -116,9 +179,11 @@ def group_cases(cases: Iterable[Case]) -> list[Finding]:
         >>> [f.kind.name for f in group_cases([Case("label-tiny", "7.txt"), Case("unreadable", "3.jpg")])]
         ['unreadable', 'label-tiny']
     """
-    by_kind: dict[str, list[Case]] = {name: [] for name in KINDS}
-    for case in cases:
-        by_kind[case.kind].append(case)
+    found = Cases(cases)
+    kinds, weights = np.array(found.kinds), np.array(found.weights)
+    worst_first = np.argsort(-weights, kind="stable")
     return [
-        Finding(KINDS[name], sorted(found, key=lambda case: -case.weight)) for name, found in by_kind.items() if found
+        Finding(KINDS[name], Chosen(found, worst_first[kinds[worst_first] == NUMBERS[name]]))
+        for name in KINDS
+        if NUMBERS[name] in kinds
     ]

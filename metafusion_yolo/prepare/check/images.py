@@ -29,6 +29,7 @@ from metafusion_yolo.prepare.check.labels import inspect_labels
 from metafusion_yolo.prepare.check.shift import SIDE, Shift, estimate_shift
 from metafusion_yolo.prepare.similarity import pair_thumbnail
 
+DIGEST = 16  # bytes of the hash of a file
 THUMBNAIL = 32  # side in pixels of the thumbnail that stands for the layout of an image
 BLANK = 1.0  # grey levels of standard deviation below which an image shows nothing
 GREY, COLOURED = 1.0, 2.0  # an image is grey below, coloured above this mean range of R, G, B
@@ -38,7 +39,7 @@ COARSE = 16  # step between the counts of a 16-bit image from which it was 8-bit
 SMALLEST = (3, 5)  # (width, height) in pixels of a box whose contrast is measured
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class View:
     """Measurements of the image of one camera.
 
@@ -51,7 +52,6 @@ class View:
         contrast: Standard deviation of the grey, 0 to 255.
         colour: Largest minus smallest of R, G, B, mean over the image, 0 to 255.
         digest: Hash of the bytes of the file.
-        thumbnail: (32, 32) uint8.
     """
 
     size: Size
@@ -62,7 +62,6 @@ class View:
     contrast: float
     colour: float
     digest: bytes
-    thumbnail: np.ndarray
 
     @property
     def blank(self) -> bool:
@@ -70,32 +69,43 @@ class View:
         return self.contrast < BLANK
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Measurements:
     """Measurements of a pair.
 
     Attributes:
         files: Paths.
-        labels: Usable boxes.
+        classes: (K,) int64 of the usable objects.
+        boxes_xywhn: (K, 4) float64, normalised.
+        outlined: Whether they are polygons.
         visible: The visible image.
         infrared: The infrared image, in grey as training sees it.
         correlation: Correlation of the brightness of the two images, -1 to 1.
         shift: Shift of the infrared image against the visible one; None if one of them is blank.
         look: (512,) float32, see :func:`~metafusion_yolo.prepare.similarity.pair_thumbnail`.
+        thumbnail: The infrared image, (32, 32) uint8.
         polarity: 1 if the infrared image is white-hot, -1 if it is black-hot, 0 if it does not tell.
         box_contrasts: (K,) mean grey of each box minus that around it, in standard deviations of the infrared image;
             NaN for boxes that are too small.
     """
 
     files: PairFiles
-    labels: Labels
+    classes: np.ndarray
+    boxes_xywhn: np.ndarray
+    outlined: bool
     visible: View
     infrared: View
     correlation: float
     shift: Shift | None
     look: np.ndarray
+    thumbnail: np.ndarray
     polarity: int
     box_contrasts: np.ndarray
+
+    @property
+    def views(self) -> tuple[View, View]:
+        """The visible and the infrared image."""
+        return self.visible, self.infrared
 
 
 def inspect_pair(
@@ -155,11 +165,14 @@ def _measure(files: PairFiles, reader: PairReader, labels: Labels, homography: n
     )
     return Measurements(
         files,
-        labels,
+        labels.classes,
+        labels.boxes_xywhn,
+        bool(labels.outlines),
         *views,
         correlation=_correlation(seen, grey),
         shift=None if views[0].blank or views[1].blank else estimate_shift(seen, grey),
         look=pair_thumbnail(visible, counts),
+        thumbnail=cv2.resize(grey, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA),
         polarity=polarity(grey),
         box_contrasts=_box_contrasts(plane, labels.boxes_xywhn),
     )
@@ -167,9 +180,8 @@ def _measure(files: PairFiles, reader: PairReader, labels: Labels, homography: n
 
 def _view(file: str, grey: np.ndarray, depth: str, colour: float, levels: int = 0, step: int = 0) -> View:
     mean, deviation = (float(value.item()) for value in cv2.meanStdDev(grey))
-    thumbnail = cv2.resize(grey, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
-    digest = hashlib.blake2b(Path(file).read_bytes(), digest_size=16).digest()
-    return View((grey.shape[1], grey.shape[0]), depth, levels, step, mean, deviation, colour, digest, thumbnail)
+    digest = hashlib.blake2b(Path(file).read_bytes(), digest_size=DIGEST).digest()
+    return View((grey.shape[1], grey.shape[0]), depth, levels, step, mean, deviation, colour, digest)
 
 
 def _colour(image: np.ndarray) -> float:

@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from metafusion_yolo.prepare.check.sequences import MISREGISTERED, PairSequence,
 from metafusion_yolo.prepare.check.thumbnails import can_be_shown, picture_case
 from metafusion_yolo.support.pages import write_html
 from metafusion_yolo.support.pages.plots import histogram, scatter
+from metafusion_yolo.support.sampling import evenly
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 PICTURED = 4  # cases of a finding shown with pictures
 LISTED = 30  # cases of a finding shown by name
 SEQUENCES = 100  # rows of the table
+DRAWN = 5000  # points of a plot
 BRIGHTNESS, CONTRAST = tuple(range(0, 257, 16)), tuple(range(0, 129, 8))
 SHIFTS = tuple(round(0.5 * i, 1) for i in range(21))  # % of the width
 BOX_SIZES = (0, 4, 8, 16, 32, 64, 128, 256, 512, 1024)  # pixels
@@ -54,8 +57,8 @@ def write_page(report: CheckReport, file: str | Path) -> Path:
 
 
 def _finding(report: CheckReport, finding: Finding, reader: PairReader) -> dict[str, Any]:
-    pictured = [case for case in finding.cases if can_be_shown(case)][:PICTURED]
-    listed = [case for case in finding.cases if case not in pictured]
+    pictured = [*islice(filter(can_be_shown, finding.cases), PICTURED)]
+    listed = [*islice((case for case in finding.cases if case not in pictured), LISTED)]
 
     def said(case: Case) -> tuple[str, str]:
         return report.short(case.file), report.short_text(case.detail)
@@ -64,26 +67,29 @@ def _finding(report: CheckReport, finding: Finding, reader: PairReader) -> dict[
         "kind": finding.kind,
         "count": finding.count,
         "pictured": [(*said(case), picture_case(case, reader)) for case in pictured],
-        "listed": [said(case) for case in listed[:LISTED]],
-        "more": len(listed[LISTED:]),
+        "listed": [said(case) for case in listed],
+        "more": finding.count - len(pictured) - len(listed),
     }
 
 
 def _plots(report: CheckReport) -> list[tuple[str, str, tuple[str, ...]]]:
     """Return title, drawing and names of the series of each plot."""
     pairs, both = report.measured, ("visible", "infrared")
-    shifts = [pair.shift for pair in pairs if pair.shift]
-    points = [(100 * s.x, 100 * s.y) for s in shifts if s.clear]
-    lengths = {"shift": [float(np.hypot(*point)) for point in points]}
-    sizes = [float(np.sqrt((box[2:] * pair.visible.size).prod())) for pair in pairs for box in pair.labels.boxes_xywhn]
-    brightness = {camera: [getattr(pair, camera).brightness for pair in pairs] for camera in both}
-    contrast = {camera: [getattr(pair, camera).contrast for pair in pairs] for camera in both}
-    clear, where = f"{len(points)} of {len(shifts)} pairs are clear", "infrared lies right and down by, % of the width"
+    points = 100 * np.concatenate([np.zeros((0, 2)), *(sequence.clear_shifts for sequence in report.sequences)])
+    drawn = points[evenly(range(len(points)), DRAWN)]
+    lengths = {"shift": np.hypot(*points.T)}
+    boxes = (size for pair in pairs for size in (pair.boxes_xywhn[:, 2:] * pair.visible.size).prod(1).tolist())
+    sizes = np.sqrt(np.fromiter(boxes, np.float64))
+    brightness = {camera: np.fromiter((getattr(pair, camera).brightness for pair in pairs), float) for camera in both}
+    contrast = {camera: np.fromiter((getattr(pair, camera).contrast for pair in pairs), float) for camera in both}
+    clear = f"{len(points)} of {sum(pair.shift is not None for pair in pairs)} pairs are clear"
+    where = "infrared lies right and down by, % of the width"
+    direction = f"Direction of {len(drawn)} of the shifts" if len(drawn) < len(points) else "Direction of the shifts"
     return [
         ("Brightness of the images", histogram(brightness, BRIGHTNESS, "mean grey of an image, 0 to 255"), both),
         ("Contrast of the images", histogram(contrast, CONTRAST, "standard deviation of the grey"), both),
         (f"Shift between the cameras: {clear}", histogram(lengths, SHIFTS, "shift, % of the width"), ()),
-        ("Direction of the shifts", scatter({"shift": points}, 5, 100 * MISREGISTERED, where), ()),
+        (direction, scatter({"shift": drawn}, 5, 100 * MISREGISTERED, where), ()),
         ("Size of the boxes", histogram({"box": sizes}, BOX_SIZES, "square root of the area, pixels"), ()),
     ]
 
@@ -92,18 +98,19 @@ def _boxes_by_class(report: CheckReport) -> list[tuple[str, dict[str, int]]]:
     """Return the name of each class and its number of boxes by split."""
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     for pair in report.measured:
-        for cls in pair.labels.classes:
-            counts[int(cls)][pair.files.split] += 1
-    return [(name, {s: counts[cls][s] for s in report.splits()}) for cls, name in report.source.names.items()]
+        for cls in pair.classes.tolist():
+            counts[cls][pair.files.split] += 1
+    splits = report.splits()
+    return [(name, {s: counts[cls][s] for s in splits}) for cls, name in report.source.names.items()]
 
 
 def _bars(report: CheckReport) -> list[tuple[str, list[tuple[str, int]]]]:
     """Return title and rows of each bar chart."""
     pairs = report.measured
     return [
-        ("Size of the visible images", _ranked(["{} x {}".format(*pair.visible.size) for pair in pairs])),
-        ("Size of the infrared images", _ranked(["{} x {}".format(*pair.infrared.size) for pair in pairs])),
-        ("Depth of the infrared images", _ranked([_depth(p.infrared.depth, p.infrared.levels) for p in pairs])),
+        ("Size of the visible images", _ranked("{} x {}".format(*pair.visible.size) for pair in pairs)),
+        ("Size of the infrared images", _ranked("{} x {}".format(*pair.infrared.size) for pair in pairs)),
+        ("Depth of the infrared images", _ranked(_depth(p.infrared.depth, p.infrared.levels) for p in pairs)),
     ]
 
 
@@ -112,7 +119,7 @@ def _depth(depth: str, levels: int) -> str:
     return f"{depth}, {int(np.ceil(np.log2(levels)))} bits used" if levels > 1 else depth
 
 
-def _ranked(values: Sequence[str], shown: int = 6) -> list[tuple[str, int]]:
+def _ranked(values: Iterable[str], shown: int = 6) -> list[tuple[str, int]]:
     """Return the most frequent values with their counts, and the others as one row."""
     ranked = Counter(values).most_common()
     rest = sum(count for _, count in ranked[shown:])

@@ -56,7 +56,7 @@ class CheckReport:
     def summary(self) -> str:
         """Return the findings, one per aligned line, with their first examples and what to do."""
         sizes = ", ".join(f"{split} {count}" for split, count in self.splits().items())
-        boxes = sum(len(pair.labels.classes) for pair in self.measured)
+        boxes = sum(len(pair.classes) for pair in self.measured)
         lines = [f"{self.source.yaml}: {len(self.pairs)} pairs ({sizes}), {boxes} boxes, {self.seconds:.1f} s"]
         wide = max((len(finding.kind.name) for finding in self.findings), default=0)
         most = max((len(str(finding.count)) for finding in self.findings), default=0)

@@ -4,9 +4,10 @@ A single shift or contrast may be wrong; the median over a sequence is reliable,
 """
 
 import re
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ from scipy.sparse.linalg import eigsh
 
 from metafusion_yolo.data.polarity import black_hot
 from metafusion_yolo.prepare.check.findings import Case
-from metafusion_yolo.prepare.check.images import Measurements, View
-from metafusion_yolo.prepare.check.shift import Shift
+from metafusion_yolo.prepare.check.images import THUMBNAIL, Measurements
+from metafusion_yolo.support.paged import Chosen
 
 SHORTEST = 5  # pairs, clear shifts or boxes from which a sequence is judged
 MISREGISTERED = 0.02  # shift, as a share of the width
@@ -26,6 +27,7 @@ LAYOUT = 0.75  # share of images with one sign that decides for a sequence
 LAYOUT_ALONE = 0.9  # the same where the boxes do not decide
 PERSONS = {"person", "people", "pedestrian", "human"}
 BLACK_HOT = 20  # boxes of persons from which a data set is judged
+BLOCK = 512  # thumbnails that are in memory at once
 RUNNING_NUMBER = re.compile(r"\d+\D*$")
 
 
@@ -39,12 +41,19 @@ class PairSequence:
     """
 
     name: str
-    pairs: tuple[Measurements, ...]
+    pairs: Sequence[Measurements]
+
+    @cached_property
+    def shifts(self) -> np.ndarray:
+        """Right and down (N, 2), as shares of the width; NaN for pairs whose shift cannot be trusted."""
+        shifts = (pair.shift for pair in self.pairs)
+        known = ((s.x, s.y) if s and s.clear else (np.nan, np.nan) for s in shifts)
+        return np.fromiter(known, np.dtype((np.float64, 2)), len(self.pairs))
 
     @property
-    def clear_shifts(self) -> list[Shift]:
-        """Shifts that can be trusted."""
-        return [pair.shift for pair in self.pairs if pair.shift and pair.shift.clear]
+    def clear_shifts(self) -> np.ndarray:
+        """Shifts (K, 2) that can be trusted."""
+        return self.shifts[~np.isnan(self.shifts[:, 0])]
 
     @property
     def median_shift(self) -> tuple[float, float] | None:
@@ -52,17 +61,34 @@ class PairSequence:
         shifts = self.clear_shifts
         if len(shifts) < SHORTEST:
             return None
-        return float(np.median([s.x for s in shifts])), float(np.median([s.y for s in shifts]))
+        x, y = np.median(shifts, 0).tolist()
+        return x, y
+
+    @cached_property
+    def contrasts(self) -> np.ndarray:
+        """Class and contrast (K, 2) of the boxes that are bright or dark."""
+        boxes = (zip(pair.classes.tolist(), pair.box_contrasts.tolist(), strict=True) for pair in self.pairs)
+        told = (box for box in chain.from_iterable(boxes) if abs(box[1]) >= TELLING)  # NaN is no contrast
+        return np.fromiter(told, np.dtype((np.float64, 2)))
 
 
 def split_sequences(pairs: Sequence[Measurements]) -> list[PairSequence]:
     """Group pairs by folder and name without its last number; small groups are merged with their folder."""
-    names = [_name(pair) for pair in pairs]
-    count = Counter(names)
-    groups: dict[str, list[Measurements]] = defaultdict(list)
-    for pair, name in zip(pairs, names, strict=True):
-        groups[name if count[name] >= SHORTEST else str(Path(pair.files.visible).parent)].append(pair)
-    return [PairSequence(name, tuple(members)) for name, members in groups.items()]
+    numbers: dict[str, int] = {}  # of the groups by name
+    folders: list[str] = []
+    group_of = np.zeros(len(pairs), np.int64)
+    for i, pair in enumerate(pairs):
+        group_of[i] = numbers.setdefault(_name(pair), len(numbers))
+        if group_of[i] == len(folders):
+            folders.append(str(Path(pair.files.visible).parent))
+    groups = zip(numbers, folders, np.bincount(group_of, minlength=len(numbers)), strict=True)
+    merged: dict[str, int] = {}
+    sequences = [merged.setdefault(n if count >= SHORTEST else folder, len(merged)) for n, folder, count in groups]
+    sequence_of = np.array(sequences, np.int64)[group_of]
+    order = np.argsort(sequence_of, kind="stable")
+    ends = np.cumsum(np.bincount(sequence_of, minlength=len(merged)))
+    members = np.split(order, ends[:-1])
+    return [PairSequence(name, Chosen(pairs, places)) for name, places in zip(merged, members, strict=bool(merged))]
 
 
 def _name(pair: Measurements) -> str:
@@ -73,20 +99,20 @@ def _name(pair: Measurements) -> str:
 def find_misregistration(sequences: Sequence[PairSequence]) -> Iterator[Case]:
     """Yield a case for each sequence whose cameras are shifted by more than 2 % of the width."""
     for sequence in sequences:
-        median, shifts = sequence.median_shift, sequence.clear_shifts
+        median = sequence.median_shift
         if median is None:
             continue
-        lengths = [float(np.hypot(shift.x, shift.y)) for shift in shifts]
-        beyond = sum(length > MISREGISTERED for length in lengths)
+        lengths = np.hypot(*sequence.shifts.T)
+        usual, clear = float(np.nanmedian(lengths)), len(sequence.clear_shifts)
+        beyond = int((lengths > MISREGISTERED).sum())
         if np.hypot(*median) > MISREGISTERED:
-            detail = f"infrared lies {describe_shift(*median)} (median of {len(shifts)} pairs)"
-        elif beyond >= SCATTERED * len(shifts):
-            detail = f"{beyond} of {len(shifts)} pairs are off by more than {MISREGISTERED:.0%}, each by another shift"
+            detail = f"infrared lies {describe_shift(*median)} (median of {clear} pairs)"
+        elif beyond >= SCATTERED * clear:
+            detail = f"{beyond} of {clear} pairs are off by more than {MISREGISTERED:.0%}, each by another shift"
         else:
             continue
-        clear = [pair for pair in sequence.pairs if pair.shift and pair.shift.clear]
-        typical = min(zip(clear, lengths, strict=True), key=lambda entry: abs(entry[1] - float(np.median(lengths))))[0]
-        yield Case("misregistered", sequence.name, detail, typical.files.both, weight=float(np.median(lengths)))
+        typical = sequence.pairs[int(np.nanargmin(np.abs(lengths - usual)))]
+        yield Case("misregistered", sequence.name, detail, typical.files.both, weight=usual)
 
 
 def describe_shift(x: float, y: float) -> str:
@@ -138,7 +164,7 @@ def box_signs(sequences: Sequence[PairSequence]) -> dict[int, np.ndarray]:
     """
     best: dict[int, np.ndarray] = {}
     most = 0.0
-    for cls in {int(c) for sequence in sequences for pair in sequence.pairs for c in pair.labels.classes}:
+    for cls in sorted({cls for sequence in sequences for cls in np.unique(sequence.contrasts[:, 0]).tolist()}):
         signs = {i: _signs_of_class(sequence, cls) for i, sequence in enumerate(sequences)}
         signs = {i: s for i, s in signs.items() if len(s) >= SHORTEST}
         telling = sum(abs(s.mean() - 0.5) * len(s) for s in signs.values())
@@ -147,10 +173,9 @@ def box_signs(sequences: Sequence[PairSequence]) -> dict[int, np.ndarray]:
     return best
 
 
-def _signs_of_class(sequence: PairSequence, cls: int) -> np.ndarray:
-    contrasts = [pair.box_contrasts[pair.labels.classes == cls] for pair in sequence.pairs]
-    joined = np.concatenate([np.zeros(0), *contrasts])
-    return joined[np.abs(joined) >= TELLING] > 0  # NaN is no contrast
+def _signs_of_class(sequence: PairSequence, cls: float) -> np.ndarray:
+    classes, contrasts = sequence.contrasts.T
+    return contrasts[classes == cls] > 0
 
 
 def layout_signs(sequences: Sequence[PairSequence]) -> dict[int, np.ndarray]:
@@ -159,21 +184,28 @@ def layout_signs(sequences: Sequence[PairSequence]) -> dict[int, np.ndarray]:
     The usual layout is the first principal component of all images without subtracting their mean, which does not
     change if images are inverted. Sequences that are too short are left out.
     """
-    views = {i: [p.infrared for p in s.pairs if not p.infrared.blank] for i, s in enumerate(sequences)}
-    views = {i: v for i, v in views.items() if len(v) >= SHORTEST}
-    if not views:
+    together = np.zeros((THUMBNAIL**2, THUMBNAIL**2), np.float32)
+    for vectors in chain.from_iterable(map(_unit_vectors, sequences)):
+        together += vectors.T @ vectors
+    if not together.any():
         return {}
-    vectors = {i: _unit_vectors(v) for i, v in views.items()}
-    together = sum(v.T @ v for v in vectors.values())
     direction = eigsh(together, k=1, v0=together[:, together.diagonal().argmax()])[1][:, 0]
-    return {i: v @ direction > 0 for i, v in vectors.items()}
+    signs = {i: [vectors @ direction > 0 for vectors in _unit_vectors(s)] for i, s in enumerate(sequences)}
+    return {i: np.concatenate(blocks) for i, blocks in signs.items() if blocks}
 
 
-def _unit_vectors(views: Sequence[View]) -> np.ndarray:
-    """Return thumbnails as (N, 1024) float32 with mean 0 and norm 1, so that dot products are correlations."""
-    vectors = np.stack([view.thumbnail.ravel() for view in views]).astype(np.float32)
-    vectors -= vectors.mean(1, keepdims=True)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+def _unit_vectors(sequence: PairSequence) -> Iterator[np.ndarray]:
+    """Yield the infrared images that show something, if there are enough of them, in blocks (n, 1024) float32.
+
+    Each is a thumbnail with mean 0 and norm 1, so that dot products are correlations.
+    """
+    shown: Iterator[np.ndarray] = (pair.thumbnail.ravel() for pair in sequence.pairs if not pair.infrared.blank)
+    first = [*islice(shown, SHORTEST)]
+    shown = chain(first, shown) if len(first) == SHORTEST else iter(())
+    while block := [*islice(shown, BLOCK)]:
+        vectors = np.stack(block).astype(np.float32)
+        vectors -= vectors.mean(1, keepdims=True)
+        yield vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
 
 
 def _mostly_true(signs: dict[int, np.ndarray], weights: Iterable[float]) -> dict[int, np.ndarray]:
@@ -201,8 +233,10 @@ def find_black_hot(sequences: Sequence[PairSequence], names: Mapping[int, str]) 
     """
     judged = False
     for cls, name in names.items():
+        if name.lower() not in PERSONS:
+            continue
         signs = np.concatenate([np.zeros(0, bool), *(_signs_of_class(sequence, cls) for sequence in sequences)])
-        if name.lower() in PERSONS and len(signs) >= BLACK_HOT:
+        if len(signs) >= BLACK_HOT:
             judged = True
             if signs.mean() <= 1 - BOXES:
                 yield Case("black-hot", name, f"{np.mean(~signs):.0%} of {len(signs)} boxes")

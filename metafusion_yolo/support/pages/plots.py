@@ -36,7 +36,7 @@ class Interval(Protocol):
         """The interval."""
 
 
-def histogram(series: Mapping[str, Sequence[float]], edges: Sequence[float], label: str) -> str:
+def histogram(series: Mapping[str, Sequence[float] | np.ndarray], edges: Sequence[float], label: str) -> str:
     """Draw how often values fall between edges, the series side by side.
 
     Args:
@@ -70,7 +70,9 @@ def histogram(series: Mapping[str, Sequence[float]], edges: Sequence[float], lab
     return _frame(parts, ticks, [(HEIGHT - BOTTOM, "0"), (TOP, f"{top}")], label)
 
 
-def scatter(points: Mapping[str, Sequence[tuple[float, float]]], reach: float, circle: float, label: str) -> str:
+def scatter(
+    points: Mapping[str, Sequence[tuple[float, float]] | np.ndarray], reach: float, circle: float, label: str
+) -> str:
     """Draw points around the middle, in a square of -reach to reach, with a circle.
 
     Args:

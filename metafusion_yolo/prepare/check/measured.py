@@ -1,0 +1,125 @@
+"""Measurements of many pairs in a few columns, which lie in files: as objects a million pairs would take 18 GB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from metafusion_yolo.prepare.check.files import PairFiles
+from metafusion_yolo.prepare.check.images import DIGEST, THUMBNAIL, Measurements, View
+from metafusion_yolo.prepare.check.shift import Shift
+from metafusion_yolo.prepare.similarity import SIDE
+from metafusion_yolo.support.paged import PagedRows
+
+VIEW = [
+    ("width", "i4"),
+    ("height", "i4"),
+    ("depth", "S8"),
+    ("levels", "i8"),
+    ("step", "i8"),
+    ("brightness", "f8"),
+    ("contrast", "f8"),
+    ("colour", "f8"),
+    ("digest", f"S{DIGEST}"),
+]
+PAIR = [
+    ("visible", VIEW),
+    ("infrared", VIEW),
+    ("correlation", "f8"),
+    ("x", "f8"),  # of the shift; NaN for none
+    ("y", "f8"),
+    ("clear", "?"),
+    ("polarity", "i1"),
+    ("outlined", "?"),
+    ("first", "i8"),  # object
+    ("end", "i8"),
+]
+OBJECT = [("cls", "i8"), ("box", "f8", (4,)), ("contrast", "f8")]
+
+
+class Measured(Sequence[Measurements]):
+    """Measurements of pairs, which are made anew when they are asked for; their arrays are views, not to be written to.
+
+    Args:
+        pairs: The measurements, each let go of at once.
+
+    Raises:
+        OSError: If the disk is full.
+    """
+
+    def __init__(self, pairs: Iterable[Measurements]) -> None:
+        self._files: list[PairFiles] = []
+        rows, objects = PagedRows(PAIR), PagedRows(OBJECT)
+        thumbnails = PagedRows(np.uint8, (THUMBNAIL, THUMBNAIL))
+        self._paged = PagedRows(np.float32, (2 * SIDE**2,))
+        for pair in pairs:
+            self._files.append(pair.files)
+            rows.extend(np.array([_row(pair, len(objects))], PAIR))
+            objects.extend(_objects(pair))
+            thumbnails.extend(pair.thumbnail[None])
+            self._paged.extend(pair.look[None])
+        self._rows, self._objects, self._thumbnails = rows.mapped(), objects.mapped(), thumbnails.mapped()
+        self._looks = self._paged.mapped()
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self._files)
+
+    def __getitem__(self, i: Any) -> Any:
+        """Return the measurements of a pair, or a list of those of a slice."""
+        places = range(len(self))[i]
+        return [*map(self._of, places)] if isinstance(i, slice) else self._of(places)
+
+    def __iter__(self) -> Iterator[Measurements]:
+        """Yield the measurements of each pair."""
+        return map(self._of, range(len(self)))
+
+    def _of(self, i: int) -> Measurements:
+        visible, infrared, correlation, x, y, clear, polarity, outlined, first, end = self._rows[i].item()
+        objects = self._objects[first:end]
+        return Measurements(
+            self._files[i],
+            objects["cls"],
+            objects["box"],
+            outlined,
+            _view(*visible),
+            _view(*infrared),
+            correlation,
+            None if np.isnan(x) else Shift(x, y, clear),
+            self._looks[i],
+            self._thumbnails[i],
+            polarity,
+            objects["contrast"],
+        )
+
+    @property
+    def files(self) -> Sequence[PairFiles]:
+        """The files of each pair."""
+        return self._files
+
+    @property
+    def looks(self) -> np.ndarray:
+        """The looks of all pairs (N, 512) float32, mapped from their file for as long as this array is kept."""
+        return self._paged.mapped()
+
+
+def _row(pair: Measurements, first: int) -> tuple[Any, ...]:
+    """Return a pair as a row; `first` is the place of its first object."""
+    views = ((*v.size, v.depth, v.levels, v.step, v.brightness, v.contrast, v.colour, v.digest) for v in pair.views)
+    shift = pair.shift or Shift(np.nan, np.nan, False)
+    end = first + len(pair.classes)
+    return *views, pair.correlation, shift.x, shift.y, shift.clear, pair.polarity, pair.outlined, first, end
+
+
+def _objects(pair: Measurements) -> np.ndarray:
+    rows = np.zeros(len(pair.classes), OBJECT)
+    rows["cls"], rows["box"], rows["contrast"] = pair.classes, pair.boxes_xywhn, pair.box_contrasts
+    return rows
+
+
+def _view(width: int, height: int, depth: bytes, *rest: Any) -> View:
+    view = View((width, height), depth.decode(), *rest)
+    return view if len(view.digest) == DIGEST else replace(view, digest=view.digest.ljust(DIGEST, b"\0"))

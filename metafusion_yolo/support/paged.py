@@ -1,0 +1,85 @@
+"""What would fill the memory, in files without a name, and choices out of it that copy nothing."""
+
+from __future__ import annotations
+
+import tempfile
+import weakref
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+Item = TypeVar("Item")
+BUFFER = 1 << 18  # bytes that are written at once
+
+
+class PagedRows:
+    """Rows of numbers in a file without a name, in the folder for temporary files, which goes with the object.
+
+    Args:
+        dtype: Type of the numbers.
+        shape: Shape of a row.
+
+    Examples:
+        >>> rows = PagedRows(np.float32, (2,))
+        >>> rows.extend(np.eye(2))
+        >>> rows.extend(np.ones((1, 2)))
+        >>> len(rows), rows.mapped().tolist()
+        (3, [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    """
+
+    def __init__(self, dtype: Any, shape: tuple[int, ...] = ()) -> None:
+        self._dtype, self._shape, self._count = np.dtype(dtype), shape, 0
+        self._file = tempfile.TemporaryFile(buffering=BUFFER)  # noqa: SIM115 - closed with the object
+        weakref.finalize(self, self._file.close)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self._count
+
+    def extend(self, rows: np.ndarray) -> None:
+        """Append rows (n, *shape).
+
+        Raises:
+            OSError: If the disk is full.
+        """
+        self._file.write(np.ascontiguousarray(rows, self._dtype).tobytes())
+        self._count += len(rows)
+
+    def mapped(self) -> np.ndarray:
+        """Return all rows (N, *shape), read only; the system loads what is looked at, and lets go of it with them."""
+        self._file.flush()
+        if not self._count:
+            return np.zeros((0, *self._shape), self._dtype)
+        return np.asarray(np.memmap(self._file, self._dtype, "r", shape=(self._count, *self._shape)))
+
+
+class Chosen(Sequence[Item]):
+    """Some items of a sequence, which are looked up when they are asked for.
+
+    Args:
+        items: The sequence.
+        places: Which of its items, (N,) int.
+
+    Examples:
+        >>> chosen = Chosen("abcde", np.array([4, 0]))
+        >>> len(chosen), chosen[1], [*chosen], chosen[:1]
+        (2, 'a', ['e', 'a'], ['e'])
+    """
+
+    def __init__(self, items: Sequence[Item], places: np.ndarray) -> None:
+        self._items, self._places = items, places
+
+    def __len__(self) -> int:
+        """Return the number of chosen items."""
+        return len(self._places)
+
+    def __getitem__(self, i: Any) -> Any:
+        """Return an item, or a list of those of a slice."""
+        if isinstance(i, slice):
+            return [self._items[int(place)] for place in self._places[i]]
+        return self._items[int(self._places[i])]
+
+    def __iter__(self) -> Iterator[Item]:
+        """Yield each item."""
+        return (self._items[int(place)] for place in self._places)
