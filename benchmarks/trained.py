@@ -56,6 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs/accuracy"), help="folder of the results of accuracy.py")
     parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
+    parser.add_argument("--commit", help="of the code that trained the runs, if it is not that of today")
     parser.add_argument("--json", type=Path, default=RESULTS / "joint.json")
     parser.add_argument("--off", type=Path, default=RESULTS / "joint-off.json")
     args = parser.parse_args()
@@ -81,10 +82,13 @@ def main() -> None:
         f"{images} pairs, {seeds} trainings of each; "
         "95 % intervals by bootstrap over blocks of neighbouring frames, which leaves out the chance of training"
     )
-    save(args.json, rows, spread, first="trained", highest=[AS_IS, SPOILT], more=more)
+    about = {"commit": args.commit} if args.commit else {}
+    save(args.json, rows, spread, **about, first="trained", highest=[AS_IS, SPOILT], more=more)
     off = draw(views[DEFAULT], {"both": AS_IS, **OFF}, names, args.resamples)
     table = {ROWS[DEFAULT]: {column: estimate(values) for column, values in off.items()}}
-    save(args.off, table, spread, first="trained", plain=[title for title in OFF.values() if "shifted" in title])
+    save(
+        args.off, table, spread, **about, first="trained", plain=[title for title in OFF.values() if "shifted" in title]
+    )
     print(f"{args.json.name}: {', '.join(views)}; left out: {', '.join(set(ROWS) - set(views)) or 'none'}")
 
 
