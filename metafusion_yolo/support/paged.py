@@ -5,12 +5,25 @@ from __future__ import annotations
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
 Item = TypeVar("Item")
 BUFFER = 1 << 18  # bytes that are written at once
+
+
+def unnamed_file(owner: object) -> IO[bytes]:
+    """Return a file without a name, in the folder for temporary files, that goes with its owner."""
+    file = tempfile.TemporaryFile(buffering=BUFFER)  # noqa: SIM115 - closed with its owner
+    weakref.finalize(owner, _close, file)
+    return file
+
+
+def _close(file: IO[bytes]) -> None:
+    with suppress(OSError):  # of a full disk, which was told when it was written to
+        file.close()
 
 
 class PagedRows:
@@ -30,8 +43,7 @@ class PagedRows:
 
     def __init__(self, dtype: Any, shape: tuple[int, ...] = ()) -> None:
         self._dtype, self._shape, self._count = np.dtype(dtype), shape, 0
-        self._file = tempfile.TemporaryFile(buffering=BUFFER)  # noqa: SIM115 - closed with the object
-        weakref.finalize(self, self._file.close)
+        self._file = unnamed_file(self)
 
     def __len__(self) -> int:
         """Return the number of rows."""

@@ -1,8 +1,6 @@
 """The faults that the check can find, their severity, and what to do about them."""
 
 import json
-import tempfile
-import weakref
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
@@ -10,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from metafusion_yolo.support.paged import Chosen
+from metafusion_yolo.support.paged import Chosen, unnamed_file
 
 SEVERITIES = ("error", "warning", "note")  # repair it; look at it; good to know
 
@@ -127,8 +125,7 @@ class Cases(Sequence[Case]):
     def __init__(self, cases: Iterable[Case] = ()) -> None:
         self.kinds, self.weights = array("b"), array("d")
         self._starts, self._end = array("q"), 0
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the object
-        weakref.finalize(self, self._file.close)
+        self._file = unnamed_file(self)
         self.extend(cases)
 
     def extend(self, cases: Iterable[Case]) -> None:

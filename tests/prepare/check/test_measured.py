@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tracemalloc
 from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -69,3 +71,11 @@ def test_cases_come_back_in_the_order_of_their_weight() -> None:
     assert [*cases] == given and cases[-2:] == given[2:]
     unreadable, tiny = group_cases(cases)
     assert unreadable.cases[0] == given[1] and [*tiny.cases] == [given[2], given[3], given[0]]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_full_disk_is_one_error(pairs, monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.TemporaryFile", partial(open, "/dev/full", "wb"))
+    with pytest.raises(OSError, match="No space left"):
+        Measured(iter(pairs))
