@@ -128,11 +128,14 @@ def table(wanted: str, results: str) -> str:
         for column, title in (titles or {c: c for row in tables[name]["rows"].values() for c in row}).items()
     ]
     first = next(iter(tables.values()))
+    shared = [row for row in first["rows"] if all(row in file["rows"] for file in tables.values())]
+    for file in tables.values():  # the highest is that of the rows shown
+        file["rows"] = {row: file["rows"][row] for row in shared}
     lines = [
         f"| {' | '.join([first.get('first', ''), *(title for *_, title in columns)])} |",
         "|---" * (len(columns) + 1) + "|",
     ]
-    for row in [row for row in first["rows"] if all(row in file["rows"] for file in tables.values())]:
+    for row in shared:
         label = f"**{row}**" if row == first.get("ours") else row
         lines.append(f"| {' | '.join([label, *(cell(file, row, column) for file, column, _ in columns)])} |")
     if shown == "more":  # beside the table of the same file, which has its age

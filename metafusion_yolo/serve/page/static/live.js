@@ -87,6 +87,8 @@ function list(events) {
   $("told").closest(".scroll").hidden = !events.length;
 }
 
+const WRITING = "It is still being written; come back in some seconds.";
+
 async function play(event) {
   const video = $("clip");
   $("clip-name").textContent = `${event.pair}: ${event.rule}, ${words(event)}, ${new Date(event.time).toLocaleString()}`;
@@ -97,15 +99,17 @@ async function play(event) {
     $("clip-state").textContent = "It is not there any more: only the last ones are kept.";
     return;
   }
-  $("clip-state").textContent = "";
+  const clip = await response.blob();
+  $("clip-state").textContent = clip.size ? "" : WRITING;
+  if (!clip.size) return;
   video.hidden = false;
-  video.src = URL.createObjectURL(await response.blob());
+  video.src = URL.createObjectURL(clip);
 }
 
 $("clip").addEventListener("error", () => {
   if (!$("clip").getAttribute("src")) return;
   $("clip").hidden = true;
-  $("clip-state").textContent = "It is still being written; come back in some seconds.";
+  $("clip-state").textContent = WRITING;
 });
 $("player").addEventListener("close", () => {
   URL.revokeObjectURL($("clip").src);
