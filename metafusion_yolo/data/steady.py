@@ -68,8 +68,10 @@ class Steady:
 
     def _judge(self, frames: Sequence[np.ndarray]) -> None:
         """Find out once, by the first frames that show something, whether the sequence is black-hot."""
+        if self._judged:
+            return
         told = [polarity(one) for one in frames if one.dtype == np.uint8 and one.size and one.min() < one.max()]
-        if self._judged or not told:
+        if not told:
             return
         self._judged = True
         if not black_hot(told):

@@ -73,3 +73,12 @@ def test_limits_of_a_turned_sequence_are_those_of_its_turned_frames(scene):
     steady = Steady(Thermal.from_yaml({"invert": "auto", "scope": "sequence", "normalize": "minmax"}))
     steady.begin([255 - dark] * 3)
     assert steady.limits == (dark[::3, ::3].min(), dark[::3, ::3].max())
+
+
+def test_a_sequence_is_judged_once(monkeypatch) -> None:
+    looks = []
+    monkeypatch.setattr("metafusion_yolo.data.steady.polarity", lambda grey: looks.append(grey) or 0)
+    sequence, frame = Steady(Thermal()), np.tile(np.arange(0, 250, 5, np.uint8), (40, 1))
+    for _ in range(3):
+        sequence.see(frame)
+    assert len(looks) == 1
