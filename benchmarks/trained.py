@@ -24,24 +24,15 @@ from metafusion_yolo.evaluation.precision import Image, average_precision, inter
 from metafusion_yolo.evaluation.trust import view
 
 DEFAULT = "default"
-ROWS = {
-    "visible": "the visible camera",
-    "infrared": "the infrared camera",
-    "average-spoilt": "the average image, pairs spoilt alike",
-    "meet-image": "the fused image (`meet: image`)",
-    DEFAULT: "**`meet: P3`**",
-    "meet-P4": "`meet: P4`",
-    "meet-P5": "`meet: P5`",
-    "mid-spoilt": "two backbones, pairs spoilt alike",
-}
-SHORT = {
-    "visible": "visible",
-    "infrared": "infrared",
-    "average-spoilt": "average",
-    "meet-image": "image",
-    "meet-P4": "P4",
-    "meet-P5": "P5",
-    "mid-spoilt": "two backbones",
+ROWS = {  # title in the table, and in a difference
+    "visible": ("the visible camera", "visible"),
+    "infrared": ("the infrared camera", "infrared"),
+    "average-spoilt": ("the average image, pairs spoilt alike", "average"),
+    "meet-image": ("the fused image (`meet: image`)", "image"),
+    DEFAULT: ("**`meet: P3`**", "P3"),
+    "meet-P4": ("`meet: P4`", "P4"),
+    "meet-P5": ("`meet: P5`", "P5"),
+    "mid-spoilt": ("two backbones, pairs spoilt alike", "two backbones"),
 }
 AS_IS, SPOILT = "as is", "mean of the eight"
 OFF = {"visible": "visible alone", "infrared": "infrared alone"}
@@ -69,11 +60,11 @@ def main() -> None:
     for cells in draws.values():
         cells[SPOILT] = np.mean([cells[kind] for kind in KINDS], 0)
     rows = {
-        ROWS[row]: {c: estimate(v) if c in (AS_IS, SPOILT) else float(v[0]) for c, v in cells.items()}
+        ROWS[row][0]: {c: estimate(v) if c in (AS_IS, SPOILT) else float(v[0]) for c, v in cells.items()}
         for row, cells in draws.items()
     }
     more = {
-        f"P3 minus {SHORT[row]}": {c: estimate(draws[DEFAULT][c] - cells[c]) for c in (AS_IS, SPOILT)}
+        f"P3 minus {ROWS[row][1]}": {c: estimate(draws[DEFAULT][c] - cells[c]) for c in (AS_IS, SPOILT)}
         for row, cells in draws.items()
         if row != DEFAULT
     }
@@ -85,7 +76,7 @@ def main() -> None:
     about = {"commit": args.commit} if args.commit else {}
     save(args.json, rows, spread, **about, first="trained", highest=[AS_IS, SPOILT], more=more)
     off = draw(views[DEFAULT], {"both": AS_IS, **OFF}, names, args.resamples)
-    table = {ROWS[DEFAULT]: {column: estimate(values) for column, values in off.items()}}
+    table = {ROWS[DEFAULT][0]: {column: estimate(values) for column, values in off.items()}}
     save(
         args.off, table, spread, **about, first="trained", plain=[title for title in OFF.values() if "shifted" in title]
     )
@@ -99,7 +90,7 @@ def counted(found: Views) -> dict[str, int]:
 
 def draw(found: Views, columns: dict[str, str], names: dict[int, str], resamples: int) -> Draws:
     """Return the mAP50 of the views that there are, by the title of their column."""
-    blocks = [[str(image) for image in block] for block in blocks_of([*map(Path, found["both"])])]
+    blocks = [[str(image) for image in block] for block in blocks_of([*map(Path, next(iter(found.values())))])]
     drawn = {}
     for seen, title in columns.items():
         if seen in found:

@@ -19,15 +19,15 @@ import torch
 from results import RESULTS, figure, save
 from torch import Tensor
 from torchvision.ops import box_iou
+from trained import Views, draw, estimate
 from training import last
 
 from metafusion_yolo.compare.budget import Setting
-from metafusion_yolo.compare.folds import blocks_of
 from metafusion_yolo.compare.rows import BOTH
 from metafusion_yolo.compare.runs import Run
 from metafusion_yolo.compare.training import Recorder, evaluate, host_arguments, link_fold, load_last
 from metafusion_yolo.data.description import describe
-from metafusion_yolo.evaluation.precision import Image, average_precision, interval, resampled
+from metafusion_yolo.evaluation.precision import Image
 from metafusion_yolo.support.files import original
 
 SAME = 0.5  # IoU from which two boxes are of one object, as in mAP50
@@ -75,22 +75,19 @@ def main() -> None:
     out = args.runs.resolve()
     setting = Setting(**json.loads((out / "setting.json").read_text()))
     names = {c: n for c, n in describe(setting.data)["names"].items() if c in setting.classes}
-    images: dict[Path, list[dict[str, Image]]] = {}
+    found: Views = {}
     for seed in args.seeds:
         for fold in range(max(setting.folds, 1)):
             for file, ways in look(setting, fold, seed, str(out)).items():
-                images.setdefault(file, []).append(ways)
-    blocks = blocks_of([*images])
-    table = {}
-    for way in ("visible", "infrared", "the better camera for every box"):
-        found = [[ways[way] for file in block for ways in images[file]] for block in blocks]
-        point = average_precision([image for block in found for image in block], names)["mAP50"]
-        table[way] = {"mAP50": {"value": point, "interval": interval(resampled(found, names, args.resamples)["mAP50"])}}
-        print(f"{way}: {figure(table[way]['mAP50'], 1)}")
+                for way, image in ways.items():
+                    found.setdefault(way, {}).setdefault(file, []).append(image)
+    drawn = draw(found, {way: way for way in found}, names, args.resamples)
+    table = {way: {"mAP50": estimate(values)} for way, values in drawn.items()}
+    print(*(f"{way}: {figure(cells['mAP50'], 1)}" for way, cells in table.items()), sep="\n")
     save(args.json, table, "95 % interval, bootstrap over blocks of neighbouring frames", first="the detector")
 
 
-def look(setting: Setting, fold: int, seed: int, out: str) -> dict[Path, dict[str, Image]]:
+def look(setting: Setting, fold: int, seed: int, out: str) -> dict[str, dict[str, Image]]:
     """Return for every image of a fold what either camera finds, and what the labels would choose."""
     seen = {}
     for camera in ("visible", "infrared"):
@@ -99,7 +96,7 @@ def look(setting: Setting, fold: int, seed: int, out: str) -> dict[Path, dict[st
         data = link_fold(setting, fold, files)
         judge = evaluate(load_last(last(run)), host_arguments(setting, run.folder, data), BOTH, BoxRecorder)
         images = zip(judge.recorded.values(), judge.found, judge.labelled, strict=True)
-        seen[camera] = {Path(original(files, file)): image for file, image in zip(judge.recorded, images, strict=True)}
+        seen[camera] = {original(files, file): image for file, image in zip(judge.recorded, images, strict=True)}
     result = {}
     for file, (visible, found, labelled) in seen["visible"].items():
         infrared, others, _ = seen["infrared"][file]

@@ -113,7 +113,7 @@ def run_compare(
         raise UserValueError("folds=1 leaves nothing to train with; give 2 or more, or 0 for the data set's own split")
     model, pretrained = _start(model, pretrained)
     start = find_checkpoint(str(pretrained)) if pretrained else ""
-    known: Any = load_checkpoint(start)[0] if start else None
+    stock: Any = load_checkpoint(start)[0] if start else None
     task = task_named(model)
     if task not in MATCHES:
         raise UserValueError(
@@ -136,7 +136,8 @@ def run_compare(
         pairs_of(setting, fold)  # report bad pairs now rather than in the logs of the runs
     out = Path(project).absolute() / name
     remember(setting, out)
-    untrained = start and _can_be_tested(known, task, description["names"])
+    untrained = stock is not None and _can_be_tested(stock, task, description["names"])
+    del stock  # the runs load their own
     rows = [row for row in COMPARED if COMPARED[row].trained or untrained]
     rows = [row for row in rows if task == "detect" or not COMPARED[row].baseline]  # a stem alone, of boxes alone
     runs = [
