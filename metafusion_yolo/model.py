@@ -249,7 +249,8 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
         self._check_is_pytorch_model()
         if verbose is not False:
             raise UserValueError(
-                f"'verbose={verbose}' stops the host's benchmark; here what fails is a row: leave it out"
+                f"'verbose={verbose}' would stop at a format that fails; here it becomes a row of the table: leave it "
+                "out"
             )
         formats = [name.strip() for name in format.split(",")] if isinstance(format, str) else format
         return benchmark_formats(self, data or self._val_data(), formats, **kwargs)

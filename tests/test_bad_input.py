@@ -131,7 +131,7 @@ def test_missing_infrared_file_is_named(model, pair_folder):
 def test_infrared_is_asked_for_where_the_rule_does_not_apply(model, pair_folder, tmp_path):
     file = pair_folder.visible[0].rename(tmp_path / "street.png")
     message = (
-        rf"'{file}' lies in no folder named 'images'.*; set 'infrared: .* in the data-set YAML \(at predict: infrared="
+        rf"'{file}' is not in a folder named 'images'.*; set 'infrared: .* in the data-set YAML \(at predict: infrared="
     )
     with pytest.raises(PairError, match=message):
         model.predict(file, imgsz=64)
@@ -177,7 +177,7 @@ YAMLS = {
     "rule a number": (
         {"infrared": 5},
         ValueError,
-        r"'infrared: 5' in .*data\.yaml is no pairing rule; expected a fold",
+        r"'infrared: 5' in .*data\.yaml is not a pairing rule; expected a fold",
     ),
     "rule mistyped": (
         {"infrared": {"form": "a", "to": "b"}},
@@ -241,7 +241,7 @@ def test_file_that_is_no_checkpoint_is_named(tmp_path, truncate, kind):
         torch.save(torch.zeros(3) if kind == "tensor" else {"weights": torch.zeros(3)}, file)
     if kind == "half a checkpoint":
         truncate(file)
-    with pytest.raises(TypeError, match=f"'{file}' is no checkpoint of metafusion_yolo") as caught:
+    with pytest.raises(TypeError, match=f"'{file}' is not a checkpoint of metafusion_yolo") as caught:
         MetaFusionYOLO(file)
     one_line(caught)
 

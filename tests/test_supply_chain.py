@@ -23,6 +23,7 @@ from metafusion_yolo import MetaFusionYOLO, cli
 from metafusion_yolo.compare import run_compare
 from metafusion_yolo.engine.export.exporter import FusionDetectionExporter
 from metafusion_yolo.engine.predict.results import FusionResults
+from metafusion_yolo.options import Compare, Register
 from metafusion_yolo.prepare.check import check_dataset
 from metafusion_yolo.prepare.convert import convert
 from metafusion_yolo.prepare.register import register_dataset
@@ -205,10 +206,10 @@ def modes(data: str, tmp_path: Path) -> dict[str, Callable[[], Any]]:
         "val": lambda: MetaFusionYOLO(TINY).val(**options),
         "val of test": lambda: MetaFusionYOLO(TINY).val(split="test", **options),
         "calibration": exporter.get_int8_calibration_dataloader,
-        "compare": lambda: run_compare(data, **runs),
+        "compare": lambda: run_compare(Compare(data, **runs)),
         "benchmark": lambda: MetaFusionYOLO(model).benchmark(format="pt", **options),
         "data check": lambda: check_dataset(data),
-        "data register": lambda: register_dataset(data, **runs),
+        "data register": lambda: register_dataset(Register(data, **runs)),
     }
 
 

@@ -21,47 +21,21 @@ from metafusion_yolo.support.drawing import grid, titled
 MODALITIES = {"both cameras": "both", "visible only": "visible", "infrared only": "infrared"}
 
 
-def run_demo(
-    epochs: int = Demo.epochs,
-    imgsz: int = Demo.imgsz,
-    train: int = Demo.train,
-    val: int = Demo.val,
-    batch: int = Demo.batch,
-    seed: int = Demo.seed,
-    pretrained: str | bool = Demo.pretrained,
-    project: str | Path = Demo.project,
-    name: str = Demo.name,
-    exist_ok: bool = Demo.exist_ok,
-) -> dict[str, Any]:
+def run_demo(asked: Demo) -> dict[str, Any]:
     """Render pairs, train a fused YOLOv8n on them, validate with each camera off, predict, export, predict again.
-
-    Args:
-        epochs: Training epochs.
-        imgsz: Width of the synthetic images in pixels, and the size to train at.
-        train: Training pairs.
-        val: Validation pairs.
-        batch: Batch size.
-        seed: Seed of the scenes and of the training.
-        pretrained: A detector checkpoint to start from, such as `yolov8n.pt`; False starts from random weights, so
-            that the demo needs no download.
-        project: Folder of the runs.
-        name: Name of this run.
-        exist_ok: Whether to write into an existing run's folder.
 
     Returns:
         mAP50 by cameras, the largest differences of the export (box in pixels, score), and the picture's path.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
-        ValueError: If a number is too small.
     """
-    if isinstance(pretrained, str):
-        pretrained = find_checkpoint(pretrained)
-    Demo(epochs, imgsz, train, val, batch, seed, pretrained, str(project), name, exist_ok)  # checks them
+    pretrained = find_checkpoint(asked.pretrained) if isinstance(asked.pretrained, str) else asked.pretrained
+    epochs, imgsz, batch = asked.epochs, asked.imgsz, asked.batch
     started = time.monotonic()
-    folder = increment_path(Path(project).absolute() / name, exist_ok=exist_ok, mkdir=True)
-    step(1, f"rendering {train} + {val} synthetic pairs")
-    data = write_dataset(folder / "data", train=train, val=val, imgsz=imgsz, seed=seed)
+    folder = increment_path(Path(asked.project).absolute() / asked.name, exist_ok=asked.exist_ok, mkdir=True)
+    step(1, f"rendering {asked.train} + {asked.val} synthetic pairs")
+    data = write_dataset(folder / "data", asked.train, asked.val, imgsz, asked.seed)
 
     step(2, f"training a fused YOLOv8n for {epochs} epochs at {imgsz} px")
     model = MetaFusionYOLO("metafusion-yolov8n.yaml")
@@ -70,7 +44,7 @@ def run_demo(
         epochs=epochs,
         imgsz=imgsz,
         batch=batch,
-        seed=seed,
+        seed=asked.seed,
         pretrained=pretrained,
         project=str(folder),
         name="train",

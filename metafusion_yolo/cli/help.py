@@ -22,7 +22,7 @@ def overview() -> str:
     return (
         f"metafusion {__version__}: infrared and visible image fusion ahead of Ultralytics YOLO, trained jointly\n\n"
         f"Usage: metafusion MODE key=value ...\n\nModes:\n{modes}\n\nExamples:{examples}\n\n"
-        "More: metafusion MODE help; all arguments of the host: yolo cfg"
+        "More: metafusion MODE help; all arguments of Ultralytics: yolo cfg"
     )
 
 
@@ -46,7 +46,7 @@ def explain(mode: Mode) -> str:
         )
         for key, default in mode.host.items()
     ]
-    for title, rows in (("Arguments", ours), ("Most used arguments of the host (all: yolo cfg)", host)):
+    for title, rows in (("Arguments", ours), ("Most used arguments of Ultralytics (all: yolo cfg)", host)):
         text += f"\n{title}:\n{columns(rows)}\n" if rows else ""
     return f"{text}\nExamples:" + "".join(f"\n  metafusion {mode.name} {line}".rstrip() for line in mode.examples)
 

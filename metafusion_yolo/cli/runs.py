@@ -12,7 +12,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
-from metafusion_yolo.options.scale import Scale
+from metafusion_yolo.options import Check, Compare, Demo, Init, Label, Metrics, Register
+from metafusion_yolo.options.scale import Cluster, Scale
 from metafusion_yolo.options.serve import App, Serve
 from metafusion_yolo.support.errors import MissingPackageError, UserValueError
 
@@ -52,7 +53,7 @@ def predict_at_scale(**args: Any) -> None:
 
     if other := next((key for key in args if key not in inspect.signature(scale.predict).parameters), None):
         raise UserValueError(
-            f"'{other}' does not go with out=, which writes Parquet files alone; leave out one of them"
+            f"'{other}' cannot be used with out=, which writes Parquet files only; leave out one of them"
         )
     say(str(scale.predict(**args)))
 
@@ -86,7 +87,7 @@ def demo(**args: Any) -> None:
     """Run the demo."""
     from metafusion_yolo.cli.demo import run_demo
 
-    run_demo(**args)
+    run_demo(Demo(**args))
 
 
 def app(**args: Any) -> None:
@@ -137,7 +138,7 @@ def init(**args: Any) -> None:
     """Find the pairs of two folders, and say how to train on them."""
     from metafusion_yolo.prepare.init import init_dataset
 
-    found, page = init_dataset(**args)
+    found, page = init_dataset(Init(**args))
     data = shlex.quote(str(found.yaml))
     say(f"Data set:  {found.yaml}\nReport:    {page}")
     if not found.labelled:
@@ -149,7 +150,7 @@ def check_data(**args: Any) -> int:
     """Check a data set; return 1 if it must be repaired."""
     from metafusion_yolo.prepare.check import run_check
 
-    report, path = run_check(**args)
+    report, path = run_check(Check.of(args), Cluster.of(args))
     say(f"{report.summary()}\nReport: {path}")
     return 1 if report.errors else 0
 
@@ -158,7 +159,7 @@ def compare(**args: Any) -> None:
     """Compare, and say what to use."""
     from metafusion_yolo.compare import run_compare
 
-    verdict, page = run_compare(**args)
+    verdict, page = run_compare(Compare(**args))
     say(f"\n{verdict.sentence}\n{verdict.rule}\nReport: {page}")
 
 
@@ -166,21 +167,20 @@ def register(**args: Any) -> None:
     """Register the cameras of a data set."""
     from metafusion_yolo.prepare.register import register_dataset
 
-    register_dataset(**args)
+    register_dataset(Register(**args))
 
 
 def label(**args: Any) -> None:
     """Label pairs; tell what came of it."""
     from metafusion_yolo.labelling.dataset import label_pairs
 
-    say(str(label_pairs(**args)))
+    say(str(label_pairs(Label.of(args), Cluster.of(args))))
 
 
-def metrics(metrics: str | None = None, **args: Any) -> None:
+def metrics(**args: Any) -> None:
     """Score fused images, and show the table."""
     from metafusion_yolo.evaluation.scoring import score_folders, table
 
-    names = None if metrics in (None, "all") else [name.strip() for name in metrics.split(",")]
-    figures, file = score_folders(**args, metrics=names)
+    figures, file = score_folders(Metrics(**args))
     count = next(iter(figures.values())).images
     say(f"{table(figures)}\n\nMean ± standard deviation over {count} pairs; a row for each in {file}")

@@ -46,41 +46,10 @@ from metafusion_yolo.support.resources import find_data_yaml
 __all__ = ["Table", "Verdict", "run_compare"]
 
 
-def run_compare(
-    data: str | Path,
-    budget: str = Compare.budget,
-    pretrained: str | bool = Compare.pretrained,
-    model: str = Compare.model,
-    epochs: int | None = Compare.epochs,
-    imgsz: int | None = Compare.imgsz,
-    batch: int = Compare.batch,
-    folds: int = Compare.folds,
-    seeds: int | None = Compare.seeds,
-    device: str | int | None = Compare.device,
-    jobs: int | None = Compare.jobs,
-    project: str | Path = Compare.project,
-    name: str = Compare.name,
-    engine: str = Compare.engine,
-) -> tuple[Verdict, Path]:
+def run_compare(asked: Compare) -> tuple[Verdict, Path]:
     """Train and test every row of :data:`~metafusion_yolo.compare.rows.COMPARED` alike, and report which one to use.
 
     Each run leaves its result in `project/name`; a second call with the same setting only does the missing runs.
-
-    Args:
-        data: The data-set YAML of labelled pairs.
-        budget: "quick", "normal" or "full", see :data:`~metafusion_yolo.compare.budget.BUDGETS`.
-        pretrained: Detector checkpoint that every row starts from; False for random weights.
-        model: Model YAML of the fused rows; all rows use its detector. Or a checkpoint, for its YAML and `pretrained`.
-        epochs: Epochs of every row; None for those of the budget.
-        imgsz: Image size in pixels; None for that of the budget.
-        batch: Batch size.
-        folds: Folds of whole blocks of neighbouring frames that test every pair once; 0 for the data set's own split.
-        seeds: Trainings of every row; None for those of the budget.
-        device: As for the host.
-        jobs: Runs at a time; None for one per core, or one on a GPU.
-        project: Folder of the runs.
-        name: Name of this comparison.
-        engine: "local", or "ray", whose workers must see data, checkpoints and `project` under the same paths.
 
     Returns:
         The verdict and the path of the HTML report; compare.json lies beside it.
@@ -89,52 +58,35 @@ def run_compare(
         FileNotFoundError: If the data set, the model YAML or the checkpoint does not exist.
         TypeError: If the file given as checkpoint is not one.
         PairError: If a pair is incomplete.
-        ValueError: If the budget is unknown, a number is too small, the model classifies, the
-            folder holds results of another setting, the data set has no labels, or a run failed; its log says why.
+        ValueError: If the model has no boxes, the folder holds results of another setting, the data set has no
+            labels, or a run failed; its log says why.
     """
-    Compare(
-        str(data),
-        budget,
-        pretrained,
-        model,
-        epochs,
-        imgsz,
-        batch,
-        folds,
-        seeds,
-        device,
-        jobs,
-        str(project),
-        name,
-        engine,
-    )  # checks them
-    chosen = BUDGETS[budget]
+    data, folds, engine = asked.data, asked.folds, asked.engine
+    chosen = BUDGETS[asked.budget]
     if folds == 1:
         raise UserValueError("folds=1 leaves nothing to train with; give 2 or more, or 0 for the data set's own split")
-    model, pretrained = _start(model, pretrained)
+    model, pretrained = _start(asked.model, asked.pretrained)
     start = find_checkpoint(str(pretrained)) if pretrained else ""
     stock: Any = load_checkpoint(start)[0] if start else None
     task = task_named(model)
     if task not in MATCHES:
-        raise UserValueError(
-            f"'model={model}' is of the task '{task}', and a comparison is one of {', '.join(MATCHES)}"
-        )
-    check_device(device or "")
+        raise UserValueError(f"'model={model}' is for the task '{task}', and comparisons are for {', '.join(MATCHES)}")
+    check_device(asked.device or "")
     description = _describe(data, task)
     setting = Setting(
         data=str(Path(find_data_yaml(data)).absolute()),
         pretrained=str(Path(start).absolute()) if start else "",
-        epochs=epochs or chosen.epochs,
-        imgsz=imgsz or _image_size(description, chosen.imgsz),
-        batch=batch,
+        epochs=asked.epochs or chosen.epochs,
+        imgsz=asked.imgsz or _image_size(description, chosen.imgsz),
+        batch=asked.batch,
         folds=folds,
         model=model,
-        device=None if device is None else str(device),
+        device=None if asked.device is None else str(asked.device),
         pairs=chosen.pairs,
     )
     for fold in range(max(folds, 1)):
         pairs_of(setting, fold)  # report bad pairs now rather than in the logs of the runs
-    out = Path(project).absolute() / name
+    out = Path(asked.project).absolute() / asked.name
     remember(setting, out)
     untrained = stock is not None and _can_be_tested(stock, task, description["names"])
     del stock  # the runs load their own
@@ -142,16 +94,16 @@ def run_compare(
     rows = [row for row in rows if task == "detect" or not COMPARED[row].baseline]  # a stem alone, of boxes alone
     runs = [
         Run(row, fold, seed, str(out))
-        for seed in range(seeds or chosen.seeds)
+        for seed in range(asked.seeds or chosen.seeds)
         for fold in range(max(folds, 1))
         for row in sorted(rows, key=lambda row: (-COMPARED[row].universal, -COMPARED[row].trained))  # the longest first
     ]
-    on_gpu = torch.cuda.is_available() and device != "cpu"
+    on_gpu = torch.cuda.is_available() and asked.device != "cpu"
     LOGGER.info(f"{len(runs)} runs of {setting.epochs} epochs at {setting.imgsz} px, results in {out}")
     if not start:
         LOGGER.info("All rows start from random weights; pretrained=yolov8n.pt is a better start for real pairs")
     began = time.monotonic()
-    jobs = jobs or (None if engine == "ray" else 1 if on_gpu else cores())
+    jobs = asked.jobs or (None if engine == "ray" else 1 if on_gpu else cores())
     failed = do_missing(setting, [runs], jobs, train_and_test, LOGGER.info, engine)
     if failed:
         raise UserValueError(
@@ -162,7 +114,7 @@ def run_compare(
     verdict = recommend(table, started=bool(start))
     content = {
         "recommendation": asdict(verdict),
-        "setting": {**asdict(setting), "budget": budget},
+        "setting": {**asdict(setting), "budget": asked.budget},
         "judged by": JUDGED[task],
         "images": table.images,
         "seeds": table.seeds,
@@ -172,7 +124,7 @@ def run_compare(
         "mAP50 differences": {f"{a} - {b}": asdict(e) for (a, b), e in table.between.items()},
     }
     (out / "compare.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
-    page = write_report(out, table, verdict, setting, budget, description["names"], time.monotonic() - began)
+    page = write_report(out, table, verdict, setting, asked.budget, description["names"], time.monotonic() - began)
     return verdict, page
 
 
@@ -181,7 +133,9 @@ def _start(model: str, pretrained: str | bool) -> tuple[str, str | bool]:
     if Path(model).suffix != ".pt":
         return model, pretrained
     if pretrained:
-        raise UserValueError(f"'model={model}' is a start already; leave out 'pretrained={pretrained}'")
+        raise UserValueError(
+            f"'model={model}' is already a checkpoint to start from; leave out 'pretrained={pretrained}'"
+        )
     known: Any = load_checkpoint(find_checkpoint(model))[0].yaml
     file = Path(str(known.get("yaml_file", ""))).name
     yaml = file if file.startswith("metafusion-") else f"metafusion-{file}"
@@ -189,7 +143,8 @@ def _start(model: str, pretrained: str | bool) -> tuple[str, str | bool]:
         load_model_yaml(yaml)
     except UserError as error:
         raise UserValueError(
-            f"'{model}' does not say which model it is of ('{file}'); give its YAML as model=, and pretrained={model}"
+            f"'{model}' does not say which model YAML it was made from ('{file}'); give that as model=, and "
+            f"pretrained={model}"
         ) from error
     return yaml, model
 
@@ -228,7 +183,9 @@ def _can_be_tested(start: Any, task: str, names: Mapping[int, str]) -> bool:
     """Return whether a detector is of the task and knows any class of the data set, so it can be tested untrained."""
     try:
         if start.task != task:
-            raise UserValueError(f"the checkpoint of pretrained= is of the task '{start.task}', the model of '{task}'")
+            raise UserValueError(
+                f"the checkpoint of pretrained= is for the task '{start.task}', the model for '{task}'"
+            )
         class_order(start.names, names)
     except UserValueError as error:
         LOGGER.info(f"No row 'untrained': {error}")

@@ -112,7 +112,7 @@ def tabulate(
     present = {int(c) for image in first for c in image["target_cls"]}
     counted = {c: name for c, name in names.items() if c in present}
     if not counted:
-        raise UserValueError("no image that was tested on has a box; a comparison needs labels")
+        raise UserValueError("no tested image has a box; a comparison needs labels")
     measures, draws, spoilt = {}, {}, {}
     for row, by_view in views.items():
         points, drawn = {}, {}

@@ -120,7 +120,7 @@ def missing_albumentations_named(argument: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise MissingPackageError(
-            f"{argument}= needs the package 'albumentationsx', or its forerunner 'albumentations', which is not "
+            f"{argument}= needs the package 'albumentationsx', or its predecessor 'albumentations', which is not "
             f"installed: pip install albumentationsx",
             name=error.name,
         ) from error

@@ -95,7 +95,7 @@ class PairedClassDataset(Dataset[dict[str, Any]]):
             if class_of(file) not in numbers:
                 known = ", ".join(f"'{name}'" for name in [*numbers][:5]) + (", ..." if len(numbers) > 5 else "")
                 raise UserValueError(
-                    f"'{file}' of '{img_path}' lies in the folder '{class_of(file)}', which is none of the classes "
+                    f"'{file}' of '{img_path}' is in the folder '{class_of(file)}', which is not one of the classes "
                     f"{known}; the folder of an image is its class, so sort the images into folders of these names"
                 )
         return [numbers[class_of(file)] for file in self.im_files]

@@ -118,7 +118,7 @@ class PairedYOLODataset(PackedYOLODataset):
         if not scanned["labels"]:
             reason = re.sub(r".*: ignoring (corrupt \S+: )?", "", scanned["msgs"][0])
             raise UserValueError(
-                f"no pair of '{self.img_path}' has labels that can be used: '{self.label_files[0]}', for one: "
+                f"no pair of '{self.img_path}' has usable labels; for example '{self.label_files[0]}': "
                 f"{reason}; metafusion data check lists all that is wrong"
             )
         return scanned

@@ -246,10 +246,10 @@ def _array(file: str | Path) -> np.ndarray:
     except (ValueError, OSError, EOFError) as error:
         raise _unreadable(file, error) from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "uif" or not array.size or array.ndim not in (2, 3):
-        raise PairError(f"'{file}' holds no image; save an (H, W) array of numbers by numpy.save")
+        raise PairError(f"'{file}' holds no image; save an (H, W) array of numbers with numpy.save")
     array = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
     if array.ndim == 3 and array.shape[2] != 1:
-        raise PairError(f"'{file}' holds an array {array.shape}; save one plane, (H, W), by numpy.save")
+        raise PairError(f"'{file}' holds an array {array.shape}; save one plane, (H, W), with numpy.save")
     return np.ascontiguousarray(array.reshape(array.shape[:2]).astype(array.dtype.newbyteorder("=")))
 
 

@@ -51,7 +51,7 @@ def list_images(source: Any, lost: bool = False) -> list[str]:
     images = [f for f in map(str, candidates) if os.path.splitext(f)[1][1:].lower() in IMG_FORMATS]  # noqa: PTH122
     files = sorted(f for f in images if lost or os.path.isfile(f))  # noqa: PTH113
     for link in (f for f in map(Path, images) if f.is_symlink() and not f.exists()) if len(files) < len(images) else ():
-        raise MissingFileError(f"the link '{link}' leads nowhere; restore what it points to, or remove it")
+        raise MissingFileError(f"the link '{link}' is broken; restore its target, or remove it")
     if not files:
         raise MissingFileError(f"no images in '{source}'; {WANTED}")
     return files
@@ -146,7 +146,7 @@ def read_table(listing: Path, header: tuple[str, str], third: str = "") -> list[
     try:
         rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if any(row)]
     except csv.Error as error:
-        raise UserValueError(f"'{listing}' is no CSV list ({error}); give rows {','.join(header)}") from error
+        raise UserValueError(f"'{listing}' is not a CSV list ({error}); give rows {','.join(header)}") from error
     if rows and [cell.lower() for cell in rows[0]] in ([*header], [*header, third]):
         rows = rows[1:]
     for number, row in enumerate(rows, start=1):
@@ -164,13 +164,13 @@ def read_lines(listing: Path, errors: str = "strict") -> list[str]:
         errors: "replace" to put signs in the place of what is not UTF-8, in lists that others publish.
 
     Raises:
-        ValueError: If it is no text in UTF-8.
+        ValueError: If it is not UTF-8 text.
     """
     try:
         text = listing.read_text(encoding="utf-8-sig", errors=errors)
         return [line.strip() for line in text.splitlines() if line.strip()]
     except UnicodeDecodeError as error:
-        raise UserValueError(f"'{listing}' is no text in UTF-8 (at byte {error.start}); save it as such") from error
+        raise UserValueError(f"'{listing}' is not UTF-8 text (at byte {error.start}); save it as UTF-8") from error
 
 
 def _existing(listing: Path, written: Iterable[str], lost: bool = False) -> list[Path]:
@@ -238,7 +238,7 @@ def as_written(split: str | list[str], data: Mapping[str, Any]) -> str | list[st
             if written.get("path") and not Path(entry).is_absolute() and not path.is_relative_to(root):
                 raise UserValueError(
                     f"'{entry}' in '{data['yaml_file']}' leads out of its 'path: {written['path']}'; write an absolute "
-                    f"path if that is meant"
+                    f"path if that is intended"
                 )
             return str(path)
     return split

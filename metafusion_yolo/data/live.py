@@ -145,7 +145,7 @@ class LivePair:
             named = without_passwords(str(missing[0].source))
             raise ConnectionError(
                 f"camera '{named}' sends no more frames; give on_missing=skip to wait for it, or "
-                f"on_missing=single to go on with the other one"
+                f"on_missing=single to continue with the other one"
             )
         needed = len(cameras) if self.sync.on_missing == "single" else 1
         away = sorted((now - camera.last for camera in missing), reverse=True)

@@ -29,8 +29,8 @@ class PairedMapDataset(PairedYOLODataset):
         transforms = super().build_transforms(hyp)
         if any(isinstance(t, PairedAlbumentations) and t.contains_spatial for t in transforms.transforms):
             raise UserValueError(
-                "'augmentations' that move pixels move boxes and masks, and no maps of classes or depth; give those "
-                "that change colours, and the host's own for the rest, such as degrees=10"
+                "'augmentations' that move pixels move boxes and masks, but not maps of classes or depth; give those "
+                "that change colours, and Ultralytics' own for the rest, such as degrees=10"
             )
         return transforms
 

@@ -67,7 +67,7 @@ class PackedYOLODataset(YOLODataset):
             count, first = labels.with_fault(what)
             if count:
                 LOGGER.warning(
-                    f"{self.prefix}{count} of {polygons} polygons {what}, and their masks are not what was meant; the "
+                    f"{self.prefix}{count} of {polygons} polygons {what}, so their masks will be wrong; the "
                     f"first is of '{first}'"
                 )
         super().verify_labels([whole], cache_path)

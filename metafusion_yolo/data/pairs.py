@@ -114,8 +114,8 @@ def parse_rule(value: Any, where: str = "the data-set YAML") -> PairingRule:
         if whole and value["from"] and value["to"].count("*") in (0, value["from"].count("*")):
             return {key: part.replace("\\", "/") for key, part in value.items()}  # Windows separators
     raise UserValueError(
-        f"'infrared: {value!r}' in {where} is no pairing rule; expected a folder name that replaces the last 'images' "
-        f"of a path, or 'visible part {ARROW} infrared part', with as many * in both"
+        f"'infrared: {value!r}' in {where} is not a pairing rule; expected a folder name that replaces the last "
+        f"'images' of a path, or 'visible part {ARROW} infrared part', with as many * in both"
     )
 
 
@@ -143,7 +143,7 @@ def expected_by_rule(rule: PairingRule) -> Expected:
         if target := partner_folder(folder):
             return f"{target}{os.sep}{name}"
         raise PairError(
-            f"'{visible}' lies in no folder named 'images', which 'infrared: {rule}' would replace; "
+            f"'{visible}' is not in a folder named 'images', which 'infrared: {rule}' would replace; "
             f"set 'infrared: {{from: ..., to: ...}}' in the data-set YAML (at predict: infrared=)"
         )
 

@@ -201,7 +201,7 @@ class PairReader:
                 x, y = (width * share for share in aligner.shift)
                 self._warn(
                     f"registration is off by {x:+.1f}, {y:+.1f} px of {width} by the edges of {SETTLED} pairs; "
-                    f"align=auto undoes that, metafusion data register measures anew",
+                    f"align=auto corrects it, metafusion data register measures it again",
                     f"'{file}'",
                 )
             return grey
@@ -229,7 +229,7 @@ class PairReader:
         kind = text.partition(" ")[0]
         if kind not in self._warned:
             self._warned.add(kind)
-            LOGGER.warning(f"{names}, for one: {text}")
+            LOGGER.warning(f"{names}, for example: {text}")
 
     def check(self, visible: str, infrared: str) -> tuple[str, str]:
         """Check that both files of a pair are complete and, without a registration, that their sizes fit.
@@ -245,7 +245,7 @@ class PairReader:
             sizes = check_image(visible, read_visible), check_image(infrared, read_counts)
             for file in (visible, infrared):
                 if (count := len(pages_of(file))) > 1:
-                    self._warn(f"{count} pages, of which the first is read; split them into files", f"'{file}'")
+                    self._warn(f"{count} pages, of which only the first is read; split them into files", f"'{file}'")
         except PairError as error:
             return str(error), ""
         names = f"'{visible}' and '{infrared}'"

@@ -78,9 +78,9 @@ class Steady:
             return
         self._turned = self._thermal.invert == "auto"
         if self._turned:
-            LOGGER.info(f"infrared of '{self._name}' is black-hot: turned; 'thermal: {{invert: false}}' leaves it")
+            LOGGER.info(f"infrared of '{self._name}' is black-hot and inverted; 'thermal: {{invert: false}}' keeps it")
         else:
-            LOGGER.warning(f"infrared of '{self._name}' looks black-hot; 'thermal: {{invert: true}}' turns it if it is")
+            LOGGER.warning(f"infrared of '{self._name}' looks black-hot; if so, set 'thermal: {{invert: true}}'")
 
     def _shown(self, frame: np.ndarray) -> np.ndarray:
         """Return a frame in the polarity that is kept."""
@@ -94,6 +94,6 @@ class Steady:
         small /= float(np.linalg.norm(small))
         if self._last is not None and float((small * self._last).sum()) < FLIPPED:
             self._turned = not self._turned
-            LOGGER.warning(f"the polarity of '{self._name}' has changed; its frames are turned back")
+            LOGGER.warning(f"the polarity of '{self._name}' has changed; its frames are inverted to match")
         self._last = small
         return self._shown(frame)

@@ -179,7 +179,7 @@ class Thermal:
         """Return why an image cannot hold such counts as are described; empty if it can."""
         if self.unit and counts.dtype == np.uint8 and self.scale is None:
             return (
-                f"the infrared image has 8 bits, which are no temperatures; give the image in its full depth, or "
+                f"the infrared image has 8 bits, which cannot be temperatures; give the image in its full depth, or "
                 f"'scale:' and 'offset:' beside 'thermal: unit: {self.unit}'"
             )
         if self.unit and counts.size:

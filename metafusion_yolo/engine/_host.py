@@ -77,12 +77,14 @@ def check_tracker(tracker: str | None) -> None:
     """
     if tracker is None:
         return
-    known = f"of {', '.join(sorted(TRACKER_MAP))}"
+    known = f"{', '.join(sorted(TRACKER_MAP))}"
     file = checks.check_file(tracker, hard=False)
     if not file or not Path(str(file)).is_file():
-        raise MissingFileError(f"no tracker '{tracker}'; give a YAML, or the name of one such as botsort.yaml, {known}")
+        raise MissingFileError(
+            f"no tracker '{tracker}'; give a YAML, or a name such as botsort.yaml; the trackers are {known}"
+        )
     if read_yaml(file).get("tracker_type") not in TRACKER_MAP:
-        raise UserValueError(f"'{tracker}' describes no tracker; expected 'tracker_type:' with one {known}")
+        raise UserValueError(f"'{tracker}' describes no tracker; expected 'tracker_type:' with one of {known}")
 
 
 def trackers_look(predictor: Any) -> bool:

@@ -42,7 +42,7 @@ def check_arguments(mode: str, args: Mapping[str, Any], native: bool = True, tas
     for side in _several(given.get("imgsz", 1)):
         if isinstance(side, (int, float)) and side < 1:
             raise UserValueError(
-                f"'imgsz={given['imgsz']}' must be 1 pixel or more; the host makes it a multiple of 32"
+                f"'imgsz={given['imgsz']}' must be 1 pixel or more; it is rounded up to a multiple of 32"
             )
     batch, automatic = given.get("batch", 1), mode == "train"
     if not (isinstance(batch, (int, float)) and batch >= 1 and batch == int(batch)):
@@ -64,7 +64,7 @@ def _check_effect(given: Mapping[str, Any], own: str) -> None:
     """Reject arguments without effect on pairs of this task, unless they have the host's default."""
     for key, task in OTHER_TASKS.items():
         if task != own and given.get(key, DEFAULT_CFG_DICT[key]) != DEFAULT_CFG_DICT[key]:
-            raise UserValueError(f"'{key}={given[key]}' is of the task '{task}' and does nothing here; leave it out")
+            raise UserValueError(f"'{key}={given[key]}' is for the task '{task}' and has no effect here; leave it out")
     for key in ("bgr", "auto_augment"):
         if given.get(key, DEFAULT_CFG_DICT[key]) != DEFAULT_CFG_DICT[key]:
             raise UserValueError(f"'{key}={given[key]}' changes single images, not pairs; leave it out")
@@ -92,9 +92,9 @@ def check_device(device: Any, native: bool = True) -> None:
     except ValueError as error:
         count = torch.cuda.device_count()
         here = f"PyTorch sees {count} GPUs" if count else "PyTorch sees no GPU"
-        raise UserValueError(f"'device={device}' is not here: {here}; give another one, or device=cpu") from error
+        raise UserValueError(f"'device={device}' is not available: {here}; give another one, or device=cpu") from error
     if native and str(found).startswith(ELSEWHERE):
-        raise UserValueError(f"'device={device}' is for exports; give device=cpu, or the number of a GPU")
+        raise UserValueError(f"'device={device}' is for exports only; give device=cpu, or the number of a GPU")
 
 
 def _several(value: Any) -> Iterable[Any]:

@@ -52,7 +52,8 @@ def refusals_named(weights: Any = "the checkpoint") -> Iterator[None]:
         asked = next(filter(None, name.groups()))
         if asked.startswith("metafusion_yolo."):
             raise UserTypeError(
-                f"'{weights}' is of another version of metafusion_yolo, with {asked}; use that version, or train again"
+                f"'{weights}' is from another version of metafusion_yolo, with {asked}; use that version, or train "
+                "again"
             ) from error
         raise UnsafeCheckpointError(
             f"'{weights}' was not loaded: it asks for {asked}, which no checkpoint of a detector needs and which could "
@@ -123,11 +124,11 @@ def load_checkpoint(weights: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         except FileNotFoundError:
             raise
         except UserTypeError as error:  # of a later format
-            raise UserTypeError(f"'{weights}' is {error}") from error
+            raise UserTypeError(f"'{weights}' {error}") from error
         except Exception as error:  # what is no pickle may look like any instruction of one
             reason = ADVICE.sub("", one_line(error)).rstrip(".")
             raise UserTypeError(
-                f"'{weights}' is no checkpoint of metafusion_yolo or Ultralytics ({reason}); give another file"
+                f"'{weights}' is not a checkpoint of metafusion_yolo or Ultralytics ({reason}); give another file"
             ) from error
     return model, checkpoint
 
@@ -160,7 +161,7 @@ def check_unfinished(run: str | Path, checkpoint: dict[str, Any] | None = None) 
     """
     content = load_checkpoint(find_checkpoint(run))[1] if checkpoint is None else checkpoint
     if content.get("epoch", -1) < 0 or content.get("optimizer") is None:
-        raise UserValueError(f"'{run}' is of no run that was cut off; give the last.pt of one")
+        raise UserValueError(f"'{run}' does not belong to an interrupted run; give the last.pt of one")
 
 
 def load_fusion_checkpoint(weights: str) -> tuple[FrontEndAhead, dict[str, Any]]:

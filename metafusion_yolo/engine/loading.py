@@ -58,9 +58,11 @@ class LoadedModel(Model):
             TypeError: If it is not the one that was asked for, or has no fused form.
         """
         if wanted not in (None, own):
-            raise UserTypeError(f"'{name}' is of the task '{own}', and task={wanted} was asked for; give another model")
+            raise UserTypeError(f"'{name}' is for the task '{own}', not '{wanted}'; give another model")
         if own not in TASKS:
-            raise UserTypeError(f"'{name}' is of the task '{own}', which has no fused form, only {', '.join(TASKS)}")
+            raise UserTypeError(
+                f"'{name}' is for the task '{own}', which has no fused form; these have: {', '.join(TASKS)}"
+            )
         self.task = own
 
     def _take_start(self, arguments: dict[str, Any]) -> None:
@@ -77,7 +79,7 @@ class LoadedModel(Model):
                 f"pretrained=yolov8n.pt, or a checkpoint as model="
             )
         if lacks_words(self.model):
-            raise UserValueError(f"'{self.model_name}' looks for words; say which by set_classes(['person', 'car'])")
+            raise UserValueError(f"'{self.model_name}' finds what is named; name it by set_classes(['person', 'car'])")
 
     def load(self: Self, weights: Any = "yolov8n.pt") -> Self:
         """Load the weights of a stock or a fused checkpoint; files that could run code are rejected."""

@@ -31,8 +31,8 @@ def set_words(model: Any, classes: Sequence[str], embeddings: Tensor | None) -> 
     if not knows_words(model):
         head = type(model.model[-1]).__name__ if hasattr(model, "model") else "of an export"
         raise UserTypeError(
-            f"set_classes() is for detectors of words, such as yolov8s-world.pt, and this head is {head}; its classes "
-            f"are those it was trained on"
+            f"set_classes() is for open-vocabulary detectors such as yolov8s-world.pt; this head is {head}, and its "
+            "classes are those it was trained on"
         )
     if isinstance(classes, str) or not classes or not all(isinstance(name, str) and name for name in classes):
         raise UserValueError(f"set_classes({classes!r}): expected a list of words, such as ['person', 'car']")
@@ -54,7 +54,7 @@ def _features(model: Any, classes: list[str]) -> Tensor:
         features: Tensor = model.get_text_pe(classes)
     except (ImportError, OSError, RuntimeError) as error:
         raise MissingPackageError(
-            f"set_classes() needs the text encoder of this model, which is not here ({one_line(error)}); "
+            f"set_classes() needs the text encoder of this model, which is not available ({one_line(error)}); "
             f"pip install git+https://github.com/ultralytics/CLIP.git and go online once, or give embeddings="
         ) from error
     return features
@@ -77,6 +77,6 @@ def refuse_words(model: Any, what: str) -> None:
     if isinstance(model, (WORLD, *YOLOE)):
         raise UserTypeError(
             f"a {type(model).__bases__[1].__name__} cannot be {what} on pairs, only used: predict, track, val, export; "
-            f"train a detector of fixed classes such as metafusion-yolov8s.yaml, or the front-end alone by "
+            f"train a detector of fixed classes such as metafusion-yolov8s.yaml, or the front-end alone with "
             f"fusion_only=True"
         )

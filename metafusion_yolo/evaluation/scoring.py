@@ -1,7 +1,7 @@
 """Score fused images of any method against their sources: `metafusion metrics`."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,27 +22,10 @@ from metafusion_yolo.options import Metrics
 from metafusion_yolo.support.errors import MissingFileError
 
 
-def score_folders(
-    fused: str,
-    visible: str,
-    infrared: str,
-    metrics: Sequence[str] | None = Metrics.metrics,
-    project: str = Metrics.project,
-    name: str = Metrics.name,
-    exist_ok: bool = Metrics.exist_ok,
-) -> tuple[dict[str, Summary], Path]:
+def score_folders(asked: Metrics) -> tuple[dict[str, Summary], Path]:
     """Measure every fused image of a folder, and write one row per image to `metrics.csv`.
 
     Colours are scored by their luminance. Infrared images of more than 8 bits are normalised to their own range.
-
-    Args:
-        fused: Folder of fused images, which selects the pairs to score.
-        visible: Folder with the same file names, with any suffix.
-        infrared: Like `visible`.
-        metrics: Keys of :data:`~metafusion_yolo.functional.metrics.METRICS`; None for all.
-        project: Parent of the run's folder.
-        name: Name of the run's folder.
-        exist_ok: Whether an earlier run of that name may be overwritten.
 
     Returns:
         Summary over all images by metric, and the CSV file.
@@ -52,9 +35,10 @@ def score_folders(
         FileNotFoundError: If there are no fused images, or a folder does not exist.
         ValueError: If a metric is unknown.
     """
-    quality = FusionQuality(metrics)
-    triples = match(fused, visible, infrared)
-    out = increment_path(Path(project) / name, exist_ok=exist_ok, mkdir=True) / "metrics.csv"
+    names = None if asked.metrics in (None, "all") else [name.strip() for name in str(asked.metrics).split(",")]
+    quality = FusionQuality(names)
+    triples = match(asked.fused, asked.visible, asked.infrared)
+    out = increment_path(Path(asked.project) / asked.name, exist_ok=asked.exist_ok, mkdir=True) / "metrics.csv"
     with out.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["fused", *quality.values])

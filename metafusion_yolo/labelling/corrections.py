@@ -39,7 +39,7 @@ def read_export(file: str | Path) -> dict[str, list[Found]]:
         return _read(path)
     except MISTAKES as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UserValueError(f"'{path}' is no export that can be read ({reason}); give {EXPORTS}") from error
+        raise UserValueError(f"'{path}' cannot be read as an export ({reason}); give {EXPORTS}") from error
 
 
 def _read(path: Path) -> dict[str, list[Found]]:
@@ -78,6 +78,8 @@ def by_pair(found: dict[str, list[Found]], pairs: Sequence[Pair], where: str) ->
         candidates = exact[:1] or stems.get(plain.stem, [])
         if len(candidates) != 1:
             said = f"could be any of {len(candidates)} pairs" if candidates else "is no pair of the data set"
-            raise UserValueError(f"image '{name}' of '{where}' {said}; give data= the data set that it was made from")
+            raise UserValueError(
+                f"image '{name}' of '{where}' {said}; give the data set that it was made from as data="
+            )
         result[candidates[0]] = objects
     return result

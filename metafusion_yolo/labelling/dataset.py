@@ -67,43 +67,15 @@ class LabelReport:
         return "\n".join([*lines, *(f"written: {file}" for file in self.files)])
 
 
-def label_pairs(  # noqa: D417 - described once, in the options
-    data: str | None = None,
-    visible: str | None = None,
-    infrared: str | None = None,
-    model: str | None = None,
-    corrected: str | None = None,
-    split: str | None = Label.split,
-    classes: str | None = Label.classes,
-    conf: float = Label.conf,
-    imgsz: int = Label.imgsz,
-    batch: int = Label.batch,
-    device: str | int | None = Label.device,
-    tasks: str | None = Label.tasks,
-    overwrite: bool = Label.overwrite,
-    project: str = Label.project,
-    name: str = Label.name,
-    exist_ok: bool = Label.exist_ok,
-    engine: str = Cluster.engine,
-    workers: int | None = Cluster.workers,
-    part: str | None = Cluster.part,
-) -> LabelReport:
+def label_pairs(asked: Label, cluster: Cluster | None = None) -> LabelReport:
     """Label pairs by a detector, or take over what people corrected.
 
     The labels are YOLO files where training looks for them; scores, and the camera that shows each object, are in the
     ledger beside them (:mod:`metafusion_yolo.labelling.ledger`) and in the files for other tools.
 
     Args:
-        data: Data-set YAML.
-        visible: Folder of visible images, in place of a YAML; they are paired and split as by `data init`.
-        infrared: Folder of the infrared ones.
-        model: Checkpoint of a detector, stock or fused.
-        corrected: Export of a tool, in place of a model.
-        split, classes, conf, imgsz, batch, device, tasks, overwrite: See :class:`~metafusion_yolo.options.Label`.
-        project: Parent of the run's folder.
-        name: Name of the run's folder.
-        exist_ok: Whether an earlier run of that name may be overwritten.
-        engine, workers, part: See :class:`~metafusion_yolo.options.scale.Cluster`; workers must see the files.
+        asked: What to label, by what, and where to write.
+        cluster: Who does it; workers must see the files.
 
     Raises:
         FileNotFoundError: If a file or folder does not exist.
@@ -111,13 +83,14 @@ def label_pairs(  # noqa: D417 - described once, in the options
         UserValueError: For arguments that do not go together, unknown classes, or an export of other pairs.
         MissingPackageError: If `ensemble-boxes` is not installed.
     """
+    data, model, corrected, overwrite = asked.data, asked.model, asked.corrected, asked.overwrite
+    cluster = cluster or Cluster()
     if (model is None) == (corrected is None):
         raise UserValueError(
-            "give either model=, a detector that labels, or corrected=, what people made of its labels"
+            "give either model=, a detector that labels, or corrected=, the labels that people corrected"
         )
-    one_way(data, visible, infrared)
-    Cluster(engine, workers, part)
-    writers, parts = _writers(tasks), [split] if split else PARTS
+    one_way(data, asked.visible, asked.infrared)
+    writers, parts = _writers(asked.tasks), [asked.split] if asked.split else PARTS
     ledger, report = Ledger(), LabelReport()
     if corrected is not None:
         if data is None:
@@ -127,36 +100,38 @@ def label_pairs(  # noqa: D417 - described once, in the options
     detector = MetaFusionYOLO(str(model))
     if detector.task in WHOLE:
         raise UserValueError(
-            f"'model={model}' is of the task '{detector.task}', and labels are those of objects; give another"
+            f"'model={model}' is for the task '{detector.task}', and only objects are labelled; give another"
         )
     if detector.task != "detect" and writers:
         LOGGER.warning(
-            f"files for people hold boxes alone, and '{model}' is of the task '{detector.task}': none written"
+            f"files for people hold boxes only, and '{model}' is for the task '{detector.task}': none written"
         )
         writers = []
-    folder = increment_path(Path(project) / name, exist_ok=exist_ok).absolute()
+    folder = increment_path(Path(asked.project) / asked.name, exist_ok=asked.exist_ok).absolute()
     if data is None:
-        looked_for = classes_of(detector.names, {}, classes).values()
-        drafted = draft(folder, str(visible), infrared, names=[*looked_for])
+        looked_for = classes_of(detector.names, {}, asked.classes).values()
+        drafted = draft(folder, str(asked.visible), asked.infrared, names=[*looked_for])
         LOGGER.info(drafted.pairing.summary())
         data = str(drafted.yaml)
         report.files.append(drafted.yaml)
     job = of_yaml(data, parts)
     _check_keypoints(job.yaml, detector)
-    pairs = share(_once(job), part)
+    pairs = share(_once(job), cluster.part)
     open_ = [pair for pair in pairs if overwrite or not ledger.of_person(pair.label)]
     report.kept = len(pairs) - len(open_)
     if not open_:
         return report
     nameless = job.names in ({}, UNNAMED) and not report.kept
-    wanted = classes_of(detector.names, {} if nameless else job.names, classes)
+    wanted = classes_of(detector.names, {} if nameless else job.names, asked.classes)
     names = dict(enumerate(wanted.values())) if nameless else job.names
     folder.mkdir(parents=True, exist_ok=True)
     sheets: dict[int, list[Sheet]] = {}
-    arguments = {"data": job.yaml, "conf": conf, "imgsz": imgsz, "batch": batch}
-    make = partial(_Labeller, str(model), detector if engine == "local" else None, wanted, folder / "pictures")
-    blocks = in_blocks(open_) if engine == "ray" else [open_]
-    for number, labelled in each(partial(make, arguments, device), blocks, engine, workers, device != "cpu"):
+    arguments = {"data": job.yaml, "conf": asked.conf, "imgsz": asked.imgsz, "batch": asked.batch}
+    make = partial(_Labeller, str(model), detector if cluster.engine == "local" else None, wanted, folder / "pictures")
+    blocks = in_blocks(open_) if cluster.engine == "ray" else [open_]
+    for number, labelled in each(
+        partial(make, arguments, asked.device), blocks, cluster.engine, cluster.workers, asked.device != "cpu"
+    ):
         for pair, sheet in labelled:
             ledger.write(pair.label, rows_of(sheet.found, names), str(model), sheet.found)
             report.add(sheet.found)

@@ -94,7 +94,7 @@ def rows_of(found: Sequence[Found], names: Mapping[int, str]) -> str:
         if one.name not in numbers:
             known = ", ".join(f"'{name}'" for name in numbers)
             raise UserValueError(
-                f"class '{one.name}' is none of the data set's {known}; add it to 'names:' in the YAML"
+                f"class '{one.name}' is not among the data set's {known}; add it to 'names:' in the YAML"
             )
     if any(one.outline is not None for one in found):
         return outline_rows([(numbers[one.name], one.outline.clip(0, 1)) for one in found if one.outline is not None])

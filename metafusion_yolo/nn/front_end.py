@@ -125,13 +125,14 @@ class FrontEndAhead(BaseModel):
         """
         if (written := state["yaml"].get("fusion_format", 1)) > FUSION_FORMAT:
             raise UserTypeError(
-                f"of format {written} of a later metafusion_yolo, expected at most {FUSION_FORMAT}; update it"
+                f"has format {written} of a later metafusion_yolo, expected at most {FUSION_FORMAT}; update the package"
             )
         section = {"meet": "image", **(state["yaml"].get("fusion") or {})}  # former ones do not say it
         config = FusionConfig.from_dict(section)
         if written < 3 and config.method == "learned":
             raise UserTypeError(
-                f"of format {written}, whose front-end this version no longer has, expected {FUSION_FORMAT}; train anew"
+                f"has format {written}, whose front-end this version no longer has, expected {FUSION_FORMAT}; train "
+                "again"
             )
         super().__setstate__(state)
         self.config = config

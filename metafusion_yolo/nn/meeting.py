@@ -124,7 +124,9 @@ def meet_at(model: Any, level: str) -> None:
     ends = {stride: i for i, (stride, _) in enumerate(shapes)}
     if STRIDES[level] not in ends:
         there = ", ".join(["image", *(name for name, stride in STRIDES.items() if stride in ends)])
-        raise UserValueError(f"fusion: meet: {level} is no level of this detector's backbone, expected one of {there}")
+        raise UserValueError(
+            f"fusion: meet: {level} is not a level of this detector's backbone, expected one of {there}"
+        )
     end = ends[STRIDES[level]]
     read = sorted({i for i in model.save if i < end} | {end})
     split(model, end + 1, {i: Join(shapes[i][1], shapes[i][0]) for i in read})

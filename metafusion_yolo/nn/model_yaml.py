@@ -105,7 +105,7 @@ def torchvision_yaml(name: str) -> dict[str, Any]:
     """
     if (short := name.removeprefix(TORCHVISION)) not in torchvision_names():
         raise UserValueError(
-            f"'{name}' is no detector of torchvision that has a fused form, {nearest(short, torchvision_names())}"
+            f"'{name}' is not a torchvision detector with a fused form, {nearest(short, torchvision_names())}"
         )
     return {"detector": name, "nc": 80, "scale": "", "backbone": [[]], "head": [[-1, 1, "TorchvisionDetect", []]]}
 

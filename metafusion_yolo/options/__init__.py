@@ -71,7 +71,7 @@ class Tune(Checked):
     space: dict[str, Any] | None = option(
         None,
         "range of each name to search: (lowest, highest)",
-        shown="host's and ours",
+        shown="Ultralytics' and ours",
     )
 
 
@@ -89,7 +89,7 @@ class Val(Checked):
 
     modalities: str = option("both", f"cameras that are on: {', '.join(MODALITIES)}", choices=MODALITIES)
     metrics: str | Sequence[str] | None = option(
-        QUICK, "fusion metrics: names with commas, all or none", shown=",".join(QUICK), also=(NoneType,)
+        QUICK, "fusion metrics: comma-separated names, all or none", shown=",".join(QUICK), also=(NoneType,)
     )
     curves: bool = option(
         False, "also measure mAP50 with missing cameras and shifted infrared images: 7 times the cost"
@@ -123,7 +123,9 @@ class Source(Checked):
     align: str = option(
         "off", "undo the remaining shift between the cameras, found from edges: off, auto", choices=ALIGN
     )
-    on_error: str = option("stop", "at a pair of files that cannot be read: stop, or skip it", choices=("stop", "skip"))
+    on_error: str = option(
+        "stop", "what to do if a pair of files cannot be read: stop, or skip it", choices=("stop", "skip")
+    )
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,8 @@ class OutputOptions(Checked):
     view: str = option("fused", f"what to draw on: {', '.join(VIEWS)}", choices=VIEWS)
     save_fused: bool = option(False, "save the fused images: PNG, of videos MP4")
     save_weights: bool = option(False, "save how much came from which camera, as colours")
-    save_json: bool = option(False, "save the detections to predictions.json, a record a pair")
-    save_csv: bool = option(False, "save the detections to predictions.csv, a row a detection")
+    save_json: bool = option(False, "save the detections to predictions.json, one record per pair")
+    save_csv: bool = option(False, "save the detections to predictions.csv, one row per detection")
     temperatures: bool = option(False, "draw the hottest spot of each box; needs 'thermal: unit:' in the data-set YAML")
 
     @property
@@ -177,7 +179,7 @@ class Sync(Checked):
     offset: float = option(0.0, "milliseconds by which the infrared camera is later", name="sync_offset")
     on_missing: str = option(
         "error",
-        "while a camera has no frame: error, skip, or go on with a single one",
+        "while a camera has no frame: error, skip, or continue with a single one",
         choices=("error", "skip", "single"),
     )
     reconnect: float = option(30.0, "seconds to wait for a lost live camera; inf: forever, at the start too", least=0)
@@ -223,7 +225,7 @@ class Benchmark(Checked):
 
     format: str | list[str] | None = option(
         None,
-        "with commas: pt, onnx, openvino ..., onnx:16 for FP16, onnx:8 for INT8, litert:w8a16",
+        "comma-separated: pt, onnx, openvino ..., onnx:16 for FP16, onnx:8 for INT8, litert:w8a16",
         shown="installed",
     )
 
@@ -249,8 +251,8 @@ class Compare(Checked):
         0, "test every pair once, in this many folds of neighbouring frames; 0: the data set's own split", least=0
     )
     seeds: int | None = option(None, "trainings of every row", shown="budget's", least=1)
-    device: str | int | None = option(None, "as for the host: 0, cpu, mps")
-    jobs: int | None = option(None, "runs at a time; left out: one a core, or one on a GPU", least=1)
+    device: str | int | None = option(None, "device to run on: 0, cpu, mps")
+    jobs: int | None = option(None, "runs at a time; left out: one per core, or one on a GPU", least=1)
     project: str = option("runs", "project name for results root")
     name: str = option("compare", "name of this run")
     engine: str = option("local", "local: processes of this machine; ray: tasks of its cluster", choices=ENGINES)

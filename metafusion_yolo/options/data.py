@@ -78,12 +78,12 @@ class Label(Checked):
         "train, val, test or unlabelled; left out: all of them",
         choices=("train", "val", "test", "unlabelled"),
     )
-    classes: str | None = option(None, "names of the classes to label, with commas", shown="all")
+    classes: str | None = option(None, "comma-separated names of the classes to label", shown="all")
     conf: float = option(0.15, "least score of a box", least=0, most=1)
     imgsz: int = option(640, "image size in pixels", least=32)
     batch: int = option(4, "pairs at a time, of six views each", least=1)
-    device: str | int | None = option(None, "as for the host: 0, cpu, mps")
-    tasks: str | None = option("coco", "files for people: coco, cvat, label-studio, fiftyone, with commas, or none")
+    device: str | int | None = option(None, "device to run on: 0, cpu, mps")
+    tasks: str | None = option("coco", "files for people: coco, cvat, label-studio, fiftyone, comma-separated, or none")
     overwrite: bool = option(False, "replace labels by people too")
     project: str = option("runs/label", "project name for results root")
     name: str = option("label", "name of this run")
@@ -98,7 +98,7 @@ class Register(Checked):
     pairs: int = option(20, "pairs to estimate from, of the data set or each sequence", least=6)
     per: str = option(
         "dataset",
-        "dataset: one matrix; sequence: one a folder of visible images",
+        "dataset: one matrix; sequence: one per folder of visible images",
         choices=("dataset", "sequence"),
     )
     matrix: list[Any] | tuple[Any, ...] | None = option(

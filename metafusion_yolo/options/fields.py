@@ -1,15 +1,16 @@
 """What a field of the options says of an argument, and the checks that follow from it."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, field, fields
 from numbers import Integral, Real
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from metafusion_yolo.support.words import nearest
 
 REQUIRED = "required"
+Self = TypeVar("Self", bound="Checked")
 STANDS_FOR: dict[type, Any] = {int: Integral, float: Real, str: (str, os.PathLike)}
 WORDS = {
     bool: "True or False",
@@ -112,6 +113,12 @@ def options_of(*concerns: type) -> dict[str, Option]:
 
 class Checked:
     """A dataclass that checks its fields when it is made."""
+
+    @classmethod
+    def of(cls: type[Self], given: Mapping[str, Any]) -> Self:
+        """Take its fields out of arguments that have the names of the command; the rest is ignored."""
+        names = {item.metadata.get("name", item.name): item.name for item in fields(cls)}  # type: ignore[arg-type]
+        return cls(**{field: given[name] for name, field in names.items() if name in given})
 
     def __post_init__(self) -> None:
         """Check the values; see :meth:`Option.check` for what is raised."""

@@ -17,7 +17,7 @@ class Init(Checked):
     infrared: str | None = option(None, "folder or glob of the infrared images")
     labels: str | None = option(None, "folder of YOLO label files; left out: those beside the images")
     names: str | list[str] | None = option(
-        None, "class names with commas; left out: from a classes.txt or YAML near the labels", also=(tuple,)
+        None, "comma-separated class names; left out: from a classes.txt or YAML near the labels", also=(tuple,)
     )
     by: str = option(
         "auto", "what to pair by: auto (names, else EXIF times), names, numbers, times, exif, looks", choices=BY

@@ -15,7 +15,7 @@ class Cluster(Checked):
     engine: str = option("local", "local: this process; ray: its cluster (predict: with out=)", choices=ENGINES)
     workers: int | None = option(
         None,
-        "with engine=ray: workers side by side; 0: one a GPU for a checkpoint, else one a core",
+        "with engine=ray: workers side by side; 0: one per GPU for a checkpoint, else one per core",
         shown="all",
         least=0,
     )

@@ -17,7 +17,7 @@ class Serve(Checked):
     imgsz: int | None = option(
         None, "image size in pixels; of checkpoints and dynamic exports", shown="model's", least=32
     )
-    device: str | int | None = option(None, "as for the host: 0, cpu, mps")
+    device: str | int | None = option(None, "device to run on: 0, cpu, mps")
     iou: float = option(0.7, "largest IoU of two boxes of one class", least=0, most=1)
     batch: int = option(8, "most requests that are answered together", least=1)
     waiting: int = option(32, "requests that may wait; more are refused", least=1)

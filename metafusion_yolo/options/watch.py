@@ -43,11 +43,13 @@ class Rule(Checked):
 
     when: str = option(REQUIRED, "what is told", choices=tuple(NEEDS))
     zone: list[Any] | None = option(None, "corners [x, y] of a zone, three or more")
-    line: list[Any] | None = option(None, "two points [x, y]; towards the left hand of who walks along it is 'in'")
+    line: list[Any] | None = option(
+        None, "two points [x, y]; towards the left of someone walking from the first to the second is 'in'"
+    )
     classes: list[Any] | None = option(None, "names of the classes it is about", shown="all")
-    seconds: float | None = option(None, "for how long it must hold", least=0)
-    more_than: int | None = option(None, "number of objects that is still in order", least=0)
-    above: float | None = option(None, "temperature that is still in order, in the unit of the data-set YAML")
+    seconds: float | None = option(None, "for how many seconds it must hold", least=0)
+    more_than: int | None = option(None, "largest number of objects that is allowed", least=0)
+    above: float | None = option(None, "highest temperature that is allowed, in the unit of the data-set YAML")
 
     def __post_init__(self) -> None:
         """Check what the kind needs, and the points."""
@@ -56,7 +58,7 @@ class Rule(Checked):
         if missing := [key for key in NEEDS[self.when] if key not in given]:
             raise UserValueError(f"'when: {self.when}' needs '{missing[0]}:'")
         if more := sorted(given - {*NEEDS[self.when], *MAY[self.when]}):
-            raise UserValueError(f"'when: {self.when}' has no use for '{more[0]}:'")
+            raise UserValueError(f"'when: {self.when}' does not use '{more[0]}:'; leave it out")
         if self.zone is not None:
             _check_points(self.zone, "zone")
             if len(self.zone) < 3:
@@ -88,17 +90,19 @@ class CameraPair(Checked):
     """Two cameras of one scene, or a stream that holds both, and their rules."""
 
     visible: int | str = option(REQUIRED, "address (rtsp://, http://) or number of the visible camera")
-    infrared: int | str | None = option(None, "the same of the infrared camera; leave it out for a layout")
+    infrared: int | str | None = option(None, "the same for the infrared camera; leave it out with layout:")
     layout: str | None = option(None, "where both are in one stream", choices=LAYOUTS)
     data: str | None = option(None, "data-set YAML of these two cameras", shown="that of the server")
     on_missing: str = option(
-        "single", "while a camera is lost: go on with the single other one, or skip", choices=("single", "skip")
+        "single", "while a camera is lost: continue with the other one, or skip", choices=("single", "skip")
     )
     sync_tolerance: float = option(50.0, "largest difference in time within a pair, milliseconds", least=0)
     sync_offset: float = option(0.0, "milliseconds by which the infrared camera is later")
-    tracker: str = option("bytetrack.yaml", "tracker of the host")
+    tracker: str = option("bytetrack.yaml", "tracker of Ultralytics")
     conf: float = option(0.25, "lowest score of an object", least=0, most=1)
-    watchdog: float = option(60.0, "seconds without a result, though cameras send, after which it begins anew", least=1)
+    watchdog: float = option(
+        60.0, "seconds without a result, though cameras send, after which it is restarted", least=1
+    )
     rules: dict[Any, Any] | None = option(None, "rules by name")
 
     def __post_init__(self) -> None:
@@ -108,7 +112,7 @@ class CameraPair(Checked):
             address = getattr(self, side)
             if isinstance(address, str) and not address.isdigit() and "://" not in address:
                 raise UserValueError(
-                    f"'{side}: {address}' is no camera, expected an address such as rtsp://host/path, or a number"
+                    f"'{side}: {address}' is not a camera, expected an address such as rtsp://host/path, or a number"
                 )
         if (self.infrared is None) == (self.layout is None):
             raise UserValueError("give 'infrared:', or 'layout:' if 'visible:' holds both cameras")
@@ -118,14 +122,14 @@ class CameraPair(Checked):
 class Events(Checked):
     """Where events go, and the clips beside them. Files are relative to the folder of the YAML."""
 
-    outbox: str = option("events.db", "SQLite file that keeps events until they have been handed out")
-    stdout: bool = option(False, "write a line of JSON a event to stdout")
+    outbox: str = option("events.db", "SQLite file that keeps events until they have been delivered")
+    stdout: bool = option(False, "write one line of JSON per event to stdout")
     file: str | None = option(None, "file that lines of JSON are added to")
     webhook: str | None = option(None, "address that each event is posted to, signed")
     secret: str | None = option(None, "secret of the signature, base64 as by `openssl rand -base64 32`")
     mqtt: str | None = option(None, "broker, mqtt://[user:password@]host[:port], or mqtts:// for TLS")
     topic: str = option("metafusion/{pair}/{event}", "topic of an event")
-    keep: int = option(1000, "events and clips kept to look back at", least=1)
+    keep: int = option(1000, "how many events and clips are kept", least=1)
     clips: str | None = option("clips", "folder of the clips; none: no clips")
     before: float = option(5.0, "seconds of a clip before its event", least=0, most=60)
     after: float = option(5.0, "seconds of a clip after its last event", least=0, most=60)

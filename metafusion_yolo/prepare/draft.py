@@ -143,7 +143,7 @@ def _labelled(pairs: Mapping[str, str], folder: str | None) -> tuple[dict[str, s
         note = f"{len(beside)} labels, beside the infrared images: their boxes are taken as they are"
         return beside, [note] if beside else [NO_LABELS]
     if not Path(folder).is_dir():
-        raise MissingFileError(f"labels='{folder}' is no folder; give the folder of the YOLO label files")
+        raise MissingFileError(f"labels='{folder}' is not a folder; give the folder of the YOLO label files")
     files = sorted(str(f) for f in Path(folder).rglob("*.txt") if f.stem.lower() not in NOT_LABELS)
     if not files:
         others = Counter(f.suffix for f in Path(folder).rglob("*") if f.suffix in (".xml", ".json"))

@@ -92,7 +92,7 @@ class Detector:
         """Read the metadata of the export, which are Python literals; no code is run."""
         self.task = metadata.get("task", "detect")
         if self.task not in TASKS:
-            raise UserValueError(f"'{model}' is of the task '{self.task}', and the runtime knows {', '.join(TASKS)}")
+            raise UserValueError(f"'{model}' is for the task '{self.task}', and the runtime knows {', '.join(TASKS)}")
         self.kpt_shape = tuple(ast.literal_eval(metadata.get("kpt_shape", "(0, 0)")))
         values = {name: ast.literal_eval(metadata[name]) for name in ("pair_input", "names", "imgsz", "args")}
         pair_input: dict[str, Any] = values["pair_input"]

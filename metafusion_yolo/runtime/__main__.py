@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--film", type=Path, help="MP4 file of the drawn images")
     parser.add_argument("--rate", type=float, default=25, help="frames a second, of tracks and film (%(default)s)")
     parser.add_argument("--track", action="store_true", help="number the objects of videos and cameras; needs trackers")
-    parser.add_argument("--json", action="store_true", help="print a line of JSON a pair")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON per pair")
     args = parser.parse_args(argv)
     film = Film(args.film, args.rate) if args.film else None
     try:

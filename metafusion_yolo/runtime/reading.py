@@ -55,7 +55,7 @@ def _check_preview(file: str | Path, content: bytes | None, unit: str | None) ->
         )
     if maker and maker not in _TOLD:
         _TOLD.add(maker)
-        LOGGER.warning(f"'{file}', for one: {preview_note(maker)}")
+        LOGGER.warning(f"'{file}', for example: {preview_note(maker)}")
 
 
 def read_visible(file: str | Path, content: bytes | None = None) -> np.ndarray:

@@ -57,7 +57,7 @@ class Summary:
         rate = f", {now / self.seconds:.1f} a second" if now and self.seconds else ""
         text = f"{self.pairs} pairs, {self.before} of them done before{rate}\nResults: {self.out}"
         if self.failed:
-            text += f"\n{self.failed} pairs have an error in the place of boxes, for example: {self.example}"
+            text += f"\n{self.failed} pairs have an error in place of boxes, for example: {self.example}"
         return text
 
 

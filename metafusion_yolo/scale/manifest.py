@@ -55,7 +55,9 @@ def read_manifest(source: str, shared: bool = True) -> Manifest:
     """
     suffix = Path(source).suffix.lower()
     if suffix not in SUFFIXES:
-        raise UserValueError(f"'{source}' is no manifest; with out=, give a .csv or .parquet of the columns {wanted()}")
+        raise UserValueError(
+            f"'{source}' is not a manifest; with out=, give a .csv or .parquet of the columns {wanted()}"
+        )
     system, path = filesystem(source, shared)
     try:
         content = system.cat_file(path)
@@ -95,7 +97,7 @@ def _table(source: str, suffix: str, content: bytes) -> pa.Table:
         return file.read(columns=names) if len(names) == len(COLUMNS) else file.schema_arrow.empty_table()
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         kind = "CSV" if suffix == ".csv" else "Parquet"
-        raise UserValueError(f"'{source}' is no {kind} file ({' '.join(str(error).split())})") from error
+        raise UserValueError(f"'{source}' is not a {kind} file ({' '.join(str(error).split())})") from error
 
 
 def _check_schemes(column: pa.ChunkedArray, shared: bool) -> None:

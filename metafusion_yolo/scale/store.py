@@ -57,7 +57,7 @@ def filesystem(address: str, shared: bool = True) -> tuple[Any, str]:
         raise MissingPackageError(f"'{address}': {' '.join(str(error).split())}") from error
     except ValueError as error:
         if scheme in fsspec.available_protocols():
-            raise UserValueError(f"'{address}' is no address of {scheme}:// ({error})") from error
+            raise UserValueError(f"'{address}' is not a valid {scheme}:// address ({error})") from error
         raise UserValueError(
             f"unknown scheme '{scheme}://' in '{address}'; give a path, or what fsspec opens: s3://, gs://, ..."
         ) from error

@@ -65,7 +65,7 @@ class Job:
         """
         suffix = Path(model).suffix
         if suffix not in (".onnx", ".pt"):
-            raise UserValueError(f"model='{model}' does not go with out=; give an ONNX file or a checkpoint (.pt)")
+            raise UserValueError(f"model='{model}' cannot be used with out=; give an ONNX file or a checkpoint (.pt)")
         if suffix == ".onnx" and settings["imgsz"]:
             raise UserValueError(f"'imgsz={settings['imgsz']}': an ONNX file has the size that it was exported with")
         if suffix == ".onnx" and settings["device"] not in (None, "cpu"):

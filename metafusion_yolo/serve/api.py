@@ -48,7 +48,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 Upload = Annotated[UploadFile | None, File()]
 Conf = Annotated[float, Form(ge=LOWEST, le=1, description="lowest score")]
-Images = Annotated[str, Form(description=f"images to add, with commas: {', '.join(VIEWS)}")]
+Images = Annotated[str, Form(description=f"images to add, comma-separated: {', '.join(VIEWS)}")]
 Suffix = Annotated[Literal["png", "jpeg"], Form(alias="format", description="format of the images")]
 
 

@@ -86,7 +86,7 @@ class Batcher:
             BusyError: If the engine is not loaded yet, or too many are waiting.
         """
         if self.engine is None:
-            raise BusyError("the model is being loaded; try again in some seconds")
+            raise BusyError("the model is being loaded; try again in a few seconds")
         job = Job(pair, Future())
         try:
             self._queue.put_nowait(job)

@@ -101,8 +101,8 @@ class HostEngine:
         self.model = MetaFusionYOLO(options.model)
         if self.model.task in ("semantic", "depth"):
             raise UserValueError(
-                f"'model={options.model}' is of the task '{self.model.task}', and what is served are objects and "
-                f"classes, no maps; give another model, or use metafusion predict"
+                f"'model={options.model}' is for the task '{self.model.task}', and only objects and "
+                f"classes are served, no maps; give another model, or use metafusion predict"
             )
         self.together, rig = 1, Rig()  # an export has the size of its batch
         if options.model.endswith(".pt"):

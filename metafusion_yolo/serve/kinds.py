@@ -110,7 +110,7 @@ KINDS = {
             ("MR-2", LOW, 3),
             ("IR inside", "", 3),
             ("IR outside", "", 3),
-            ("ms a pair", LOW, 1),
+            ("ms per pair", LOW, 1),
             more="pairs, objects, data, split, model, px, cameras",
         ),
         _validation,

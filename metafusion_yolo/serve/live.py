@@ -39,7 +39,7 @@ class PairNow(BaseModel):
     latency: float | None = Field(description="mean seconds from the arrival of a frame to its result, over 5 s")
     missing: list[str] = Field(description="cameras that send nothing")
     dropped: dict[str, int] = Field(description="frames of each camera that were not used")
-    restarts: int = Field(description="how often it was begun anew")
+    restarts: int = Field(description="how often it was restarted")
     drift: float | None = Field(description="shift left between the cameras, % of the width; null while unknown")
     drifted: bool = Field(description="whether that is more than a detector takes without loss")
     trouble: str = Field(description="why there are no results; empty while there are")
@@ -154,7 +154,7 @@ class Gauges:
     def collect(self) -> Iterable[Metric]:
         """Yield their current figures."""
         pairs = [pair_now(name, stream) for name, stream in self._service.streams.items()]
-        for name, text in (("rate", "Results a second."), ("restarts", "How often a pair was begun anew.")):
+        for name, text in (("rate", "Results a second."), ("restarts", "How often a pair was restarted.")):
             gauge = GaugeMetricFamily(f"metafusion_pair_{name}", text, labels=["pair"])
             for pair in pairs:
                 gauge.add_metric([pair.name], getattr(pair, name))

@@ -128,7 +128,7 @@ def resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int]
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (OSError, UnicodeError) as error:
         raise UserValueError(
-            f"'host={host}' is no address of this machine; give 127.0.0.1, or 0.0.0.0 for all"
+            f"'host={host}' is not an address of this machine; give 127.0.0.1, or 0.0.0.0 for all"
         ) from error
     return family, (str(address[0]), port)
 

@@ -109,7 +109,7 @@ def _size(content: bytes, name: str, most: float) -> tuple[int, int]:
     """
     kind = next((kind for start, kind in KINDS.items() if content.startswith(start)), None)
     if kind is None:
-        raise UserValueError(f"'{name}' is no JPEG, PNG, TIFF, WebP or BMP image")
+        raise UserValueError(f"'{name}' is not a JPEG, PNG, TIFF, WebP or BMP image")
     try:
         image = kind(io.BytesIO(content))
         width, height = image.size
@@ -147,7 +147,7 @@ def _array(content: bytes, most: float) -> np.ndarray:
     except Exception as error:  # NumPy raises several kinds on damaged headers
         raise UserValueError("'infrared' is a damaged .npy file") from error
     if len(shape) != 2 or dtype.kind not in "uif":
-        raise UserValueError("'infrared' is no (H, W) array of numbers")
+        raise UserValueError("'infrared' is not an (H, W) array of numbers")
     _check_pixels("infrared", shape, most)
     if len(content) - stream.tell() != math.prod(shape) * dtype.itemsize:
         raise UserValueError("'infrared' is a damaged .npy file: its size is not what its header says")

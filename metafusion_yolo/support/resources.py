@@ -86,9 +86,9 @@ def read_yaml(file: str | Path) -> dict[str, Any]:
         raise UserValueError(f"'{file}' is not UTF-8; save it as text in UTF-8") from error
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise UserValueError(f"'{file}' is no YAML ({line}{error.problem}); correct it") from error
+        raise UserValueError(f"'{file}' is not valid YAML ({line}{error.problem}); correct it") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: such as an impossible date
-        raise UserValueError(f"'{file}' is no YAML ({' '.join(str(error).split())}); correct it") from error
+        raise UserValueError(f"'{file}' is not valid YAML ({' '.join(str(error).split())}); correct it") from error
     if not isinstance(content, dict):
-        raise UserValueError(f"'{file}' is no mapping of keys to values; is it the right file?")
+        raise UserValueError(f"'{file}' does not map keys to values; is it the right file?")
     return content

@@ -591,13 +591,8 @@ def test_the_description_of_the_host_is_read_whole() -> None:
 
 
 FUNCTIONS = {
-    "demo": "metafusion_yolo.cli.demo.run_demo",
-    "metrics": "metafusion_yolo.evaluation.scoring.score_folders",
-    "compare": "metafusion_yolo.compare.run_compare",
     "data synth": "metafusion_yolo.prepare.synthetic.write_dataset",
     "data convert": "metafusion_yolo.prepare.convert.convert",
-    "data check": "metafusion_yolo.prepare.check.run_check",
-    "data register": "metafusion_yolo.prepare.register.register_dataset",
     **{
         name: f"metafusion_yolo.model.MetaFusionYOLO.{name}"
         for name in ("train", "tune", "val", "predict", "export", "benchmark")

@@ -57,7 +57,10 @@ def test_a_start_is_tested_untrained_if_it_does_the_task_and_knows_a_class(task,
         ("data=nowhere.yaml", "data set 'nowhere.yaml': the file does not exist"),
         ("data={yaml} model=metafusion-yolov9n.yaml", "no model YAML 'metafusion-yolov9n.yaml'"),
         ("data={yaml} model=nowhere.pt", "no checkpoint 'nowhere.pt'"),
-        ("data={yaml} model=nowhere.pt pretrained=other.pt", "'model=nowhere.pt' is a start already"),
+        (
+            "data={yaml} model=nowhere.pt pretrained=other.pt",
+            "'model=nowhere.pt' is already a checkpoint to start from",
+        ),
         (
             "data={yaml} model=metafusion-yolov8n-pose.yaml",
             "'kpt_shape: None' must be the number of keypoints",
@@ -76,7 +79,7 @@ def test_a_checkpoint_brings_its_model(tmp_path, yolov8n) -> None:
     assert _start(str(yolov8n), False) == ("metafusion-yolov8n.yaml", str(yolov8n))
     MetaFusionYOLO(yolov8n).save(tmp_path / "fused.pt")
     assert _start(str(tmp_path / "fused.pt"), False)[0] == "metafusion-yolov8n.yaml"
-    with pytest.raises(UserValueError, match="does not say which model it is of"):
+    with pytest.raises(UserValueError, match="does not say which model YAML it was made from"):
         _start(str(write_stock(tmp_path / "own.pt")), False)
 
 

@@ -102,8 +102,8 @@ EXPORTER = [
         DOORS + "test_other_formats_get_a_model_of_pairs",
         note="Ultralytics gets a model of four channels; [which were tried](export.md#formats)",
     ),
-    Row("export_imx", refused="format=imx is made of stock detectors only, layer by layer; export onnx"),
-    Row("export_hailo", refused="format=hailo is made of stock detectors only, layer by layer; export onnx"),
+    Row("export_imx", refused="format=imx is for stock detectors only, layer by layer; export onnx"),
+    Row("export_hailo", refused="format=hailo is for stock detectors only, layer by layer; export onnx"),
 ]
 RESULTS = [
     Row("cpu cuda numpy to new update __getitem__", DOORS + "test_results_keep_the_pair"),
@@ -152,7 +152,7 @@ ARGUMENTS = [
     *(
         Row(
             " ".join(name for name, other in OTHER_TASKS.items() if other == task),
-            refused=f"'NAME=VALUE' is of the task '{task}' and does nothing here; leave it out",
+            refused=f"'NAME=VALUE' is for the task '{task}' and has no effect here; leave it out",
             note="of a model of another task",
         )
         for task in dict.fromkeys(OTHER_TASKS.values())

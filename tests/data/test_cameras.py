@@ -12,6 +12,7 @@ from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import BY_RULE, file_pairs
 from metafusion_yolo.options import CAMERAS as NAMES
+from metafusion_yolo.options import Init
 from metafusion_yolo.prepare.init import init_dataset
 from tests.data.test_radiometric import write_flir
 
@@ -54,7 +55,7 @@ def test_counts_of_a_thermal_camera_are_what_its_maker_says(tmp_path, name, coun
     read = reader.rig.thermal.temperatures(reader.counts(tmp_path / "1.npy").astype(float))
     assert read == pytest.approx(np.full((12, 16), celsius), abs=0.01)
     with pytest.raises(ValueError, match=f"camera={name} writes thermal images alone; give their folder as infrared="):
-        init_dataset(tmp_path, camera=name)
+        init_dataset(Init(tmp_path, camera=name))
 
 
 def test_a_folder_of_a_camera_becomes_a_data_set_with_temperatures(tmp_path):
@@ -67,7 +68,7 @@ def test_a_folder_of_a_camera_becomes_a_data_set_with_temperatures(tmp_path):
         for end in "VZ":
             cv2.imwrite(str(folder / f"{stem}_{end}.JPG"), rng.integers(0, 255, (300, 400, 3), np.uint8))
         write_flir(folder / f"{stem}_T.JPG", scene)
-    found, _ = init_dataset(folder, camera="dji-m3t", dst=tmp_path / "pairs")
+    found, _ = init_dataset(Init(folder, camera="dji-m3t", dst=tmp_path / "pairs"))
     assert yaml.safe_load(found.yaml.read_text())["camera"] == "dji-m3t"
     assert len(found.pairing.pairs) == 2
     rig = Rig.of_file(found.yaml)

@@ -41,7 +41,7 @@ def test_folder_rule_replaces_the_last_component_named_images(visible, infrared)
 
 @pytest.mark.parametrize("visible", ["my_images/7.jpg", "images", "Images/7.jpg"])
 def test_folder_rule_needs_a_folder_named_images(visible):
-    with pytest.raises(PairError, match=rf"'{visible}' lies in no folder named 'images'.*set 'infrared:"):
+    with pytest.raises(PairError, match=rf"'{visible}' is not in a folder named 'images'.*set 'infrared:"):
         expected_by_rule("infrared")(visible)
 
 
@@ -77,15 +77,15 @@ def test_rule_defaults_to_the_infrared_folder(value):
     [
         (
             5,
-            r"'infrared: 5' in d.yaml is no pairing rule; expected a folder name .* or 'visible part -> infrared part'",
+            r"'infrared: 5' in d.yaml is not a pairing rule; expected a folder name .* or 'visible part -> infrared",
         ),
-        ("", "is no pairing rule"),
-        ([], "is no pairing rule"),
-        ({}, "is no pairing rule"),
-        ({"from": "_co"}, "is no pairing rule"),
-        ({"from": "", "to": "_ir"}, "is no pairing rule"),
-        ("vis/*_V -> th/*_*_T", "is no pairing rule"),
-        ({"from": 1, "to": "_ir"}, "is no pairing rule"),
+        ("", "is not a pairing rule"),
+        ([], "is not a pairing rule"),
+        ({}, "is not a pairing rule"),
+        ({"from": "_co"}, "is not a pairing rule"),
+        ({"from": "", "to": "_ir"}, "is not a pairing rule"),
+        ("vis/*_V -> th/*_*_T", "is not a pairing rule"),
+        ({"from": 1, "to": "_ir"}, "is not a pairing rule"),
         ({"form": "_co", "to": "_ir"}, "unknown key 'form' under 'infrared:' in d.yaml, did you mean 'from'?"),
         ({"from": "_co", "to": "_ir", "suffix": ".png"}, "unknown key 'suffix'"),
     ],

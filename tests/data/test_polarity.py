@@ -51,7 +51,9 @@ def test_black_hot_video_is_turned_once_and_stays_so(scene, caplog):
     for frame, expected in zip(seen, [blank, scene, blank, scene, scene], strict=True):
         assert np.array_equal(frame, expected)
     said = [text for text in caplog.messages if "black-hot" in text]
-    assert said == ["infrared of 'rtsp://***@door/ir' is black-hot: turned; 'thermal: {invert: false}' leaves it"]
+    assert said == [
+        "infrared of 'rtsp://***@door/ir' is black-hot and is inverted; 'thermal: {invert: false}' keeps it"
+    ]
 
 
 def test_what_the_yaml_says_wins(scene, caplog):

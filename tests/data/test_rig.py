@@ -144,8 +144,8 @@ def test_file_is_read_and_named(tmp_path):
     file.write_text(yaml.safe_dump({"names": {0: "ä"}, "infrared": "lwir", "thermal": {"invert": True}}))
     assert Rig.of_file(file) == Rig("lwir", Thermal(invert=True))
     for content, message in (
-        ("a: [1", "is no YAML"),
-        ("- a", "is no mapping of keys to values"),
+        ("a: [1", "is not valid YAML"),
+        ("- a", "does not map keys to values"),
         ("thermal: 5", "must be a mapping"),
     ):
         file.write_text(content)

@@ -140,7 +140,7 @@ def test_a_range_in_the_unit_is_that_of_the_counts():
 @pytest.mark.parametrize(
     ("section", "counts", "said"),
     [
-        ({"unit": "celsius"}, np.full((9, 9), 90, np.uint8), "8 bits, which are no temperatures"),
+        ({"unit": "celsius"}, np.full((9, 9), 90, np.uint8), "8 bits, which cannot be temperatures"),
         (
             {"unit": "celsius"},
             np.full((9, 9), 29315, np.uint16),

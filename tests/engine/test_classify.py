@@ -76,7 +76,7 @@ def test_it_trains_validates_and_predicts(trained, folders, tmp_path) -> None:
     for modalities in ("both", "infrared"):
         metrics = model.val(data=str(folders), modalities=modalities, plots=modalities == "both", workers=0, **runs)
         assert 0 <= metrics.top1 <= 1 and "metrics/accuracy_top1" in metrics.results_dict
-    with pytest.raises(UserValueError, match="'curves=True' judges boxes, and the task 'classify' has none"):
+    with pytest.raises(UserValueError, match="'curves=True' evaluates boxes, and the task 'classify' has none"):
         model.val(data=str(folders), curves=True)
     with pytest.raises(UserValueError, match="no objects to track"):
         model.track(folders.parent / "images" / "val")
@@ -107,7 +107,7 @@ def test_an_export_gives_the_same_without_pytorch_too(trained, folders) -> None:
         answer = served(path, cv2.imread(str(image)), read_counts(own.infrared_path))
         assert answer["detections"] == [] and answer["classes"][0]["name"] == own.names[own.probs.top1]
     assert found.draw().shape == found.image.shape and not len(found.scores)
-    with pytest.raises(UserValueError, match="is not made for the task 'classify'"):
+    with pytest.raises(UserValueError, match="is not available for the task 'classify'"):
         model.export(format="openvino", quantize=8, data=str(folders))
 
 
@@ -150,7 +150,7 @@ def test_mistakes_cost_one_line(folders, stock, tmp_path, capsys) -> None:
     (tmp_path / "odd.yaml").write_text(yaml.safe_dump(odd))
     learn = {"epochs": 1, "imgsz": 64, "workers": 0, "project": str(tmp_path)}
     with pytest.raises(
-        UserValueError, match="lies in the folder 'car', which is none of the classes 'person', 'lorry'"
+        UserValueError, match="is in the folder 'car', which is not one of the classes 'person', 'lorry'"
     ):
         MetaFusionYOLO(stock).train(data=str(tmp_path / "odd.yaml"), **learn)
     (folders.parent / "infrared" / "train" / "car" / "000000-9.png").write_bytes(b"")
@@ -159,12 +159,12 @@ def test_mistakes_cost_one_line(folders, stock, tmp_path, capsys) -> None:
     (folders.parent / "infrared" / "train" / "car" / "000000-9.png").unlink()
     detector = write_stock(tmp_path / "detector.pt")
     for words, message in (
-        (f"classify val model={detector} data={folders}", "is of the task 'detect', and task=classify was asked for"),
-        (f"detect val model={stock} data={folders}", "is of the task 'classify', and task=detect was asked for"),
+        (f"classify val model={detector} data={folders}", "is for the task 'detect', not 'classify'"),
+        (f"detect val model={stock} data={folders}", "is for the task 'classify', not 'detect'"),
         (f"compare model=metafusion-yolov8n-cls.yaml data={folders}", "a comparison is one of detect"),
         (
             f"data label model={stock} data={folders} tasks=none",
-            "is of the task 'classify', and labels are those of objects",
+            "is for the task 'classify', and only objects are labelled",
         ),
         (f"classify train model={stock} data={folders} auto_augment=augmix", "changes single images, not pairs"),
     ):

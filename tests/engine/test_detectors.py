@@ -116,12 +116,12 @@ def test_another_detector_of_torchvision_learns_and_is_kept() -> None:
 
 def test_unknown_detectors_and_stems_of_torchvision_are_refused(tmp_path) -> None:
     for name in (f"torchvision/{FASTER}s", "torchvision/ssd300_vgg16"):
-        with pytest.raises(UserValueError, match=f"'{name}' is no detector of torchvision that has a fused form"):
+        with pytest.raises(UserValueError, match=f"'{name}' is not a torchvision detector with a fused form"):
             MetaFusionYOLO(name)
     file = write_yaml(tmp_path, detector=f"torchvision/{FASTER}", fusion={"meet": "P3"})
     with pytest.raises(UserValueError, match="needs a backbone whose layers follow each other; set meet: image"):
         MetaFusionYOLO(file)
-    with pytest.raises(UserValueError, match="'dynamic=True' is not for a detector of torchvision"):
+    with pytest.raises(UserValueError, match="'dynamic=True' does not work with a torchvision detector"):
         MetaFusionYOLO(f"metafusion-{FASTER}.yaml").export(format="onnx", dynamic=True)
 
 

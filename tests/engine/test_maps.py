@@ -76,7 +76,7 @@ def test_a_task_trains_validates_predicts_and_exports(stock, task, folder, tmp_p
         for cameras in ("both", "infrared")
     ]
     assert all(np.isfinite(found[FIGURE[task]]) for found in figures)
-    with pytest.raises(UserValueError, match=f"judges boxes, and the task '{task}' has none"):
+    with pytest.raises(UserValueError, match=f"evaluates boxes, and the task '{task}' has none"):
         trained.val(data=str(folder.yaml), corruptions=True)
     with pytest.raises(UserValueError, match=f"the task '{task}' is one of whole pairs, with no objects to track"):
         trained.track(folder.images)

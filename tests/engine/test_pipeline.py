@@ -205,12 +205,12 @@ def test_a_checkpoint_is_a_start_for_more_training(run, tmp_path):
 
 
 def test_pairs_must_pair(run, model):
-    with pytest.raises(PairError, match=r"lies in no folder named 'images'.*infrared="):
+    with pytest.raises(PairError, match=r"is not in a folder named 'images'.*infrared="):
         model.predict(run.data.parent / "infrared" / "val", **LOW)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [({}, "'data' is missing"), ({"resume": True}, "of no run that was cut off")]
+    ("arguments", "message"), [({}, "'data' is missing"), ({"resume": True}, "does not belong to an interrupted run")]
 )
 def test_training_never_falls_back_on_another_data_set(run, arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -25,6 +25,7 @@ from metafusion_yolo.engine.tasks import TASKS
 from metafusion_yolo.labelling.dataset import label_pairs
 from metafusion_yolo.nn.model_yaml import HEADS, head_of, load_model_yaml
 from metafusion_yolo.nn.tasks import BY_HEAD, build_model, fused_form
+from metafusion_yolo.options import Label
 from metafusion_yolo.options.serve import Serve
 from metafusion_yolo.runtime import Detector, read_counts
 from metafusion_yolo.serve.answers import answer_of
@@ -135,7 +136,9 @@ def test_a_task_trains_validates_predicts_and_tracks(stock, task, folder, tmp_pa
 
 
 def test_a_model_of_a_task_labels_for_it(stock, task, folder, tmp_path) -> None:
-    report = label_pairs(str(folder.yaml), model=str(stock), conf=0.2, imgsz=64, overwrite=True, project=str(tmp_path))
+    report = label_pairs(
+        Label(str(folder.yaml), model=str(stock), conf=0.2, imgsz=64, overwrite=True, project=str(tmp_path))
+    )
     assert report.boxes.total() and sum(report.shows_in.values()) == report.boxes.total()
     assert all(file.name != "coco.json" for file in report.files)  # which would hold boxes alone
     files = sorted((folder.root / "labels").rglob("*.txt"))
@@ -151,7 +154,7 @@ def test_a_model_of_a_task_labels_for_it(stock, task, folder, tmp_path) -> None:
         describe_as = yaml.safe_load(folder.yaml.read_text()) | KEYPOINTS
         folder.yaml.write_text(yaml.safe_dump(describe_as))
         with pytest.raises(UserValueError, match=r"'kpt_shape: \[2, 3\]' of .*, and the model finds None"):
-            label_pairs(str(folder.yaml), model=str(stock), project=str(tmp_path))
+            label_pairs(Label(str(folder.yaml), model=str(stock), project=str(tmp_path)))
 
 
 def test_the_surest_view_of_an_object_is_kept() -> None:
@@ -192,7 +195,7 @@ def test_an_export_gives_the_same_and_its_fused_image(stock, task, folder, tmp_p
         assert all(row[key] is not None and len(row[key]) == (points or len(row[key])) for row in rows)
     if points:
         np.testing.assert_allclose(told[0][0][key], told[1][0][key], atol=0.1)
-    with pytest.raises(UserTypeError, match=f"is of the task '{task}', and task=detect was asked for"):
+    with pytest.raises(UserTypeError, match=f"is for the task '{task}', not 'detect'"):
         MetaFusionYOLO(file, task="detect")
 
 
@@ -232,7 +235,7 @@ def test_labels_of_another_task_are_refused(make_pair_folder, tmp_path, monkeypa
             model.train(data=str(boxes.yaml), **learn)
         with pytest.raises(UserValueError, match=r"says that its labels have keypoints, and the task is"):
             model.train(data=str(poses.yaml), **learn)
-        with pytest.raises(UserValueError, match="joins boxes along the axes"):
+        with pytest.raises(UserValueError, match="joins upright boxes"):
             model.predict(boxes.visible[0], slice=32, imgsz=64)
     (tmp_path / "pose").mkdir()
     model = MetaFusionYOLO(stock_checkpoint(tmp_path / "pose", HEAD["pose"][0], kpt_shape=[2, 3]))
@@ -292,7 +295,7 @@ def test_a_detector_of_words_finds_what_they_name(kind, make_pair_folder, tmp_pa
     file = stock_checkpoint(tmp_path, head, host, nc=80)
     model = MetaFusionYOLO(file)
     if kind == "yoloe":
-        with pytest.raises(UserValueError, match="looks for words; say which by set_classes"):
+        with pytest.raises(UserValueError, match="finds what is named; name it by set_classes"):
             model.predict(pairs.images, **runs)
     with pytest.raises(UserValueError, match="must be a tensor"):
         model.set_classes(["person"], EMBEDDINGS)
@@ -320,5 +323,5 @@ def test_words_for_fixed_classes_and_a_missing_text_encoder_are_refused(tmp_path
     with pytest.raises(UserValueError, match="expected a list of words"):
         model.set_classes("person")
     monkeypatch.setitem(__import__("sys").modules, "clip", None)  # as where it is not installed
-    with pytest.raises(MissingPackageError, match="needs the text encoder of this model, which is not here"):
+    with pytest.raises(MissingPackageError, match="needs the text encoder of this model, which is not available"):
         model.set_classes(["person"])

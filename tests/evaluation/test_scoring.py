@@ -15,6 +15,7 @@ from metafusion_yolo.cli import main
 from metafusion_yolo.evaluation.scoring import match, score_folders
 from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.functional.metrics import METRICS
+from metafusion_yolo.options import Metrics
 
 
 def write(folder: Path, name: str, image: np.ndarray) -> str:
@@ -52,7 +53,7 @@ def test_table_and_file(folders, capsys) -> None:
 
 
 def test_values_are_those_of_the_metrics(folders) -> None:
-    figures, _ = score_folders(**folders, metrics=["SSIM", "VIF"])
+    figures, _ = score_folders(Metrics(**folders, metrics="SSIM,VIF"))
     values = []
     for fused, visible, infrared in match(**folders):
         counts = cv2.imread(infrared, cv2.IMREAD_UNCHANGED).astype(float)
@@ -70,16 +71,16 @@ def test_three_files(folders) -> None:
 
 
 def test_runs_are_not_written_over(folders) -> None:
-    files = [score_folders(**folders, metrics=["EN"])[1] for _ in range(2)]
+    files = [score_folders(Metrics(**folders, metrics="EN"))[1] for _ in range(2)]
     assert files[0] != files[1]
-    assert score_folders(**folders, metrics=["EN"], exist_ok=True)[1] == files[0]
+    assert score_folders(Metrics(**folders, metrics="EN", exist_ok=True))[1] == files[0]
 
 
 def test_missing_sources_come_in_one_error(folders) -> None:
     for file in Path(folders["infrared"]).rglob("*.tiff"):
         file.unlink()
     with pytest.raises(PairError, match=r"2 problems in fused=(.|\n)*no image in '.*infrared' for '.*a.bmp'; add it"):
-        score_folders(**folders)
+        score_folders(Metrics(**folders))
     assert not Path("runs").exists()
 
 
@@ -88,7 +89,7 @@ def test_sizes_differ(folders, camera) -> None:
     file = match(**folders)[0][("fused", "visible", "infrared").index(camera)]
     cv2.imwrite(file, np.full((24, 32), 7, np.uint8))
     with pytest.raises(PairError, match=rf"'.*a.bmp' is 64x48 and '{file}' 32x24; score images of one size"):
-        score_folders(**folders)
+        score_folders(Metrics(**folders))
 
 
 @pytest.mark.parametrize(

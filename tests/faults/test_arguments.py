@@ -51,7 +51,7 @@ AREA = Area(
         checked(
             "image size of zero",
             f"{PREDICT} imgsz=0",
-            "'imgsz=0' must be 1 pixel or more; the host makes it a multiple of 32",
+            "'imgsz=0' must be 1 pixel or more; it is rounded up to a multiple of 32",
         ),
         checked(
             "image size that is a word",
@@ -150,7 +150,7 @@ AREA = Area(
         checked(
             "device of exports only",
             f"{PREDICT} device=tpu",
-            "'device=tpu' is for exports; give device=cpu, or the number of a GPU",
+            "'device=tpu' is for exports only; give device=cpu, or the number of a GPU",
         ),
         checked(
             "view that does not exist",
@@ -234,7 +234,7 @@ AREA = Area(
         Fault(
             "export format that needs a GPU",
             f"{EXPORT} format=engine",
-            "format=engine is made on a GPU of NVIDIA, and PyTorch sees none; export onnx",
+            "format=engine needs an NVIDIA GPU, and PyTorch sees none; export onnx",
         ),
         Fault(
             "export format that is not installed",
@@ -248,7 +248,7 @@ AREA = Area(
         Fault(
             "weights without the fused image",
             f"{EXPORT} fusion_weights=True",
-            "fusion_weights=True goes with fused=True, whose weights they are",
+            "fusion_weights=True needs fused=True as well",
         ),
         Fault(
             "two inputs where there can be one",
@@ -301,7 +301,7 @@ AREA = Area(
         Fault(
             "comparison of pairs paired wrongly",
             COMPARE,
-            "'infrared: 5' in data.yaml is no pairing rule; expected a folder name that replaces the "
+            "'infrared: 5' in data.yaml is not a pairing rule; expected a folder name that replaces the "
             "last 'images' of a path, or 'visible part -> infrared part', with as many * in both",
             described(infrared=5),
         ),

@@ -16,7 +16,7 @@ AREA = Area(
         Fault(
             "pairing rule that is a number",
             TRAIN,
-            "'infrared: 5' in data.yaml is no pairing rule; expected a folder name that replaces the "
+            "'infrared: 5' in data.yaml is not a pairing rule; expected a folder name that replaces the "
             "last 'images' of a path, or 'visible part -> infrared part', with as many * in both",
             described(infrared=5),
         ),
@@ -29,7 +29,7 @@ AREA = Area(
         Fault(
             "pairing rule of half",
             CHECK,
-            "'infrared: {'from': 'a'}' in data.yaml is no pairing rule; expected a folder name that "
+            "'infrared: {'from': 'a'}' in data.yaml is not a pairing rule; expected a folder name that "
             "replaces the last 'images' of a path, or 'visible part -> infrared part', with as many * in "
             "both",
             described(infrared={"from": "a"}),
@@ -37,7 +37,7 @@ AREA = Area(
         Fault(
             "pairing rule with a * too many",
             TRAIN,
-            "'infrared: {'from': 'vis/*', 'to': 'th/*_*'}' in data.yaml is no pairing rule; expected a folder name "
+            "'infrared: {'from': 'vis/*', 'to': 'th/*_*'}' in data.yaml is not a pairing rule; expected a folder name "
             "that replaces the last 'images' of a path, or 'visible part -> infrared part', with as many * in both",
             described(infrared="vis/* -> th/*_*"),
         ),
@@ -141,7 +141,7 @@ AREA = Area(
         Fault(
             "temperatures in images of 8 bits",
             "predict model=best.pt data=data.yaml source=images/train/0.png infrared=infrared/train/0.png",
-            "'images/train/0.png' and 'infrared/train/0.png': the infrared image has 8 bits, which are no "
+            "'images/train/0.png' and 'infrared/train/0.png': the infrared image has 8 bits, which cannot be "
             "temperatures; give the image in its full depth, or 'scale:' and 'offset:' beside 'thermal: unit: celsius'",
             described(thermal={"unit": "celsius"}),
         ),

@@ -128,37 +128,37 @@ AREA = Area(
         Fault(
             "empty file",
             PREDICT,
-            "'other.pt' is no checkpoint of metafusion_yolo or Ultralytics (…); give another file",
+            "'other.pt' is not a checkpoint of metafusion_yolo or Ultralytics (…); give another file",
             written("other.pt"),
         ),
         Fault(
             "text",
             PREDICT,
-            "'other.pt' is no checkpoint of metafusion_yolo or Ultralytics (…); give another file",
+            "'other.pt' is not a checkpoint of metafusion_yolo or Ultralytics (…); give another file",
             written("other.pt", "no checkpoint\n"),
         ),
         Fault(
             "half a checkpoint",
             "predict source=images/train model=best.pt",
-            "'best.pt' is no checkpoint of metafusion_yolo or Ultralytics (…); give another file",
+            "'best.pt' is not a checkpoint of metafusion_yolo or Ultralytics (…); give another file",
             cut("best.pt"),
         ),
         Fault(
             "archive",
             PREDICT,
-            "'other.pt' is no checkpoint of metafusion_yolo or Ultralytics (…); give another file",
+            "'other.pt' is not a checkpoint of metafusion_yolo or Ultralytics (…); give another file",
             archive,
         ),
         Fault(
             "dictionary without a model",
             PREDICT,
-            "'other.pt' is no checkpoint of metafusion_yolo or Ultralytics (…); give another file",
+            "'other.pt' is not a checkpoint of metafusion_yolo or Ultralytics (…); give another file",
             saved({"weights": torch.zeros(3)}),
         ),
         Fault(
             "tensor in the place of a model",
             PREDICT,
-            "'other.pt' is no checkpoint of metafusion_yolo or Ultralytics (…); give another file",
+            "'other.pt' is not a checkpoint of metafusion_yolo or Ultralytics (…); give another file",
             changed(model=torch.zeros(3)),
         ),
         Fault(

@@ -93,7 +93,7 @@ AREA = Area(
         Fault(
             "pairs with labels from nowhere",
             "data init visible=images infrared=infrared labels=nowhere",
-            "labels='nowhere' is no folder; give the folder of the YOLO label files",
+            "labels='nowhere' is not a folder; give the folder of the YOLO label files",
         ),
         Fault(
             "pairs by a way that there is not",
@@ -159,7 +159,7 @@ AREA = Area(
         Fault(
             "registration of a YAML in braces",
             f"{REGISTER} matrix=[[1,0,0],[0,1,0],[0,0,1]]",
-            "'data.yaml' cannot be extended automatically; add this by hand: "
+            "'data.yaml' cannot be changed automatically; add this by hand: "
             "registration: {infrared: [64, 48], matrix: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, "
             "0.0, 1.0]], visible: [64, 48]}",
             written("data.yaml", "{train: images/train, val: images/val, names: [a, b]}"),

@@ -51,7 +51,7 @@ AREA = Area(
         Fault(
             "file that does not exist, calibration",
             "export model=best.pt format=openvino quantize=8 data=nowhere.yaml",
-            "INT8 calibrates on pairs, and 'nowhere.yaml' is no data-set YAML here; give it as data=",
+            "INT8 calibrates on pairs, and 'nowhere.yaml' is not a data-set YAML; give one as data=",
         ),
         Fault(
             "data set of the checkpoint gone",
@@ -84,25 +84,25 @@ AREA = Area(
         Fault(
             "empty file",
             TRAIN,
-            "data set 'data.yaml': 'data.yaml' is no mapping of keys to values; is it the right file?",
+            "data set 'data.yaml': 'data.yaml' does not map keys to values; is it the right file?",
             text(""),
         ),
         Fault(
             "list instead of keys",
             TRAIN,
-            "data set 'data.yaml': 'data.yaml' is no mapping of keys to values; is it the right file?",
+            "data set 'data.yaml': 'data.yaml' does not map keys to values; is it the right file?",
             text("- a\n- b\n"),
         ),
         Fault(
             "words instead of keys",
             CHECK,
-            "data set 'data.yaml': 'data.yaml' is no mapping of keys to values; is it the right file?",
+            "data set 'data.yaml': 'data.yaml' does not map keys to values; is it the right file?",
             text("just words"),
         ),
         Fault(
             "bracket that is not closed",
             TRAIN,
-            "data set 'data.yaml': 'data.yaml' is no YAML (line 2: …); correct it",
+            "data set 'data.yaml': 'data.yaml' is not valid YAML (line 2: …); correct it",
             text("names: [a, b\n"),
         ),
         Fault(
@@ -114,7 +114,7 @@ AREA = Area(
         Fault(
             "tag that would run a command",
             TRAIN,
-            "data set 'data.yaml': 'data.yaml' is no YAML (line 1: …); correct it",
+            "data set 'data.yaml': 'data.yaml' is not valid YAML (line 1: …); correct it",
             text("names: !!python/object/apply:os.system ['touch run']\n"),
         ),
         Fault(
@@ -126,7 +126,7 @@ AREA = Area(
         Fault(
             "brackets two thousand deep",
             TRAIN,
-            "data set 'data.yaml': 'data.yaml' is no YAML (…); correct it",
+            "data set 'data.yaml': 'data.yaml' is not valid YAML (…); correct it",
             text("names: " + "[" * 2000),
         ),
         Fault(
@@ -217,7 +217,7 @@ AREA = Area(
         Fault(
             "fewer names than the model has",
             "val model=best.pt data=data.yaml",
-            "no pair of 'images/val' has labels that can be used: 'labels/val/0.txt', for one: …class 1…; "
+            "no pair of 'images/val' has usable labels; for example 'labels/val/0.txt': …class 1…; "
             "metafusion data check lists all that is wrong",
             described(names=["person"]),
         ),

@@ -27,7 +27,7 @@ AREA = Area(
         Fault(
             "labelling by nobody",
             LABEL,
-            "give either model=, a detector that labels, or corrected=, what people made of its labels",
+            "give either model=, a detector that labels, or corrected=, the labels that people corrected",
         ),
         Fault(
             "labelling of nothing",
@@ -81,13 +81,13 @@ AREA = Area(
         Fault(
             "corrections that are no export",
             f"{LABEL} corrected=export.json",
-            f"'export.json' is no export that can be read (KeyError: 'categories'); give {EXPORTS}",
+            f"'export.json' cannot be read as an export (KeyError: 'categories'); give {EXPORTS}",
             written("export.json", "{}"),
         ),
         Fault(
             "corrections that are cut off",
             f"{LABEL} corrected=export.xml",
-            f"'export.xml' is no export that can be read (ParseError: {ANY}); give {EXPORTS}",
+            f"'export.xml' cannot be read as an export (ParseError: {ANY}); give {EXPORTS}",
             written("export.xml", cvat("0.png", "car")[:-20]),
         ),
         Fault(
@@ -106,7 +106,7 @@ AREA = Area(
         Fault(
             "corrections with a class that the data set does not have",
             f"{LABEL} corrected=export.xml overwrite=True",
-            "class 'dog' is none of the data set's 'person', 'car'; add it to 'names:' in the YAML",
+            "class 'dog' is not among the data set's 'person', 'car'; add it to 'names:' in the YAML",
             written("export.xml", cvat("images/train/0.png", "dog")),
         ),
         Fault(

@@ -42,8 +42,8 @@ AREA = Area(
         Fault(
             "images of a classifier that lie in no folder of a class",
             "classify train data=data.yaml imgsz=32",
-            "'images/train/0.png' of 'images/train' lies in the folder 'train', which is none of the classes 'person', "
-            "'car'; the folder of an image is its class, so sort the images into folders of these names",
+            "'images/train/0.png' of 'images/train' is in the folder 'train', which is not one of the classes "
+            "'person', 'car'; the folder of an image is its class, so sort the images into folders of these names",
         ),
         Fault(
             "corners of an oriented box in a wrong order, check",
@@ -199,7 +199,7 @@ AREA = Area(
             "no label file at all, training",
             TRAIN,
             "no labels for 'images/train': looked for 'labels/train/0.txt' and others; put them "
-            "there, or train without labels by fusion_only=True",
+            "there, or train without labels with fusion_only=True",
             removed("labels/train"),
         ),
         Fault(
@@ -219,7 +219,7 @@ AREA = Area(
         Fault(
             "no label that can be used, training",
             TRAIN,
-            "no pair of 'images/train' has labels that can be used: 'labels/train/0.txt', for one: …class 5…; "
+            "no pair of 'images/train' has usable labels; for example 'labels/train/0.txt': …class 5…; "
             "metafusion data check lists all that is wrong",
             UNKNOWN,
         ),

@@ -43,13 +43,13 @@ AREA = Area(
         Fault(
             "empty file",
             TRAIN,
-            "'mine.yaml' is no mapping of keys to values; is it the right file?",
+            "'mine.yaml' does not map keys to values; is it the right file?",
             written("mine.yaml"),
         ),
         Fault(
             "bracket that is not closed",
             TRAIN,
-            "'mine.yaml' is no YAML (line 1: …); correct it",
+            "'mine.yaml' is not valid YAML (line 1: …); correct it",
             written("mine.yaml", "fusion: ["),
         ),
         Fault(
@@ -61,7 +61,7 @@ AREA = Area(
         Fault(
             "tag that would run a command",
             TRAIN,
-            "'mine.yaml' is no YAML (line 1: …); correct it",
+            "'mine.yaml' is not valid YAML (line 1: …); correct it",
             written("mine.yaml", "fusion: !!python/object/apply:os.system ['touch run']\n"),
         ),
         Fault(
@@ -171,7 +171,7 @@ AREA = Area(
         Fault(
             "cameras that meet at a level that the backbone does not have",
             TRAIN,
-            "fusion: meet: P5 is no level of this detector's backbone, expected one of image, P2",
+            "fusion: meet: P5 is not a level of this detector's backbone, expected one of image, P2",
             modelled({"meet": "P5"}, backbone=[[-1, 1, "Conv", [16, 3, 4]]], head=[[[0], 1, "Detect", ["nc"]]]),
         ),
         Fault(

@@ -96,14 +96,14 @@ AREA = Area(
         Fault(
             "infrared array of three planes",
             PREDICT,
-            "'infrared/train/1.npy' holds an array (48, 64, 3); save one plane, (H, W), by numpy.save",
+            "'infrared/train/1.npy' holds an array (48, 64, 3); save one plane, (H, W), with numpy.save",
             array(np.zeros((48, 64, 3))),
             leaves=ONE,
         ),
         Fault(
             "infrared array of complex numbers",
             PREDICT,
-            "'infrared/train/1.npy' holds no image; save an (H, W) array of numbers by numpy.save",
+            "'infrared/train/1.npy' holds no image; save an (H, W) array of numbers with numpy.save",
             array(np.zeros((48, 64), complex)),
             leaves=ONE,
         ),
@@ -131,7 +131,7 @@ AREA = Area(
         Fault(
             "link to itself, visible",
             PREDICT,
-            "the link 'images/train/1.png' leads nowhere; restore what it points to, or remove it",
+            "the link 'images/train/1.png' is broken; restore its target, or remove it",
             link(VISIBLE, "1.png"),
         ),
         Fault(
@@ -144,7 +144,7 @@ AREA = Area(
         Fault(
             "link that leads nowhere",
             TRAIN,
-            "the link 'images/train/1.png' leads nowhere; restore what it points to, or remove it",
+            "the link 'images/train/1.png' is broken; restore its target, or remove it",
             link(VISIBLE, "/nowhere/1.png"),
         ),
         Fault(

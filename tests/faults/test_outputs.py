@@ -113,7 +113,7 @@ AREA = Area(
         Fault(
             "folder that holds something else, conversion",
             "data convert format=yolo src=images dst=runs",
-            "dst=runs holds 'benchmark', which no conversion wrote; name a new or an empty folder",
+            "dst=runs holds 'benchmark', which is not from a conversion; name a new or an empty folder",
         ),
         Fault(
             "results of another setting in the folder",

@@ -153,7 +153,7 @@ AREA = Area(
         Fault(
             "weights that are a YAML",
             f"{BEST}.load('data.yaml')",
-            "'data.yaml' is no checkpoint of metafusion_yolo or Ultralytics (…); give another file",
+            "'data.yaml' is not a checkpoint of metafusion_yolo or Ultralytics (…); give another file",
             raises=TypeError,
         ),
         Fault(

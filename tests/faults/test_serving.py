@@ -36,7 +36,7 @@ AREA = Area(
         Fault(
             "address that does not exist",
             "serve model=best.pt host=nowhere.invalid",
-            "'host=nowhere.invalid' is no address of this machine; give 127.0.0.1, or 0.0.0.0 for all",
+            "'host=nowhere.invalid' is not an address of this machine; give 127.0.0.1, or 0.0.0.0 for all",
         ),
         Fault(
             "address of another machine",

@@ -90,7 +90,7 @@ AREA = Area(
         Fault(
             "image outside of a folder named images",
             f"{PREDICT} source=street.png",
-            "1 problem in source='street.png':\n  'street.png' lies in no folder named 'images', "
+            "1 problem in source='street.png':\n  'street.png' is not in a folder named 'images', "
             "which 'infrared: infrared' would replace; set 'infrared: {from: ..., to: ...}' in the "
             "data-set YAML (at predict: infrared=)",
             picture("street.png", 48, 64, 3),
@@ -111,7 +111,7 @@ AREA = Area(
         Fault(
             "list that is not UTF-8",
             f"{PREDICT} source=list.txt",
-            "'list.txt' is no text in UTF-8 (at byte 0); save it as such",
+            "'list.txt' is not UTF-8 text (at byte 0); save it as UTF-8",
             written("list.txt", b"\xff\xfea\x00"),
         ),
         Fault(
@@ -135,7 +135,7 @@ AREA = Area(
         Fault(
             "list of pairs that is not UTF-8",
             f"{PREDICT} source=pairs.csv",
-            "'pairs.csv' is no text in UTF-8 (at byte 0); save it as such",
+            "'pairs.csv' is not UTF-8 text (at byte 0); save it as UTF-8",
             written("pairs.csv", b"\xff\xfea\x00"),
         ),
         Fault(

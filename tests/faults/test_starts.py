@@ -53,12 +53,12 @@ AREA = Area(
         Fault(
             "start that is a YAML",
             f"{TRAIN} pretrained=data.yaml",
-            "'data.yaml' is no checkpoint of metafusion_yolo or Ultralytics (…); give another file",
+            "'data.yaml' is not a checkpoint of metafusion_yolo or Ultralytics (…); give another file",
         ),
         Fault(
             "start that is an archive",
             f"{TRAIN} pretrained=other.pt",
-            "'other.pt' is no checkpoint of metafusion_yolo or Ultralytics (…); give another file",
+            "'other.pt' is not a checkpoint of metafusion_yolo or Ultralytics (…); give another file",
             archive,
         ),
         Fault(
@@ -75,7 +75,7 @@ AREA = Area(
         Fault(
             "run to resume that is finished",
             "train resume=best.pt",
-            "'best.pt' is of no run that was cut off; give the last.pt of one",
+            "'best.pt' does not belong to an interrupted run; give the last.pt of one",
         ),
         Fault(
             "run to resume that does not exist",
@@ -85,7 +85,7 @@ AREA = Area(
         Fault(
             "run to resume that is a YAML",
             "train resume=True model=metafusion-yolov8n.yaml",
-            "'metafusion-yolov8n.yaml' is of no run that was cut off; give the last.pt of one",
+            "'metafusion-yolov8n.yaml' does not belong to an interrupted run; give the last.pt of one",
         ),
         Fault(
             "export that does not exist",

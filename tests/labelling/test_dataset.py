@@ -17,6 +17,7 @@ from metafusion_yolo.labelling.dataset import label_pairs
 from metafusion_yolo.labelling.found import Pair
 from metafusion_yolo.labelling.machine import classes_of
 from metafusion_yolo.labelling.pairs import of_yaml
+from metafusion_yolo.options import Init, Label
 from metafusion_yolo.prepare.init import init_dataset
 from metafusion_yolo.support.errors import UserError, UserValueError
 
@@ -39,7 +40,7 @@ def labels(folder: Path) -> dict[str, bytes]:
 def test_from_pairs_without_labels_to_corrected_ones(roads, yolov8n, tmp_path) -> None:
     data, home, runs = str(roads / "data.yaml"), roads / "labels", tmp_path / "runs"
     people = labels(home / "train")
-    report = label_pairs(data, model=str(yolov8n), tasks="cvat,coco", project=str(runs), **QUICK)
+    report = label_pairs(Label(data, model=str(yolov8n), tasks="cvat,coco", project=str(runs), **QUICK))
     assert (report.pairs, report.kept) == (4, 4)
     assert labels(home / "train") == people
     assert len(labels(home / "val")) == 4
@@ -58,23 +59,23 @@ def test_from_pairs_without_labels_to_corrected_ones(roads, yolov8n, tmp_path) -
     image.remove(image[0])  # a person removes a box
     tree.write(file)
     label = home / "val" / f"{Path(image.attrib['name']).stem}.txt"
-    again = label_pairs(data, corrected=str(file))
+    again = label_pairs(Label(data, corrected=str(file)))
     assert (again.pairs, again.kept) == (4, 0)
     assert len(read_labels(label).classes) == kept
 
     corrected = labels(home / "val")
-    unasked = label_pairs(data, model=str(yolov8n), project=str(runs), **QUICK)
+    unasked = label_pairs(Label(data, model=str(yolov8n), project=str(runs), **QUICK))
     assert (unasked.pairs, unasked.kept) == (0, 8)
     assert labels(home / "val") == corrected
     image.remove(image[0]) if len(image) else None
-    assert label_pairs(data, corrected=str(file)).kept == 4  # now the work of people
-    assert label_pairs(data, corrected=str(file), overwrite=True).pairs == 4
+    assert label_pairs(Label(data, corrected=str(file))).kept == 4  # now the work of people
+    assert label_pairs(Label(data, corrected=str(file), overwrite=True)).pairs == 4
 
 
 def test_two_folders_become_a_data_set(roads, yolov8n, tmp_path) -> None:
     folders = {camera: str(roads / part / "val") for camera, part in (("visible", "images"), ("infrared", "infrared"))}
     chosen = {"classes": "car", "tasks": "none", "project": str(tmp_path / "runs"), "model": str(yolov8n)}
-    report = label_pairs(**folders, **chosen, **QUICK)
+    report = label_pairs(Label(**folders, **chosen, **QUICK))
     assert {*report.boxes} == {"car"}
     [file] = report.files
     content = yaml.safe_load(file.read_text())
@@ -86,13 +87,13 @@ def test_two_folders_become_a_data_set(roads, yolov8n, tmp_path) -> None:
     assert {pair.key for part in job.pairs.values() for pair in part} == {
         file.stem for file in Path(folders["visible"]).iterdir()
     }
-    drafted = init_dataset(**folders, dst=tmp_path / "pairs")[0]  # finds the labels
+    drafted = init_dataset(Init(**folders, dst=tmp_path / "pairs"))[0]  # finds the labels
     assert drafted.labelled
     for label in (roads / "labels" / "val").iterdir():
         label.unlink()
-    drafted = init_dataset(**folders, dst=tmp_path / "pairs", exist_ok=True)[0]
+    drafted = init_dataset(Init(**folders, dst=tmp_path / "pairs", exist_ok=True))[0]
     assert not drafted.labelled
-    label_pairs(str(drafted.yaml), **chosen, **QUICK)
+    label_pairs(Label(str(drafted.yaml), **chosen, **QUICK))
     assert yaml.safe_load(drafted.yaml.read_text())["names"] == {0: "car"}
 
 
@@ -142,11 +143,11 @@ def test_a_mistake_in_an_export_leaves_every_label_as_it_was(pair_folder, tmp_pa
     names = [{"id": 0, "name": "person"}, {"id": 1, "name": "dog"}]
     file = tmp_path / "export.json"
     file.write_text(json.dumps({"images": images, "annotations": boxes, "categories": names}))
-    with pytest.raises(UserError, match="class 'dog' is none of the data set's 'person', 'car'"):
-        label_pairs(str(pair_folder.yaml), corrected=str(file), overwrite=True)
+    with pytest.raises(UserError, match="class 'dog' is not among the data set's 'person', 'car'"):
+        label_pairs(Label(str(pair_folder.yaml), corrected=str(file), overwrite=True))
     assert labels(pair_folder.root / "labels" / "train") == before
     file.write_text(file.read_text().replace("dog", "car"))
-    assert label_pairs(str(pair_folder.yaml), corrected=str(file), overwrite=True).pairs == 2
+    assert label_pairs(Label(str(pair_folder.yaml), corrected=str(file), overwrite=True)).pairs == 2
     found = read_labels(pair_folder.root / "labels" / "train" / "1.txt")
     assert found.classes.tolist() == [1]
     np.testing.assert_allclose(found.boxes_xyxyn[0], (1 / 64, 1 / 48, 10 / 64, 10 / 48), atol=1e-5)

@@ -207,7 +207,7 @@ def test_summary_counts_the_infrared_stem(caplog) -> None:
     ("more", "message"),
     [
         ([[[-1, 0], 1, "Concat", [1]]], "P5 needs a backbone whose layers follow each other; set meet: image"),
-        ([], "P5 is no level of this detector's backbone, expected one of image, P3"),
+        ([], "P5 is not a level of this detector's backbone, expected one of image, P3"),
     ],
 )
 def test_levels_that_a_backbone_does_not_have_are_refused(more, message, tmp_path) -> None:

@@ -127,7 +127,7 @@ def test_wrong_yamls_are_refused(content, message, tmp_path) -> None:
 def test_yaml_that_is_no_mapping_is_refused(text, tmp_path) -> None:
     path = tmp_path / "own.yaml"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"own\.yaml' is no mapping of keys to values"):
+    with pytest.raises(ValueError, match=r"own\.yaml' does not map keys to values"):
         load_model_yaml(path)
 
 

@@ -13,6 +13,7 @@ from metafusion_yolo.compare.runs import do_missing
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.engine.predict.fuser import fuse_images
 from metafusion_yolo.labelling.dataset import label_pairs
+from metafusion_yolo.options import Label
 from metafusion_yolo.options.scale import Cluster
 from metafusion_yolo.prepare.check import check_dataset
 from metafusion_yolo.support.errors import UserError
@@ -85,16 +86,18 @@ def test_a_cluster_labels_as_this_process_does(cluster, make_pair_folder, tmp_pa
     for name, given in (("here", {}), ("there", {"engine": "ray", "workers": 1}), ("shares", {"part": "1/2"})):
         pairs = make_pair_folder(5, name=name)
         report = label_pairs(
-            str(pairs.yaml),
-            model=str(model),
-            imgsz=64,
-            tasks="coco",
-            overwrite=True,
-            device="cpu",
-            project=str(tmp_path),
-            name=f"run-{name}",
-            conf=0.05,
-            **given,
+            Label(
+                str(pairs.yaml),
+                model=str(model),
+                imgsz=64,
+                tasks="coco",
+                overwrite=True,
+                device="cpu",
+                project=str(tmp_path),
+                name=f"run-{name}",
+                conf=0.05,
+                **given,
+            )
         )
         labels = sorted((pairs.root / "labels" / "train").iterdir())
         texts.append([file.read_text() for file in labels])
@@ -111,7 +114,7 @@ def test_shares_of_jobs_are_the_whole(make_pair_folder, tmp_path) -> None:
     assert [len(share) for share in shares] == [2, 3]
     assert [f.read_bytes() for f in files] == [f.read_bytes() for share in shares for f in share]
     assert len(check_dataset(pairs.yaml, None, Cluster(part="1/2")).measured) == 2
-    with pytest.raises(UserError, match="take image files"):
+    with pytest.raises(UserError, match="are for image files"):
         fuse_images([np.zeros((8, 8, 4), np.uint8)], part="1/2", **given)
     with pytest.raises(UserError, match="'part=3/2' is invalid"):
         [*fuse_images(str(pairs.images), name="none", part="3/2", **given)]

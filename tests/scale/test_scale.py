@@ -104,7 +104,7 @@ def test_addresses_that_fsspec_opens_and_a_checkpoint(model, manifest, tmp_path)
     [
         ("a,b\n1,2\n", {}, "has no column 'visible' but 'a', 'b'; give visible and infrared"),
         ("visible,infrared\n", {}, "no pairs in"),
-        ("visible,infrared\n1,2,3\n", {}, "is no CSV file"),
+        ("visible,infrared\n1,2,3\n", {}, "is not a CSV file"),
         ("visible,infrared\nhere://a,b\n", {}, "unknown scheme 'here://' in 'here://a'"),
         ("visible,infrared\nmemory://a,b\n", {"engine": "ray"}, "which the workers cannot read"),
         ("visible,infrared\na.png,b.png\n", {}, "none of 1 pairs could be used, for example: FileNotFoundError"),

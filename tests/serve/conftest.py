@@ -21,6 +21,7 @@ import pytest
 import torch
 
 from metafusion_yolo import MetaFusionYOLO
+from metafusion_yolo.options import Check
 from metafusion_yolo.options.serve import App, Serve
 from metafusion_yolo.prepare.check import run_check
 from metafusion_yolo.prepare.register import alignment
@@ -131,7 +132,7 @@ def runs(tiny, pairs, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     where = {"project": str(folder), "exist_ok": True}
     MetaFusionYOLO(tiny).val(data=str(pairs.yaml), imgsz=64, batch=4, name="val", device="cpu", verbose=False, **where)
-    run_check(str(pairs.yaml), name="check", **where)
+    run_check(Check(str(pairs.yaml), name="check", **where))
     better = json.loads((folder / "val" / "val.json").read_text())
     better["rows"][0]["detection"]["mAP50-95"] = 0.9
     (folder / "better").mkdir()

@@ -145,7 +145,7 @@ def tensor_pairs(pairs: torch.Tensor, infrared: Any) -> torch.Tensor:
     if not torch.isfinite(pairs).all():
         raise PairError("a tensor source holds values that are not finite; give R, G, B, IR in [0, 1]")
     if infrared is not BY_RULE:
-        raise PairError("a tensor source holds the infrared plane already; leave infrared= out")
+        raise PairError("a tensor source already holds the infrared plane; leave infrared= out")
     return pairs
 
 
@@ -164,7 +164,7 @@ def file_pairs(visible: Any, infrared: Any, rule: PairingRule) -> list[tuple[str
     """
     if is_pair_list(visible):
         if infrared is not BY_RULE:
-            raise PairError(f"'{visible}' lists pairs already; leave infrared= out")
+            raise PairError(f"'{visible}' already lists pairs; leave infrared= out")
         return [*read_pair_list(Path(visible))]
     files = list_images(visible)
     if infrared is None:
@@ -263,7 +263,7 @@ def _memory_pair(visible: Any, infrared: Any, rule: PairingRule) -> tuple[Any, A
         return file_pairs(as_visible(visible), BY_RULE, rule)[0]
     if isinstance(visible, np.ndarray) and visible.ndim == 3 and visible.shape[2] == NUM_CHANNELS:
         if infrared is not BY_RULE:
-            raise PairError("an (H, W, 4) array holds the infrared plane already; leave infrared= out")
+            raise PairError("an (H, W, 4) array already holds the infrared plane; leave infrared= out")
         return split_stack(visible)
     visible = as_visible(visible)
     if infrared is BY_RULE:

@@ -230,5 +230,5 @@ def plot(rows: Sequence[dict[str, Any]], file: Path) -> None:
         axes.bar_label(axes.barh(names, [row[key] for row in shown], color="0.6"), fontsize=8, padding=2)
         axes.set_xlabel(label)
         axes.margins(x=0.2)
-    time_axes.set_xlabel("time a pair, ms (batch 1)")
+    time_axes.set_xlabel("time per pair, ms (batch 1)")
     figure.savefig(file, dpi=150)

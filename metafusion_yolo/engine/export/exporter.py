@@ -58,7 +58,7 @@ class FusionDetectionExporter(Exporter):
     ) -> None:
         Export(inputs, fused, fusion_weights)
         if fusion_weights and not fused:
-            raise UserValueError("fusion_weights=True goes with fused=True, whose weights they are")
+            raise UserValueError("fusion_weights=True needs fused=True as well")
         super().__init__(*args, **kwargs)
         self.inputs, self.fused, self.fusion_weights = inputs, fused, fusion_weights
 
@@ -76,14 +76,15 @@ class FusionDetectionExporter(Exporter):
         if self.args.opset is not None and not MIN_OPSET <= self.args.opset <= MAX_OPSET:
             raise UserValueError(f"'opset={self.args.opset}' is unknown; give one from {MIN_OPSET} to {MAX_OPSET}")
         if form in STOCK_ONLY:
-            raise UserValueError(f"format={form} is made of stock detectors only, layer by layer; export onnx")
+            raise UserValueError(f"format={form} is for stock detectors only, layer by layer; export onnx")
         if form == "engine" and not torch.cuda.is_available():
-            raise UserValueError("format=engine is made on a GPU of NVIDIA, and PyTorch sees none; export onnx")
+            raise UserValueError("format=engine needs an NVIDIA GPU, and PyTorch sees none; export onnx")
         if self.inputs == "two" and form not in TWO_INPUT_FORMATS:
             raise UserValueError(f"inputs=two is for {', '.join(TWO_INPUT_FORMATS)}; export '{form}' with inputs=one")
         if self.args.dynamic and isinstance(model, FusionTorchvisionModel):
             raise UserValueError(
-                "'dynamic=True' is not for a detector of torchvision, whose anchors are those of one size; leave it out"
+                "'dynamic=True' does not work with a torchvision detector, whose anchors are made for one size; leave "
+                "it out"
             )
         if self.fused and form == "coreml" and self.args.nms:
             raise UserValueError("a Core ML pipeline with nms=True gives boxes only; leave out nms or fused")
@@ -91,7 +92,8 @@ class FusionDetectionExporter(Exporter):
         if self.args.quantize in (8, "w8a16") and "data" in keys.get(form, []):
             if model.task in WHOLE:
                 raise UserValueError(
-                    f"'quantize={self.args.quantize}' is not made for the task '{model.task}' here; give 16, or none"
+                    f"'quantize={self.args.quantize}' is not available for the task '{model.task}'; give 16, or leave "
+                    "it out"
                 )
             self.args.data = self._calibration_data(model)
         self._input = input_description(rig_of(model) or Rig())
@@ -112,7 +114,7 @@ class FusionDetectionExporter(Exporter):
         """Return the data set to calibrate on, by default that of the training; the host would use COCO."""
         data = self.args.data or model.args.get("data")
         if not data or not Path(find_data_yaml(data)).is_file():
-            raise UserValueError(f"INT8 calibrates on pairs, and '{data}' is no data-set YAML here; give it as data=")
+            raise UserValueError(f"INT8 calibrates on pairs, and '{data}' is not a data-set YAML; give one as data=")
         return str(data)
 
     def run_callbacks(self, event: str) -> None:

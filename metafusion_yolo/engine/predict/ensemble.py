@@ -71,9 +71,11 @@ class EnsemblePredictor(FusionDetectionPredictor):
             TypeError: If the model finds more than boxes along the axes of the image.
         """
         if self.args.task != "detect":
-            raise UserTypeError(f"the views are joined as boxes, and this model is of the task '{self.args.task}'")
+            raise UserTypeError(f"the views are joined as boxes, and this model is for the task '{self.args.task}'")
         if find_spec("ensemble_boxes") is None:
-            raise MissingPackageError("labelling joins boxes by 'ensemble-boxes'; pip install ensemble-boxes")
+            raise MissingPackageError(
+                "labelling needs the package 'ensemble-boxes', which is not installed: pip install ensemble-boxes"
+            )
         super().setup_model(model, verbose)
 
     def inference(self, im: Tensor, *args: Any, **kwargs: Any) -> Any:

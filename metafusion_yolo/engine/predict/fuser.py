@@ -29,7 +29,7 @@ from metafusion_yolo.engine.predict.outputs import run_folder
 from metafusion_yolo.engine.predict.results import compose_fused
 from metafusion_yolo.engine.predict.writers import Names, PictureFolder, written_rate
 from metafusion_yolo.nn.fusion import input_size
-from metafusion_yolo.options import Fuse, Resume, Source, Sync
+from metafusion_yolo.options import Fuse, Resume, Source, Sync, options_of
 from metafusion_yolo.options.scale import Cluster
 from metafusion_yolo.support.cluster import each, in_blocks, share
 from metafusion_yolo.support.drawing import to_uint8
@@ -45,18 +45,6 @@ def fuse_images(
     method: str = Fuse.method,
     net: nn.Module | None = None,
     rig: Rig | None = None,
-    layout: str | None = Source.layout,
-    align: str = Source.align,
-    on_error: str = Source.on_error,
-    sync: str = Sync.by,
-    sync_tolerance: float = Sync.tolerance,
-    sync_offset: float = Sync.offset,
-    on_missing: str = Sync.on_missing,
-    reconnect: float = Sync.reconnect,
-    resume: bool = Resume.resume,
-    engine: str = Cluster.engine,
-    workers: int | None = Cluster.workers,
-    part: str | None = Cluster.part,
     **kwargs: Any,
 ) -> Iterator[Path]:
     """Write fused images at the size of the visible ones, and yield the files as they are done.
@@ -67,21 +55,11 @@ def fuse_images(
         method: "learned", or a classical rule, which needs no `net`: "average", "maximum" (or "max"), "laplacian".
         net: The fusion front-end, for "learned".
         rig: The cameras; None for pairs that are registered already.
-        layout: As for :meth:`MetaFusionYOLO.predict`.
-        align: As there.
-        on_error: As there.
-        sync: As there.
-        sync_tolerance: As there.
-        sync_offset: As there.
-        on_missing: As there.
-        reconnect: As there.
-        resume: Whether to continue an interrupted run in the same `project` and `name`.
-        engine: "local", or "ray" for image files, which the workers must see under the same paths.
-        workers: Workers of Ray; None for one a GPU or core.
-        part: The share of image files to do, such as "3/100"; shares go to one `project` and `name`.
-        **kwargs: The host's arguments: `imgsz`, longest side in pixels of the front-end's input; `device`; `data`, a
-            data-set YAML that describes the cameras; `vid_stride`; `project`, `name` and `exist_ok`, where to write;
-            `verbose`, whether to show the progress.
+        **kwargs: Fields of :class:`~metafusion_yolo.options.Source`, :class:`~metafusion_yolo.options.Sync`,
+            :class:`~metafusion_yolo.options.Resume` and, for image files that all workers see under the same paths,
+            :class:`~metafusion_yolo.options.scale.Cluster`. The host's arguments: `imgsz`, longest side in pixels of
+            the front-end's input; `device`; `data`, a data-set YAML that describes the cameras; `vid_stride`;
+            `project`, `name` and `exist_ok`, where to write; `verbose`, whether to show the progress.
 
     Returns:
         The files as they are done. A PNG file a pair, those done before first, or at its end an MP4 file a video.
@@ -91,31 +69,30 @@ def fuse_images(
         PairError: If the sources do not form pairs.
     """
     Fuse(method)
-    cluster = Cluster(engine, workers, part)
+    read, timing, cluster, resume = Source.of(kwargs), Sync.of(kwargs), Cluster.of(kwargs), Resume.of(kwargs).resume
+    ours = options_of(Source, Sync, Cluster, Resume)
+    kwargs = {key: value for key, value in kwargs.items() if key not in ours}
     method = SHORT.get(method, method)
     if net is None and method not in RULES:
         raise UserValueError(f"method={method} needs model=; the methods that do not are {', '.join(RULES)}")
     check_arguments("predict", kwargs)
     args = get_cfg(overrides={"task": "detect", "mode": "predict", "name": "fuse", **kwargs})
-    args.exist_ok = args.exist_ok or resume or bool(part)
+    args.exist_ok = args.exist_ok or resume or bool(cluster.part)
     make = partial(_fusion, method, net, args)
     if args.data:
         rig = Rig.of_file(find_data_yaml(args.data))
     if isinstance(source, torch.Tensor):
         source, infrared, rig = _arrays(tensor_pairs(source, infrared)), BY_RULE, None
-    timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)
-    paired = PairedSource(source, infrared, layout, on_error, sync=timing, align=align)
+    paired = PairedSource(source, infrared, read.layout, read.on_error, sync=timing, align=read.align)
     loader = load_pairs(paired, rig or Rig(), vid_stride=args.vid_stride, in_order=args.stream_buffer)
     fps = written_rate(loader, args.vid_stride)
     of_files = getattr(loader, "of_files", False)
     if resume and not of_files:
-        raise UserValueError(
-            "resume=True goes on with image files; videos, cameras and images in memory are started anew"
-        )
-    if part or engine == "ray":
-        if not of_files or (part and resume):
+        raise UserValueError("resume=True is for image files; videos, cameras and images in memory start over")
+    if cluster.part or cluster.engine == "ray":
+        if not of_files or (cluster.part and resume):
             raise UserValueError(
-                "engine=ray and part= take image files, and a part is done again as a whole, without resume=True"
+                "engine=ray and part= are for image files, and a part is always done as a whole, without resume=True"
             )
         return _write_shared(loader, make, args, resume, method, cluster)
     return _write_fused(loader, make(None), args, resume, method, fps)

@@ -52,10 +52,10 @@ class Journal:
         for key, value in before.items():
             if settings.get(key) != value:
                 raise UserValueError(
-                    f"the run in '{self.file.parent}' was begun with {key}={value}, not {settings.get(key)}; resume it "
-                    f"with the same arguments, or give another name="
+                    f"the run in '{self.file.parent}' was started with {key}={value}, not {settings.get(key)}; resume "
+                    "it with the same arguments, or give another name="
                 )
-        LOGGER.info(f"going on in {self.file.parent}, where {len(self.done)} are done")
+        LOGGER.info(f"resuming {self.file.parent}: {len(self.done)} are done already")
 
     @property
     def names(self) -> Names:
@@ -79,4 +79,4 @@ class Journal:
         else:
             folder = self.file.parent
             how = f"resume=True project={folder.parent} name={folder.name}"
-            LOGGER.warning(f"{len(self.done)} done so far; go on with the same arguments and {how}")
+            LOGGER.warning(f"{len(self.done)} done so far; to continue, give the same arguments and {how}")

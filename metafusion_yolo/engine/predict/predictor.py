@@ -113,7 +113,7 @@ class FusionDetectionPredictor(DetectionPredictor):
         source, self.options, self.slicing = request.source, request.outputs, request.slicing
         if self.slicing.size and self.args.task != "detect":
             raise UserValueError(
-                f"'slice={self.slicing.size}' joins boxes along the axes of the image, and this model is of the task "
+                f"'slice={self.slicing.size}' joins upright boxes, and this model is for the task "
                 f"'{self.args.task}'; leave it out"
             )
         self._persist = request.track.persist
@@ -130,7 +130,7 @@ class FusionDetectionPredictor(DetectionPredictor):
             if is_path(source.visible) and Path(source.visible).suffix.lower() not in LISTS:
                 loader.sort(in_name_order)
         elif request.track.rate is not None:
-            raise UserValueError(f"'rate={request.track.rate}' is for images that are tracked; videos have their own")
+            raise UserValueError(f"'rate={request.track.rate}' is for tracked images; videos have their own")
         if isinstance(loader, LoadPairs):  # the host only shrinks the border where a batch has one size
             loader.alike = args.rect and (self.model.format == "pt" or getattr(self.model, "dynamic", False))
         super().setup_source(loader, stride)
@@ -140,8 +140,8 @@ class FusionDetectionPredictor(DetectionPredictor):
         journaled = (args.save or args.save_txt or self.options.writes) and getattr(loader, "of_files", False)
         if request.resume and not (journaled and args.mode == "predict" and not args.save_crop):
             raise UserValueError(
-                "resume=True goes on with what save=True, save_txt, save_fused, save_weights, save_json or save_csv "
-                "write for image files; videos, cameras, tracks, crops and images in memory are started anew"
+                "resume=True continues what save=True, save_txt, save_fused, save_weights, save_json or save_csv "
+                "write for image files; videos, cameras, tracks, crops and images in memory start over"
             )
         self.save_dir = run_folder(args, make=writes)
         self._journal = self._open_journal(request.resume) if journaled else None

@@ -171,7 +171,7 @@ class VideoWriter:
             self._size = width + width % 2, height + height % 2  # the codec needs even sizes
             self._writer = cv2.VideoWriter(str(self.file), cv2.VideoWriter.fourcc(*"mp4v"), self.fps, self._size)
             if not self._writer.isOpened():
-                raise OSError(f"cannot write '{self.file}'; is the disk full, or the folder not yours?")
+                raise OSError(f"cannot write '{self.file}'; is the disk full, or the folder write-protected?")
         right, bottom = self._size[0] - width, self._size[1] - height
         if 0 <= right <= 1 and 0 <= bottom <= 1:
             frame = cv2.copyMakeBorder(frame, 0, bottom, 0, right, cv2.BORDER_REPLICATE)

@@ -99,7 +99,7 @@ def read_photographs() -> list[np.ndarray]:
         import skimage.data
     except ModuleNotFoundError as error:
         raise MissingPackageError(
-            "pre-training takes the photographs of scikit-image, which is not installed: pip install scikit-image"
+            "pre-training needs the photographs of scikit-image, which is not installed: pip install scikit-image"
         ) from error
     folder = Path(skimage.data.__file__).parent
     return [cv2.cvtColor(cv2.imread(str(folder / name)), cv2.COLOR_BGR2RGB) for name in PHOTOGRAPHS]

@@ -69,7 +69,7 @@ def plain_transforms(name: str, transforms: Any) -> list[dict[str, Any]] | None:
             built: Any = A.from_dict(dict(transform)) if isinstance(transform, Mapping) else transform
             plain.append(A.to_dict(built))
         except Exception as error:
-            raise UserTypeError(f"{wanted}; {transform!r} is none ({error})") from error
+            raise UserTypeError(f"{wanted}; {transform!r} is not one ({error})") from error
         if name == LISTS[1] and moves(built):
             raise UserValueError(
                 f"infrared_augmentations: {type(built).__name__} moves the image, and would move the infrared one "

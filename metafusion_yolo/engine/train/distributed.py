@@ -116,7 +116,7 @@ class DistributedTrainer(BaseTrainer):
                 raise
             if folder:  # the process that started all counts those that are gone
                 raise SystemExit(1) from None
-            raise RanksFailedError("another process of this training is gone, and says why if it can") from None
+            raise RanksFailedError("another process of this training has ended; its own messages say why") from None
         if folder and (RANK == 0 or isinstance(left, UserError)):
             (Path(folder) / str(RANK)).write_bytes(pickle.dumps(left))
         if isinstance(left, UserError):
@@ -198,8 +198,8 @@ def own_devices(device: Any) -> str:
         return ",".join(map(str, range(count))) if here > 1 else ",".join("0" * count)  # else each has one to itself
     if names and names not in {"cpu", "mps"} and len(names.split(",")) != count:
         raise UserValueError(
-            f"'device={device}' names {len(names.split(','))} for {count} processes of this machine; name one each, or "
-            f"leave it out"
+            f"'device={device}' names {len(names.split(','))} for {count} processes on this machine; name one per "
+            "process, or leave it out"
         )
     return names or "cpu"
 

@@ -70,7 +70,7 @@ class LearningModel(Model):
             if RANK != -1:
                 raise UserValueError(
                     f"'unlabelled={unlabelled}' labels before the training, in one process; write the labels by "
-                    f"metafusion data label first, or give device= the list of devices in the place of a launcher"
+                    f"metafusion data label first, or list the devices in device= instead of using a launcher"
                 )
             kwargs["data"] = label_more(self, unlabelled, {**kwargs, "fusion_only": fusion_only})
         with in_our_words(), quiet_start(), our_command():

@@ -75,7 +75,7 @@ class ResumableTrainer(DistributedTrainer, DetectionTrainer):
             raise  # it would diverge again
         except BaseException:
             if RANK in {-1, 0} and HANDOVER not in os.environ and self._can_go_on():
-                LOGGER.warning(f"training stopped; go on with: metafusion train resume=True model={self.last}")
+                LOGGER.warning(f"training stopped; to continue: metafusion train resume=True model={self.last}")
             raise
 
     def _can_go_on(self) -> bool:
@@ -182,7 +182,7 @@ class ResumableTrainer(DistributedTrainer, DetectionTrainer):
         forgotten = ckpt["optimizer"].get(FORGOTTEN)
         if not forgotten:
             LOGGER.warning(
-                f"'{self.args.model}' holds averaged weights only; the run will differ from an undisturbed one"
+                f"'{self.args.model}' holds averaged weights only; the run will differ from an uninterrupted one"
             )
             return
         unwrap_model(self.model).load_state_dict(forgotten["model"], strict=False)  # without the teacher

@@ -253,7 +253,7 @@ def with_values(cfg: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     shapes = [name for name in SHAPES if checkpoint and getattr(old, name) != getattr(new, name)]
     if shapes:
         raise UserValueError(
-            f"'fusion.{shapes[0]}={getattr(new, shapes[0])}' shapes the model, and the checkpoint has its shape; "
+            f"'fusion.{shapes[0]}={getattr(new, shapes[0])}' changes the shape of the model, which a checkpoint fixes; "
             f"start from a model YAML: model=metafusion-yolov8n.yaml"
         )
     return {**model, "fusion": section}

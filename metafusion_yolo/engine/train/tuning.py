@@ -96,9 +96,9 @@ def check_space(space: Any) -> None:
     known = [key for key, value in values.items() if key not in DEAD and _is_number(key, value)]
     for key, bounds in space.items():
         if key in DEAD:
-            raise UserValueError(f"'{key}' in 'space' does nothing on pairs; leave it out")
+            raise UserValueError(f"'{key}' in 'space' has no effect on pairs; leave it out")
         if key not in known:
-            raise UserValueError(f"'{key}' in 'space' is no hyper-parameter with a range, {nearest(key, known)}")
+            raise UserValueError(f"'{key}' in 'space' is not a hyper-parameter with a range, {nearest(key, known)}")
         numbers = isinstance(bounds, (tuple, list)) and all(isinstance(x, (int, float)) for x in bounds)
         if not (numbers and len(bounds) in (2, 3) and bounds[0] <= bounds[1]):
             raise UserValueError(f"'{key}' in 'space' must be (lowest, highest), {example}, not {bounds!r}")

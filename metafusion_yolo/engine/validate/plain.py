@@ -51,7 +51,7 @@ class PlainValidator(BaseValidator):
         if curves or corruptions:
             what = "curves" if curves else "corruptions"
             raise UserValueError(
-                f"'{what}=True' judges boxes, and the task '{self.args.task}' has none; give modalities=visible, say"
+                f"'{what}=True' evaluates boxes, and the task '{self.args.task}' has none; leave it out"
             )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -32,31 +32,12 @@ from metafusion_yolo.support.errors import UserValueError
 __all__ = ["CheckReport", "check_dataset", "run_check", "write_page"]
 
 
-def run_check(
-    data: str | Path | None = Check.data,
-    project: str | Path = Check.project,
-    name: str = Check.name,
-    exist_ok: bool = Check.exist_ok,
-    report: str | Path | None = Check.report,
-    visible: str | None = Check.visible,
-    infrared: str | None = Check.infrared,
-    engine: str = Cluster.engine,
-    workers: int | None = Cluster.workers,
-    part: str | None = Cluster.part,
-) -> tuple[CheckReport, Path]:
+def run_check(asked: Check, cluster: Cluster | None = None) -> tuple[CheckReport, Path]:
     """Check a data set and write the report: `metafusion data check`.
 
     Args:
-        data: The data-set YAML.
-        project: Folder of the runs.
-        name: Name of this run.
-        exist_ok: Whether to write into an existing run's folder.
-        report: HTML file to write instead of `project/name/report.html`.
-        visible: Folder of the visible images, instead of a YAML; what is drafted of it is written to `project/name`.
-        infrared: Folder of the infrared images.
-        engine: "local" or "ray", whose workers must see the files under the same paths.
-        workers: Workers of Ray; None for one a core.
-        part: The share of the pairs to check, such as "3/100"; copies and sequences are looked for within it.
+        asked: What to check, and where to write.
+        cluster: Who does it; copies and sequences are looked for within its `part`.
 
     Returns:
         The report and the path of its HTML.
@@ -65,19 +46,20 @@ def run_check(
         FileNotFoundError: As :func:`check_dataset`.
         ValueError: As :func:`check_dataset`, or if `report` is a folder.
     """
+    data, report = asked.data, asked.report
     if report and Path(report).is_dir():
         raise UserValueError(f"report={report} is a folder; name a file in it, such as {Path(report) / 'report.html'}")
-    one_way(data, visible, infrared)
-    cluster = Cluster(engine, workers, part)
-    share_of(part)
+    cluster = cluster or Cluster()
+    one_way(data, asked.visible, asked.infrared)
+    share_of(cluster.part)
     if data is not None:
         read_source(data)  # a wrong YAML leaves no folder behind
-    folder = increment_path(Path(project).absolute() / name, exist_ok=exist_ok)
-    drafted = draft(folder, str(visible), infrared) if data is None else None
-    report = report or folder / "report.html"
-    Path(report).parent.mkdir(parents=True, exist_ok=True)  # if this fails, it fails before the work
+    folder = increment_path(Path(asked.project).absolute() / asked.name, exist_ok=asked.exist_ok)
+    drafted = draft(folder, str(asked.visible), asked.infrared) if data is None else None
+    file = Path(report or folder / "report.html")
+    file.parent.mkdir(parents=True, exist_ok=True)  # if this fails, it fails before the work
     result = check_dataset(drafted.yaml if drafted else str(data), drafted, cluster)
-    return result, write_page(result, report)
+    return result, write_page(result, file)
 
 
 def check_dataset(data: str | Path, drafted: Draft | None = None, cluster: Cluster | None = None) -> CheckReport:

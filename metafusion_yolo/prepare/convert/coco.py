@@ -33,7 +33,7 @@ def read_json(file: Path) -> tuple[dict[str, Annotations], list[str]]:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise UserValueError(
-            f"'{file}' is no COCO file ({reason}); expected images, annotations, categories"
+            f"'{file}' is not a COCO file ({reason}); expected images, annotations, categories"
         ) from error
     return found, [categories[number] for number in sorted(categories)]
 

@@ -204,7 +204,9 @@ def earlier_record(dst: Path) -> dict[str, Any] | None:
     others = [name for name in entries if name not in (*FOLDERS, RECORD, record.get("yaml"))]
     if others or not record:
         first = (others or entries)[0]
-        raise UserValueError(f"dst={dst} holds '{first}', which no conversion wrote; name a new or an empty folder")
+        raise UserValueError(
+            f"dst={dst} holds '{first}', which is not from a conversion; name a new or an empty folder"
+        )
     if record.get("digest") != digest(dst):
         raise UserValueError(f"dst={dst} was changed since its conversion; delete it or name another folder")
     return record

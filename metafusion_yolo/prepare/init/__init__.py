@@ -13,7 +13,7 @@ from metafusion_yolo.data.cameras import shots
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.options import Init
+from metafusion_yolo.options import Init, Register
 from metafusion_yolo.prepare.check.files import PairFiles
 from metafusion_yolo.prepare.check.images import inspect_pair
 from metafusion_yolo.prepare.check.sequences import find_misregistration, split_sequences
@@ -31,17 +31,7 @@ TEMPLATE = Path(__file__).with_name("report.html.j2")
 Pair = tuple[str, str]
 
 
-def init_dataset(
-    visible: str | Path,
-    infrared: str | Path | None = Init.infrared,
-    labels: str | Path | None = Init.labels,
-    names: str | Sequence[str] | None = Init.names,
-    by: str = Init.by,
-    layout: str | None = Init.layout,
-    camera: str | None = Init.camera,
-    dst: str | Path = Init.dst,
-    exist_ok: bool = Init.exist_ok,
-) -> tuple[Draft, Path]:
+def init_dataset(asked: Init) -> tuple[Draft, Path]:
     """Find the pairs of two folders, and describe them in a YAML to train with; the images stay where they are.
 
     ```
@@ -52,17 +42,6 @@ def init_dataset(
 
     Cameras that do not line up are registered, as far as the images say how.
 
-    Args:
-        visible: Folder or glob of the visible images; CSV list of pairs; images that hold both, with a layout.
-        infrared: Folder or glob of the infrared images.
-        labels: Folder of YOLO label files, named like the visible or the infrared images; None for those beside them.
-        names: Class names, in a list or parted by commas; None for those that lie with the labels.
-        by: What to pair by, see :func:`~metafusion_yolo.prepare.pairing.propose`.
-        layout: Where the two cameras are in images that hold both.
-        camera: Name of a camera that writes both images into the folder `visible`, or those of `infrared`.
-        dst: Folder of the YAML.
-        exist_ok: Whether to write into a folder that holds such a YAML.
-
     Returns:
         What was written and how it was paired, and the path of the page.
 
@@ -71,36 +50,34 @@ def init_dataset(
         FileNotFoundError: If there are no images, or no labels where they should be.
         ValueError: If an argument is wrong, or `dst` holds such a YAML already.
     """
-    names_given = names if names is None or isinstance(names, str) else list(names)
-    infrared = None if infrared is None else str(infrared)
-    labels = None if labels is None else str(labels)
-    Init(str(visible), infrared, labels, names_given, by, layout, camera, str(dst), exist_ok)
-    if camera and infrared is None:
-        visible, infrared = shots(camera, str(visible))
-    if (Path(dst) / "pairs.yaml").exists() and not exist_ok:
-        raise UserValueError(f"'{Path(dst) / 'pairs.yaml'}' is there already; give another dst=, or exist_ok=True")
-    found = draft(Path(dst), str(visible), infrared, labels, names_given, by, layout, camera)
+    visible, infrared, dst = str(asked.visible), asked.infrared, Path(asked.dst)
+    if asked.camera and infrared is None:
+        visible, infrared = shots(asked.camera, visible)
+    if (dst / "pairs.yaml").exists() and not asked.exist_ok:
+        raise UserValueError(f"'{dst / 'pairs.yaml'}' is there already; give another dst=, or exist_ok=True")
+    infrared, labels = (one if one is None else str(one) for one in (infrared, asked.labels))
+    found = draft(dst, visible, infrared, labels, asked.names, asked.by, asked.layout, asked.camera)
     LOGGER.info(found.summary())
     shown = evenly([*found.pairing.pairs.items()], SHOWN)
     rig = Rig.of_file(found.yaml)
-    if not layout and (why := _out_of_line(shown, PairReader(rig))):
+    if not asked.layout and (why := _out_of_line(shown, PairReader(rig))):
         LOGGER.info(f"The cameras do not line up ({why}); registering them")
         try:
-            register_dataset(found.yaml, project=dst, name="register", exist_ok=True)
+            register_dataset(Register(str(found.yaml), project=str(dst), name="register", exist_ok=True))
         except RegistrationError as error:
             LOGGER.warning(f"{error}; give a matrix by hand: metafusion data register data={found.yaml} matrix=...")
         except PairError as error:
-            LOGGER.warning(f"not registered: {error}; then go on: metafusion data register data={found.yaml}")
+            LOGGER.warning(f"not registered: {error}; then run: metafusion data register data={found.yaml}")
         rig = Rig.of_file(found.yaml)
     cases = [(Path(v).name, Path(i or v).name, _pictures(v, i, PairReader(rig))) for v, i in shown]
     if lost := [pictures[0][0] for _, _, pictures in cases if not pictures[0][1]]:
         LOGGER.warning(
-            f"{len(lost)} of {len(cases)} pairs looked at cannot be used, for one: {lost[0]}; metafusion data check "
-            f"lists all"
+            f"{len(lost)} of {len(cases)} pairs looked at cannot be used, for example: {lost[0]}; metafusion data "
+            "check lists all"
         )
     page = write_html(
         TEMPLATE,
-        Path(dst) / "report.html",
+        dst / "report.html",
         draft=found,
         registered=rig.registration is not None,
         cases=cases,

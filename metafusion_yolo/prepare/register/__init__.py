@@ -43,43 +43,13 @@ DIGITS = 8  # of the matrix in the YAML
 Pairs = list[tuple[str, str]]  # visible and infrared files
 
 
-def register_dataset(
-    data: str | Path | None = Register.data,
-    pairs: int = Register.pairs,
-    per: str = Register.per,
-    matrix: list[Any] | tuple[Any, ...] | None = Register.matrix,
-    project: str | Path = Register.project,
-    name: str = Register.name,
-    exist_ok: bool = Register.exist_ok,
-    dry_run: bool = Register.dry_run,
-    visible: str | None = Register.visible,
-    infrared: str | None = Register.infrared,
-    board: str | None = Register.board,
-    square: float | None = Register.square,
-    at: float | None = Register.at,
-    every: float = Register.every,
-) -> Registration | None:
+def register_dataset(asked: Register) -> Registration | None:
     """Estimate the matrix from infrared to visible pixels, draw overlays, and write it into the data-set YAML.
 
     A registration in the YAML is not used for the estimate; it is replaced, not refined.
 
-    Args:
-        data: The data-set YAML.
-        pairs: Number of pairs to estimate from, per sequence if each has its own matrix.
-        per: "dataset" for one matrix, or "sequence" for one per folder of visible images.
-        matrix: 3 x 3 matrix by hand, from infrared to visible pixels; None to estimate it.
-        project: Folder of all runs.
-        name: Folder of this run, for its overlays.
-        exist_ok: Whether to write into an existing run's folder.
-        dry_run: Whether to leave the YAML unchanged.
-        visible: Folder of the visible images, instead of a YAML, which is drafted in `project/name`; or the number or
-            address of a live camera, with a YAML or without.
-        infrared: Folder of the infrared images, or the other camera.
-        board: Inner corners of a chessboard that the pairs show, such as "9x6"; None to go by the edges of the scene.
-        square: Side of its squares, metres, for the parallax of the lenses; None if it is not known.
-        at: Distance of what the pairs show, metres. If the YAML has a registration at another distance, both give the
-            parallax of the lenses.
-        every: Seconds between the pairs of live cameras.
+    Without a YAML one is drafted in `project/name`. If the YAML has a registration at another distance than `at`, both
+    give the parallax of the lenses.
 
     Returns:
         The registration that the YAML has now, or would have; None if the cameras are registered already.
@@ -89,22 +59,19 @@ def register_dataset(
         ValueError: If an argument, the YAML or a pair is wrong.
         FileNotFoundError: If the YAML or its images do not exist.
     """
-    sources = [None if one is None else str(one) for one in (visible, infrared)]
-    asked = Register(
-        None if data is None else str(data), pairs, per, matrix, board=board, square=square, at=at, every=every
-    )
-    asked = replace(asked, visible=sources[0], infrared=sources[1])
+    data, per, matrix, board, at = asked.data, asked.per, asked.matrix, asked.board, asked.at
+    project, name, exist_ok = Path(asked.project).absolute(), asked.name, asked.exist_ok
     if (at or board) and per != "dataset":
         raise UserValueError(f"at= and board= are for the whole data set; leave out per={per}")
     corners = None if board is None else parse_board(board)
     taken = None
-    if visible is not None:
-        folder = increment_path(Path(project).absolute() / name, exist_ok=exist_ok)
+    if asked.visible is not None:
+        folder = increment_path(project / name, exist_ok=exist_ok)
         data, taken = _gather(asked, folder)
         project, name, exist_ok = folder.parent, folder.name, True
-    elif data is None or infrared is not None:
-        one_way(data, visible, infrared)
-    file = _find_yaml(str(data), dry_run)
+    elif data is None or asked.infrared is not None:
+        one_way(data, None, asked.infrared)
+    file = _find_yaml(str(data), asked.dry_run)
     by_hand = Registration.from_yaml(matrix, "the arguments")
     if by_hand and per != "dataset":
         raise UserValueError(f"matrix= is for the whole data set; leave out per={per}")
@@ -112,12 +79,12 @@ def register_dataset(
     rig = Rig.from_yaml(description, str(file))
     reader = PairReader(replace(rig, registration=None))
     found = _sequences(description, rig, per) if taken is None else {"": taken}
-    sequences = {key: [*evenly(files, pairs)] for key, files in found.items()}
+    sequences = {key: [*evenly(files, asked.pairs)] for key, files in found.items()}
     if by_hand:
         sides = [*zip(*(_read(reader, *pair) for pair in sequences[""]), strict=True)]
         registration = replace(by_hand, visible=usual_size(sides[0]), infrared=usual_size(sides[1]))
     else:
-        way = partial(estimate_from_boards, board=corners, square=square) if corners else estimate_registration
+        way = partial(estimate_from_boards, board=corners, square=asked.square) if corners else estimate_registration
         registration = _estimate(sequences, reader, way)
         distance = _distance(rig.registration, registration, sequences)
         if distance <= NEAR and not (at or registration.parallax):
@@ -127,13 +94,13 @@ def register_dataset(
         if rig.registration and not at and not registration.parallax and np.isfinite(distance):
             LOGGER.warning(f"the registration in '{file}' is off by {cost(distance)}")
     registration = with_lenses(registration, rig.registration, at)
-    folder = increment_path(Path(project).absolute() / name, exist_ok=exist_ok, mkdir=True)
+    folder = increment_path(project / name, exist_ok=exist_ok, mkdir=True)
     for files in sequences.values():
         for pair in evenly(files, SHOWN):
             picture = folder / f"{'-'.join(Path(pair[0]).with_suffix('').parts[-3:])}.png"
             picture.write_bytes(cv2.imencode(".png", _overlay(reader, registration, *pair))[1].tobytes())
     LOGGER.info(f"Overlays:  {folder} (left: before, right: registered; visible edges red, infrared edges cyan)")
-    if dry_run:
+    if asked.dry_run:
         LOGGER.info(f"Dry run:   '{file}' is unchanged")
     else:
         how = "given by hand" if by_hand else "estimated by metafusion data register"
@@ -167,7 +134,8 @@ def with_lenses(new: Registration, old: Registration | None, at: float | None = 
 
 def _gather(asked: Register, folder: Path) -> tuple[str, Pairs | None]:
     """Return the data-set YAML, drafted if none is given, and the pairs of live cameras, which are recorded."""
-    visible, infrared = asked.visible or "", asked.infrared
+    visible = "" if asked.visible is None else str(asked.visible)
+    infrared = None if asked.infrared is None else str(asked.infrared)
     if not is_live(visible):
         one_way(asked.data, visible, infrared)
         taken = None

@@ -67,5 +67,5 @@ def record(visible: str, infrared: str, folder: Path, count: int, every: float) 
             )
         )
     if not pairs:
-        raise RegistrationError(f"'{visible}' and '{infrared}' sent no frames at one time; check both cameras")
+        raise RegistrationError(f"'{visible}' and '{infrared}' sent no frames at the same time; check both cameras")
     return pairs

@@ -36,7 +36,7 @@ def write_section(file: str | Path, key: str, section: Mapping[Any, Any], commen
         unharmed = False
     if not unharmed:
         text = yaml.safe_dump({key: section}, default_flow_style=True, width=10**6).strip()
-        raise UserValueError(f"'{file}' cannot be extended automatically; add this by hand: {text[1:-1]}")
+        raise UserValueError(f"'{file}' cannot be changed automatically; add this by hand: {text[1:-1]}")
     with replacing(path) as part:
         part.write_text(after, encoding="utf-8", newline="")
         shutil.copymode(path, part)

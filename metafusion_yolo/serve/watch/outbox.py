@@ -60,7 +60,7 @@ class Outbox:
         except sqlite3.OperationalError as error:
             raise UserValueError(f"the outbox '{file}' is in use by another process, or cannot be written") from error
         except sqlite3.DatabaseError as error:
-            raise UserValueError(f"the outbox '{file}' is damaged, or no SQLite file; move it away") from error
+            raise UserValueError(f"the outbox '{file}' is damaged, or not a SQLite file; move it away") from error
 
     def take(self, events: Sequence[dict[str, Any]], pair: str, state: Any) -> None:
         """Store events of a pair, together with its state."""

@@ -134,7 +134,7 @@ def _mapping(content: Any, where: str) -> dict[Any, Any]:
 
 def _check_name(name: Any, what: str) -> None:
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise UserValueError(f"'{name}' is no name of a {what}, expected up to 40 letters, digits, - and _")
+        raise UserValueError(f"'{name}' is not a valid name for a {what}, expected up to 40 letters, digits, - and _")
 
 
 def _with_variables(content: Any) -> Any:

@@ -118,7 +118,7 @@ class Mqtt:
         while not self._client.is_connected() and time.monotonic() < end:
             time.sleep(0.05)
         if not self._client.is_connected():
-            raise ConnectionError("no connection to the broker, or it refuses the user")
+            raise ConnectionError("no connection to the broker, or it rejects the user")
         sent = self._client.publish(topic, letter.body, qos=1)
         sent.wait_for_publish(PATIENCE)
         if not sent.is_published():
@@ -171,11 +171,11 @@ class Courier:
             except Exception as error:  # whatever the network has to offer; the event stays
                 if not pause:
                     reason = without_passwords(" ".join(str(error).split()))[:300]
-                    LOGGER.warning(f"events cannot be brought to the {self.name}, which is tried again: {reason}")
+                    LOGGER.warning(f"events cannot be delivered to the {self.name}, trying again: {reason}")
                 pause = min(max(2 * pause, FIRST_PAUSE), LAST_PAUSE)
                 self._ending.wait(pause)
                 continue
             if pause:
-                LOGGER.warning(f"events are brought to the {self.name} again")
+                LOGGER.warning(f"events are delivered to the {self.name} again")
             pause = 0.0
             self._outbox.confirm(self.name, letter.number)

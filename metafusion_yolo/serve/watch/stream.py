@@ -125,7 +125,7 @@ class Stream:
             if turn != self._turn or self._ending.is_set():
                 return
             pause = FIRST_PAUSE if self.now.number > before else min(2 * pause, LAST_PAUSE)
-            self._tell_trouble(f"{without_passwords(trouble)}; begins anew")
+            self._tell_trouble(f"{without_passwords(trouble)}; starting again")
             self._ending.wait(pause)
 
     def _tell_trouble(self, text: str) -> None:
@@ -211,7 +211,7 @@ class Stream:
         since = [camera.since for camera in loader.cameras.values() if camera.since is not None]
         if sends and clock - max([last, *since]) > self.watched.cameras.watchdog:
             self._tell_trouble(
-                f"no result for {self.watched.cameras.watchdog:g} s although its cameras send; begins anew"
+                f"no result for {self.watched.cameras.watchdog:g} s although its cameras send; starting again"
             )
             self._loader = None
             self.start()

@@ -344,9 +344,9 @@ def test_image_in_memory_needs_its_partner(pair_folder, arrays, form):
 def test_stack_takes_no_infrared_image(arrays, infrared):
     stack = np.dstack((arrays[0][0], arrays[1][0]))
     infrared = arrays[1][0] if infrared == "array" else None
-    with pytest.raises(PairError, match=r"an \(H, W, 4\) array holds the infrared plane already; leave infrared= out"):
+    with pytest.raises(PairError, match=r"an \(H, W, 4\) array already holds the infrared plane; leave infrared= out"):
         load(stack, infrared)
-    with pytest.raises(PairError, match="a tensor source holds the infrared plane already"):
+    with pytest.raises(PairError, match="a tensor source already holds the infrared plane"):
         load(torch.rand(1, 4, 32, 32), infrared)
 
 

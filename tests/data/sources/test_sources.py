@@ -64,7 +64,7 @@ def test_csv_list_that_is_no_list_of_pairs(tmp_path, text, error, message) -> No
 
 
 def test_csv_list_needs_no_infrared(tmp_path) -> None:
-    with pytest.raises(PairError, match="lists pairs already; leave infrared= out"):
+    with pytest.raises(PairError, match="already lists pairs; leave infrared= out"):
         load(tmp_path / "pairs.csv", "infrared/")
 
 

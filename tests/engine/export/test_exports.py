@@ -172,9 +172,7 @@ def test_fused_images_come_from_an_export_that_gives_them(export, few_roads, tmp
 
 @pytest.mark.slow
 def test_int8_is_calibrated_on_pairs_and_named_by_the_host(export, few_roads, coco):
-    with pytest.raises(
-        ValueError, match=r"INT8 calibrates on pairs, and .* is no data-set YAML here; give it as data="
-    ):
+    with pytest.raises(ValueError, match=r"INT8 calibrates on pairs, and .* is not a data-set YAML; give one as data="):
         export(quantize=8)
     file = export(quantize=8, data=str(few_roads / "data.yaml"), fraction=0.5, fused=True, inputs="two")
     assert file.name == "coco_int8.onnx"
@@ -187,7 +185,7 @@ def test_int8_is_calibrated_on_pairs_and_named_by_the_host(export, few_roads, co
 
 MISTAKES = {
     "'inputs=three' is invalid, known: one, two": {"inputs": "three"},
-    "fusion_weights=True goes with fused=True": {"fusion_weights": True},
+    "fusion_weights=True needs fused=True": {"fusion_weights": True},
     "inputs=two is for torchscript, onnx, openvino; export 'mnn' with inputs=one": {"inputs": "two", "format": "mnn"},
     "triton= serves format=onnx and format=openvino, not 'torchscript'": {"triton": "x", "format": "torchscript"},
 }

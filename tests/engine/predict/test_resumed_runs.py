@@ -169,7 +169,7 @@ def test_a_finished_run_is_not_resumed(model, many, tmp_path):
 
 
 def test_what_has_no_files_is_not_resumed(model, many, tmp_path):
-    refused = "resume=True goes on with"
+    refused = "in memory start over"
     options = {"resume": True, "project": str(tmp_path), "name": "p", **LOW}
     videos = write_videos(tmp_path, frames=2)
     for arguments in (

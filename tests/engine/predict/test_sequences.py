@@ -109,7 +109,7 @@ def test_numbers_in_names_count_by_their_value():
 
 def test_a_rate_is_refused_where_there_is_one_already(coco, frames, tmp_path):
     visible, infrared = write_videos(tmp_path, frames[:2])
-    with pytest.raises(UserValueError, match="'rate=5' is for images that are tracked; videos have their own"):
+    with pytest.raises(UserValueError, match="'rate=5' is for tracked images; videos have their own"):
         coco.track(visible, infrared=infrared, rate=5, **OPTIONS)
 
 

@@ -119,7 +119,9 @@ def test_the_end_that_is_missing_is_made_up_for(undisturbed, tiny_data, tmp_path
         mine, theirs = (torch.load(getattr(t, name), weights_only=False) for t in (again, undisturbed("as shipped")))
         assert mine["epoch"] == -1 and mine["optimizer"] is None
         assert different(mine["model"].state_dict(), theirs["model"].state_dict()) == []
-    with pytest.raises(ValueError, match=rf"'{again.last}' is of no run that was cut off; give the last\.pt of one"):
+    with pytest.raises(
+        ValueError, match=rf"'{again.last}' does not belong to an interrupted run; give the last\.pt of one"
+    ):
         resumed(again)
 
 
@@ -230,9 +232,11 @@ def test_a_loss_that_is_none_is_recovered_from_or_told(times, tiny_data, tmp_pat
 def test_what_cannot_be_resumed_is_named(undisturbed):
     best = str(undisturbed("as shipped").best)
     for resume in (True, best):
-        with pytest.raises(ValueError, match=r"'.*best\.pt' is of no run that was cut off; give the last\.pt of one"):
+        with pytest.raises(
+            ValueError, match=r"'.*best\.pt' does not belong to an interrupted run; give the last\.pt of one"
+        ):
             MetaFusionYOLO(best).train(resume=resume)
-    with pytest.raises(ValueError, match=r"'metafusion-yolov8n\.yaml' is of no run that was cut off"):
+    with pytest.raises(ValueError, match=r"'metafusion-yolov8n\.yaml' does not belong to an interrupted run"):
         MetaFusionYOLO("metafusion-yolov8n.yaml").train(resume=True)
 
 

@@ -176,7 +176,7 @@ def test_a_killed_process_ends_in_a_line_that_says_how_to_go_on(nodes, tmp_path,
         model.train(trainer=TwoProcesses, **arguments)
     assert left_alone() == before
     last = tmp_path / "cut" / "weights" / "last.pt"
-    assert f"go on with: metafusion train resume=True model={last}" in caplog.text
+    assert f"to continue: metafusion train resume=True model={last}" in caplog.text
     assert "Traceback" not in capfd.readouterr().err
 
 

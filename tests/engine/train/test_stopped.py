@@ -92,7 +92,7 @@ def test_signals_leave_a_checkpoint_and_say_how_to_go_on(tiny_data, tmp_path):
         assert process.wait() == code, process.said()[-20:]
         told = process.said()
         assert told[-1] == f"metafusion: {word}" and not any("Traceback" in line for line in told)
-        assert any(f"go on with: metafusion train resume=True model={weights}" in line for line in told)
+        assert any(f"to continue: metafusion train resume=True model={weights}" in line for line in told)
         assert not list(tmp_path.rglob("*.part"))
         written = weights.stat().st_mtime
     assert MetaFusionYOLO(weights).ckpt["epoch"] >= 1

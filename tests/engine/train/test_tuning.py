@@ -96,10 +96,10 @@ def test_the_default_space_is_the_hosts_and_ours(method, tiny_data, tmp_path):
 @pytest.mark.parametrize(
     ("space", "error", "text"),
     [
-        ({"bgr": (0, 1)}, UserValueError, "'bgr' in 'space' does nothing on pairs; leave it out"),
-        ({"lr": (0, 1)}, UserValueError, "'lr' in 'space' is no hyper-parameter with a range, did you mean 'lr"),
+        ({"bgr": (0, 1)}, UserValueError, "'bgr' in 'space' has no effect on pairs; leave it out"),
+        ({"lr": (0, 1)}, UserValueError, "'lr' in 'space' is not a hyper-parameter with a range, did you mean 'lr"),
         ({"fusion.gains.grad": (0, 1)}, UserValueError, "did you mean 'fusion.gains.gradient'?"),
-        ({"optimizer": (0, 1)}, UserValueError, "'optimizer' in 'space' is no hyper-parameter"),
+        ({"optimizer": (0, 1)}, UserValueError, "'optimizer' in 'space' is not a hyper-parameter"),
         ({"lr0": (1, 0)}, UserValueError, r"'lr0' in 'space' must be (lowest, highest)"),
         ({"lr0": 0.1}, UserValueError, r"'lr0' in 'space' must be (lowest, highest)"),
         ({"fusion.augment.modality_dropout": (0, 2)}, UserValueError, "modality_dropout must lie in [0, 1], not 2.0"),
@@ -163,7 +163,9 @@ def test_values_of_a_training_go_over_those_of_the_model(tiny_data, tmp_path):
 
 def test_values_that_shape_a_front_end_do_not_fit_a_checkpoint(run, tiny_data, tmp_path):
     arguments = {**TRAIN_ARGS, "data": str(tiny_data), "project": str(tmp_path), "epochs": 1}
-    with pytest.raises(UserValueError, match=r"'fusion.channels=16' shapes the model, and the checkpoint has its"):
+    with pytest.raises(
+        UserValueError, match=r"'fusion.channels=16' changes the shape of the model, which a checkpoint"
+    ):
         MetaFusionYOLO(run.best).train(fusion={"channels": 16}, **arguments)
 
 

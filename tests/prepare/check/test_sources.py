@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from metafusion_yolo.options import Check
 from metafusion_yolo.prepare.check import check_dataset, run_check
 from tests.prepare.check.test_faults import change, describe, found_in, shifted
 
@@ -123,7 +124,7 @@ def test_a_wrong_yaml_is_the_mistake_of_the_user(dataset, content, error, messag
 
 def test_the_report_must_be_a_file(dataset):
     with pytest.raises(ValueError, match="is a folder; name a file in it"):
-        run_check(dataset / "synthetic.yaml", report=dataset)
+        run_check(Check(dataset / "synthetic.yaml", report=dataset))
 
 
 def test_a_folder_is_no_yaml(dataset):
@@ -133,7 +134,7 @@ def test_a_folder_is_no_yaml(dataset):
 
 def test_nothing_is_written_but_the_report(dataset):
     before = {file: file.stat().st_mtime_ns for file in dataset.rglob("*")}
-    _, path = run_check(dataset / "synthetic.yaml", project=dataset.parent / "runs")
+    _, path = run_check(Check(dataset / "synthetic.yaml", project=dataset.parent / "runs"))
     assert {file: file.stat().st_mtime_ns for file in dataset.rglob("*")} == before
     written = [file for file in (dataset.parent / "runs").rglob("*") if file.is_file()]
     assert sorted(written) == [Path(path).with_name("check.json"), Path(path)]

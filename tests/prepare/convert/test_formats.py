@@ -415,7 +415,7 @@ def test_coco_files_of_another_form(make, tmp_path, content) -> None:
     src = make("coco")
     (src / "annotations/instances_val2017.json").write_text(content)
     with pytest.raises(
-        ValueError, match=r"'.*instances_val2017.json' is no COCO file \(.*\); expected images, annotations"
+        ValueError, match=r"'.*instances_val2017.json' is not a COCO file \(.*\); expected images, annotations"
     ):
         convert("coco", src, tmp_path / "dst")
 

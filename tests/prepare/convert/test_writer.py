@@ -183,7 +183,9 @@ def test_a_folder_with_something_else_is_refused(src, dst, name) -> None:
     (dst / name).parent.mkdir(parents=True)
     (dst / name).write_text("{}")
     before = state(dst)
-    with pytest.raises(ValueError, match=f"dst=.*llvip holds '{name.split('/')[0]}', which no conversion wrote; name"):
+    with pytest.raises(
+        ValueError, match=f"dst=.*llvip holds '{name.split('/')[0]}', which is not from a conversion; name"
+    ):
         convert("llvip", src, dst)
     assert state(dst) == before
 
@@ -192,7 +194,7 @@ def test_a_conversion_to_which_something_was_added_is_refused(src, dst) -> None:
     convert("llvip", src, dst)
     (dst / "notes.txt").touch()
     (src / "visible/train/010001.jpg").touch()
-    with pytest.raises(ValueError, match=r"holds 'notes\.txt', which no conversion wrote"):
+    with pytest.raises(ValueError, match=r"holds 'notes\.txt', which is not from a conversion"):
         convert("llvip", src, dst)
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from metafusion_yolo.options import Init
 from metafusion_yolo.prepare.init import init_dataset
 from metafusion_yolo.prepare.pairing import AmbiguousPairingError, propose, taken_at
 from tests.conftest import linked_roads, real_pairs
@@ -96,7 +97,7 @@ def test_doubt_lists_its_candidates_and_writes_nothing(tmp_path, visible, infrar
         for name in names:
             save(tmp_path / side / name, np.zeros((8, 8), np.uint8))
     with pytest.raises(AmbiguousPairingError) as caught:
-        init_dataset(tmp_path / "a", tmp_path / "b", dst=tmp_path / "pairs")
+        init_dataset(Init(tmp_path / "a", tmp_path / "b", dst=tmp_path / "pairs"))
     assert str(caught.value).startswith(message)
     assert "nothing is written; choose by=" in str(caught.value)
     assert not (tmp_path / "pairs").exists()
@@ -108,7 +109,7 @@ def test_cameras_that_do_not_line_up_are_registered(tmp_path) -> None:
         image, heat = (cv2.resize(cv2.imread(str(file)), size) for file in (visible, infrared))
         save(tmp_path / f"a/{i}.png", image[..., ::-1])
         save(tmp_path / f"b/{i}.png", cv2.cvtColor(heat, cv2.COLOR_BGR2GRAY)[5:75, 10:110])
-    found, page = init_dataset(tmp_path / "a", tmp_path / "b", dst=tmp_path / "pairs")
+    found, page = init_dataset(Init(tmp_path / "a", tmp_path / "b", dst=tmp_path / "pairs"))
     content = yaml.safe_load(found.yaml.read_text())
     matrix = np.array(content["registration"]["matrix"])
     corners = np.array([[0, 0, 1], [100, 0, 1], [100, 70, 1], [0, 70, 1]]) @ matrix.T
@@ -123,7 +124,7 @@ def test_unreadable_images_are_named(tmp_path, caplog) -> None:
         save(tmp_path / f"a/{i}.png", visible)
         save(tmp_path / f"b/{i}.png", infrared)
     (tmp_path / "b/2.png").write_bytes(b"no image")
-    init_dataset(tmp_path / "a", tmp_path / "b", dst=tmp_path / "pairs")
+    init_dataset(Init(tmp_path / "a", tmp_path / "b", dst=tmp_path / "pairs"))
     said = [record.message for record in caplog.records if "cannot be read" in record.message]
     assert len(said) == 1
     assert "1 of 4 pairs looked at cannot be used" in said[0] and "metafusion data check lists all" in said[0]

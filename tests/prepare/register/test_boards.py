@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from metafusion_yolo.options import Register
 from metafusion_yolo.prepare.register import register_dataset
 from metafusion_yolo.prepare.register.alignment import corner_distance
 from metafusion_yolo.prepare.register.boards import estimate_from_boards
@@ -67,7 +68,9 @@ def test_two_live_cameras_are_registered_by_a_board(shots, tmp_path):
     visible, infrared = MjpegCamera(lambda _: shots[2][0], 10), MjpegCamera(lambda _: shots[2][1], 10)
     try:
         found = register_dataset(
-            visible=visible.url, infrared=infrared.url, board="6x4", pairs=6, every=0, at=0.8, project=tmp_path
+            Register(
+                visible=visible.url, infrared=infrared.url, board="6x4", pairs=6, every=0, at=0.8, project=tmp_path
+            )
         )
     finally:
         visible.kill()

@@ -13,6 +13,7 @@ from ultralytics.utils import LOGGER
 from metafusion_yolo.data.reading import PairReader, read_visible
 from metafusion_yolo.data.registration import Registration
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.options import Register
 from metafusion_yolo.prepare import register
 from metafusion_yolo.prepare.register import register_dataset
 from metafusion_yolo.prepare.register.alignment import corner_distance, similarity
@@ -82,7 +83,7 @@ def distance(matrix, expected) -> float:
 # From files to aligned pairs -----------------------------------------------------------------------------------------
 def test_a_rig_is_registered_and_read_aligned(rig_folder, tmp_path, said):
     before = rig_folder.read_text()
-    register_dataset(rig_folder, pairs=8, project=tmp_path / "runs")
+    register_dataset(Register(rig_folder, pairs=8, project=tmp_path / "runs"))
     assert rig_folder.read_text().startswith(before)
     registration = of(rig_folder)
     assert distance(registration.matrix, WARP) < 0.005
@@ -114,22 +115,22 @@ def test_exchanged_partners_write_nothing(rig_folder, tmp_path):
             file.rename(file.with_suffix(".png"))
     before = rig_folder.read_text()
     with pytest.raises(RegistrationError, match=r"^not registered, nothing written: no position stands out"):
-        register_dataset(rig_folder, pairs=8, project=tmp_path / "runs")
+        register_dataset(Register(rig_folder, pairs=8, project=tmp_path / "runs"))
     assert rig_folder.read_text() == before and not (tmp_path / "runs").exists()
 
 
 # Writing -------------------------------------------------------------------------------------------------------------
 def test_a_second_run_starts_from_the_files_and_replaces_the_section(rig_folder, tmp_path, estimates, said):
     estimates += [OTHER, WARP, WARP]
-    register_dataset(rig_folder, project=tmp_path / "runs")
+    register_dataset(Register(rig_folder, project=tmp_path / "runs"))
     text = rig_folder.read_text()
     rig_folder.write_text(f"{text}# the end\ntest: images/val\n")
-    register_dataset(rig_folder, project=tmp_path / "runs")
+    register_dataset(Register(rig_folder, project=tmp_path / "runs"))
     text = rig_folder.read_text()
     assert text.count("registration:") == 1 and text.endswith("# the end\ntest: images/val\n")
     assert distance(of(rig_folder).matrix, WARP) < 1e-6
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["register", "register-2"]
-    assert register_dataset(rig_folder, project=tmp_path / "runs") is None
+    assert register_dataset(Register(rig_folder, project=tmp_path / "runs")) is None
     assert rig_folder.read_text() == text
     assert said[-1] == f"Registered as '{rig_folder}' says, within 0.00% of the width: nothing to write."
 
@@ -137,21 +138,21 @@ def test_a_second_run_starts_from_the_files_and_replaces_the_section(rig_folder,
 def test_registered_files_need_no_section(rig_folder, tmp_path, estimates, said):
     estimates.append(similarity(SIZE, 1.001, 0, (0.3, 0.2)))
     before = rig_folder.read_text()
-    assert register_dataset(rig_folder, project=tmp_path / "runs") is None
+    assert register_dataset(Register(rig_folder, project=tmp_path / "runs")) is None
     assert "Registered as they are" in said[-1] and rig_folder.read_text() == before
 
 
 def test_a_dry_run_shows_and_leaves_the_yaml(rig_folder, tmp_path, estimates):
     estimates.append(WARP)
     before = rig_folder.read_text()
-    assert distance(register_dataset(rig_folder, project=tmp_path / "runs", dry_run=True).matrix, WARP) < 1e-6
+    assert distance(register_dataset(Register(rig_folder, project=tmp_path / "runs", dry_run=True)).matrix, WARP) < 1e-6
     assert rig_folder.read_text() == before and len(list((tmp_path / "runs").rglob("*.png"))) == register.SHOWN
 
 
 def test_each_sequence_gets_its_matrix(tmp_path, estimates):
     file = write_rig(tmp_path, WARP, OTHER)
     estimates += [WARP, OTHER]
-    register_dataset(file, per="sequence", project=tmp_path / "runs")
+    register_dataset(Register(file, per="sequence", project=tmp_path / "runs"))
     registration = of(file)
     assert registration.matrix is None and list(registration.sequences) == ["images/train", "images/val"]
     for split, warp in (("train", WARP), ("val", OTHER)):
@@ -167,7 +168,7 @@ def test_one_bad_sequence_is_named_and_nothing_written(rig_folder, tmp_path, est
     estimates += [WARP, "bad"]
     before = rig_folder.read_text()
     with pytest.raises(RegistrationError, match=r"nothing written: 'images/val': no position stands out") as caught:
-        register_dataset(rig_folder, per="sequence", project=tmp_path / "runs")
+        register_dataset(Register(rig_folder, per="sequence", project=tmp_path / "runs"))
     assert "images/train" not in str(caught.value)
     assert rig_folder.read_text() == before and not (tmp_path / "runs").exists()
 
@@ -178,7 +179,7 @@ def test_the_parallax_of_the_lenses_is_kept(rig_folder, tmp_path, estimates, sai
     content["registration"] = {"matrix": np.eye(3).tolist(), **lenses}
     rig_folder.write_text(yaml.safe_dump(content))
     estimates += [WARP]
-    register_dataset(rig_folder, project=tmp_path)
+    register_dataset(Register(rig_folder, project=tmp_path))
     written = yaml.safe_load(rig_folder.read_text())["registration"]
     assert {key: written[key] for key in (*lenses, "at")} == {**lenses, "at": 12.0}
     assert any("taken to hold at 12 m" in line for line in said)
@@ -188,9 +189,9 @@ def test_a_second_distance_gives_the_parallax_of_the_lenses(rig_folder, tmp_path
     near = WARP.copy()
     near[0, 2] += 35 * (1 / 5 - 1 / 20)
     estimates += [WARP, near]
-    register_dataset(rig_folder, project=tmp_path, at=20)
+    register_dataset(Register(rig_folder, project=tmp_path, at=20))
     assert (of(rig_folder).at, of(rig_folder).parallax) == (20, None)
-    register_dataset(rig_folder, project=tmp_path, at=5)
+    register_dataset(Register(rig_folder, project=tmp_path, at=5))
     written = of(rig_folder)
     assert written.parallax == pytest.approx((35, 0), abs=0.01) and written.distance == 5
     assert distance(written.homography(None, SIZE, SIZE), near) < 1e-5
@@ -198,7 +199,7 @@ def test_a_second_distance_gives_the_parallax_of_the_lenses(rig_folder, tmp_path
 
 
 def test_a_matrix_by_hand(rig_folder, tmp_path):
-    register_dataset(rig_folder, matrix=HAND, project=tmp_path / "runs")
+    register_dataset(Register(rig_folder, matrix=HAND, project=tmp_path / "runs"))
     registration = of(rig_folder)
     assert np.array_equal(registration.matrix, HAND)
     assert (registration.visible, registration.infrared) == (SIZE, SIZE)
@@ -221,7 +222,7 @@ def test_a_matrix_by_hand(rig_folder, tmp_path):
 )
 def test_wrong_arguments_cost_no_time(rig_folder, tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
-        register_dataset(rig_folder, project=tmp_path / "runs", **arguments)
+        register_dataset(Register(rig_folder, project=tmp_path / "runs", **arguments))
     assert "registration" not in rig_folder.read_text() and not (tmp_path / "runs").exists()
 
 
@@ -229,7 +230,7 @@ def test_yamls_of_the_package_are_not_changed(tmp_path):
     file = Path(find_data_yaml("roadscene"))
     before = file.read_text()
     with pytest.raises(ValueError, match=r"roadscene.yaml' is part of the package; copy it to a folder of yours and"):
-        register_dataset("roadscene", project=tmp_path / "runs")
+        register_dataset(Register("roadscene", project=tmp_path / "runs"))
     assert file.read_text() == before
 
 
@@ -238,10 +239,10 @@ def test_a_missing_yaml_is_named(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my.txt").touch()
     with pytest.raises(FileNotFoundError, match=f"no data-set YAML '{name}'; give a file with path, train, val"):
-        register_dataset(name)
+        register_dataset(Register(name))
 
 
 def test_a_missing_partner_is_named(rig_folder, tmp_path):
     (rig_folder.parent / "infrared" / "val" / "3.png").unlink()
     with pytest.raises(ValueError, match=r"1 problem in .*my.yaml:\n  no infrared image for '.*images/val/3.png'"):
-        register_dataset(rig_folder, project=tmp_path / "runs")
+        register_dataset(Register(rig_folder, project=tmp_path / "runs"))

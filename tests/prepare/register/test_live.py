@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from metafusion_yolo.options import Register
 from metafusion_yolo.prepare.register import live, register_dataset
 from metafusion_yolo.prepare.register.alignment import corner_distance, similarity
 from metafusion_yolo.prepare.register.estimate import RegistrationError
@@ -35,7 +36,9 @@ def cameras(tmp_path) -> Iterator[tuple[list[str], list[subprocess.Popen]]]:
 
 
 def test_two_rtsp_cameras_are_registered(cameras, tmp_path):
-    found = register_dataset(visible=cameras[0][0], infrared=cameras[0][1], pairs=6, every=0, project=tmp_path)
+    found = register_dataset(
+        Register(visible=cameras[0][0], infrared=cameras[0][1], pairs=6, every=0, project=tmp_path)
+    )
     assert corner_distance(np.array(found.matrix), WARP, SIZE, SIZE) * SIZE[0] < 2
     written = yaml.safe_load((tmp_path / "register/pairs.yaml").read_text())["registration"]
     assert (written["visible"], written["infrared"]) == ([*SIZE], [*SIZE])
@@ -54,7 +57,7 @@ def test_a_camera_that_dies_meanwhile_is_named_in_one_line(cameras, tmp_path, mo
     with pytest.raises(
         RegistrationError, match=r"camera 'rtsp://\*\*\*@.*' was lost after \d+ of 500 pairs and"
     ) as caught:
-        register_dataset(visible=visible, infrared=infrared, pairs=500, every=0, project=tmp_path)
+        register_dataset(Register(visible=visible, infrared=infrared, pairs=500, every=0, project=tmp_path))
     assert "\n" not in str(caught.value) and recorded
     assert not (tmp_path / "register/pairs.yaml").exists()
 
@@ -64,4 +67,4 @@ def test_a_wrong_address_is_named(cameras, tmp_path):
     for one in (nowhere, cameras[0][0].replace("/live", "/other")):
         told = one.replace("me:word", r"\*\*\*")
         with pytest.raises(ConnectionError, match=f"no frames from camera '{told}'; check its address"):
-            register_dataset(visible=cameras[0][0], infrared=one, pairs=6, every=0, project=tmp_path)
+            register_dataset(Register(visible=cameras[0][0], infrared=one, pairs=6, every=0, project=tmp_path))

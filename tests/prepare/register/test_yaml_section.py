@@ -58,7 +58,7 @@ def test_a_mapping_in_braces_is_left_alone(tmp_path):
     file = tmp_path / "data.yaml"
     file.write_text("{path: here, train: images}\n")
     with pytest.raises(
-        ValueError, match=r"cannot be extended automatically; add this by hand: registration: \{matrix: \[\[1\.0, 0\.0"
+        ValueError, match=r"cannot be changed automatically; add this by hand: registration: \{matrix: \[\[1\.0, 0\.0"
     ):
         write_section(file, "registration", SECTION)
     assert file.read_text() == "{path: here, train: images}\n"

@@ -62,5 +62,5 @@ def test_killed(tmp_path):
 
 def test_no_outbox(tmp_path):
     (tmp_path / "a.db").write_bytes(b"hello" * 1000)
-    with pytest.raises(UserValueError, match="is damaged, or no SQLite file"):
+    with pytest.raises(UserValueError, match="is damaged, or not a SQLite file"):
         Outbox(tmp_path / "a.db", [], 5)

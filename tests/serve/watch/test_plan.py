@@ -49,12 +49,12 @@ def test_what_it_says(tmp_path, monkeypatch):
 MISTAKES = [
     ({"camera": {}}, "unknown key 'camera' in '*', did you mean 'cameras'?"),
     ({"cameras": {}}, "'cameras:' is empty; give at least one pair"),
-    ({"cameras": {"a b": {}}}, "'a b' is no name of a pair, expected up to 40 letters, digits, - and _"),
+    ({"cameras": {"a b": {}}}, "'a b' is not a valid name for a pair, expected up to 40 letters, digits, - and _"),
     ({"gate": {"visible": 0, "infra": 1}}, "unknown key 'infra' in pair 'gate', did you mean 'infrared'?"),
     ({"gate": {"infrared": 1}}, "pair 'gate' has no 'visible:', address (rtsp://, http://) or number of the *"),
     (
         {"gate": {"visible": "a.mp4", "infrared": 1}},
-        "pair 'gate': 'visible: a.mp4' is no camera, expected an address *",
+        "pair 'gate': 'visible: a.mp4' is not a camera, expected an address *",
     ),
     ({"gate": {"visible": 0}}, "pair 'gate': give 'infrared:', or 'layout:' if 'visible:' holds both cameras"),
     ({"gate": {"visible": 0, "infrared": 1, "on_missing": "error"}}, "*'on_missing=error' is invalid, known: single*"),
@@ -65,7 +65,7 @@ MISTAKES = [
     ),
     ({"gate": rule(zone=ZONE)}, "rule 'fence' of 'gate' has no 'when:', what is told"),
     ({"gate": rule(when="enters")}, "rule 'fence' of 'gate': 'when: enters' needs 'zone:'"),
-    ({"gate": rule(when="lost", zone=ZONE)}, "rule 'fence' of 'gate': 'when: lost' has no use for 'zone:'"),
+    ({"gate": rule(when="lost", zone=ZONE)}, "rule 'fence' of 'gate': 'when: lost' does not use 'zone:'"),
     ({"gate": rule(when="enters", zone=ZONE, clases=[])}, "unknown key 'clases' in rule 'fence' of 'gate', did you *"),
     ({"gate": rule(when="enters", zone=ZONE[:2])}, "*: a zone has three corners or more, this one has 2"),
     (
@@ -125,7 +125,7 @@ def test_two_cameras_of_the_command():
     assert watched.cameras.infrared == 1 and {*watched.rules} == {"lost", "drifted", "tampered"}
     for given, told in (
         ({"visible": "rtsp://a/v"}, "give 'infrared:'"),
-        ({"visible": "film.mp4", "infrared": 1}, "is no camera"),
+        ({"visible": "film.mp4", "infrared": 1}, "is not a camera"),
         ({"infrared": 1}, "has no 'visible:'"),
         ({"visible": 0, "infrared": 1, "config": "c.yaml"}, "not both"),
     ):
