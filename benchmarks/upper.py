@@ -34,7 +34,7 @@ SAME = 0.5  # IoU from which two boxes are of one object, as in mAP50
 
 
 class Boxes(NamedTuple):
-    """Boxes of one class in an image: corners (N, 4), pixels, and scores (N,), by falling score."""
+    """Boxes of one class in an image: corners (N, 4), pixels, and scores (N,), by descending score."""
 
     corners: Tensor
     scores: Tensor

@@ -49,7 +49,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
 
     Raises:
         FileNotFoundError: If there is no such file.
-        TypeError: If the file is no checkpoint, one of a model that has no fused form, or of another task.
+        TypeError: If the file is not a checkpoint, one of a model that has no fused form, or of another task.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
 
     @property
     def sync_report(self) -> SyncReport | None:
-        """What became of the frames of the videos or live cameras of the last run; None for other sources."""
+        """Counts of the frames of the videos or live cameras of the last run; None for other sources."""
         return getattr(getattr(self.predictor, "dataset", None), "report", None)
 
     def track(

@@ -1,4 +1,4 @@
-"""The `metafusion` command, in the manner of `yolo`. Help needs no PyTorch; what does is imported where it is used."""
+"""The `metafusion` command, in the style of `yolo`. Help needs no PyTorch, which is imported where it is used."""
 
 import io
 import os

@@ -46,7 +46,7 @@ open_image = getattr(patches, "_image_open", Image.open)
 
 
 class Page(str):
-    """A page of a TIFF, as a path such as `scan-0003.tif`, at which there is no file.
+    """A page of a TIFF, named by a path such as `scan-0003.tif` that does not exist as a file.
 
     Attributes:
         file: The TIFF.

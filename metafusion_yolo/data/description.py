@@ -81,7 +81,7 @@ def describe(data: str | Path, split: str = "") -> dict[str, Any]:
 
 
 def _check_keypoints(content: Mapping[str, Any], data: str | Path, task: str) -> None:
-    """Refuse keypoints for another task, whose reader would take them for polygons, and a pose without their shape."""
+    """Reject keypoints for another task, which would read them as polygons, and the task pose without their shape."""
     shape = content.get("kpt_shape")
     if task != "pose" and shape:
         raise UserValueError(

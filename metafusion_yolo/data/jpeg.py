@@ -9,7 +9,7 @@ LAST = 0xDA, 0xD9  # segments after which there are pixels, or nothing
 
 
 def preview_note(maker: str) -> str:
-    """Return what to say where only the preview of a radiometric JPEG is read."""
+    """Return the warning for a radiometric JPEG of which only the preview is read."""
     return f"preview of 8 bits is read from a radiometric file of {maker}"
 
 

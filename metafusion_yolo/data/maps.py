@@ -21,7 +21,7 @@ class PairedMapDataset(PairedYOLODataset):
     packs = False
 
     def build_transforms(self, hyp: Any) -> Compose:
-        """Refuse transforms of Albumentations that would move the pair and leave its map.
+        """Reject transforms of Albumentations that would move the pair but not its map.
 
         Raises:
             ValueError: If there are any.
@@ -70,7 +70,7 @@ class PairedDepthDataset(PairedMapDataset, DepthDataset):
         return self.depth_files
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Say where the image lies in what the network sees: everywhere, as it is stretched in validation."""
+        """Record that the image fills the network's input: validation stretches it."""
         sample: dict[str, Any] = super().__getitem__(index)
         height, width = self.labels[index]["shape"]
         rows, columns = sample["img"].shape[1:]

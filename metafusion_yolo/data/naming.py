@@ -1,4 +1,4 @@
-"""Which files of two cameras belong together by their names, and the rule that says so."""
+"""Pairing of the files of two cameras by their names, and the rule that describes it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def match_moments(
     first: Sequence[float | None],
     second: Sequence[float | None],
 ) -> Match:
-    """Pair the files whose moments are next to one another, and clearly nearer than the next but one.
+    """Pair the files that are nearest to each other in time, and clearly nearer than the second nearest.
 
     Args:
         by: The name of this way.
@@ -119,7 +119,7 @@ def moment_of(name: str) -> float | None:
 
 
 def rule_of(pairs: Mapping[str, str]) -> str:
-    """Return the rule `visible part -> infrared part` that makes each infrared path of its visible one; empty if none.
+    """Return the rule `visible part -> infrared part` that turns visible paths into infrared ones; empty if none.
 
     Examples:
         >>> rule_of({"d/vis/7_V.jpg": "d/th/7_T.tif", "d/vis/8_V.jpg": "d/th/8_T.tif"})
@@ -157,7 +157,7 @@ def likely_rule(visible: Sequence[str], infrared: Sequence[str]) -> str:
 
 
 def camera_of(file: str) -> str:
-    """Return the camera that the last word of a name stands for, "visible" or "infrared"; empty if for none."""
+    """Return the camera that the last word of a name stands for, "visible" or "infrared"; empty if for neither."""
     words = re.findall(r"[A-Za-z]+|\d+", ADDED.sub("", Path(file).stem))
     word = words[-1].lower() if words else ""
     return "infrared" if word in INFRARED_WORDS else "visible" if word in VISIBLE_WORDS else ""
@@ -176,7 +176,7 @@ def _plain(names: Sequence[str]) -> list[str]:
 
 
 def _without_ends(names: Sequence[str]) -> list[str]:
-    """Strip what all file names begin and end with, up to the border of a word."""
+    """Strip what all file names begin and end with, in whole words."""
     stems = [Path(name).name for name in names]
     head = _whole_words(_shared_start(stems), stems)
     turned = [stem[::-1] for stem in (s[len(head) :] for s in stems)]
@@ -200,7 +200,7 @@ def _without_added(names: Sequence[str]) -> list[str]:
 
 
 def _without_moment(names: Sequence[str]) -> list[str]:
-    """Drop times as well; what has none is left to the other ways."""
+    """Drop times as well; names without a time are left to the other ways."""
     return [_without_added([MOMENT.sub("", name)])[0] if MOMENT.search(name) else "" for name in names]
 
 

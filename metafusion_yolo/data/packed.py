@@ -63,7 +63,7 @@ def _starts(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
 
 
 class PackedLabels(Sequence[dict[str, Any]]):
-    """The labels of a data set as the host reads them, a dictionary an image, which is made when it is asked for.
+    """The labels of a data set as the host reads them: one dictionary per image, made on access.
 
     A change of such a dictionary is lost; its arrays are views.
 
@@ -130,7 +130,7 @@ class PackedLabels(Sequence[dict[str, Any]]):
         return int(self._arrays["polygons"])
 
     def whole(self) -> dict[str, Any]:
-        """Return the objects of all images as if they were of one, to be counted: polygons are but numbers."""
+        """Return the objects of all images as if they were in one, for counting; polygons are only numbered."""
         return {"cls": self._arrays["cls"], "bboxes": self._arrays["bboxes"], "segments": [*repeat(0, self.polygons)]}
 
     def with_fault(self, what: str) -> tuple[int, str]:

@@ -40,14 +40,14 @@ class PackedYOLODataset(YOLODataset):
         return cache, exists
 
     def result_to_label(self, result: list[Any]) -> tuple[dict[str, Any] | None, int, int, int, int, str]:
-        """Count the polygons that make no mask, while the labels are scanned: it takes a minute a million."""
+        """Count the polygons that make no mask while the labels are scanned; a million take a minute."""
         label, *counts = super().result_to_label(result)
         if label and self.needs_polygons:
             label["faults"] = {what: sum(map(fault, label["segments"])) for what, fault in POLYGON_FAULTS.items()}
         return label, *counts
 
     def verify_labels(self, labels: Any, cache_path: Path) -> None:
-        """Refuse boxes where polygons are needed, and say in a line which polygons make no mask.
+        """Reject boxes where polygons are needed, and warn of polygons that make no mask.
 
         Raises:
             ValueError: If there are any.
@@ -80,7 +80,7 @@ class PackedYOLODataset(YOLODataset):
             super().update_labels(include_class)
 
     def set_rectangle(self) -> None:
-        """Let the host order what it needs of the labels, their shapes, and follow its order."""
+        """Let the host sort the shapes of the images, and sort the labels alike."""
         packed = self.labels
         if isinstance(packed, PackedLabels):
             self.labels = [{"shape": shape, "place": i} for i, shape in enumerate(packed.shapes)]

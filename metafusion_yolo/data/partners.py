@@ -72,7 +72,7 @@ def find_partners(
 
 
 def _of_no_rule(alone: Sequence[PairProblem], listing: Listing) -> PairProblem:
-    """Return one problem for images none of which a rule fits, with the rule that would."""
+    """Return one problem for images that a rule does not fit at all, with the rule that would."""
     files = [problem.file for problem in alone]
     rule = likely_rule(files[:NEARBY], near) if (near := _nearby(files, (), set(), listing)) else ""
     text = str(alone[0]) + (f"; so it is with all {len(files)} images" if len(files) > 1 else "")

@@ -43,7 +43,7 @@ class Steady:
         self._last: np.ndarray | None = None
 
     def begin(self, frames: Iterable[np.ndarray]) -> None:
-        """Take what holds for a whole sequence from some of its frames (H, W): limits, and what is black-hot.
+        """Find limits and polarity of a whole sequence from some of its frames (H, W).
 
         Without this they are those of the first frame, as of a live camera, whose later frames are unknown.
         """

@@ -52,7 +52,7 @@ class Header(NamedTuple):
 
 
 def headers(file: str | Path) -> Iterator[Header]:
-    """Yield the header of each page; of a file that is no TIFF, none.
+    """Yield the header of each page; nothing for a file that is not a TIFF.
 
     Raises:
         PairError: If the file breaks off.

@@ -88,7 +88,7 @@ def check_tracker(tracker: str | None) -> None:
 
 
 def trackers_look(predictor: Any) -> bool:
-    """Return whether a predictor tracks by means of the image, not of the boxes alone."""
+    """Return whether a predictor's tracker uses the image, not only the boxes."""
     if predictor.args.mode != "track" or not getattr(predictor, "trackers", None):
         return False
     tracker = predictor.trackers[0]
@@ -164,14 +164,14 @@ def quiet_start() -> Iterator[None]:
 
 @contextmanager
 def our_command() -> Iterator[None]:
-    """Let the host train in processes of our command; its own would read no infrared image."""
+    """Let the host start its training processes with our command; its own would not read infrared images."""
     with replaced(host_trainer, "_YOLO_CLI_COMMAND", [sys.executable, "-m", "metafusion_yolo"]):
         yield
 
 
 @contextmanager
 def in_one_process() -> Iterator[None]:
-    """Let the host start the processes of a training from this one, whose errors are then at hand."""
+    """Let the host start the training processes from this one, so that their errors can be read here."""
     from torch.distributed.run import parse_args, run  # not in every build of PyTorch
 
     launcher = SimpleNamespace(run=lambda command, check: run(parse_args(command[3:])))
@@ -204,7 +204,7 @@ def on_processors(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def class_folders_described() -> Iterator[None]:
-    """Let the host read a data-set YAML for the task classify too, where it would look for folders of classes."""
+    """Let the host read a data-set YAML for the task classify too, instead of folders of classes."""
     with (
         replaced(host_trainer, "check_cls_dataset", host_trainer.check_det_dataset),
         replaced(host_validator, "check_cls_dataset", host_validator.check_det_dataset),
@@ -213,7 +213,7 @@ def class_folders_described() -> Iterator[None]:
 
 
 def warn_of_replaced_dataset() -> None:
-    """Say in one line if the host's data set was replaced in its modules, which does not reach pairs."""
+    """Warn if someone replaced the host's data-set class, as pairs do not use the replacement."""
     for module in (host_build, host_dataset):
         found = getattr(module, "YOLODataset", YOLODataset)
         if found is not YOLODataset:

@@ -1,4 +1,4 @@
-"""Checks of the host's arguments whose wrong values it does not notice, or reports unclearly."""
+"""Checks of those arguments of the host that it does not check itself, or reports unclearly."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -34,10 +34,10 @@ class UnsafeCheckpointError(UserError, TypeError):
 
 @contextmanager
 def refusals_named(weights: Any = "the checkpoint") -> Iterator[None]:
-    """Name what the host refuses to load in a checkpoint.
+    """Explain in one line why the host refuses to load a checkpoint.
 
     Raises:
-        UnsafeCheckpointError: In the place of any error that such a refusal has caused.
+        UnsafeCheckpointError: Instead of any error that such a refusal causes.
         TypeError: If it is a class of ours that is gone.
     """
     try:
@@ -62,14 +62,14 @@ def refusals_named(weights: Any = "the checkpoint") -> Iterator[None]:
 
 
 def find_checkpoint(name: str | Path, otherwise: str = ", or leave it out") -> str:
-    """Return the path of a checkpoint to start from; one of the host's own, or of a URL, is downloaded.
+    """Return the path of a checkpoint to start from; the host's own checkpoints and URLs are downloaded.
 
     Args:
         name: A path, or the name of a checkpoint of the host.
         otherwise: What else can be done, for the error.
 
     Raises:
-        FileNotFoundError: If there is no such file, and none to be had.
+        FileNotFoundError: If there is no such file, and it cannot be downloaded.
     """
     file = str(name)
     if file.startswith(TORCHVISION):
@@ -87,7 +87,7 @@ def find_checkpoint(name: str | Path, otherwise: str = ", or leave it out") -> s
 
 
 def _coco_checkpoint(name: str) -> Path:
-    """Return the checkpoint of `torchvision/NAME` with its COCO weights, made where the host keeps what it downloads.
+    """Return the checkpoint of `torchvision/NAME` with COCO weights, made in the host's folder for downloads.
 
     Raises:
         FileNotFoundError: If the weights are not here and cannot be fetched.
@@ -115,7 +115,7 @@ def load_checkpoint(weights: str | Path) -> tuple[nn.Module, dict[str, Any]]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        TypeError: If the file is no checkpoint.
+        TypeError: If the file is not a checkpoint.
         UnsafeCheckpointError: If it could run code of its own.
     """
     with refusals_named(weights):
@@ -156,8 +156,8 @@ def check_unfinished(run: str | Path, checkpoint: dict[str, Any] | None = None) 
 
     Raises:
         FileNotFoundError: If there is no such file.
-        TypeError: If it is no checkpoint.
-        ValueError: If its training has come to its end.
+        TypeError: If it is not a checkpoint.
+        ValueError: If its training is complete.
     """
     content = load_checkpoint(find_checkpoint(run))[1] if checkpoint is None else checkpoint
     if content.get("epoch", -1) < 0 or content.get("optimizer") is None:
@@ -165,11 +165,11 @@ def check_unfinished(run: str | Path, checkpoint: dict[str, Any] | None = None) 
 
 
 def load_fusion_checkpoint(weights: str) -> tuple[FrontEndAhead, dict[str, Any]]:
-    """Load the checkpoint of a fused detector, or of a stock one and put the front-end that ships ahead of it.
+    """Load a fused detector, or a stock one and put our trained front-end ahead of it.
 
     Raises:
-        FileNotFoundError: If there is no such file, and none to be had.
-        TypeError: If the file is no checkpoint, or one of a model that has no fused form.
+        FileNotFoundError: If there is no such file, and it cannot be downloaded.
+        TypeError: If the file is not a checkpoint, or one of a model that has no fused form.
         UnsafeCheckpointError: If it could run code of its own.
     """
     file = find_checkpoint(weights, otherwise="")

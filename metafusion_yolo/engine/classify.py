@@ -57,7 +57,7 @@ class FusionClassificationTrainer(FusionDetectionTrainer):
             return super().get_dataset()
 
     def get_model(self, cfg: Any = None, weights: nn.Module | None = None, verbose: bool = True) -> FrontEndAhead:
-        """Build the fused classifier, with the drop-out that was asked for."""
+        """Build the fused classifier, with the requested drop-out."""
         model = super().get_model(cfg, weights, verbose)
         for module in model.modules():
             if isinstance(module, nn.Dropout) and self.args.dropout:
@@ -70,7 +70,7 @@ class FusionClassificationTrainer(FusionDetectionTrainer):
         return PairedClassDataset(*given, photometric=self.augmentation)
 
     def auto_batch(self) -> Any:
-        """Ask for the memory of images alone."""
+        """Estimate the batch size from the images only, as there are no boxes."""
         return BaseTrainer.auto_batch(self)
 
     def plot_training_labels(self) -> None:
@@ -85,7 +85,7 @@ class FusionClassificationTrainer(FusionDetectionTrainer):
 
 
 class FusionClassificationPredictor(FusionDetectionPredictor):
-    """Classes of whole pairs, as `probs`; the network sees the middle, and the fusion is extended beyond it."""
+    """Classes of whole pairs, as `probs`; the network sees the centre, and the fusion is extended to the rest."""
 
     def pre_transform(self, im: list[np.ndarray]) -> list[np.ndarray]:
         """Return the middle of each pair, as in training."""

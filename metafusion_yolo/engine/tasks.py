@@ -1,6 +1,6 @@
 """Trainer, validator and predictor of each task of the host that has a fused form.
 
-Each is ours for pairs, mixed in before the host's for the task; tasks whose answer is no box have modules of their own,
+Each is ours for pairs, mixed in before the host's for the task; tasks without boxes have their own modules,
 :mod:`metafusion_yolo.engine.classify` and :mod:`metafusion_yolo.engine.maps`. A further task of the host is three such
 classes and a row of `TASKS`, here, its model in :mod:`metafusion_yolo.nn.tasks`, and its head in `HEADS` of
 :mod:`metafusion_yolo.nn.model_yaml`.

@@ -1,4 +1,4 @@
-"""The labels of people, read from an export of the tool that they used."""
+"""People's labels, read from an export of the tool that they used."""
 
 from __future__ import annotations
 

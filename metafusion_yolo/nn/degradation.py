@@ -203,7 +203,7 @@ def region(draw: Draw) -> Tensor:
 
 
 def regions(draw: Draw) -> tuple[Tensor, Tensor]:
-    """Draw where the visible and where the infrared camera is damaged, each (1, 1, H, W), never in one place."""
+    """Draw where the visible and where the infrared camera is damaged, each (1, 1, H, W), never overlapping."""
     first = torch.ones(1, 1, *draw.size, **draw.options) if draw.chance(WHOLE) else region(draw)
     second = region(draw) * (1 - first) if draw.chance(BOTH) else torch.zeros_like(first)
     return (first, second) if draw.chance(0.5) else (second, first)

@@ -135,7 +135,7 @@ def _paired(visible: str, infrared: str | None, by: str, layout: str | None) -> 
 
 
 def _labelled(pairs: Mapping[str, str], folder: str | None) -> tuple[dict[str, str], list[str]]:
-    """Return the label file of each pair where it is not beside its visible image, and what there is to know of it."""
+    """Return the label file of each pair where it is not beside its visible image, and notes for the user."""
     if folder is None:
         if any(label_file(file).is_file() for file in pairs):
             return {}, []

@@ -30,7 +30,7 @@ EXIF_TIMES = (ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTime)
 
 
 class AmbiguousPairingError(PairError):
-    """Several pairings are as likely, or none is; the message lists the candidates. Nothing was written."""
+    """Several pairings are equally likely, or none is; the message lists the candidates. Nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Pairing:
     alone: tuple[list[str], list[str]]
 
     def summary(self) -> str:
-        """Return how many pair, in a line, and examples of what does not."""
+        """Return in one line how many images pair, with examples of those that do not."""
         lines = [f"{len(self.pairs)} pairs, by {self.by}" + (f": {self.rule}" if self.rule else "")]
         for camera, files in zip(("visible", "infrared"), self.alone, strict=True):
             if files:
@@ -120,7 +120,7 @@ def taken_at(file: str) -> float | None:
 
 
 def match_looks(visible: Sequence[str], infrared: Sequence[str]) -> Match:
-    """Pair the images whose edges are most alike, each the other's best.
+    """Pair the images whose edges are most alike, each being the other's best match.
 
     Source: this project. Of 126 RoadScene pairs 115 are found and 115 are right; of 80 pairs of one fixed camera 59
     and 58. What remains is told as without a partner.
@@ -195,7 +195,7 @@ def _glob(file: str) -> str:
 
 
 def _checked_rule(pairs: dict[str, str]) -> str:
-    """Return the rule of some pairs if the files on the disk bear it out."""
+    """Return the rule of some pairs if the files on disk confirm it."""
     if not (rule := rule_of(pairs)):
         return ""
     partners, problems = find_partners([*pairs], expected_by_rule(parse_rule(rule)))

@@ -106,7 +106,7 @@ def in_order(done: Iterable[tuple[int, Item]]) -> Iterator[Item]:
 
 
 class _Actor:
-    """A worker on a cluster; what a user can mend goes back as a value, for an error to be one line there too."""
+    """A worker on a cluster; mistakes of the user are returned as values, so that they become one line there too."""
 
     def __init__(self, make: Any, gpu: bool) -> None:
         import cv2

@@ -1,4 +1,4 @@
-"""What the host says during a job, for those who read it in a terminal, a notebook or a file.
+"""Output of the host during a job, made readable for a terminal, a notebook or a file.
 
 No advice to use another command, nothing twice, and in a file no redrawn frames and no colours.
 """
@@ -66,7 +66,7 @@ def _saved_nothing(line: str) -> bool:
 
 
 def is_terminal() -> bool:
-    """Return whether somebody watches the output as it comes, in a terminal or a notebook."""
+    """Return whether the output goes to a terminal or a notebook."""
     return sys.stdout.isatty() or "JPY_PARENT_PID" in os.environ
 
 
@@ -81,7 +81,7 @@ def _start_plainly(bar: Any, *args: Any, file: Any = None, **kwargs: Any) -> Non
 
 @contextmanager
 def in_our_words() -> Iterator[None]:
-    """Let the host say less, and nothing that misleads."""
+    """Keep the host from printing lines that mislead or say nothing."""
     plain = not is_terminal()
     words = _OurWords(plain)
     with _LOCK:

@@ -1,4 +1,4 @@
-"""Atomic file writes, after which the previous or the whole new file is there; links that mirror a tree of folders."""
+"""Atomic file writes, which leave the previous or the complete new file; links that mirror a tree of folders."""
 
 import os
 from collections.abc import Iterator

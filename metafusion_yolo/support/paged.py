@@ -1,4 +1,4 @@
-"""What would fill the memory, in files without a name, and choices out of it that copy nothing."""
+"""Arrays too large for the memory, in unnamed temporary files, and selections from them without copies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BUFFER = 1 << 18  # bytes that are written at once
 
 
 def unnamed_file(owner: object) -> IO[bytes]:
-    """Return a file without a name, in the folder for temporary files, that goes with its owner."""
+    """Return an unnamed temporary file, which is removed with its owner."""
     file = tempfile.TemporaryFile(buffering=BUFFER)  # noqa: SIM115 - closed with its owner
     weakref.finalize(owner, _close, file)
     return file
@@ -27,7 +27,7 @@ def _close(file: IO[bytes]) -> None:
 
 
 class PagedRows:
-    """Rows of numbers in a file without a name, in the folder for temporary files, which goes with the object.
+    """Rows of numbers in an unnamed temporary file, which is removed with the object.
 
     Args:
         dtype: Type of the numbers.
@@ -59,7 +59,7 @@ class PagedRows:
         self._count += len(rows)
 
     def mapped(self) -> np.ndarray:
-        """Return all rows (N, *shape), read only; the system loads what is looked at, and lets go of it with them."""
+        """Return all rows (N, *shape), read only; the system loads what is accessed, and frees it with the array."""
         self._file.flush()
         if not self._count:
             return np.zeros((0, *self._shape), self._dtype)
@@ -67,7 +67,7 @@ class PagedRows:
 
 
 class Chosen(Sequence[Item]):
-    """Some items of a sequence, which are looked up when they are asked for.
+    """Some items of a sequence, looked up on access.
 
     Args:
         items: The sequence.

@@ -1,4 +1,4 @@
-"""Which items stand for many."""
+"""Samples that stand for many items."""
 
 from collections.abc import Sequence
 from typing import TypeVar

@@ -185,7 +185,7 @@ def file_pairs(visible: Any, infrared: Any, rule: PairingRule) -> list[tuple[str
 
 
 def _by_names(visible: Any, files: list[str], infrared: Any) -> list[tuple[str, str | None]]:
-    """Pair files with those of a glob, as the way of reading the names does that pairs most."""
+    """Pair files with those of a glob, by the reading of their names that pairs the most."""
     others = [file for file in list_images(infrared) if file not in {*files}]
     best = max(match_names(files, others), key=lambda match: len(match.pairs))
     lone = [file for file in files if file not in best.pairs]

@@ -105,7 +105,7 @@ class Calls:
         self._here.seats[-1].predictor = self._latest = predictor
 
     def begin(self, fits: Callable[[Any], bool], tracks: bool = False, persist: bool = False) -> Call:
-        """Give a call of this thread a predictor that is free, or None, so that the host builds one.
+        """Give a call of this thread a free predictor, or none, so that the host builds one.
 
         Args:
             fits: Returns whether a predictor can be used again for the arguments of the call.
@@ -140,7 +140,7 @@ class Calls:
 
 
 class ConcurrentModel(Model):
-    """The host's model, whose calls do not share state, and whose copies carry none."""
+    """The host's model with calls that do not share state; copies carry no such state."""
 
     overrides: dict[str, Any]
     _calls: Calls

@@ -43,7 +43,7 @@ class View:
         return pairs.flip(3) if self.mirrored else pairs
 
     def back(self, boxes: Tensor, width: int) -> Tensor:
-        """Return boxes (K, 6) found in this view, x1, y1, x2, y2, score, class, where they lie in the pair."""
+        """Return boxes (K, 6) found in this view, x1, y1, x2, y2, score, class, in the coordinates of the pair."""
         if self.mirrored:
             boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
         return boxes
@@ -64,7 +64,7 @@ class EnsemblePredictor(FusionDetectionPredictor):
     least = 0.05
 
     def setup_model(self, model: Any, verbose: bool = True) -> None:
-        """Ask for the package that joins boxes before anything slow starts.
+        """Check that the package that joins boxes is installed, before anything slow starts.
 
         Raises:
             MissingPackageError: If it is not installed.
@@ -96,7 +96,7 @@ class EnsemblePredictor(FusionDetectionPredictor):
     def construct_results(
         self, preds: list[Tensor], img: Tensor, orig_imgs: list[np.ndarray], **kwargs: Any
     ) -> list[FusionResults]:
-        """Put the joined boxes in the place of those of the pair as it is, and say in which camera each shows."""
+        """Replace the boxes by the joined ones, and note which camera shows each."""
         height, width = img.shape[2:]
         shows = []
         for i, pred in enumerate(preds):
@@ -112,7 +112,7 @@ class EnsemblePredictor(FusionDetectionPredictor):
 
 
 class SurestViewPredictor(FusionDetectionPredictor):
-    """Detect in the fused image and in each camera alone, and keep of each object the view that is surest of it.
+    """Detect in the fused image and in each camera alone, and keep each object from the view with the best score.
 
     Masks, keypoints and oriented boxes have no mean, so nothing is averaged. Mixed in before the predictor of a task.
     """
@@ -120,7 +120,7 @@ class SurestViewPredictor(FusionDetectionPredictor):
     views = tuple(view for view in VIEWS if not view.mirrored)
 
     def postprocess(self, preds: Any, img: Tensor, orig_imgs: Any, **kwargs: Any) -> list[FusionResults]:
-        """Return for each pair what is found in any of the views, once, and say in which camera each shows."""
+        """Return what any view finds in each pair, once per object, with the camera that shows it."""
         own, fusion = super().postprocess(preds, img, orig_imgs, **kwargs), self._fusion
         found = {self.views[0]: own}
         for view in self.views[1:]:
@@ -146,7 +146,7 @@ def _rows(found: Any) -> Tensor:
 
 
 def surest(views: list[Any], same: float = SAME) -> Tensor:
-    """Return which objects of several views, in order of the views, no surer one of their class overlaps.
+    """Return the objects of several views that no better-scored object of their class overlaps.
 
     Args:
         views: The host's boxes or oriented boxes of each view.
@@ -180,7 +180,7 @@ def join(views: list[Tensor], height: int, width: int, same: float = SAME) -> Te
         same: IoU from which boxes are one object.
 
     Returns:
-        (at most the sum of all K, 6), by falling score.
+        (at most the sum of all K, 6), by descending score.
 
     Source:
         R. Solovyev et al., "Weighted boxes fusion: Ensembling boxes from different object detection models", Image and

@@ -31,7 +31,7 @@ TEMPERATURES = (
 
 
 def run_folder(args: Any, make: bool = True) -> Path:
-    """Return the folder of a run by `project`, `name` and `exist_ok`, so that no run writes into that of another.
+    """Return the folder of a run by `project`, `name` and `exist_ok`; no two runs get the same one.
 
     Args:
         args: The host's arguments.

@@ -143,7 +143,7 @@ def show_inline(picture: np.ndarray) -> bool:
 
 
 def show_each(results: Any) -> Any:
-    """Show each result of a list, or of an iterator as it comes, and return the same."""
+    """Show each result, those of an iterator as they come, and return the same results."""
 
     def shown() -> Iterator[Any]:
         for result in results:

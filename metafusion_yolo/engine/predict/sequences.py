@@ -36,7 +36,7 @@ class ImageSequences:
 
     @contextmanager
     def named(self, results: list[FusionResults]) -> Iterator[None]:
-        """Number the results in their sequences, and show its name to the host as the path of each.
+        """Number the results within their sequences, and give the host the name of the sequence as their path.
 
         Raises:
             ValueError: If the images go back to a folder whose tracker has been given up.

@@ -1,1 +1,1 @@
-"""The training of the start that ships, on made and free pictures: `python -m` and the module `training` in here."""
+"""Training of the front-end that ships, on synthetic and free pictures: `python -m` with the module `training`."""

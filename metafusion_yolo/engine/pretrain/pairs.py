@@ -116,7 +116,7 @@ def crop(rng: np.random.Generator, image: np.ndarray, side: int) -> np.ndarray:
 
 
 def exposed(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Return an image (H, W, 3) uint8 as an everyday camera has it: exposure, haze, softness, noise; float32."""
+    """Return an image (H, W, 3) uint8 as an everyday camera takes it: exposure, haze, softness, noise; float32."""
     image = (image.astype(np.float32) / 255) ** np.float32(2 ** rng.uniform(-0.8, 0.8))
     if rng.random() < 0.5:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.3))

@@ -1,4 +1,4 @@
-"""Arguments of a training that the host does not know, on their way through its checks and its processes.
+"""Our arguments of a training, passed through the host's checks and processes.
 
 They travel as the host's own do: in the trainer's arguments, `args.yaml` and checkpoints, as plain values.
 """
@@ -47,7 +47,7 @@ def plain_transforms(name: str, transforms: Any) -> list[dict[str, Any]] | None:
 
     Raises:
         ValueError: If a transform cannot be written down, or moves the infrared image alone.
-        TypeError: If they are no list of transforms.
+        TypeError: If they are not a list of transforms.
         ModuleNotFoundError: If Albumentations is not installed.
     """
     if not transforms:

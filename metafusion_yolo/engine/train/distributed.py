@@ -40,7 +40,7 @@ class RanksFailedError(UserError, RuntimeError):
 
 
 class DistributedTrainer(BaseTrainer):
-    """The host's trainer, whose processes agree on their number and on the folder of the run, and end in one line.
+    """The host's trainer, whose processes agree on their number and on the folder of the run, and fail in one line.
 
     On GPUs the processes speak by NCCL, on processors by gloo.
     """
@@ -268,7 +268,7 @@ def handed_over(file: Path) -> Any:
 
 
 def first_cause(error: Any, folder: Path, count: int) -> UserError:
-    """Return why a training ended: a mistake of the user, or which process was ended by what.
+    """Return why a training failed: a mistake of the user, or which process ended and how.
 
     Args:
         error: What the launcher raised, with the exit codes of the processes that failed.

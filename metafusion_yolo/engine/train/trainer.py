@@ -116,7 +116,7 @@ class FusionDetectionTrainer(ResumableTrainer):
         return _unwrap(self.model).config.augment
 
     def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Spoil some pairs, and add where they are spoilt and the images before that."""
+        """Spoil some pairs, and add where they are spoilt, and the unspoilt images."""
         batch = super().preprocess_batch(batch)
         if self.augmentation.degradation:
             batch.update(degrade(batch["img"], self.augmentation.degradation)._asdict())

@@ -19,7 +19,7 @@ from metafusion_yolo.support.logs import silent
 from metafusion_yolo.support.words import nearest
 
 BEST = "best_hyperparameters.yaml"
-NONE_ENDED = "no training of the search came to its end; the messages above say why"
+NONE_ENDED = "no training of the search was completed; the messages above say why"
 OWN_SPACE = {
     "fusion.augment.infrared_gain": (0.0, 0.9),
     "fusion.augment.infrared_offset": (0.0, 0.5),
@@ -45,7 +45,7 @@ class FusionTuner(Tuner):
         model: The model whose weights every training starts from.
 
     Raises:
-        ValueError: If the space has an unknown key, or bounds that are none.
+        ValueError: If the space has an unknown key, or invalid bounds.
     """
 
     space: dict[str, tuple[float, ...]]
@@ -70,7 +70,7 @@ class FusionTuner(Tuner):
         """Search, and return the YAML with the best hyper-parameters, which `train(cfg=)` takes.
 
         Raises:
-            ValueError: If no training came to its end.
+            ValueError: If no training was completed.
         """
         with our_command():
             super().__call__(iterations, cleanup)
@@ -86,8 +86,8 @@ def check_space(space: Any) -> None:
     """Check the bounds of a search.
 
     Raises:
-        TypeError: If they are no mapping.
-        ValueError: For a key that is no hyper-parameter of pairs, or bounds that are no two or three numbers in order.
+        TypeError: If they are not a mapping.
+        ValueError: For a key that is no hyper-parameter of pairs, or bounds that are not two or three ordered numbers.
     """
     example = "such as {'lr0': (1e-5, 1e-2), 'fusion.gains.gradient': (1, 20)}"
     if not isinstance(space, Mapping):
@@ -125,7 +125,7 @@ def tune_with_ray(model: Any, space: Any, iterations: int, *args: Any, **kwargs:
         The results of Ray Tune.
 
     Raises:
-        ValueError: If no training came to its end.
+        ValueError: If no training was completed.
         ModuleNotFoundError: If Ray Tune is not installed.
     """
     sought = kwargs.get("search_alg", "optuna")  # as the host
@@ -167,7 +167,7 @@ def write_best(results: Any, folder: Path, optimizer: str | None) -> Path:
     """Write the best hyper-parameters of a search by Ray Tune, as the host's tuner does of its own.
 
     Raises:
-        ValueError: If no training came to its end.
+        ValueError: If no training was completed.
     """
     metric = TASK2METRIC["detect"]
     done = [result for result in results if (result.metrics or {}).get(metric) is not None]

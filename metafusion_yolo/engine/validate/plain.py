@@ -1,4 +1,4 @@
-"""Validation of pairs by the figures of the host alone, for tasks whose answer is no box."""
+"""Validation of pairs with the host's figures only, for tasks without boxes."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ from metafusion_yolo.support.logs import info_once
 
 
 def camera_off(modalities: str) -> str:
-    """Return the camera that is off where `modalities` names the one that is on; nothing for "both"."""
+    """Return the camera that `modalities` switches off; empty for "both"."""
     return {"visible": "infrared", "infrared": "visible"}.get(modalities, "")
 
 
@@ -153,7 +153,7 @@ class FusionDetectionValidator(DetectionValidator):
             self._hook = self._front_end.register_forward_hook(self._keep_fusion)
 
     def _match_classes(self, names: Any) -> None:
-        """Use the classes of the data set, matched by name, such as three of those of a COCO detector."""
+        """Judge the classes of the data set, matched by name, such as three of a COCO detector's 80."""
         known = self.data["names"]
         if self.args.single_cls:  # all are one, whatever they are called
             return

@@ -1,4 +1,4 @@
-"""Fusion quality: how much do the two sources leave in the fused image?
+"""Fusion quality: how much of the two sources is left in the fused image?
 
 All metrics share one contract; their docstrings state what is particular to each.
 

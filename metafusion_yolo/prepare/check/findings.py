@@ -107,7 +107,7 @@ class Case:
 
 
 class Cases(Sequence[Case]):
-    """Cases in a file without a name, which goes with the object; a million pairs may have several million of them.
+    """Cases in an unnamed temporary file, removed with the object; a million pairs may have several million of them.
 
     Args:
         cases: What to begin with.

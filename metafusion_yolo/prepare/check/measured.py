@@ -41,7 +41,7 @@ OBJECT = [("cls", "i8"), ("box", "f8", (4,)), ("contrast", "f8")]
 
 
 class Measured(Sequence[Measurements]):
-    """Measurements of pairs, which are made anew when they are asked for; their arrays are views, not to be written to.
+    """Measurements of pairs, rebuilt on access; their arrays are read-only views.
 
     Args:
         pairs: The measurements, each let go of at once.

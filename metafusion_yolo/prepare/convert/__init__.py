@@ -102,7 +102,7 @@ def convert(
 
 
 def _check_boxes(layout: Format, boxes: str) -> None:
-    """Refuse oriented boxes or segments of a data set that has none."""
+    """Reject oriented boxes or segments for a data set that has none."""
     if boxes not in ("upright", layout.outlines):
         others = [name for name, other in FORMATS.items() if other.outlines == boxes]
         raise UserValueError(f"boxes={boxes}: '{layout.name}' has none, only {', '.join(others)}; leave boxes= out")

@@ -44,7 +44,7 @@ def read_text(file: Path) -> list[Box]:
 
 
 def read_nothing() -> list[Box]:
-    """Raise the LabelError of a frame whose labels no folder has."""
+    """Raise a LabelError for a frame without labels in any folder."""
     raise LabelError("label file is missing")
 
 

@@ -76,7 +76,7 @@ class Climate:
 
     @property
     def sky(self) -> float:
-        """Temperature that the sky seems to have, degrees Celsius."""
+        """Apparent temperature of the sky, degrees Celsius."""
         return self.air - 6 - 40 * (1 - self.cloud)
 
     def apparent(self, material: Material) -> float:

@@ -1,4 +1,4 @@
-"""Easy scenes: each object is shown to one camera or to both by decree, and leaves no trace in the other's image."""
+"""Easy scenes: each object is drawn for one camera or for both, and leaves no trace in the other's image."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Pairs that are hard as real ones are: nothing is hidden by decree, light, heat and sensors decide what shows where.
+"""Hard pairs, as real ones are: light, heat and sensors decide what each camera shows.
 
 The temperature of every material follows the hour, so a person vanishes in the infrared image beside a wall of 34
 degrees; at night the visible camera amplifies its noise, and headlights bloom. Clutter looks like the objects, each

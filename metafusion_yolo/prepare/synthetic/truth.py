@@ -1,4 +1,4 @@
-"""What is true of the objects of a scene: outlines, keypoints and oriented boxes as label files, and crops."""
+"""Ground truth of a scene: outlines, keypoints and oriented boxes as label files, and crops."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Who is the same as before, where a tracker gives an object another number, or the service is started again."""
+"""Recognises objects to which a tracker gives a new number, even after a restart of the service."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Seen:
 
 
 class Identities:
-    """Numbers of objects that outlast those of a tracker, and are given once.
+    """Object numbers that outlast those of a tracker and are never given twice.
 
     A tracker loses an object that moves far between two results, takes one that comes for one who stood there before,
     and begins anew with its process. So a track that was not in the last result goes on with whoever has vanished most
@@ -78,7 +78,7 @@ class Identities:
         return told  # type: ignore[return-value]
 
     def _known(self, free: list[Seen], track: int, kind: int, box: list[float]) -> Seen | None:
-        """Return whoever vanished most recently where an object is, else whom its track was; None if it is new."""
+        """Return the object that vanished last in this place, else the one of this track; None if it is new."""
         here = [one for one in free if one.kind == kind and overlap(one.box, box) >= SAME]
         own = [one for one in free if one.track == track]
         return max(here, key=lambda one: (one.time, overlap(one.box, box)), default=None) or next(iter(own), None)

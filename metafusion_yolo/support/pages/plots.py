@@ -98,7 +98,7 @@ def scatter(
 
 
 def intervals(estimates: Mapping[str, Interval], label: str, zero: bool = False) -> str:
-    """Draw values with their intervals, one a line.
+    """Draw values with their intervals, one per line.
 
     Args:
         estimates: By name of the line.

@@ -59,7 +59,7 @@ def test_the_best_of_a_search_is_a_fused_detector_and_a_yaml_to_train_with(tiny_
 
 
 def test_trainings_of_a_search_run_our_command_with_words_that_it_takes(model, commands, tiny_data, tmp_path):
-    with pytest.raises(UserValueError, match="no training of the search came to its end"):  # as they did nothing
+    with pytest.raises(UserValueError, match="no training of the search was completed"):  # as they did nothing
         model.tune(data=str(tiny_data), iterations=1, project=str(tmp_path), fusion={"gains": {"ssim": 2}}, **SHORT)
     [words] = commands
     assert words[:4] == [sys.executable, "-m", "metafusion_yolo", "train"]
