@@ -162,7 +162,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
         kwargs["conf"] = 0.1 if kwargs.get("conf") is None else kwargs["conf"]  # trackers use uncertain boxes too
         return self.predict(source, stream, **kwargs)
 
-    def val(
+    def val(  # noqa: D417 - described once, in the options
         self,
         validator: Any = None,
         modalities: str = Val.modalities,
@@ -176,13 +176,8 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
 
         Args:
             validator: Another validator class.
-            modalities: Cameras that are on: "both", "visible" or "infrared".
-            metrics: Fusion metrics: names, as a list or with commas, "all" or "none".
-            curves: Whether to measure mAP50 with missing cameras and shifted infrared images too, at seven times the
-                cost.
-            night_below: Mean grey of a visible image, 0 to 255, below which it is night; a `conditions:` file in the
-                data-set YAML goes before it.
-            corruptions: Whether to measure mAP50 and weights with one camera spoilt too, at 76 times the cost.
+            modalities, metrics, curves, night_below, corruptions: See :class:`~metafusion_yolo.options.Val`; a
+                `conditions:` file in the data-set YAML goes before `night_below`.
             **kwargs: The host's validation arguments.
 
         Returns:
@@ -244,7 +239,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
             **kwargs: The host's arguments: `imgsz`, `device`, `project`, `name`, `exist_ok`.
 
         Returns:
-            A row a format, see :func:`metafusion_yolo.engine.export.benchmark.benchmark_formats`.
+            One row per format, see :func:`metafusion_yolo.engine.export.benchmark.benchmark_formats`.
         """
         self._check_is_pytorch_model()
         if verbose is not False:

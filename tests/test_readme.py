@@ -46,14 +46,14 @@ def test_commands_are_valid(command, monkeypatch):
     monkeypatch.setattr(cli, "load_model", lambda path, task=None: reached.append(path) or _Anything())
     monkeypatch.setattr("metafusion_yolo.prepare.synthetic.write_dataset", lambda *a, **k: Path("synthetic.yaml"))
     monkeypatch.setattr("metafusion_yolo.prepare.convert.convert", lambda **k: _Anything())
-    monkeypatch.setattr("metafusion_yolo.cli.demo.run_demo", lambda **k: None)
+    monkeypatch.setattr("metafusion_yolo.cli.demo.run_demo", lambda *_: None)
     monkeypatch.setattr("metafusion_yolo.cli.runs._serve", lambda options: None)
-    monkeypatch.setattr("metafusion_yolo.prepare.init.init_dataset", lambda **k: (_Anything(), Path("report.html")))
-    monkeypatch.setattr("metafusion_yolo.labelling.dataset.label_pairs", lambda **k: "2 pairs labelled")
+    monkeypatch.setattr("metafusion_yolo.prepare.init.init_dataset", lambda *_: (_Anything(), Path("report.html")))
+    monkeypatch.setattr("metafusion_yolo.labelling.dataset.label_pairs", lambda *_: "2 pairs labelled")
     clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")
-    monkeypatch.setattr("metafusion_yolo.prepare.check.run_check", lambda **k: (clean, Path("report.html")))
+    monkeypatch.setattr("metafusion_yolo.prepare.check.run_check", lambda *_: (clean, Path("report.html")))
     verdict = SimpleNamespace(sentence="Use it.", rule="5 %")
-    monkeypatch.setattr("metafusion_yolo.compare.run_compare", lambda **k: (verdict, Path("report.html")))
+    monkeypatch.setattr("metafusion_yolo.compare.run_compare", lambda *_: (verdict, Path("report.html")))
     assert cli.main(shlex.split(command)[1:]) == 0
 
 

@@ -21,7 +21,7 @@ from metafusion_yolo.labelling.machine import classes_of, find
 from metafusion_yolo.labelling.pairs import PARTS, Job, of_yaml
 from metafusion_yolo.labelling.tools import coco, cvat, fiftyone, label_studio
 from metafusion_yolo.model import MetaFusionYOLO
-from metafusion_yolo.options import Label
+from metafusion_yolo.options import Init, Label
 from metafusion_yolo.options.scale import Cluster
 from metafusion_yolo.prepare.draft import draft, one_way
 from metafusion_yolo.prepare.register.yaml_section import write_section
@@ -110,7 +110,7 @@ def label_pairs(asked: Label, cluster: Cluster | None = None) -> LabelReport:
     folder = increment_path(Path(asked.project) / asked.name, exist_ok=asked.exist_ok).absolute()
     if data is None:
         looked_for = classes_of(detector.names, {}, asked.classes).values()
-        drafted = draft(folder, str(asked.visible), asked.infrared, names=[*looked_for])
+        drafted = draft(folder, Init(str(asked.visible), asked.infrared, names=[*looked_for]))
         LOGGER.info(drafted.pairing.summary())
         data = str(drafted.yaml)
         report.files.append(drafted.yaml)

@@ -1,7 +1,7 @@
 """What a field of the options says of an argument, and the checks that follow from it."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import Field, field, fields
 from numbers import Integral, Real
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
@@ -115,10 +115,10 @@ class Checked:
     """A dataclass that checks its fields when it is made."""
 
     @classmethod
-    def of(cls: type[Self], given: Mapping[str, Any]) -> Self:
-        """Take its fields out of arguments that have the names of the command; the rest is ignored."""
+    def of(cls: type[Self], given: dict[str, Any]) -> Self:
+        """Take its fields, by the names that the command gives them, out of other arguments, which are left."""
         names = {item.metadata.get("name", item.name): item.name for item in fields(cls)}  # type: ignore[arg-type]
-        return cls(**{field: given[name] for name, field in names.items() if name in given})
+        return cls(**{field: given.pop(name) for name, field in names.items() if name in given})
 
     def __post_init__(self) -> None:
         """Check the values; see :meth:`Option.check` for what is raised."""

@@ -20,6 +20,7 @@ from metafusion_yolo.data.naming import match_names
 from metafusion_yolo.data.pairs import PairError, parse_rule
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.options import Init
 from metafusion_yolo.prepare.convert.folders import SPLITS, read_classes
 from metafusion_yolo.prepare.convert.scenes import SHARE, share_out
 from metafusion_yolo.prepare.pairing import LONG, Pairing, both_sides, propose
@@ -54,38 +55,27 @@ class Draft:
         return "\n".join([self.pairing.summary(), f"splits: {sizes}", *self.notes])
 
 
-def draft(
-    folder: Path,
-    visible: str,
-    infrared: str | None = None,
-    labels: str | None = None,
-    names: str | Sequence[str] | None = None,
-    by: str = "auto",
-    layout: str | None = None,
-    camera: str | None = None,
-) -> Draft:
+def draft(folder: Path, asked: Init) -> Draft:
     """Describe images in a data-set YAML, beside CSV lists of their pairs; the images are left where they are.
 
     Args:
         folder: New or empty folder for the YAML and the lists.
-        visible: Folder or glob of the visible images; CSV list of pairs; images that hold both, with a layout.
-        infrared: Folder or glob of the infrared images.
-        labels: Folder of YOLO label files, named like the visible or the infrared images; None for those beside them.
-        names: Class names; None for those of a classes.txt or YAML there.
-        by: See :func:`~metafusion_yolo.prepare.pairing.propose`.
-        layout: Where the two cameras are in images that hold both.
-        camera: Its name, see :data:`~metafusion_yolo.data.cameras.CAMERAS`.
+        asked: The images, their labels and names, and what to pair by; `dst` and `exist_ok` have no effect.
 
     Raises:
         PairError: If the images do not pair up clearly; nothing is written.
         FileNotFoundError: If there are no images, or no labels where they should be.
         ValueError: If a list or a label file cannot be read.
     """
-    pairing, listed = _paired(visible, infrared, by, layout)
+    visible, layout, camera = str(asked.visible), asked.layout, asked.camera
+    infrared, labels = (None if one is None else str(one) for one in (asked.infrared, asked.labels))
+    pairing, listed = _paired(visible, infrared, asked.by, layout)
     found, notes = (listed, []) if listed else _labelled(pairing.pairs, labels)
     rig = Rig(parse_rule(pairing.rule or None), layout=layout)
     splits, note = _split([*pairing.pairs.items()], PairReader(rig))
-    classes = _class_names(names, labels, visible, [found.get(file) or str(label_file(file)) for file in pairing.pairs])
+    classes = _class_names(
+        asked.names, labels, visible, [found.get(file) or str(label_file(file)) for file in pairing.pairs]
+    )
     folder.mkdir(parents=True, exist_ok=True)
     for split, rows in splits.items():
         with (folder / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:

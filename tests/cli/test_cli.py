@@ -20,7 +20,7 @@ from metafusion_yolo import __version__, cli, scale
 from metafusion_yolo.cli import reference
 from metafusion_yolo.cli.parsing import host_arguments
 from metafusion_yolo.functional.metrics.accumulator import Summary
-from metafusion_yolo.options import Checked, option
+from metafusion_yolo.options import Checked, Demo, Register, option
 from metafusion_yolo.support.errors import UserError, UserTypeError, UserValueError
 from tests.prepare.convert.miniatures import MINIATURES
 
@@ -225,11 +225,11 @@ def test_a_copy_of_the_whole_host_configuration_works(model, tmp_path) -> None:
 
 def test_demo(model, monkeypatch) -> None:
     calls = []
-    monkeypatch.setattr("metafusion_yolo.cli.demo.run_demo", lambda **kwargs: calls.append(kwargs))
+    monkeypatch.setattr("metafusion_yolo.cli.demo.run_demo", calls.append)
     assert run("demo") == 0
     assert run("demo epochs=2 train=8 val=4 pretrained=yolov8n.pt exist_ok=True project=1 name=2") == 0
     given = {"epochs": 2, "train": 8, "val": 4, "pretrained": "yolov8n.pt", "exist_ok": True}
-    assert calls == [{}, {**given, "project": "1", "name": "2"}]
+    assert calls == [Demo(), Demo(**given, project="1", name="2")]
     assert model.calls == []
 
 
@@ -285,14 +285,14 @@ def test_data_check(pair_folder, tmp_path, capsys, monkeypatch) -> None:
 
 def test_data_register(monkeypatch) -> None:
     calls = []
-    monkeypatch.setattr("metafusion_yolo.prepare.register.register_dataset", lambda **kwargs: calls.append(kwargs))
+    monkeypatch.setattr("metafusion_yolo.prepare.register.register_dataset", calls.append)
     assert run("data register data=a.yaml") == 0
     assert run("data register data=a.yaml pairs=30 per=sequence dry_run=True name=2") == 0
     assert run('data register data=a.yaml "matrix=[[1, 0, 2.5], [0, 1, -3], [0, 0, 1]]"') == 0
     assert calls == [
-        {"data": "a.yaml"},
-        {"data": "a.yaml", "pairs": 30, "per": "sequence", "dry_run": True, "name": "2"},
-        {"data": "a.yaml", "matrix": [[1, 0, 2.5], [0, 1, -3], [0, 0, 1]]},
+        Register("a.yaml"),
+        Register("a.yaml", pairs=30, per="sequence", dry_run=True, name="2"),
+        Register("a.yaml", matrix=[[1, 0, 2.5], [0, 1, -3], [0, 0, 1]]),
     ]
 
 
@@ -492,21 +492,21 @@ def check_layout(text: str) -> None:
 
 @pytest.mark.parametrize("mode", cli.MODES.values(), ids=lambda mode: mode.name)
 def test_examples_work(model, monkeypatch, mode) -> None:
-    monkeypatch.setattr("metafusion_yolo.cli.demo.run_demo", lambda **_: None)
+    monkeypatch.setattr("metafusion_yolo.cli.demo.run_demo", lambda *_: None)
     monkeypatch.setattr("metafusion_yolo.prepare.synthetic.write_dataset", lambda **_: Path("synthetic.yaml"))
     monkeypatch.setattr("metafusion_yolo.prepare.convert.convert", lambda **_: Namespace(yaml=Path("llvip.yaml")))
     clean = SimpleNamespace(errors=0, summary=lambda: "nothing found")
-    monkeypatch.setattr("metafusion_yolo.prepare.check.run_check", lambda **_: (clean, Path("report.html")))
-    monkeypatch.setattr("metafusion_yolo.prepare.register.register_dataset", lambda **_: None)
+    monkeypatch.setattr("metafusion_yolo.prepare.check.run_check", lambda *_: (clean, Path("report.html")))
+    monkeypatch.setattr("metafusion_yolo.prepare.register.register_dataset", lambda *_: None)
     monkeypatch.setattr("metafusion_yolo.serve.server.serve", lambda *_: None)
     drafted = Namespace(yaml=Path("pairs.yaml"), labelled=False), Path("report.html")
-    monkeypatch.setattr("metafusion_yolo.prepare.init.init_dataset", lambda **_: drafted)
-    monkeypatch.setattr("metafusion_yolo.labelling.dataset.label_pairs", lambda **_: "2 pairs labelled")
+    monkeypatch.setattr("metafusion_yolo.prepare.init.init_dataset", lambda *_: drafted)
+    monkeypatch.setattr("metafusion_yolo.labelling.dataset.label_pairs", lambda *_: "2 pairs labelled")
     figures = {"EN": Summary(6.5, 0.5, 3)}
-    monkeypatch.setattr("metafusion_yolo.evaluation.scoring.score_folders", lambda **_: (figures, Path("metrics.csv")))
+    monkeypatch.setattr("metafusion_yolo.evaluation.scoring.score_folders", lambda *_: (figures, Path("metrics.csv")))
     monkeypatch.setattr("metafusion_yolo.scale.predict", create_autospec(scale.predict, return_value="2 pairs"))
     verdict = SimpleNamespace(sentence="Use it.", rule="5 %")
-    monkeypatch.setattr("metafusion_yolo.compare.run_compare", lambda **_: (verdict, Path("report.html")))
+    monkeypatch.setattr("metafusion_yolo.compare.run_compare", lambda *_: (verdict, Path("report.html")))
     model.answer = [Path("fused/1.png")]
     monkeypatch.setattr("metafusion_yolo.engine.predict.fuser.fuse_images", lambda **_: model.answer)
     assert mode.examples

@@ -46,7 +46,7 @@ COLUMNS = [
 ]
 
 
-def benchmark_formats(
+def benchmark_formats(  # noqa: D417 - three in one line
     model: Any,
     data: str,
     formats: Sequence[str] | None = Benchmark.format,
@@ -63,9 +63,7 @@ def benchmark_formats(
         data: Paired data set.
         formats: "pt" for the checkpoint itself, and the host's export formats, with ":16" or ":8" for a lower
             precision (LiteRT: ":w8a16" and ":w8a32" too); None for those whose packages are installed.
-        project: Folder of the runs; None for "runs".
-        name: Folder of this run; None for "benchmark".
-        exist_ok: Whether to write into the folder of an earlier run.
+        project, name, exist_ok: Where to write, as for the host; by default `runs/benchmark`.
         batches: Batch sizes of the throughput.
         **kwargs: The host's arguments, such as `imgsz` and `device`.
 

@@ -29,7 +29,7 @@ from metafusion_yolo.engine.predict.outputs import run_folder
 from metafusion_yolo.engine.predict.results import compose_fused
 from metafusion_yolo.engine.predict.writers import Names, PictureFolder, written_rate
 from metafusion_yolo.nn.fusion import input_size
-from metafusion_yolo.options import Fuse, Resume, Source, Sync, options_of
+from metafusion_yolo.options import Fuse, Resume, Source, Sync
 from metafusion_yolo.options.scale import Cluster
 from metafusion_yolo.support.cluster import each, in_blocks, share
 from metafusion_yolo.support.drawing import to_uint8
@@ -70,8 +70,6 @@ def fuse_images(
     """
     Fuse(method)
     read, timing, cluster, resume = Source.of(kwargs), Sync.of(kwargs), Cluster.of(kwargs), Resume.of(kwargs).resume
-    ours = options_of(Source, Sync, Cluster, Resume)
-    kwargs = {key: value for key, value in kwargs.items() if key not in ours}
     method = SHORT.get(method, method)
     if net is None and method not in RULES:
         raise UserValueError(f"method={method} needs model=; the methods that do not are {', '.join(RULES)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -22,12 +21,9 @@ class PlainValidator(BaseValidator):
     It is mixed in before the validator of a task.
 
     Args:
-        modalities: Cameras that are on: "both", "visible" or "infrared".
-        metrics: Not used: the report of fusion metrics is one of boxes.
-        curves: Must be off, as the curves are of boxes.
-        night_below: Not used.
-        corruptions: Must be off, likewise.
-        **kwargs: As for the host's validator.
+        *args: As for the host's validator.
+        **kwargs: Likewise, and the fields of :class:`~metafusion_yolo.options.Val`, of which `metrics` and
+            `night_below` have no effect.
 
     Raises:
         ValueError: If modalities are unknown, or curves or corruptions asked for.
@@ -35,21 +31,12 @@ class PlainValidator(BaseValidator):
 
     _front_end: Any = None
 
-    def __init__(
-        self,
-        *args: Any,
-        modalities: str = Val.modalities,
-        metrics: str | Sequence[str] | None = Val.metrics,
-        curves: bool = Val.curves,
-        night_below: float = Val.night_below,
-        corruptions: bool = Val.corruptions,
-        **kwargs: Any,
-    ) -> None:
-        Val(modalities, metrics, curves, night_below, corruptions)
-        self.off = camera_off(modalities)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        asked = Val.of(kwargs)
+        self.off = camera_off(asked.modalities)
         super().__init__(*args, **kwargs)
-        if curves or corruptions:
-            what = "curves" if curves else "corruptions"
+        if asked.curves or asked.corruptions:
+            what = "curves" if asked.curves else "corruptions"
             raise UserValueError(
                 f"'{what}=True' evaluates boxes, and the task '{self.args.task}' has none; leave it out"
             )

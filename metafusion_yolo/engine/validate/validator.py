@@ -71,14 +71,11 @@ class FusionDetectionValidator(DetectionValidator):
 
     A standalone validation, such as the one at the end of a training, makes a report; those between epochs do not.
 
+    With one camera switched off its planes are blank, and there are no fusion metrics or weights.
+
     Args:
-        modalities: Cameras that are on: "both", "visible" or "infrared". With one camera the planes of the other are
-            blanked, and there are no fusion metrics or weights.
-        metrics: Fusion metrics to report: names as a list or separated by commas, "all" or "none".
-        curves: Whether to validate again with each camera off and with the infrared image shifted.
-        night_below: Mean grey of a visible image, 0 to 255, below which it is night; not used with `conditions:`.
-        corruptions: Whether to validate again with one camera spoilt, in many ways.
-        **kwargs: As for the host's validator.
+        *args: As for the host's validator.
+        **kwargs: Likewise, and the fields of :class:`~metafusion_yolo.options.Val`.
 
     Raises:
         ValueError: If modalities or metrics are unknown, curves or corruptions come with a camera off, or night_below
@@ -95,23 +92,14 @@ class FusionDetectionValidator(DetectionValidator):
     _hook: Any = None
     _order: Order | None = None  # of the classes, where the model numbers them otherwise
 
-    def __init__(
-        self,
-        *args: Any,
-        modalities: str = Val.modalities,
-        metrics: str | Sequence[str] | None = Val.metrics,
-        curves: bool = Val.curves,
-        night_below: float = Val.night_below,
-        corruptions: bool = Val.corruptions,
-        **kwargs: Any,
-    ) -> None:
-        Val(modalities, metrics, curves, night_below, corruptions)
-        self.off = camera_off(modalities)
-        if self.off and (curves or corruptions):
-            what = "curves" if curves else "corruptions"
-            raise UserValueError(f"{what} switch each camera off themselves; leave out modalities={modalities}")
-        self.quality, self.night_below = parse_metrics(metrics), night_below
-        self.curves, self.corruptions = curves, corruptions
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        asked = Val.of(kwargs)
+        self.off = camera_off(asked.modalities)
+        if self.off and (asked.curves or asked.corruptions):
+            what = "curves" if asked.curves else "corruptions"
+            raise UserValueError(f"{what} switch each camera off themselves; leave out modalities={asked.modalities}")
+        self.quality, self.night_below = parse_metrics(asked.metrics), asked.night_below
+        self.curves, self.corruptions = asked.curves, asked.corruptions
         super().__init__(*args, **kwargs)
         self.metrics = self.metrics_class()
 

@@ -15,7 +15,7 @@ from ultralytics.utils.files import increment_path
 
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
-from metafusion_yolo.options import Check
+from metafusion_yolo.options import Check, Init
 from metafusion_yolo.options.scale import Cluster
 from metafusion_yolo.prepare.check import sequences
 from metafusion_yolo.prepare.check.duplicates import find_copies, find_near_duplicates
@@ -55,7 +55,7 @@ def run_check(asked: Check, cluster: Cluster | None = None) -> tuple[CheckReport
     if data is not None:
         read_source(data)  # a wrong YAML leaves no folder behind
     folder = increment_path(Path(asked.project).absolute() / asked.name, exist_ok=asked.exist_ok)
-    drafted = draft(folder, str(asked.visible), asked.infrared) if data is None else None
+    drafted = draft(folder, Init(str(asked.visible), asked.infrared)) if data is None else None
     file = Path(report or folder / "report.html")
     file.parent.mkdir(parents=True, exist_ok=True)  # if this fails, it fails before the work
     result = check_dataset(drafted.yaml if drafted else str(data), drafted, cluster)

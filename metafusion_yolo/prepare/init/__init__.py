@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -50,13 +51,13 @@ def init_dataset(asked: Init) -> tuple[Draft, Path]:
         FileNotFoundError: If there are no images, or no labels where they should be.
         ValueError: If an argument is wrong, or `dst` holds such a YAML already.
     """
-    visible, infrared, dst = str(asked.visible), asked.infrared, Path(asked.dst)
-    if asked.camera and infrared is None:
-        visible, infrared = shots(asked.camera, visible)
+    dst = Path(asked.dst)
+    if asked.camera and asked.infrared is None:
+        visible, infrared = shots(asked.camera, str(asked.visible))
+        asked = replace(asked, visible=visible, infrared=infrared)
     if (dst / "pairs.yaml").exists() and not asked.exist_ok:
         raise UserValueError(f"'{dst / 'pairs.yaml'}' is there already; give another dst=, or exist_ok=True")
-    infrared, labels = (one if one is None else str(one) for one in (infrared, asked.labels))
-    found = draft(dst, visible, infrared, labels, asked.names, asked.by, asked.layout, asked.camera)
+    found = draft(dst, asked)
     LOGGER.info(found.summary())
     shown = evenly([*found.pairing.pairs.items()], SHOWN)
     rig = Rig.of_file(found.yaml)

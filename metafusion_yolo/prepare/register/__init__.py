@@ -19,7 +19,7 @@ from metafusion_yolo.data.registration import Matrix, Registration, scaling, wit
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources.streams import is_live
 from metafusion_yolo.data.splits import split_pairs
-from metafusion_yolo.options import Register
+from metafusion_yolo.options import Init, Register
 from metafusion_yolo.prepare.draft import draft, one_way
 from metafusion_yolo.prepare.register.alignment import corner_distance
 from metafusion_yolo.prepare.register.boards import APART, BoardEstimate, estimate_from_boards, parse_board
@@ -146,7 +146,7 @@ def _gather(asked: Register, folder: Path) -> tuple[str, Pairs | None]:
         visible, infrared = str(folder / "visible"), str(folder / "infrared")
     if asked.data is not None:
         return asked.data, taken
-    drafted = draft(folder, visible, infrared)
+    drafted = draft(folder, Init(visible, infrared))
     LOGGER.info(f"{drafted.pairing.summary()}\nDrafted:   {drafted.yaml}")
     return str(drafted.yaml), taken
 
