@@ -51,7 +51,7 @@ class Recorder(FusionDetectionValidator):
 
     Attributes:
         recorded: What was found, by image.
-        spoilt: What was found with one camera spoilt, by corruption and image, if `corruptions` are asked for.
+        spoilt: What was found with one camera spoilt, by corruption and image, if `corruptions` are requested.
     """
 
     strengths = (2,)

@@ -171,7 +171,7 @@ def recommend(table: Table, started: bool = False) -> Verdict:
         start = "" if started else "start from a checkpoint (pretrained=yolov8n.pt), "
         return Verdict(
             "",
-            f"Nothing can be recommended yet: the best row reaches mAP50 {top:.1f} only; {start}take a larger budget, "
+            f"Nothing can be recommended yet: the best row reaches only mAP50 {top:.1f}; {start}take a larger budget, "
             f"or give more pairs.",
             f"not applied below mAP50 {LEARNED:g}",
         )

@@ -77,7 +77,7 @@ class PairedYOLODataset(PackedYOLODataset):
         with no_collections():
             super().__init__(*args, data={**data, "channels": NUM_CHANNELS}, **kwargs)
         if self.cache != "disk":
-            self.npy_files.clear()  # a path an image, which nothing reads then
+            self.npy_files.clear()  # one path per image, which nothing reads then
 
     # Pairing ---------------------------------------------------------------------------------------------------------
     def get_img_files(self, img_path: str | list[str]) -> list[str]:
@@ -127,7 +127,7 @@ class PairedYOLODataset(PackedYOLODataset):
         """Log one line per kind of fault in the labels; the host logs one per file."""
         with faults_in_a_line():
             labels: list[dict[str, Any]] = super().get_labels()
-        self.label_files = []  # a path an image, which has been read
+        self.label_files = []  # one path per image, which has been read
         return labels
 
     def result_to_label(self, result: list[Any]) -> tuple[dict[str, Any] | None, int, int, int, int, str]:

@@ -161,7 +161,7 @@ def read_lines(listing: Path, errors: str = "strict") -> list[str]:
 
     Args:
         listing: UTF-8, with or without a byte-order mark.
-        errors: "replace" to put signs in the place of what is not UTF-8, in lists that others publish.
+        errors: "replace" to replace what is not UTF-8, in lists that others publish.
 
     Raises:
         ValueError: If it is not UTF-8 text.

@@ -216,12 +216,12 @@ def _numbers(names: Sequence[str]) -> list[str]:
 
 WAYS: dict[str, Keys] = {
     "same names": _plain,
-    "names but for their ends": _without_ends,
-    "names but for the word for the camera": _without_words,
-    "names but for what labelling tools add": _without_added,
+    "names except for their ends": _without_ends,
+    "names except for the word for the camera": _without_words,
+    "names except for what labelling tools add": _without_added,
     "file names, whatever their folders": _file_alone,
     "numbers in the names": _numbers,
-    "names but for times a second or two apart": _without_moment,
+    "names except for times a second or two apart": _without_moment,
 }
 
 

@@ -73,7 +73,7 @@ class PackedYOLODataset(YOLODataset):
         super().verify_labels([whole], cache_path)
 
     def update_labels(self, include_class: list[int] | None) -> None:
-        """Keep the objects of the classes that are asked for."""
+        """Keep the objects of the requested classes."""
         if isinstance(self.labels, PackedLabels):
             self.labels = self.labels.of_classes(include_class, self.single_cls)
         else:

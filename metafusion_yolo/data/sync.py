@@ -114,7 +114,7 @@ class SyncReport:
 
     def __str__(self) -> str:
         timing = f"difference {self.offset:+.0f} ms on average, {self.largest:.0f} ms at most"
-        return f"visible: {self.visible}; infrared: {self.infrared}; {timing}, drift {self.drift:+.1f} ms a minute"
+        return f"visible: {self.visible}; infrared: {self.infrared}; {timing}, drift {self.drift:+.1f} ms per minute"
 
 
 class Matcher:

@@ -148,7 +148,7 @@ def check_start(weights: str | Path) -> str:
 
 
 def check_unfinished(run: str | Path, checkpoint: dict[str, Any] | None = None) -> None:
-    """Reject resuming a finished run; the host would start anew.
+    """Reject resuming a finished run; the host would start a new one.
 
     Args:
         run: The checkpoint to resume.

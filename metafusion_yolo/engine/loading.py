@@ -55,7 +55,7 @@ class LoadedModel(Model):
         """Take the task of the head.
 
         Raises:
-            TypeError: If it is not the one that was asked for, or has no fused form.
+            TypeError: If it is not the requested one, or has no fused form.
         """
         if wanted not in (None, own):
             raise UserTypeError(f"'{name}' is for the task '{own}', not '{wanted}'; give another model")

@@ -271,7 +271,7 @@ class FrontEndAhead(BaseModel):
         summary = super().info(detailed=detailed, verbose=verbose, imgsz=imgsz)
         if verbose:
             LOGGER.info(
-                f"Fusion front-end (included above but for GFLOPs): {get_num_params(self.fusion):,} parameters, "
+                f"Fusion front-end (included above, except in the GFLOPs): {get_num_params(self.fusion):,} parameters, "
                 f"{gflops(self.fusion, NUM_CHANNELS, imgsz):.2f} GFLOPs"
             )
             if self.config.meet != "image":

@@ -139,7 +139,7 @@ def frozen_copy(model: nn.Module, prefix: str) -> dict[str, Tensor]:
 
 
 def rows(batch: Mapping[str, Any], start: int, stop: int, joint_masks: bool = True) -> dict[str, Any]:
-    """Return images `start` to `stop` of the host's batch, with their labels; `joint_masks`: one mask an image."""
+    """Return images `start` to `stop` of the host's batch, with their labels; `joint_masks`: one mask per image."""
     inside = (batch["batch_idx"] >= start) & (batch["batch_idx"] < stop)
     of_image, of_object = ["img", "hidden", "sources", "sem_masks"], ["cls", "bboxes", "keypoints"]
     (of_image if joint_masks else of_object).append("masks")

@@ -41,7 +41,7 @@ SECONDS = {
 class Rule(Checked):
     """When an event is sent. Points are shares of the width and height of the visible image, 0 to 1."""
 
-    when: str = option(REQUIRED, "what is told", choices=tuple(NEEDS))
+    when: str = option(REQUIRED, "what the rule reports", choices=tuple(NEEDS))
     zone: list[Any] | None = option(None, "corners [x, y] of a zone, three or more")
     line: list[Any] | None = option(
         None, "two points [x, y]; towards the left of someone walking from the first to the second is 'in'"

@@ -108,7 +108,7 @@ class Detections:
     def __str__(self) -> str:
         """Return one line per box: name, score, x1, y1, x2, y2 and, if measured, lowest, mean, highest temperature.
 
-        An oriented box has its four corners in the place of x1, y1, x2, y2, and behind these a mask has the number of
+        An oriented box has its four corners instead of x1, y1, x2, y2, and behind these a mask has the number of
         its pixels. Of a classifier it is one line per likely class: name, probability.
         """
         if self.probabilities is not None:

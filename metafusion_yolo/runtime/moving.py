@@ -30,7 +30,7 @@ def live(detector: Detector, visible: str, infrared: str, sync: Sync | None = No
         detector: The detector.
         visible: Address or number of the visible camera.
         infrared: The same of the infrared camera.
-        sync: How they are kept in step; by default the run goes on with one camera while the other is lost.
+        sync: How they are kept in step; by default the run continues with one camera while the other is lost.
 
     Raises:
         ConnectionError: If a camera cannot be reached.

@@ -81,12 +81,12 @@ def predict(
         model: ONNX file of `metafusion export`, which needs no PyTorch, or a checkpoint. It is sent to the workers.
         source: CSV or Parquet file with the columns `visible` and `infrared`, an address in each: a path, relative to
             the manifest, or whatever `fsspec` opens (`s3://`, `gs://`, `https://`).
-        out: Folder or address of the Parquet files, with a row a pair: its `row` in the manifest, the two addresses,
+        out: Folder or address of the Parquet files, with one row per pair: its `row` in the manifest, both addresses,
             `height`, `width`, `boxes` (x1, y1, x2, y2 in pixels of the visible image), `scores`, `classes`, `weights`
             (share of the infrared camera in each box, where the model tells it), `infrared_weight` (that of the image),
             `model` (SHA-256 of its file), and `error`, null where there is none.
         engine: "local": this process; "ray": the cluster that `RAY_ADDRESS` names, else one of this machine.
-        workers: Detectors that Ray keeps at work; None or 0 for one a GPU (checkpoints) or a core (ONNX).
+        workers: Detectors that Ray keeps at work; None or 0 for one per GPU (checkpoints) or core (ONNX).
         part: The share to do, such as "3/100"; shares of one manifest go to one `out`.
         data: Data-set YAML of these cameras, if they are not those of the training.
         conf: Lowest score.

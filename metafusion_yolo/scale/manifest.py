@@ -1,4 +1,4 @@
-"""The list of pairs: a CSV or Parquet file of two addresses a row."""
+"""The list of pairs: a CSV or Parquet file with two addresses per row."""
 
 from __future__ import annotations
 

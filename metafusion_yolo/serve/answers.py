@@ -58,7 +58,7 @@ class Answer(BaseModel):
     infrared_weight: float | None = Field(description="mean share of the infrared camera; null where not exported")
     detections: list[Detection]
     classes: list[Likely] = Field(default=[], description="of a classifier, which finds no objects: the likeliest five")
-    images: dict[str, str] = Field(description="by name, those asked for that there are: PNG or JPEG in base64")
+    images: dict[str, str] = Field(description="by name, the requested ones that exist: PNG or JPEG in base64")
     note: str = Field(default="", description="what to know of the files; empty if nothing")
 
 

@@ -88,7 +88,7 @@ class Guard:
             more = message.get("more_body", False)
 
     def _refusal(self, method: str, path: str, headers: Headers) -> JSONResponse | None:
-        """Return the answer to a request that is not let in."""
+        """Return the answer to a request that is rejected."""
         hosts = headers.getlist("host")
         if len(hosts) != 1 or (self.token is None and not LOCAL.fullmatch(hosts[0])):
             return refuse(

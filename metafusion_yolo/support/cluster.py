@@ -74,7 +74,7 @@ def each(
         blocks: What the workers are called with. On a cluster they and the results travel, and so must `make`; a
             block whose actor dies goes to another.
         engine: "local" or "ray".
-        workers: Actors; None or 0 for one a GPU if they want GPUs and there are any, else one a core.
+        workers: Actors; None or 0 for one per GPU if they want GPUs and there are any, else per core.
         gpu: Whether they want GPUs.
 
     Raises:

@@ -106,5 +106,5 @@ def test_report_says_in_a_line_what_happened():
     report.infrared.lost = report.infrared.reconnects = 2
     assert str(report) == (
         "visible: 3 received, 2 matched, 1 unmatched; infrared: 2 received, 2 matched, 2 lost, 2 reconnects; "
-        "difference +10 ms on average, 10 ms at most, drift +0.0 ms a minute"
+        "difference +10 ms on average, 10 ms at most, drift +0.0 ms per minute"
     )

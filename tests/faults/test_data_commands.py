@@ -81,7 +81,7 @@ AREA = Area(
         Fault(
             "pairs of other images",
             "data init visible=images/train infrared=infrared/val by=times",
-            "no partner for 2 of 2 images by names but for times a second or two apart: visible ones are named like "
+            "no partner for 2 of 2 images by names except for times a second or two apart: visible ones are named like "
             "'0.png', '1.png', '2.png', ..., infrared ones like '0.png', '1.png'; nothing is written; choose by=names, "
             "numbers, times, exif or looks, or give a CSV of pairs as visible=",
         ),

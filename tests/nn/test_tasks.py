@@ -392,7 +392,7 @@ def test_summary_counts_the_front_end(caplog, shared) -> None:
     assert parameters == sum(p.numel() for p in shared.parameters())
     assert layers > 0
     front_end = sum(p.numel() for p in shared.fusion.parameters())
-    assert f"Fusion front-end (included above but for GFLOPs): {front_end:,} parameters, " in caplog.text
+    assert f"Fusion front-end (included above, except in the GFLOPs): {front_end:,} parameters, " in caplog.text
 
 
 def test_gflops_of_the_front_end() -> None:

@@ -62,7 +62,7 @@ def fuse_images(
             `project`, `name` and `exist_ok`, where to write; `verbose`, whether to show the progress.
 
     Returns:
-        The files as they are done. A PNG file a pair, those done before first, or at its end an MP4 file a video.
+        The files as they are done: one PNG file per pair, earlier ones first, or one MP4 file per video at its end.
 
     Raises:
         ValueError: If the method is unknown, the run cannot be resumed, or there is no front-end.

@@ -156,7 +156,7 @@ def say_what_is_missing(options: OutputOptions, given: FusionOutput | Mapping[st
     """Warn which requested outputs are missing because an export has no fused image or no weights.
 
     Args:
-        options: What was asked for.
+        options: What was requested.
         given: Output of the front-end, or the additional outputs of an export by name; None for neither.
         drawn: Whether pictures are saved.
     """

@@ -200,7 +200,7 @@ class FusionResults(Results):
             **kwargs: As for the host's plot.
 
         Raises:
-            ValueError: If the view is unknown, or temperatures are asked for that were not measured.
+            ValueError: If the view is unknown, or the temperatures were not measured.
         """
         style = style_of(*args, **kwargs)
         if temperatures and self.thermogram is None:

@@ -132,7 +132,7 @@ class LearningModel(Model):
 
         Raises:
             ValueError: If there is no data set, the space has an unknown key, or no training comes to its end.
-            ModuleNotFoundError: If Ray Tune is asked for and not installed.
+            ModuleNotFoundError: If Ray Tune is requested and not installed.
         """
         self._check_is_pytorch_model()
         refuse_words(self.model, "tuned")

@@ -26,7 +26,7 @@ class PlainValidator(BaseValidator):
             `night_below` have no effect.
 
     Raises:
-        ValueError: If modalities are unknown, or curves or corruptions asked for.
+        ValueError: If modalities are unknown, or curves or corruptions requested.
     """
 
     _front_end: Any = None

@@ -44,7 +44,7 @@ class Measured(Sequence[Measurements]):
     """Measurements of pairs, rebuilt on access; their arrays are read-only views.
 
     Args:
-        pairs: The measurements, each let go of at once.
+        pairs: The measurements, none of which is kept.
 
     Raises:
         OSError: If the disk is full.

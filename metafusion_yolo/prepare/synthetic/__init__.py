@@ -167,7 +167,7 @@ def write_dataset(
         everything_infrared: Show every object in the infrared image, see :func:`render_pair`.
         hard: Render hard scenes, see :func:`render_pair`.
         task: "detect"; "segment": outlines of whole objects; "pose": five keypoints; "obb": objects are turned, see
-            :func:`render_pair`; or "classify": one object an image.
+            :func:`render_pair`; or "classify": one object per image.
 
     Returns:
         Path of synthetic.yaml.

@@ -17,7 +17,7 @@ from metafusion_yolo.serve.watch.tampering import Familiar
 if TYPE_CHECKING:
     import supervision as sv
 
-AWAY = 1.0  # seconds outside a zone after which a visit is over, so that one at its edge is told once
+AWAY = 1.0  # seconds outside a zone after which a visit is over, so that one at its edge is reported once
 
 
 @dataclass
@@ -167,7 +167,7 @@ class Tampered:
 
     @state.setter
     def state(self, state: list[str]) -> None:
-        """Their usual view is not stored: it is learned anew after a restart."""
+        """Their usual view is not stored: it is learned again after a restart."""
 
 
 class Lost:

@@ -36,7 +36,7 @@ class Identities:
     recently where it is.
 
     Args:
-        state: The `state` of an earlier one, when the tracker begins anew.
+        state: The `state` of an earlier one, when the tracker starts over.
     """
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:

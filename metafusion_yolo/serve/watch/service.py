@@ -101,7 +101,7 @@ class Service:
         )
 
     def _watch(self) -> None:
-        failing: set[str] = set()  # pairs of which that was told already, for a full disk stays full
+        failing: set[str] = set()  # pairs reported already, as a full disk stays full
         while not self._ending.wait(TICK):
             for name, stream in self.streams.items():
                 try:

@@ -27,9 +27,9 @@ from metafusion_yolo.support.errors import UserError
 from metafusion_yolo.support.words import without_passwords
 
 LOGGER = logging.getLogger(__name__)
-FIRST_PAUSE, LAST_PAUSE = 1.0, 30.0  # seconds before a stream begins anew, doubled each time without a result
+FIRST_PAUSE, LAST_PAUSE = 1.0, 30.0  # seconds before a stream is restarted, doubled each time without a result
 OVER = 5.0  # seconds over which rate and latency are taken
-COMPARED, ENOUGH = 1.0, 8  # seconds between looks at the registration; looks before anything is told of it
+COMPARED, ENOUGH = 1.0, 8  # seconds between looks at the registration; looks before it is reported
 SAVED = 1.0  # seconds after which who is there, and what the rules remember, is written again
 
 Track = Callable[[Watched], Iterable[Any]]
@@ -110,7 +110,7 @@ class Stream:
         while not self._ending.is_set() and turn == self._turn:
             before = self.now.number
             with self._lock:
-                self._identities = Identities(self._identities.state)  # the tracker begins anew
+                self._identities = Identities(self._identities.state)  # the tracker starts over
             try:
                 for result in self._track(self.watched):
                     if turn != self._turn or self._ending.is_set():
@@ -119,7 +119,7 @@ class Stream:
                 trouble = "the stream has ended"
             except (UserError, ConnectionError) as error:
                 trouble = " ".join(str(error).split())
-            except Exception as error:  # a bug, or a driver's; this pair begins anew, the others go on
+            except Exception as error:  # a bug, or a driver's; this pair is restarted, the others continue
                 LOGGER.exception(f"{self.watched.name}: failed")
                 trouble = f"{type(error).__name__}: see the log"
             if turn != self._turn or self._ending.is_set():
