@@ -25,8 +25,8 @@ from results import RESULTS, save
 
 from metafusion_yolo.data.reading import read_counts, read_visible
 from metafusion_yolo.data.sources import file_pairs
-from metafusion_yolo.prepare.register.alignment import corner_distance, similarity
 from metafusion_yolo.prepare.register.estimate import estimate_registration
+from metafusion_yolo.prepare.register.homography import corner_distance, similarity
 
 SIZE = 544, 320  # width, height; about the mean of RoadScene
 SHIFT, ROTATION, SCALE = 0.08, np.deg2rad(5), 0.10

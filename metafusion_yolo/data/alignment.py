@@ -66,8 +66,8 @@ class Aligner:
         small = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in pair)
         one, other = (edges(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)) for image in small)
         middle = one[REACH:-REACH, REACH:-REACH]
-        scores = _slide(other.real, middle.real) + _slide(other.imag, middle.imag)
-        energy = _slide(np.abs(other) ** 2, np.abs(middle) ** 2)
+        scores = slide(other.real, middle.real) + slide(other.imag, middle.imag)
+        energy = slide(np.abs(other) ** 2, np.abs(middle) ** 2)
         self._scores, self._energy = MEMORY * self._scores + scores, MEMORY * self._energy + energy
         self._weight = MEMORY * self._weight + 1
         clear = self._scores / np.sqrt(self._energy / 2 + 1e-3)
@@ -107,6 +107,6 @@ def between(line: np.ndarray, i: int) -> float:
     return float((before - after) / (2 * bend)) if bend < 0 else 0.0
 
 
-def _slide(image: np.ndarray, part: np.ndarray) -> np.ndarray:
+def slide(image: np.ndarray, part: np.ndarray) -> np.ndarray:
     """Return the cross-correlation of a part with an image."""
     return cv2.matchTemplate(np.ascontiguousarray(image), np.ascontiguousarray(part), cv2.TM_CCORR)

@@ -14,7 +14,7 @@ from metafusion_yolo.data.labels import label_rows
 from metafusion_yolo.data.registration import Registration, scaling, warp_infrared
 from metafusion_yolo.prepare.convert.boxes import to_labels, union
 from metafusion_yolo.prepare.convert.formats import Box
-from metafusion_yolo.prepare.register.alignment import moved
+from metafusion_yolo.prepare.register.homography import moved
 from tests.conftest import keypoint_row, polygon_row
 from tests.data.test_dataset import STILL, assert_registered, build, item
 

@@ -24,7 +24,7 @@ from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.options import Check
 from metafusion_yolo.options.serve import App, Serve
 from metafusion_yolo.prepare.check import run_check
-from metafusion_yolo.prepare.register import alignment
+from metafusion_yolo.prepare.register import homography
 from metafusion_yolo.serve.server import Server
 from tests.conftest import TINY, PairFolder, draw_visible, write_pairs
 
@@ -184,8 +184,8 @@ def free_port() -> int:
 @pytest.fixture
 def quick_search(monkeypatch) -> None:
     """A registration is looked for at 40 scales and rotations instead of 987, which take half a minute."""
-    monkeypatch.setattr(alignment, "SCALES", alignment.SCALES[5::6])
-    monkeypatch.setattr(alignment, "ROTATIONS", alignment.ROTATIONS[::5])
+    monkeypatch.setattr(homography, "SCALES", homography.SCALES[5::6])
+    monkeypatch.setattr(homography, "ROTATIONS", homography.ROTATIONS[::5])
 
 
 @pytest.fixture(scope="session")

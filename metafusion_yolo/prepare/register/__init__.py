@@ -21,7 +21,6 @@ from metafusion_yolo.data.sources.streams import is_live
 from metafusion_yolo.data.splits import split_pairs
 from metafusion_yolo.options import Init, Register
 from metafusion_yolo.prepare.draft import draft, one_way
-from metafusion_yolo.prepare.register.alignment import corner_distance
 from metafusion_yolo.prepare.register.boards import APART, BoardEstimate, estimate_from_boards, parse_board
 from metafusion_yolo.prepare.register.estimate import (
     Estimate,
@@ -30,6 +29,7 @@ from metafusion_yolo.prepare.register.estimate import (
     estimate_registration,
     usual_size,
 )
+from metafusion_yolo.prepare.register.homography import corner_distance
 from metafusion_yolo.prepare.register.live import record
 from metafusion_yolo.prepare.register.yaml_section import write_section
 from metafusion_yolo.support.errors import MissingFileError, UserValueError

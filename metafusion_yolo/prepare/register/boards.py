@@ -19,8 +19,8 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from metafusion_yolo.data.registration import Size
-from metafusion_yolo.prepare.register.alignment import Pairs, corner_distance
 from metafusion_yolo.prepare.register.estimate import Estimate, RegistrationError, usual_size
+from metafusion_yolo.prepare.register.homography import Pairs, corner_distance
 
 MINIMUM = 3  # boards
 SMALL = 400  # width in pixels below which an image is enlarged twice to look for a board

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from metafusion_yolo.data.registration import Size
-from metafusion_yolo.prepare.register import alignment
-from metafusion_yolo.prepare.register.alignment import Level, corner_distance, moved, refine
+from metafusion_yolo.prepare.register import homography
+from metafusion_yolo.prepare.register.homography import Level, corner_distance, moved, refine
 from metafusion_yolo.support.errors import UserError
 
 MINIMUM = 6  # pairs, three per half
@@ -49,7 +49,7 @@ class Estimate:
 
     def __str__(self) -> str:
         """Describe the matrix at the centre of the infrared image, relative to equal width and centre."""
-        base = alignment.start_matrix(self.visible, self.infrared)
+        base = homography.start_matrix(self.visible, self.infrared)
         centre = (np.array(self.infrared) - 1) / 2
         origin, right, down = moved(self.matrix, centre + np.array([[0, 0], [1, 0], [0, 1]]))
         (a, c), (b, d) = (right - origin) / base[0, 0], (down - origin) / base[0, 0]
@@ -84,7 +84,7 @@ class Estimate:
 
 
 def estimate_registration(
-    pairs: alignment.Pairs, progress: alignment.Progress = lambda steps, total: steps, freedom: int | None = None
+    pairs: homography.Pairs, progress: homography.Progress = lambda steps, total: steps, freedom: int | None = None
 ) -> Estimate:
     """Estimate the matrix from infrared to visible pixels.
 
@@ -106,10 +106,10 @@ def estimate_registration(
     if len(pairs) < MINIMUM:
         raise RegistrationError(f"{len(pairs)} pairs are too few to register; give at least {MINIMUM}")
     visible, infrared = usual_size(v for v, _ in pairs), usual_size(i for _, i in pairs)
-    found = alignment.search(Level.of(pairs, visible, infrared), progress)
+    found = homography.search(Level.of(pairs, visible, infrared), progress)
     if found is None:
         raise RegistrationError("the images of a camera show no edges; look at them, and at 'thermal:' in the YAML")
-    levels = [Level.of(pairs, visible, infrared, width) for width in alignment.WIDTHS]
+    levels = [Level.of(pairs, visible, infrared, width) for width in homography.WIDTHS]
     first, second = zip(*(level.halves() for level in levels), strict=True)
     a, b, matrix = found.first_half, found.second_half, found.all
     best = -np.inf

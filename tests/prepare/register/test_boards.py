@@ -12,9 +12,9 @@ import yaml
 
 from metafusion_yolo.options import Register
 from metafusion_yolo.prepare.register import register_dataset
-from metafusion_yolo.prepare.register.alignment import corner_distance
 from metafusion_yolo.prepare.register.boards import estimate_from_boards
 from metafusion_yolo.prepare.register.estimate import RegistrationError
+from metafusion_yolo.prepare.register.homography import corner_distance
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 from mjpeg import MjpegCamera

@@ -16,8 +16,8 @@ from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.options import Register
 from metafusion_yolo.prepare import register
 from metafusion_yolo.prepare.register import register_dataset
-from metafusion_yolo.prepare.register.alignment import corner_distance, similarity
 from metafusion_yolo.prepare.register.estimate import Estimate, RegistrationError
+from metafusion_yolo.prepare.register.homography import corner_distance, similarity
 from metafusion_yolo.support.resources import find_data_yaml
 from tests.prepare.register.test_estimate import SIZE, scene, warped
 

@@ -8,7 +8,8 @@ import pytest
 
 from metafusion_yolo.data.reading import read_counts, read_visible
 from metafusion_yolo.data.sources import file_pairs
-from metafusion_yolo.prepare.register.alignment import (
+from metafusion_yolo.prepare.register.estimate import Estimate, RegistrationError, estimate_registration, usual_size
+from metafusion_yolo.prepare.register.homography import (
     Level,
     corner_distance,
     edges,
@@ -17,7 +18,6 @@ from metafusion_yolo.prepare.register.alignment import (
     similarity,
     start_matrix,
 )
-from metafusion_yolo.prepare.register.estimate import Estimate, RegistrationError, estimate_registration, usual_size
 
 SIZE = 192, 144
 WARP = similarity(SIZE, 1.08, np.deg2rad(4), (12, -9))  # infrared to visible

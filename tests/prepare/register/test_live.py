@@ -12,8 +12,8 @@ import yaml
 
 from metafusion_yolo.options import Register
 from metafusion_yolo.prepare.register import live, register_dataset
-from metafusion_yolo.prepare.register.alignment import corner_distance, similarity
 from metafusion_yolo.prepare.register.estimate import RegistrationError
+from metafusion_yolo.prepare.register.homography import corner_distance, similarity
 from tests.prepare.register.test_estimate import scene, warped
 from tests.rtsp import free_port, running_cameras, start_camera
 

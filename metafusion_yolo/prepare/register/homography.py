@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-from metafusion_yolo.data.alignment import edges
+from metafusion_yolo.data.alignment import edges, slide
 from metafusion_yolo.data.registration import Size, scaling
 
 Pairs = Sequence[tuple[np.ndarray, np.ndarray]]  # visible (H, W) and infrared (h, w), grey uint8
@@ -233,8 +233,8 @@ def _block_scores(level: Level, matrix: np.ndarray) -> tuple[np.ndarray, np.ndar
         planes = [(padded.real, infrared.real), (padded.imag, infrared.imag)]
         for i, (y, x) in enumerate(blocks):
             around = np.s_[y.start : y.stop + 2 * REACH, x.start : x.stop + 2 * REACH]
-            sums[0, i] += sum(_slide(image[around], part[y, x]) for image, part in planes)
-            sums[1, i] += _slide(np.abs(padded[around]) ** 2, np.abs(infrared[y, x]) ** 2)
+            sums[0, i] += sum(slide(image[around], part[y, x]) for image, part in planes)
+            sums[1, i] += slide(np.abs(padded[around]) ** 2, np.abs(infrared[y, x]) ** 2)
     scores = sums[0] / _spread(sums[1], sums[1].max())
     side = 2 * REACH * FINER + 1
     finer, how = np.diag([1 / FINER, 1 / FINER, 1])[:2], cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
@@ -299,11 +299,6 @@ def _planes(field: np.ndarray) -> np.ndarray:
 def _spectrum(field: np.ndarray) -> np.ndarray:
     """Return the Fourier transform of a complex field (H, W)."""
     return cv2.dft(_planes(field)).view(np.complex64)[..., 0]
-
-
-def _slide(image: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Return the cross-correlation of a part with an image."""
-    return cv2.matchTemplate(np.ascontiguousarray(image), np.ascontiguousarray(part), cv2.TM_CCORR)
 
 
 def _resize(image: np.ndarray, size: Size) -> np.ndarray:
