@@ -112,7 +112,7 @@ class PairedYOLODataset(PackedYOLODataset):
         if self.augment and not any(Path(file).is_file() for file in self.label_files):
             raise MissingFileError(
                 f"no labels for '{self.img_path}': looked for '{self.label_files[0]}' and others; put them there, or "
-                f"train without labels by fusion_only=True"
+                f"train without labels with fusion_only=True"
             )
         scanned: dict[str, Any] = super().cache_labels(path)
         if not scanned["labels"]:

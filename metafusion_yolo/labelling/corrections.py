@@ -77,7 +77,7 @@ def by_pair(found: dict[str, list[Found]], pairs: Sequence[Pair], where: str) ->
         exact = [keys[key] for key in (name, str(plain.with_suffix(""))) if key in keys]
         candidates = exact[:1] or stems.get(plain.stem, [])
         if len(candidates) != 1:
-            said = f"could be any of {len(candidates)} pairs" if candidates else "is no pair of the data set"
+            said = f"could be any of {len(candidates)} pairs" if candidates else "is not a pair of the data set"
             raise UserValueError(
                 f"image '{name}' of '{where}' {said}; give the data set that it was made from as data="
             )

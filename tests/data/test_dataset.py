@@ -365,7 +365,7 @@ def test_empty_folder_is_named(make_pair_folder, content):
 
 def test_wrong_rule_names_the_yaml(pair_folder):
     data = {**pair_folder.data, "infrared": 5, "yaml_file": "d.yaml"}
-    with pytest.raises(ValueError, match=r"'infrared: 5' in d\.yaml is no pairing rule"):
+    with pytest.raises(ValueError, match=r"'infrared: 5' in d\.yaml is not a pairing rule"):
         build(pair_folder, data=data)
 
 

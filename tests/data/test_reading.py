@@ -221,7 +221,7 @@ def test_array_file_is_read_as_it_is(tmp_path, counts, dtype, shape):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((4, 5, 3)), r"holds an array \(4, 5, 3\); save one plane, \(H, W\), by numpy.save"),
+        (np.zeros((4, 5, 3)), r"holds an array \(4, 5, 3\); save one plane, \(H, W\), with numpy.save"),
         (np.zeros(4), "holds no image; save an"),
         (np.zeros((0, 5)), "holds no image"),
         (np.zeros((4, 5), complex), "holds no image"),

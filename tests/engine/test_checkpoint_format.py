@@ -41,7 +41,7 @@ def test_outputs_are_as_recorded():
 def test_a_front_end_of_a_former_format_is_refused_in_one_line(file):
     number = file.stem.partition("-")[2]
     with pytest.raises(
-        UserTypeError, match=rf"^'.*{file.name}' is of format {number}, whose front-end .*, expected 3; train anew$"
+        UserTypeError, match=rf"^'.*{file.name}' has format {number}, whose front-end .*, expected 3; train again$"
     ) as refused:
         MetaFusionYOLO(file)
     assert "\n" not in str(refused.value)
@@ -82,7 +82,7 @@ def test_a_later_format_is_refused_in_one_line(tmp_path, monkeypatch):
     MetaFusionYOLO(TINY).save(tmp_path / "later.pt")
     monkeypatch.undo()
     with pytest.raises(
-        UserTypeError, match=r"^'.*later.pt' is of format 4 .*expected at most 3; update it$"
+        UserTypeError, match=r"^'.*later.pt' has format 4 .*expected at most 3; update the package$"
     ) as refused:
         MetaFusionYOLO(tmp_path / "later.pt")
     assert "\n" not in str(refused.value)

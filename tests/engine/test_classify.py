@@ -161,7 +161,7 @@ def test_mistakes_cost_one_line(folders, stock, tmp_path, capsys) -> None:
     for words, message in (
         (f"classify val model={detector} data={folders}", "is for the task 'detect', not 'classify'"),
         (f"detect val model={stock} data={folders}", "is for the task 'classify', not 'detect'"),
-        (f"compare model=metafusion-yolov8n-cls.yaml data={folders}", "a comparison is one of detect"),
+        (f"compare model=metafusion-yolov8n-cls.yaml data={folders}", "comparisons are for detect"),
         (
             f"data label model={stock} data={folders} tasks=none",
             "is for the task 'classify', and only objects are labelled",

@@ -116,7 +116,7 @@ def test_a_class_of_another_version_is_told_from_hostile_ones(tmp_path, monkeypa
     torch.save({"model": model}, tmp_path / "old.pt")
     monkeypatch.undo()
     with pytest.raises(
-        TypeError, match=r"of another version of metafusion_yolo, with metafusion_yolo\.nn\.blocks\.Det"
+        TypeError, match=r"from another version of metafusion_yolo, with metafusion_yolo\.nn\.blocks\.Det"
     ):
         MetaFusionYOLO(tmp_path / "old.pt")
 

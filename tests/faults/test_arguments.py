@@ -110,42 +110,42 @@ AREA = Area(
         checked(
             "GPU that is not there, training",
             f"{TRAIN} device=7",
-            "'device=7' is not here: PyTorch sees …; give another one, or device=cpu",
+            "'device=7' is not available: PyTorch sees …; give another one, or device=cpu",
         ),
         checked(
             "GPU that is not there, validation",
             f"{VAL} device=7",
-            "'device=7' is not here: PyTorch sees …; give another one, or device=cpu",
+            "'device=7' is not available: PyTorch sees …; give another one, or device=cpu",
         ),
         checked(
             "GPU that is not there, prediction",
             f"{PREDICT} device=7",
-            "'device=7' is not here: PyTorch sees …; give another one, or device=cpu",
+            "'device=7' is not available: PyTorch sees …; give another one, or device=cpu",
         ),
         checked(
             "GPU that is not there, fusion",
             "fuse model=best.pt source=images/train device=7",
-            "'device=7' is not here: PyTorch sees …; give another one, or device=cpu",
+            "'device=7' is not available: PyTorch sees …; give another one, or device=cpu",
         ),
         checked(
             "GPU that is not there, export",
             f"{EXPORT} device=7",
-            "'device=7' is not here: PyTorch sees …; give another one, or device=cpu",
+            "'device=7' is not available: PyTorch sees …; give another one, or device=cpu",
         ),
         checked(
             "GPU that is not there, benchmark",
             f"{BENCHMARK} format=pt device=7",
-            "'device=7' is not here: PyTorch sees …; give another one, or device=cpu",
+            "'device=7' is not available: PyTorch sees …; give another one, or device=cpu",
         ),
         Fault(
             "GPU that is not there, comparison",
             f"{COMPARE} device=7",
-            "'device=7' is not here: PyTorch sees …; give another one, or device=cpu",
+            "'device=7' is not available: PyTorch sees …; give another one, or device=cpu",
         ),
         checked(
             "device that is a word",
             f"{PREDICT} device=banana",
-            "'device=banana' is not here: PyTorch sees …; give another one, or device=cpu",
+            "'device=banana' is not available: PyTorch sees …; give another one, or device=cpu",
         ),
         checked(
             "device of exports only",
@@ -177,7 +177,7 @@ AREA = Area(
         Fault(
             "tracker that does not exist",
             f"{TRACK} tracker=nowhere.yaml",
-            "no tracker 'nowhere.yaml'; give a YAML, or the name of one such as botsort.yaml, of "
+            "no tracker 'nowhere.yaml'; give a YAML, or a name such as botsort.yaml; the trackers are "
             "botsort, bytetrack, deepocsort, fasttrack, ocsort, tracktrack",
         ),
         Fault(

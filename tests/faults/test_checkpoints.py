@@ -200,7 +200,7 @@ AREA = Area(
         Fault(
             "checkpoint of a later version",
             PREDICT,
-            "'other.pt' is of another version of metafusion_yolo, with "
+            "'other.pt' is from another version of metafusion_yolo, with "
             "metafusion_yolo.nn.fusion.FusionNew; use that version, or train again",
             of_a_later_version,
         ),

@@ -93,14 +93,14 @@ AREA = Area(
         Fault(
             "corrections of other images",
             f"{LABEL} corrected=export.xml",
-            "image 'images/train/9.png' of 'export.xml' is no pair of the data set; give data= the data set that it "
-            "was made from",
+            "image 'images/train/9.png' of 'export.xml' is not a pair of the data set; give the data set that it "
+            "was made from as data=",
             written("export.xml", cvat("images/train/9.png", "car")),
         ),
         Fault(
             "corrections whose image could be any of several",
             f"{LABEL} corrected=export.xml",
-            "image '0.png' of 'export.xml' could be any of 2 pairs; give data= the data set that it was made from",
+            "image '0.png' of 'export.xml' could be any of 2 pairs; give the data set that it was made from as data=",
             written("export.xml", cvat("0.png", "car")),
         ),
         Fault(

@@ -134,7 +134,7 @@ AREA = Area(
         ),
         predict(
             "'images/train', device='7'",
-            "'device=7' is not here: PyTorch sees …; give another one, or device=cpu",
+            "'device=7' is not available: PyTorch sees …; give another one, or device=cpu",
             ValueError,
             "GPU that is not there",
         ),

@@ -131,7 +131,7 @@ def test_images_that_a_tool_renamed_are_found_by_name_and_guessed_never() -> Non
     assert [pair.key for pair in found] == ["images/a/0", "images/b/1"]
     with pytest.raises(UserValueError, match=r"image '0\.png' of 'export' could be any of 2 pairs"):
         by_pair({"0.png": []}, pairs, "export")
-    with pytest.raises(UserValueError, match=r"image '2\.png' of 'export' is no pair of the data set"):
+    with pytest.raises(UserValueError, match=r"image '2\.png' of 'export' is not a pair of the data set"):
         by_pair({"2.png": []}, pairs, "export")
 
 

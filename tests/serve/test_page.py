@@ -103,7 +103,7 @@ def test_a_scene_and_a_file_that_is_none(page, files) -> None:
     page.set_input_files(
         ".slot[data-camera=infrared] input", [{"name": "b.png", "mimeType": "", "buffer": files["infrared"]}]
     )
-    page.wait_for_selector("#problem:has-text(\"'visible' is no JPEG\")")
+    page.wait_for_selector("#problem:has-text(\"'visible' is not a JPEG\")")
     assert "status of 422" in page.said.pop()  # by the browser itself
     page.set_input_files(
         ".slot[data-camera=visible] input", [{"name": "c.png", "mimeType": "", "buffer": files["visible"]}]

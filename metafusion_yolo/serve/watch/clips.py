@@ -18,7 +18,7 @@ LONGEST = 120.0  # seconds after which events begin another clip
 NAME = re.compile(r"[\w-]+\.webm")
 
 
-class Shot(NamedTuple):
+class Snapshot(NamedTuple):
     """Both cameras at a moment, as JPEG."""
 
     time: float
@@ -34,11 +34,11 @@ class _Clip:
         self._image: np.ndarray | None = None
         self._written = 0
 
-    def add(self, shot: Shot) -> None:
+    def add(self, snapshot: Snapshot) -> None:
         """Write the last image up to this one, so that the clip keeps the time of the cameras."""
         if self._image is not None:
-            self._fill(shot.time)
-        image: Any = cv2.imdecode(shot.jpeg, cv2.IMREAD_COLOR)
+            self._fill(snapshot.time)
+        image: Any = cv2.imdecode(snapshot.jpeg, cv2.IMREAD_COLOR)
         if self._writer is None:
             self._size = image.shape[1::-1]
             code = cv2.VideoWriter.fourcc(*"VP80")
@@ -74,7 +74,7 @@ class Recorder:
     ) -> None:
         self._name, self._folder, self._before, self._after, self._keep = name, folder, before, after, keep
         self._pool, self._lock = pool, Lock()
-        self._last: deque[Shot] = deque()
+        self._last: deque[Snapshot] = deque()
         self._clip: _Clip | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -87,12 +87,12 @@ class Recorder:
             scale = min(1.0, WIDEST / both.shape[1])
             width, height = (2 * round(scale * side / 2) for side in both.shape[1::-1])
             both = cv2.resize(both, (max(width, 2), max(height, 2)), interpolation=cv2.INTER_AREA)
-            shot = Shot(time, cv2.imencode(".jpg", both, [cv2.IMWRITE_JPEG_QUALITY, 85])[1])
-            self._last.append(shot)
+            snapshot = Snapshot(time, cv2.imencode(".jpg", both, [cv2.IMWRITE_JPEG_QUALITY, 85])[1])
+            self._last.append(snapshot)
             while self._last[0].time < time - self._before:
                 self._last.popleft()
             if self._clip:
-                self._pool.submit(self._clip.add, shot)
+                self._pool.submit(self._clip.add, snapshot)
 
     def clip_of(self, event: str, time: float) -> str:
         """Return the name of the clip of an event: the current one, or a new one named after its id."""
@@ -101,8 +101,8 @@ class Recorder:
                 self._end()
                 file = self._folder / f"{self._name}-{event}.webm"
                 self._clip = _Clip(file, self._last[0].time if self._last else time)
-                for shot in self._last:
-                    self._pool.submit(self._clip.add, shot)
+                for snapshot in self._last:
+                    self._pool.submit(self._clip.add, snapshot)
             self._clip.until = time + self._after
             return self._clip.file.name
 

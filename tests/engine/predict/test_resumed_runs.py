@@ -151,8 +151,8 @@ def test_a_run_is_resumed_with_its_own_settings(model, many, tmp_path):
     cut_off(model, many, tmp_path, 3)
     before = contents(tmp_path / "p")
     for change, told in (
-        ({"conf": 0.9}, "was begun with conf=0.0005, not 0.9; resume it with the same arguments"),
-        ({"save_weights": False}, "was begun with save_weights=True, not False"),
+        ({"conf": 0.9}, "was started with conf=0.0005, not 0.9; resume it with the same arguments"),
+        ({"save_weights": False}, "was started with save_weights=True, not False"),
     ):
         with pytest.raises(ValueError, match=told):
             model.predict(many, project=str(tmp_path), name="p", resume=True, **{**WRITTEN, **change})

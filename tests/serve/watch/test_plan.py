@@ -63,9 +63,9 @@ MISTAKES = [
         {"gate": rule(when="enter", zone=ZONE)},
         "rule 'fence' of 'gate': 'when=enter' is invalid, did you mean 'enters'?",
     ),
-    ({"gate": rule(zone=ZONE)}, "rule 'fence' of 'gate' has no 'when:', what is told"),
+    ({"gate": rule(zone=ZONE)}, "rule 'fence' of 'gate' has no 'when:', what the rule reports"),
     ({"gate": rule(when="enters")}, "rule 'fence' of 'gate': 'when: enters' needs 'zone:'"),
-    ({"gate": rule(when="lost", zone=ZONE)}, "rule 'fence' of 'gate': 'when: lost' does not use 'zone:'"),
+    ({"gate": rule(when="lost", zone=ZONE)}, "rule 'fence' of 'gate': 'when: lost' does not use 'zone:'; leave it out"),
     ({"gate": rule(when="enters", zone=ZONE, clases=[])}, "unknown key 'clases' in rule 'fence' of 'gate', did you *"),
     ({"gate": rule(when="enters", zone=ZONE[:2])}, "*: a zone has three corners or more, this one has 2"),
     (

@@ -93,8 +93,8 @@ def test_webhook(tmp_path, caplog):
         digest = hmac.new(base64.b64decode(SECRET), signed, hashlib.sha256).digest()
         assert headers["webhook-signature"] == "v1," + base64.b64encode(digest).decode()
     assert [record.getMessage() for record in caplog.records] == [
-        "events cannot be brought to the webhook, which is tried again: it answers 500",
-        "events are brought to the webhook again",
+        "events cannot be delivered to the webhook, trying again: it answers 500",
+        "events are delivered to the webhook again",
     ]
 
 
