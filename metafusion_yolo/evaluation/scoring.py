@@ -35,8 +35,7 @@ def score_folders(asked: Metrics) -> tuple[dict[str, Summary], Path]:
         FileNotFoundError: If there are no fused images, or a folder does not exist.
         ValueError: If a metric is unknown.
     """
-    names = None if asked.metrics in (None, "all") else [name.strip() for name in str(asked.metrics).split(",")]
-    quality = FusionQuality(names)
+    quality = FusionQuality("all" if asked.metrics in (None, "none") else asked.metrics)
     triples = match(asked.fused, asked.visible, asked.infrared)
     out = increment_path(Path(asked.project) / asked.name, exist_ok=asked.exist_ok, mkdir=True) / "metrics.csv"
     with out.open("w", newline="", encoding="utf-8") as stream:

@@ -97,7 +97,7 @@ def test_sizes_differ(folders, camera) -> None:
     [
         ("infrared=nowhere", "'nowhere' does not exist; give a folder with the names of"),
         ("fused=nowhere", "'nowhere' does not exist"),
-        ("metrics=EN,VIFF", "unknown metric 'VIFF', did you mean 'VIF'?"),
+        ("metrics=EN,VIFF", "unknown fusion metric 'VIFF', did you mean 'VIF'?"),
     ],
 )
 def test_wrong_arguments(folders, argument, message, capsys) -> None:

@@ -314,8 +314,8 @@ AREA = Area(
         Fault(
             "metric of a fused image that does not exist",
             "metrics fused=images/train visible=images/train infrared=infrared/train metrics=XY",
-            "unknown metric 'XY', known: AG, CC, EN, FMI, MI, MS-SSIM, MSE, NMI, Nabf, PSNR, Qabf, "
-            "SCD, SD, SF, SSIM, VIF",
+            "unknown fusion metric 'XY', known: AG, CC, EN, FMI, MI, MS-SSIM, MSE, NMI, Nabf, PSNR, "
+            "Qabf, SCD, SD, SF, SSIM, VIF, all, none",
         ),
     ],
 )

@@ -18,8 +18,6 @@ from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.functional.metrics import METRICS
 from metafusion_yolo.nn.fusion import FusionOutput
 from metafusion_yolo.support.drawing import to_uint8
-from metafusion_yolo.support.errors import UserValueError
-from metafusion_yolo.support.words import nearest
 
 
 class FusionMetrics(DetMetrics):
@@ -47,24 +45,6 @@ class FusionPoseMetrics(FusionMetrics, PoseMetrics):
 
 class FusionOBBMetrics(FusionMetrics, OBBMetrics):
     """Oriented boxes."""
-
-
-def parse_metrics(names: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return the requested fusion metrics.
-
-    Args:
-        names: Names as a list or separated by commas, "all" or "none"; None means none.
-
-    Raises:
-        ValueError: If a name is unknown.
-    """
-    if names is None or names in ("all", "none"):
-        return tuple(METRICS) if names == "all" else ()
-    names = [name.strip() for name in names.split(",")] if isinstance(names, str) else names
-    for name in names:
-        if name not in METRICS:
-            raise UserValueError(f"unknown fusion metric '{name}', {nearest(name, (*METRICS, 'all', 'none'))}")
-    return tuple(names)
 
 
 def content_area(target: dict[str, Any]) -> tuple[int, int, int, int]:

@@ -24,7 +24,6 @@ from metafusion_yolo.engine.validate.measure import (
     FusionMetrics,
     content_area,
     measure_fusion,
-    parse_metrics,
     picture_misses,
     record_pair,
 )
@@ -43,6 +42,7 @@ from metafusion_yolo.evaluation.plots import plot_curves, plot_spoilt_weights, p
 from metafusion_yolo.evaluation.precision import Image
 from metafusion_yolo.evaluation.report import PairRecord, ValidationReport
 from metafusion_yolo.evaluation.robustness import AS_IS, disturbances
+from metafusion_yolo.functional.metrics.accumulator import parse_metrics
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.options import Val
 from metafusion_yolo.support.errors import UserValueError

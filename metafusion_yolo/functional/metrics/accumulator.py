@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -31,7 +31,7 @@ class FusionQuality:
     """Collect fusion metrics over batches; the result does not depend on how the images are batched.
 
     Args:
-        names: Keys of :data:`~metafusion_yolo.functional.metrics.METRICS`; None for all of them.
+        names: As for :func:`parse_metrics`.
 
     Attributes:
         values: Value of every image by metric, in the order of the images.
@@ -49,12 +49,8 @@ class FusionQuality:
         Summary(mean=1.0, std=0.0, images=2)
     """
 
-    def __init__(self, names: Iterable[str] | None = None) -> None:
-        names = [*METRICS] if names is None else [*names]
-        for name in names:
-            if name not in METRICS:
-                raise UserValueError(f"unknown metric '{name}', {nearest(name, METRICS)}")
-        self.values: dict[str, list[float]] = {name: [] for name in names}
+    def __init__(self, names: str | Sequence[str] | None = "all") -> None:
+        self.values: dict[str, list[float]] = {name: [] for name in parse_metrics(names)}
 
     def update(self, fused: Tensor, visible: Tensor, infrared: Tensor) -> dict[str, list[float]]:
         """Measure a batch of images, each (B, 1, H, W) in [0, 1], and return its values by metric."""
@@ -70,3 +66,21 @@ class FusionQuality:
             for name, values in self.values.items()
             if values
         }
+
+
+def parse_metrics(names: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the requested fusion metrics.
+
+    Args:
+        names: Names as a list or separated by commas, "all" or "none"; None means none.
+
+    Raises:
+        ValueError: If a name is unknown.
+    """
+    if names is None or names in ("all", "none"):
+        return tuple(METRICS) if names == "all" else ()
+    names = [name.strip() for name in names.split(",")] if isinstance(names, str) else names
+    for name in names:
+        if name not in METRICS:
+            raise UserValueError(f"unknown fusion metric '{name}', {nearest(name, (*METRICS, 'all', 'none'))}")
+    return tuple(names)

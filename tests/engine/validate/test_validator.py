@@ -14,11 +14,12 @@ import yaml
 from torch.nn import functional as F
 
 from metafusion_yolo import MetaFusionYOLO
-from metafusion_yolo.engine.validate.measure import content_area, parse_metrics
+from metafusion_yolo.engine.validate.measure import content_area
 from metafusion_yolo.engine.validate.validator import FusionDetectionValidator
 from metafusion_yolo.evaluation.corruptions import KINDS, STRENGTHS
 from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.functional.metrics import METRICS
+from metafusion_yolo.functional.metrics.accumulator import parse_metrics
 from metafusion_yolo.nn.fusion import FusionNet
 from metafusion_yolo.options import QUICK
 from tests.engine.conftest import IMGSZ

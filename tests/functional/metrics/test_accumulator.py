@@ -42,5 +42,5 @@ def test_nothing_before_the_first() -> None:
 
 
 def test_unknown_metric() -> None:
-    with pytest.raises(ValueError, match=r"unknown metric 'VIFF', did you mean 'VIF'\?"):
+    with pytest.raises(ValueError, match=r"unknown fusion metric 'VIFF', did you mean 'VIF'\?"):
         FusionQuality(["VIFF"])
