@@ -26,13 +26,7 @@ JUDGED = {"detect": "boxes", "segment": "masks", "pose": "keypoints", "obb": "or
 
 
 def write_report(
-    out: Path,
-    table: Table,
-    verdict: Verdict,
-    setting: Setting,
-    budget: str,
-    names: dict[int, str],
-    seconds: float,
+    out: Path, table: Table, verdict: Verdict, setting: Setting, budget: str, names: dict[int, str], seconds: float
 ) -> Path:
     """Write report.html into the folder of a comparison.
 

@@ -81,10 +81,7 @@ def _of_no_rule(alone: Sequence[PairProblem], listing: Listing) -> PairProblem:
 
 
 def _missing(
-    targets: Mapping[str, str],
-    partners: Mapping[str, str],
-    alone: list[str],
-    listing: Listing,
+    targets: Mapping[str, str], partners: Mapping[str, str], alone: list[str], listing: Listing
 ) -> list[PairProblem]:
     """Return a problem for each image without a partner, or one for all if none has any."""
     if not targets:

@@ -243,12 +243,7 @@ class FrontEndAhead(BaseModel):
             return self._joined(functional_call(self, detector, (images,)), test, output)[0].sum()
 
         loss = look_ahead_loss(
-            self.fusion,
-            (batch["img"][:half], align),
-            (test["img"], lose),
-            teacher,
-            meta.inner_lr,
-            meta.first_order,
+            self.fusion, (batch["img"][:half], align), (test["img"], lose), teacher, meta.inner_lr, meta.first_order
         )
         return self.config.gains.look_ahead * loss * (size / (size - half) if self.loss_of_batch else 1)
 

@@ -44,8 +44,7 @@ class Train(Checked):
 
     fusion_only: bool = option(False, "train only the front-end, without labels; data= may be a folder of plain images")
     unlabelled: str | None = option(
-        None,
-        "checkpoint that labels the pairs of 'unlabelled:', to train on them too; self: this model",
+        None, "checkpoint that labels the pairs of 'unlabelled:', to train on them too; self: this model"
     )
 
 
@@ -69,9 +68,7 @@ class Tune(Checked):
     iterations: int = option(300, "trainings of the search", least=1)
     use_ray: bool = option(False, "search with Ray Tune, trainings side by side; needs ray[tune]")
     space: dict[str, Any] | None = option(
-        None,
-        "range of each name to search: (lowest, highest)",
-        shown="Ultralytics' and ours",
+        None, "range of each name to search: (lowest, highest)", shown="Ultralytics' and ours"
     )
 
 
@@ -95,10 +92,7 @@ class Val(Checked):
         False, "also measure mAP50 with missing cameras and shifted infrared images: 7 times the cost"
     )
     night_below: float = option(
-        80,
-        "mean grey of a visible image, 0 to 255, below which it is night unless a file says",
-        least=0,
-        most=255,
+        80, "mean grey of a visible image, 0 to 255, below which it is night unless a file says", least=0, most=255
     )
     corruptions: bool = option(
         False, "also measure mAP50 and weights with one camera spoilt, in 8 ways: 76 times the cost"
@@ -150,11 +144,7 @@ class SlicingOptions(Checked):
     """How a large pair is cut, for small objects."""
 
     size: int = option(
-        0,
-        "side of the slices of large images, pixels, for small objects; 0: none",
-        name="slice",
-        least=32,
-        or_else=0,
+        0, "side of the slices of large images, pixels, for small objects; 0: none", name="slice", least=32, or_else=0
     )
     overlap: float = option(0.2, "share of a slice that its neighbour shows too", least=0, below=1)
 
@@ -199,11 +189,7 @@ class Export(Checked):
 class Fuse(Checked):
     """Fused images alone."""
 
-    method: str = option(
-        "learned",
-        "learned (needs a model), or a rule: average, maximum, laplacian",
-        choices=METHODS,
-    )
+    method: str = option("learned", "learned (needs a model), or a rule: average, maximum, laplacian", choices=METHODS)
 
 
 @dataclass(frozen=True)
@@ -236,9 +222,7 @@ class Compare(Checked):
 
     data: str = option(REQUIRED, "data-set YAML: path, train, val, names, infrared, ...")
     budget: str = option(
-        "quick",
-        "quick, normal or full: epochs, image size, seeds, most pairs",
-        choices=("quick", "normal", "full"),
+        "quick", "quick, normal or full: epochs, image size, seeds, most pairs", choices=("quick", "normal", "full")
     )
     pretrained: bool | str = option(False, "detector checkpoint that every row starts from")
     model: str = option(

@@ -40,11 +40,7 @@ class Convert(Checked):
         choices=LABELS,
     )
     copy: bool = option(False, "copy the images instead of linking them")
-    boxes: str = option(
-        "upright",
-        "upright, oriented (drone-vehicle, vedai, voc) or segments (msrs)",
-        choices=BOXES,
-    )
+    boxes: str = option("upright", "upright, oriented (drone-vehicle, vedai, voc) or segments (msrs)", choices=BOXES)
 
 
 @dataclass(frozen=True)
@@ -74,9 +70,7 @@ class Label(Checked):
         None, "instead of model=: export of CVAT, Label Studio, FiftyOne or COCO to read back"
     )
     split: str | None = option(
-        None,
-        "train, val, test or unlabelled; left out: all of them",
-        choices=("train", "val", "test", "unlabelled"),
+        None, "train, val, test or unlabelled; left out: all of them", choices=("train", "val", "test", "unlabelled")
     )
     classes: str | None = option(None, "comma-separated names of the classes to label", shown="all")
     conf: float = option(0.15, "least score of a box", least=0, most=1)
@@ -97,9 +91,7 @@ class Register(Checked):
     data: str | None = option(None, "data-set YAML: path, train, val, names, infrared, ...")
     pairs: int = option(20, "pairs to estimate from, of the data set or each sequence", least=6)
     per: str = option(
-        "dataset",
-        "dataset: one matrix; sequence: one per folder of visible images",
-        choices=("dataset", "sequence"),
+        "dataset", "dataset: one matrix; sequence: one per folder of visible images", choices=("dataset", "sequence")
     )
     matrix: list[Any] | tuple[Any, ...] | None = option(
         None, "3 x 3 by hand, from infrared to visible pixels; left out: estimated"
@@ -112,9 +104,7 @@ class Register(Checked):
         None, "folder of the visible images, instead of data=; or a live camera ...", also=(int,)
     )
     infrared: str | None = option(
-        None,
-        "... the same of the infrared side; without data= a YAML is written to project/name",
-        also=(int,),
+        None, "... the same of the infrared side; without data= a YAML is written to project/name", also=(int,)
     )
     board: str | None = option(None, "the pairs show a chessboard of this many inner corners, such as 9x6")
     square: float | None = option(

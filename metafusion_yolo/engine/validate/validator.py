@@ -28,13 +28,7 @@ from metafusion_yolo.engine.validate.measure import (
     record_pair,
 )
 from metafusion_yolo.engine.validate.spoiling import find_spoilt
-from metafusion_yolo.evaluation.classes import (
-    Order,
-    class_order,
-    describe_order,
-    renumber_classes,
-    select_classes,
-)
+from metafusion_yolo.evaluation.classes import Order, class_order, describe_order, renumber_classes, select_classes
 from metafusion_yolo.evaluation.conditions import Conditions
 from metafusion_yolo.evaluation.corruptions import STRENGTHS
 from metafusion_yolo.evaluation.page import write_page
