@@ -53,22 +53,24 @@ class Learning(Checked):
     """What a training learns from, and by which values of the front-end."""
 
     fusion: dict[str, Any] | None = option(
-        None, "values that replace those of the model's fusion: section; here as fusion.gains.gradient=5"
+        None, "values to replace in the model's fusion: section; on the command line fusion.gains.gradient=5"
     )
     augmentations: list[Any] | None = option(
-        None, "Albumentations of both cameras and the boxes if they move pixels, else of the visible image"
+        None, "Albumentations transforms: of both cameras and the boxes if they move pixels, else of the visible image"
     )
-    infrared_augmentations: list[Any] | None = option(None, "Albumentations of the infrared image that move nothing")
+    infrared_augmentations: list[Any] | None = option(
+        None, "Albumentations transforms of the infrared image, none that move pixels"
+    )
 
 
 @dataclass(frozen=True)
 class Tune(Checked):
     """The search for hyper-parameters."""
 
-    iterations: int = option(300, "trainings of the search", least=1)
-    use_ray: bool = option(False, "search with Ray Tune, trainings side by side; needs ray[tune]")
+    iterations: int = option(300, "number of trainings", least=1)
+    use_ray: bool = option(False, "run the trainings side by side with Ray Tune; needs ray[tune]")
     space: dict[str, Any] | None = option(
-        None, "range of each name to search: (lowest, highest)", shown="Ultralytics' and ours"
+        None, "what to search: (lowest, highest) by name", shown="Ultralytics' and ours"
     )
 
 
@@ -77,14 +79,16 @@ class Track(Checked):
     """Tracking."""
 
     persist: bool = option(False, "keep the identities in the next video, folder or call")
-    rate: float | None = option(None, "images a second of a tracked folder, list or generator", shown="30", least=0.001)
+    rate: float | None = option(
+        None, "images per second of a tracked folder, list or generator", shown="30", least=0.001
+    )
 
 
 @dataclass(frozen=True)
 class Val(Checked):
     """Validation."""
 
-    modalities: str = option("both", f"cameras that are on: {', '.join(MODALITIES)}", choices=MODALITIES)
+    modalities: str = option("both", f"cameras to use: {', '.join(MODALITIES)}", choices=MODALITIES)
     metrics: str | Sequence[str] | None = option(
         QUICK, "fusion metrics: comma-separated names, all or none", shown=",".join(QUICK), also=(NoneType,)
     )
@@ -92,7 +96,10 @@ class Val(Checked):
         False, "also measure mAP50 with missing cameras and shifted infrared images: 7 times the cost"
     )
     night_below: float = option(
-        80, "mean grey of a visible image, 0 to 255, below which it is night unless a file says", least=0, most=255
+        80,
+        "mean grey of a visible image, 0 to 255, below which it counts as night unless a file says",
+        least=0,
+        most=255,
     )
     corruptions: bool = option(
         False, "also measure mAP50 and weights with one camera spoilt, in 8 ways: 76 times the cost"
@@ -105,7 +112,7 @@ class Source(Checked):
 
     infrared: Any = option(
         None,
-        "infrared side of source; left out: by the pairing rule of the model; None: visible camera only",
+        "infrared side of source; left out: found by the model's pairing rule; None: visible camera only",
         also=(str, list, object),
         never=(bool, float, dict),
     )
@@ -127,8 +134,8 @@ class OutputOptions(Checked):
     """What to write beside the host's files, and what to draw the detections on."""
 
     view: str = option("fused", f"what to draw on: {', '.join(VIEWS)}", choices=VIEWS)
-    save_fused: bool = option(False, "save the fused images: PNG, of videos MP4")
-    save_weights: bool = option(False, "save how much came from which camera, as colours")
+    save_fused: bool = option(False, "save the fused images: PNG, MP4 for videos")
+    save_weights: bool = option(False, "save the share of each camera as colours")
     save_json: bool = option(False, "save the detections to predictions.json, one record per pair")
     save_csv: bool = option(False, "save the detections to predictions.csv, one row per detection")
     temperatures: bool = option(False, "draw the hottest spot of each box; needs 'thermal: unit:' in the data-set YAML")
@@ -146,7 +153,7 @@ class SlicingOptions(Checked):
     size: int = option(
         0, "side of the slices of large images, pixels, for small objects; 0: none", name="slice", least=32, or_else=0
     )
-    overlap: float = option(0.2, "share of a slice that its neighbour shows too", least=0, below=1)
+    overlap: float = option(0.2, "share of a slice that overlaps its neighbour", least=0, below=1)
 
 
 @dataclass(frozen=True)
@@ -161,18 +168,18 @@ class Sync(Checked):
     """How two videos or two cameras are kept in step."""
 
     by: str = option(
-        "frame", "pair two videos by frame or time; live cameras go by time", name="sync", choices=("frame", "time")
+        "frame", "pair two videos by frame or time; live cameras always by time", name="sync", choices=("frame", "time")
     )
     tolerance: float = option(
-        50.0, "largest difference in time within a pair, milliseconds", name="sync_tolerance", least=0
+        50.0, "largest time difference within a pair, milliseconds", name="sync_tolerance", least=0
     )
-    offset: float = option(0.0, "milliseconds by which the infrared camera is later", name="sync_offset")
+    offset: float = option(0.0, "milliseconds by which the infrared camera lags", name="sync_offset")
     on_missing: str = option(
         "error",
         "while a camera has no frame: error, skip, or continue with a single one",
         choices=("error", "skip", "single"),
     )
-    reconnect: float = option(30.0, "seconds to wait for a lost live camera; inf: forever, at the start too", least=0)
+    reconnect: float = option(30.0, "seconds to wait for a lost live camera; inf: forever, also at the start", least=0)
 
 
 @dataclass(frozen=True)
@@ -181,7 +188,7 @@ class Export(Checked):
 
     inputs: str = option("one", "one: a tensor R, G, B, IR; two: visible and infrared", choices=("one", "two"))
     fused: bool = option(False, "add the fused image to the outputs")
-    fusion_weights: bool = option(False, "add the weights of the cameras too")
+    fusion_weights: bool = option(False, "also add the weights of the cameras")
     triton: str | None = option(None, "folder for a model repository of the Triton Inference Server")
 
 

@@ -36,7 +36,7 @@ class Convert(Checked):
     dst: str = option(REQUIRED, "new or empty folder, or an earlier data set to replace")
     labels: str | None = option(
         None,
-        "visible, infrared or union, where the cameras are labelled separately; left out: as is usual",
+        "visible, infrared or union, where the cameras are labelled separately; left out: the usual choice",
         choices=LABELS,
     )
     copy: bool = option(False, "copy the images instead of linking them")
@@ -73,12 +73,12 @@ class Label(Checked):
         None, "train, val, test or unlabelled; left out: all of them", choices=("train", "val", "test", "unlabelled")
     )
     classes: str | None = option(None, "comma-separated names of the classes to label", shown="all")
-    conf: float = option(0.15, "least score of a box", least=0, most=1)
+    conf: float = option(0.15, "lowest score of a box", least=0, most=1)
     imgsz: int = option(640, "image size in pixels", least=32)
     batch: int = option(4, "pairs at a time, of six views each", least=1)
     device: str | int | None = option(None, "device to run on: 0, cpu, mps")
     tasks: str | None = option("coco", "files for people: coco, cvat, label-studio, fiftyone, comma-separated, or none")
-    overwrite: bool = option(False, "replace labels by people too")
+    overwrite: bool = option(False, "also replace labels made by people")
     project: str = option("runs/label", "project name for results root")
     name: str = option("label", "name of this run")
     exist_ok: bool = option(False, "overwrite existing 'project/name' if True")
@@ -94,7 +94,7 @@ class Register(Checked):
         "dataset", "dataset: one matrix; sequence: one per folder of visible images", choices=("dataset", "sequence")
     )
     matrix: list[Any] | tuple[Any, ...] | None = option(
-        None, "3 x 3 by hand, from infrared to visible pixels; left out: estimated"
+        None, "3 x 3 matrix by hand, from infrared to visible pixels; left out: estimated"
     )
     project: str = option("runs/register", "project name for results root")
     name: str = option("register", "name of this run")
@@ -104,7 +104,7 @@ class Register(Checked):
         None, "folder of the visible images, instead of data=; or a live camera ...", also=(int,)
     )
     infrared: str | None = option(
-        None, "... the same of the infrared side; without data= a YAML is written to project/name", also=(int,)
+        None, "... and of the infrared side; without data= a YAML is written to project/name", also=(int,)
     )
     board: str | None = option(None, "the pairs show a chessboard of this many inner corners, such as 9x6")
     square: float | None = option(

@@ -96,8 +96,8 @@ class CameraPair(Checked):
     on_missing: str = option(
         "single", "while a camera is lost: continue with the other one, or skip", choices=("single", "skip")
     )
-    sync_tolerance: float = option(50.0, "largest difference in time within a pair, milliseconds", least=0)
-    sync_offset: float = option(0.0, "milliseconds by which the infrared camera is later")
+    sync_tolerance: float = option(50.0, "largest time difference within a pair, milliseconds", least=0)
+    sync_offset: float = option(0.0, "milliseconds by which the infrared camera lags")
     tracker: str = option("bytetrack.yaml", "tracker of Ultralytics")
     conf: float = option(0.25, "lowest score of an object", least=0, most=1)
     watchdog: float = option(

@@ -49,13 +49,13 @@ AREAS: Sequence[Area] = [
 INTRODUCTION = """\
 # What goes wrong, and what you see
 
-How messages begin; each goes on with what to do. `…` stands for a name. Not listed: messages that begin with the
+How messages begin; each continues with what to do. `…` stands for a name. Not listed: messages that begin with the
 argument or key that is wrong, and say what is expected.
 
 * {refused} faults are **refused**: one line, exit code 2 or an exception, and no earlier file is touched.
   `METAFUSION_DEBUG=1` shows the traceback.
 * {found} are **found** by `metafusion data check`, exit code 1.
-* {tolerated} are **tolerated**: the command goes on, exit code 0.
+* {tolerated} are **tolerated**: the command continues, exit code 0.
 
 Tests play each of them; `python -m tests.faults` writes this page.
 """
@@ -104,7 +104,7 @@ def chapter(area: Area, said: set[str]) -> str:
     items = []
     if checked:
         kinds = (f"`{kind}`" for kind in checked)
-        items.append(f"[`data check`](data-check.md) tells: {', '.join(kinds)}")
+        items.append(f"[`data check`](data-check.md) reports: {', '.join(kinds)}")
     for said, faults in tolerated.items():
         if said.startswith("val: "):  # what the host says of a label: the kinds of the check are above
             continue

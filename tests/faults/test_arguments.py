@@ -166,7 +166,7 @@ AREA = Area(
         Fault(
             "slices that are nothing but overlap",
             f"{PREDICT} slice=64 overlap=1",
-            "'overlap=1' is invalid, expected at least 0 and below 1: share of a slice that its neighbour shows too",
+            "'overlap=1' is invalid, expected at least 0 and below 1: share of a slice that overlaps its neighbour",
         ),
         Fault(
             "tolerance below zero",
@@ -217,7 +217,7 @@ AREA = Area(
             "night below 999",
             f"{VAL} night_below=999",
             "'night_below=999' is invalid, expected at least 0 and at most 255: mean grey of a visible image, 0 to "
-            "255, below which it is night unless a file says",
+            "255, below which it counts as night unless a file says",
         ),
         Fault(
             "export format that is nearly right",

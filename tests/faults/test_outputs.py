@@ -43,7 +43,7 @@ def convertible(root: Path) -> Callable[[], object]:
 
 AREA = Area(
     "Outputs",
-    "What stands in the way is told before the work, and left as it is, unless `exist_ok=True`.",
+    "Whatever is in the way is reported before the work and left as it is, unless `exist_ok=True`.",
     [
         Fault(
             "file where the folder of the runs goes, training",
