@@ -78,7 +78,10 @@ class Steady:
             return
         self._turned = self._thermal.invert == "auto"
         if self._turned:
-            LOGGER.info(f"infrared of '{self._name}' is black-hot and inverted; 'thermal: {{invert: false}}' keeps it")
+            LOGGER.info(
+                f"infrared of '{self._name}' is black-hot and is inverted; 'thermal: {{invert: false}}' keeps it as it "
+                "is"
+            )
         else:
             LOGGER.warning(f"infrared of '{self._name}' looks black-hot; if so, set 'thermal: {{invert: true}}'")
 

@@ -79,7 +79,9 @@ class LoadedModel(Model):
                 f"pretrained=yolov8n.pt, or a checkpoint as model="
             )
         if lacks_words(self.model):
-            raise UserValueError(f"'{self.model_name}' finds what is named; name it by set_classes(['person', 'car'])")
+            raise UserValueError(
+                f"'{self.model_name}' needs the names of what to find; give them by set_classes(['person', 'car'])"
+            )
 
     def load(self: Self, weights: Any = "yolov8n.pt") -> Self:
         """Load the weights of a stock or a fused checkpoint; files that could run code are rejected."""

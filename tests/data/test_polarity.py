@@ -52,7 +52,7 @@ def test_black_hot_video_is_turned_once_and_stays_so(scene, caplog):
         assert np.array_equal(frame, expected)
     said = [text for text in caplog.messages if "black-hot" in text]
     assert said == [
-        "infrared of 'rtsp://***@door/ir' is black-hot and is inverted; 'thermal: {invert: false}' keeps it"
+        "infrared of 'rtsp://***@door/ir' is black-hot and is inverted; 'thermal: {invert: false}' keeps it as it is"
     ]
 
 

@@ -295,7 +295,7 @@ def test_a_detector_of_words_finds_what_they_name(kind, make_pair_folder, tmp_pa
     file = stock_checkpoint(tmp_path, head, host, nc=80)
     model = MetaFusionYOLO(file)
     if kind == "yoloe":
-        with pytest.raises(UserValueError, match="finds what is named; name it by set_classes"):
+        with pytest.raises(UserValueError, match="needs the names of what to find; give them by set_classes"):
             model.predict(pairs.images, **runs)
     with pytest.raises(UserValueError, match="must be a tensor"):
         model.set_classes(["person"], EMBEDDINGS)

@@ -171,8 +171,7 @@ AREA = Area(
         Fault(
             "tolerance below zero",
             f"{PREDICT} sync_tolerance=-5",
-            "'sync_tolerance=-5' is invalid, expected at least 0: largest time difference "
-            "within a pair, milliseconds",
+            "'sync_tolerance=-5' is invalid, expected at least 0: largest time difference within a pair, milliseconds",
         ),
         Fault(
             "tracker that does not exist",
