@@ -7,24 +7,20 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-import numpy as np
 import yaml
-from ultralytics.utils import NUM_THREADS, TQDM
 
 from metafusion_yolo.data.labels import LabelError, label_file, read_labels
 from metafusion_yolo.data.listing import is_pair_list, list_images, read_pair_rows
 from metafusion_yolo.data.naming import match_names
-from metafusion_yolo.data.pairs import PairError, parse_rule
+from metafusion_yolo.data.pairs import parse_rule
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.options import Init
 from metafusion_yolo.prepare.convert.folders import SPLITS, read_classes
-from metafusion_yolo.prepare.convert.scenes import SHARE, share_out
-from metafusion_yolo.prepare.pairing import LONG, Pairing, both_sides, propose
-from metafusion_yolo.prepare.similarity import SIDE, groups, pair_thumbnail
+from metafusion_yolo.prepare.convert.scenes import SHARE, scenes_of, share_out
+from metafusion_yolo.prepare.pairing import Pairing, both_sides, propose
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
 NOT_LABELS = {"classes", "notes", "readme", "readme.roboflow", "readme.dataset", "train", "val", "valid", "test"}
@@ -181,10 +177,7 @@ def _split(pairs: list[tuple[str, str]], reader: PairReader) -> tuple[dict[str, 
     ]
     note = ""
     if not {"train", "val"} <= {*of_pair} or "" in of_pair:
-        with ThreadPool(NUM_THREADS) as pool:
-            looks = pool.imap(lambda pair: _look(reader, *pair), pairs)
-            scenes = groups(np.stack([*TQDM(looks, total=len(pairs), desc="Looking for scenes",
-                                            disable=len(pairs) < LONG or None)]))  # fmt: skip
+        scenes = scenes_of(pairs, lambda pair: reader.parts(*pair))
         sides = share_out([len(scene) for scene in scenes])
         of_pair = [""] * len(pairs)
         for scene, side in zip(scenes, sides, strict=True):
@@ -199,14 +192,6 @@ def _split(pairs: list[tuple[str, str]], reader: PairReader) -> tuple[dict[str, 
     if not splits["train"]:  # a single pair
         splits["train"], note = splits["val"], "one pair only, to train and to validate with"
     return {split: rows for split, rows in splits.items() if rows}, note
-
-
-def _look(reader: PairReader, visible: str, infrared: str) -> np.ndarray:
-    """Return the thumbnail of a pair; zeros, which resemble nothing, if it cannot be read."""
-    try:
-        return pair_thumbnail(*reader.parts(visible, infrared))
-    except PairError:
-        return np.zeros(2 * SIDE**2, np.float32)
 
 
 def _place(folder: Path, file: str) -> str:

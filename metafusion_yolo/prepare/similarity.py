@@ -140,7 +140,8 @@ def groups(thumbnails: np.ndarray, duplicate: float = DUPLICATE, neighbour: floa
     if not len(thumbnails):
         return []
     flat = thumbnails.reshape(len(thumbnails), -1)
-    following = np.nonzero((flat[:-1] * flat[1:]).sum(1) >= neighbour)[0]
+    blocks = (flat[start : start + BLOCK + 1] for start in range(0, len(flat), BLOCK))
+    following = np.nonzero(np.concatenate([(rows[:-1] * rows[1:]).sum(1) for rows in blocks]) >= neighbour)[0]
     scenes = joined(np.arange(len(flat)), following, following + 1)
     waiting: list[np.ndarray] = []
     for some, near in _candidates(flat, flat):

@@ -22,10 +22,10 @@ def block_size(count: int) -> int:
     return min(max(math.ceil(count / BLOCKS), FEWEST), MOST)
 
 
-def in_blocks(items: Sequence[Item]) -> list[Sequence[Item]]:
-    """Return items in blocks, in their order."""
+def in_blocks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Yield items in blocks, in their order."""
     size = block_size(len(items))
-    return [items[start : start + size] for start in range(0, len(items), size)]
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def share_of(part: str | None) -> tuple[int, int]:
@@ -56,6 +56,8 @@ def share(items: Sequence[Item], part: str | None) -> Sequence[Item]:
         >>> share("abcde", "2/2"), share("abcde", None)
         ('cde', 'abcde')
     """
+    if part is None:
+        return items
     number, count = share_of(part)
     return items[len(items) * (number - 1) // count : len(items) * number // count]
 

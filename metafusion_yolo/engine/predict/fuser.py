@@ -112,7 +112,7 @@ def _write_shared(loader: Any, make: Any, args: Any, resume: bool, method: str, 
         loader.leave_out(journal.done)
         yield from [save_dir / f"{names.of_image(path)}.png" for path in journal.done]
     named = [(visible, infrared, names.of_image(visible)) for visible, infrared in loader.pairs]
-    blocks = in_blocks(share(named, cluster.part))
+    blocks = [*in_blocks(share(named, cluster.part))]
     work = partial(_FusedBlock, make, loader.reader, save_dir, loader.on_error)
     try:
         for number, done in each(work, blocks, cluster.engine, cluster.workers, method == "learned"):

@@ -4,7 +4,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 from multiprocessing.pool import ThreadPool
@@ -52,21 +51,22 @@ def run_check(asked: Check, cluster: Cluster | None = None) -> tuple[CheckReport
     cluster = cluster or Cluster()
     one_way(data, asked.visible, asked.infrared)
     share_of(cluster.part)
-    if data is not None:
-        read_source(data)  # a wrong YAML leaves no folder behind
+    source = None if data is None else read_source(data)  # a wrong YAML leaves no folder behind
     folder = increment_path(Path(asked.project).absolute() / asked.name, exist_ok=asked.exist_ok)
-    drafted = draft(folder, Init(str(asked.visible), asked.infrared)) if data is None else None
+    drafted = draft(folder, Init(str(asked.visible), asked.infrared)) if source is None else None
     file = Path(report or folder / "report.html")
     file.parent.mkdir(parents=True, exist_ok=True)  # if this fails, it fails before the work
-    result = check_dataset(drafted.yaml if drafted else str(data), drafted, cluster)
+    result = check_dataset(source or str(drafted and drafted.yaml), drafted, cluster)
     return result, write_page(result, file)
 
 
-def check_dataset(data: str | Path, drafted: Draft | None = None, cluster: Cluster | None = None) -> CheckReport:
+def check_dataset(
+    data: str | Path | Source, drafted: Draft | None = None, cluster: Cluster | None = None
+) -> CheckReport:
     """Read all pairs and labels of a data set once.
 
     Args:
-        data: The data-set YAML, or the name of one that ships with the package.
+        data: The data-set YAML, the name of one that ships with the package, or what one says.
         drafted: How the YAML was drafted from two folders, which need no labels.
         cluster: Who does it.
 
@@ -78,20 +78,18 @@ def check_dataset(data: str | Path, drafted: Draft | None = None, cluster: Clust
         ValueError: If the YAML is incomplete or wrong.
     """
     started = time.monotonic()
-    source = read_source(data)
+    source = data if isinstance(data, Source) else read_source(data)
     pairs, cases = list_pairs(source)
     if drafted:
-        cases = [case for case in cases if case.kind != "no-labels"]
-        cases += [Case("missing-partner", file, pair=(file, "")) for file in drafted.pairing.alone[0]]
-        cases += [Case("extra-partner", file, pair=("", file)) for file in drafted.pairing.alone[1]]
+        cases = Cases(case for case in cases if case.kind != "no-labels")
+        cases.extend(Case("missing-partner", file, pair=(file, "")) for file in drafted.pairing.alone[0])
+        cases.extend(Case("extra-partner", file, pair=("", file)) for file in drafted.pairing.alone[1])
     cluster = cluster or Cluster()
-    pairs = [*share(pairs, cluster.part)]
-    measured, found = _inspect(pairs, source, cluster)
+    pairs = share(pairs, cluster.part)
+    measured = _inspect(pairs, source, cluster, cases)
     recordings = sequences.split_sequences(measured)
-    findings = group_cases(
+    cases.extend(
         chain(
-            cases,
-            found,
             find_copies(measured),
             find_near_duplicates(measured),
             sequences.find_misregistration(recordings),
@@ -102,27 +100,25 @@ def check_dataset(data: str | Path, drafted: Draft | None = None, cluster: Clust
             _mixed_labels(measured),
         )
     )
-    return CheckReport(source, pairs, measured, recordings, findings, time.monotonic() - started)
+    return CheckReport(source, pairs, measured, recordings, group_cases(cases), time.monotonic() - started)
 
 
-def _inspect(pairs: Sequence[PairFiles], source: Source, cluster: Cluster) -> tuple[Measured, Cases]:
-    """Decode and measure all pairs."""
-    blocks = in_blocks(pairs)
+def _inspect(pairs: Sequence[PairFiles], source: Source, cluster: Cluster, cases: Cases) -> Measured:
+    """Decode and measure all pairs, and append the faults that they show to the cases."""
     make = partial(_Inspector, source.rig, len(source.names), source.kpt_shape)
-    work = in_order(each(make, blocks, cluster.engine, cluster.workers))
-    cases = Cases()
+    work = in_order(each(make, in_blocks(pairs), cluster.engine, cluster.workers))
 
     def readable() -> Iterator[Measurements]:
         shown = TQDM(None, desc="Checking pairs", total=len(pairs))
-        for block, results in zip(blocks, work, strict=True):
-            for files, (one, found) in zip(block, results, strict=True):
+        for results in work:
+            for one, found in results:
                 cases.extend(found)
                 if one:
-                    yield replace(one, files=files)  # on a cluster it came with a copy of them
-            shown.update(len(block))
+                    yield one
+            shown.update(len(results))
         shown.close()
 
-    return Measured(readable()), cases
+    return Measured(readable())
 
 
 class _Inspector:

@@ -1,24 +1,24 @@
 """Images that occur more than once: as copies of a file, or as nearly the same picture in two splits."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import accumulate, groupby, pairwise
 from typing import Literal
 
 import numpy as np
 
+from metafusion_yolo.prepare.check.files import PairFiles
 from metafusion_yolo.prepare.check.findings import Case
-from metafusion_yolo.prepare.check.images import Measurements
+from metafusion_yolo.prepare.check.images import BLANK, Measurements
 from metafusion_yolo.prepare.check.measured import Measured
 from metafusion_yolo.prepare.similarity import DUPLICATE, nearest
 
-Pairs = Sequence[Measurements]
 Camera = Literal["visible", "infrared"]
 
 
-def find_copies(pairs: Pairs) -> Iterator[Case]:
+def find_copies(pairs: Measured) -> Iterator[Case]:
     """Yield a case for each image whose file has the same bytes as an earlier one, in the same split or another."""
+    visible, infrared = _first(pairs.views("visible")), _first(pairs.views("infrared"))
     itself = np.arange(len(pairs))
-    visible, infrared = _first(pairs, "visible"), _first(pairs, "infrared")
     copied = visible != itself
     both: tuple[tuple[Camera, np.ndarray, np.ndarray], ...] = (
         ("visible", visible, copied),
@@ -26,25 +26,24 @@ def find_copies(pairs: Pairs) -> Iterator[Case]:
     )
     for camera, first, copies in both:
         for i, k in zip(np.flatnonzero(copies), first[copies], strict=True):
-            yield _copy_case(pairs[int(i)], pairs[int(k)], camera)
+            yield _copy_case(pairs.files[int(i)], pairs.files[int(k)], camera)
 
 
-def _first(pairs: Pairs, camera: Camera) -> np.ndarray:
+def _first(views: np.ndarray) -> np.ndarray:
     """Return the index of the first pair with the same image (N,), that of a pair itself if there is none before.
 
     Blank images do not count.
     """
-    views = (getattr(pair, camera) for pair in pairs)
-    seen: dict[bytes, int] = {}
-    first = (i if view.blank else seen.setdefault(view.digest, i) for i, view in enumerate(views))
-    return np.fromiter(first, np.int64, len(pairs))
+    first, shown = np.arange(len(views)), np.flatnonzero(views["contrast"] >= BLANK)
+    _, once, which = np.unique(views["digest"][shown], return_index=True, return_inverse=True)
+    first[shown] = shown[once[which]]
+    return first
 
 
-def _copy_case(pair: Measurements, twin: Measurements, camera: Camera) -> Case:
+def _copy_case(files: PairFiles, twin: PairFiles, camera: Camera) -> Case:
     kind = {"visible": "exact-duplicate", "infrared": "repeated-infrared"}[camera]
-    kind = kind if pair.files.split == twin.files.split else "split-leak"
-    file, original = getattr(pair.files, camera), getattr(twin.files, camera)
-    return Case(kind, file, f"a copy of '{original}'", pair.files.both, twin.files.both)
+    kind = kind if files.split == twin.split else "split-leak"
+    return Case(kind, getattr(files, camera), f"a copy of '{getattr(twin, camera)}'", files.both, twin.both)
 
 
 def find_near_duplicates(pairs: Measured) -> Iterator[Case]:

@@ -1,15 +1,19 @@
 """The files of a data set: pairs and label files by split, and what is missing or left over."""
 
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from metafusion_yolo.data.class_folders import in_class_folders
 from metafusion_yolo.data.description import check_description, describe_what_is_there
+from metafusion_yolo.data.folders import parts
 from metafusion_yolo.data.listing import SPLITS
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.splits import Split, split_pairs
-from metafusion_yolo.prepare.check.findings import Case
+from metafusion_yolo.prepare.check.findings import Case, Cases
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
+from metafusion_yolo.support.paged import PagedItems
 from metafusion_yolo.support.resources import find_data_yaml
 
 
@@ -44,7 +48,7 @@ class Source:
         path: Folder of the data set.
         names: Class names by index.
         rig: Pairing, thermal range and registration of the two cameras.
-        splits: The pairs of each split, as training lists them.
+        splits: The pairs of each split, as training lists them, until :func:`list_pairs` takes them.
         missing: Why a split that the YAML names cannot be listed, by split.
         kpt_shape: Number of keypoints of an object, and of values each; None for none.
     """
@@ -80,44 +84,51 @@ def read_source(data: str | Path) -> Source:
     )
 
 
-def list_pairs(source: Source) -> tuple[list[PairFiles], list[Case]]:
-    """List the pairs, split by split, each file once, and the faults of the listing."""
-    pairs: dict[str, PairFiles] = {}
-    images_of_labels: dict[Path, set[Path]] = {}  # folders of images by folder of labels
-    cases = [
+def list_pairs(source: Source) -> tuple[Sequence[PairFiles], Cases]:
+    """List the pairs, split by split, each file once, and the faults of the listing; the splits are let go of."""
+    pairs: PagedItems[PairFiles] = PagedItems(lambda values: PairFiles(*values))
+    places: dict[str, int] = {}  # of the pairs, by visible image
+    images_of_labels: dict[str, set[str]] = {}  # folders of images by folder of labels
+    cases = Cases(
         Case("missing-test" if split == "test" else "missing-split", split, error)
         for split, error in source.missing.items()
-    ]
-    for split, found in source.splits.items():
+    )
+    for split in [*source.splits]:
+        found = source.splits.pop(split)
         partners = found.partners
         for problem in found.problems:
             shown = ("", problem.file) if problem.kind == "extra-partner" else (problem.file, "")
             detail = str(problem) if " for example " in problem else ""
-            cases.append(Case(problem.kind, problem.file, detail, shown))
-        labels = {file: str(found.label_of(file)) for file in partners}
-        labelled = {file for file in partners if Path(labels[file]).is_file()}
-        if labelled:
-            unlabelled = [file for file in partners if file not in labelled]
-            cases += [Case("label-missing", file, labels[file], (file, partners[file])) for file in unlabelled]
-        elif split != "test" and not in_class_folders(partners, source.names):
-            cases.append(Case("no-labels", split, f"looked for '{next(iter(labels.values()), '')}' and others"))
-        for file, label in labels.items():
-            images_of_labels.setdefault(Path(label).parent, set()).add(Path(file).parent)
+            cases.extend([Case(problem.kind, problem.file, detail, shown)])
+        unlabelled = []
         for file, infrared in partners.items():
-            if file in pairs:
-                cases.append(Case("split-leak", file, f"in {pairs[file].split} and {split}", pairs[file].both))
+            label = str(found.label_of(file))
+            images_of_labels.setdefault(parts(label)[0], set()).add(parts(file)[0])
+            if not os.path.isfile(label):  # noqa: PTH113 - of a million
+                unlabelled.append(file)
+            if file in places:
+                first = pairs[places[file]]
+                cases.extend([Case("split-leak", file, f"in {first.split} and {split}", first.both)])
             else:
-                pairs[file] = PairFiles(split, file, infrared, labels[file])
-    return [*pairs.values()], cases + _orphans(images_of_labels)
+                places[file] = len(pairs)
+                pairs.append((split, file, infrared, label))
+        if len(unlabelled) < len(partners):
+            missing = ((file, str(found.label_of(file))) for file in unlabelled)
+            cases.extend(Case("label-missing", file, label, (file, partners[file])) for file, label in missing)
+        elif split != "test" and not in_class_folders(partners, source.names):
+            first_label = str(found.label_of(unlabelled[0])) if unlabelled else ""
+            cases.extend([Case("no-labels", split, f"looked for '{first_label}' and others")])
+    cases.extend(_orphans(images_of_labels))
+    return pairs, cases
 
 
-def _orphans(images_of_labels: dict[Path, set[Path]]) -> list[Case]:
-    """Return a case for each label file without an image, whether the image would be listed or not."""
-    cases = []
+def _orphans(images_of_labels: dict[str, set[str]]) -> Iterator[Case]:
+    """Yield a case for each label file without an image, whether the image would be listed or not."""
     for labels, folders in images_of_labels.items():
-        if labels in folders or not labels.is_dir():  # text files beside images can be anything
+        if labels in folders or not Path(labels).is_dir():  # text files beside images can be anything
             continue
-        stems = {file.stem for folder in folders for file in folder.iterdir()}
-        files = sorted(file for file in labels.glob("*.txt") if file.stem not in stems and file.stem != "classes")
-        cases += [Case("label-orphan", str(file)) for file in files]
-    return cases
+        beside = (file.name for folder in folders if Path(folder).is_dir() for file in os.scandir(folder))
+        stems = {"classes", *(parts(name)[1] for name in beside)}
+        named = (file.name for file in os.scandir(labels) if file.name.endswith(".txt"))
+        for name in sorted(name for name in named if parts(name)[1] not in stems):
+            yield Case("label-orphan", str(Path(labels, name)))

@@ -1,6 +1,5 @@
 """The faults that the check can find, their severity, and what to do about them."""
 
-import json
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from metafusion_yolo.support.paged import Chosen, unnamed_file
+from metafusion_yolo.support.paged import Chosen, PagedItems
 
 SEVERITIES = ("error", "warning", "note")  # repair it; look at it; good to know
 
@@ -106,7 +105,10 @@ class Case:
     weight: float = 0.0
 
 
-class Cases(Sequence[Case]):
+VALUES = [one.name for one in fields(Case)]
+
+
+class Cases(PagedItems[Case]):
     """Cases in an unnamed temporary file, removed with the object; a million pairs may have several million of them.
 
     Args:
@@ -123,9 +125,8 @@ class Cases(Sequence[Case]):
     """
 
     def __init__(self, cases: Iterable[Case] = ()) -> None:
+        super().__init__(_case)
         self.kinds, self.weights = array("b"), array("d")
-        self._starts, self._end = array("q"), 0
-        self._file = unnamed_file(self)
         self.extend(cases)
 
     def extend(self, cases: Iterable[Case]) -> None:
@@ -135,25 +136,14 @@ class Cases(Sequence[Case]):
             OSError: If the disk is full.
         """
         for case in cases:
-            if self._file.tell() != self._end:  # after reading
-                self._file.seek(self._end)
             self.kinds.append(NUMBERS[case.kind])
             self.weights.append(case.weight)
-            self._starts.append(self._end)
-            row = [getattr(case, one.name) for one in fields(case)]
-            self._end += self._file.write(json.dumps(row).encode() + b"\n")
+            self.append([getattr(case, name) for name in VALUES])
 
-    def __len__(self) -> int:
-        """Return the number of cases."""
-        return len(self._starts)
 
-    def __getitem__(self, i: Any) -> Any:
-        """Return a case, or a list of those of a slice."""
-        if isinstance(i, slice):
-            return [self[k] for k in range(len(self))[i]]
-        self._file.seek(self._starts[i])
-        kind, file, detail, pair, twin, boxes, weight = json.loads(self._file.readline())
-        return Case(kind, file, detail, tuple(pair), tuple(twin), tuple(map(tuple, boxes)), weight)
+def _case(values: list[Any]) -> Case:
+    kind, file, detail, pair, twin, boxes, weight = values
+    return Case(kind, file, detail, tuple(pair), tuple(twin), tuple(map(tuple, boxes)), weight)
 
 
 @dataclass(frozen=True)
@@ -176,11 +166,12 @@ def group_cases(cases: Iterable[Case]) -> list[Finding]:
         >>> [f.kind.name for f in group_cases([Case("label-tiny", "7.txt"), Case("unreadable", "3.jpg")])]
         ['unreadable', 'label-tiny']
     """
-    found = Cases(cases)
+    found = cases if isinstance(cases, Cases) else Cases(cases)
     kinds, weights = np.array(found.kinds), np.array(found.weights)
-    worst_first = np.argsort(-weights, kind="stable")
-    return [
-        Finding(KINDS[name], Chosen(found, worst_first[kinds[worst_first] == NUMBERS[name]]))
-        for name in KINDS
-        if NUMBERS[name] in kinds
-    ]
+    findings = []
+    for name, number in NUMBERS.items():
+        places = np.flatnonzero(kinds == number)
+        if len(places):
+            worst_first = places[np.argsort(-weights[places], kind="stable")]
+            findings.append(Finding(KINDS[name], Chosen(found, worst_first)))
+    return findings

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import cv2
@@ -186,7 +187,8 @@ def _view(file: str, grey: np.ndarray, depth: str, colour: float, levels: int = 
 
 def _colour(image: np.ndarray) -> float:
     """Return the largest minus the smallest channel of an (H, W, 3) uint8 image, mean over the image."""
-    return float(np.ptp(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA), axis=2).mean())
+    first, *others = cv2.split(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
+    return float((reduce(cv2.max, others, first) - reduce(cv2.min, others, first)).mean())
 
 
 def _file_colour(file: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from metafusion_yolo.prepare.check.files import PairFiles
 from metafusion_yolo.prepare.check.images import DIGEST, THUMBNAIL, Measurements, View
 from metafusion_yolo.prepare.check.shift import Shift
 from metafusion_yolo.prepare.similarity import SIDE
-from metafusion_yolo.support.paged import PagedRows
+from metafusion_yolo.support.paged import PagedItems, PagedRows
 
 VIEW = [
     ("width", "i4"),
@@ -37,11 +38,12 @@ PAIR = [
     ("first", "i8"),  # object
     ("end", "i8"),
 ]
+BLOCK = 256  # pairs that are read at once
 OBJECT = [("cls", "i8"), ("box", "f8", (4,)), ("contrast", "f8")]
 
 
 class Measured(Sequence[Measurements]):
-    """Measurements of pairs, rebuilt on access; their arrays are read-only views.
+    """Measurements of pairs, read again on access; their arrays are read-only.
 
     Args:
         pairs: The measurements, none of which is kept.
@@ -51,18 +53,16 @@ class Measured(Sequence[Measurements]):
     """
 
     def __init__(self, pairs: Iterable[Measurements]) -> None:
-        self._files: list[PairFiles] = []
-        rows, objects = PagedRows(PAIR), PagedRows(OBJECT)
-        thumbnails = PagedRows(np.uint8, (THUMBNAIL, THUMBNAIL))
-        self._paged = PagedRows(np.float32, (2 * SIDE**2,))
+        self._files: PagedItems[PairFiles] = PagedItems(lambda values: PairFiles(*values))
+        self._rows, self._objects = PagedRows(PAIR), PagedRows(OBJECT)
+        self._thumbnails = PagedRows(np.uint8, (THUMBNAIL, THUMBNAIL))
+        self._looks = PagedRows(np.float32, (2 * SIDE**2,))
         for pair in pairs:
-            self._files.append(pair.files)
-            rows.extend(np.array([_row(pair, len(objects))], PAIR))
-            objects.extend(_objects(pair))
-            thumbnails.extend(pair.thumbnail[None])
-            self._paged.extend(pair.look[None])
-        self._rows, self._objects, self._thumbnails = rows.mapped(), objects.mapped(), thumbnails.mapped()
-        self._looks = self._paged.mapped()
+            self._files.append((pair.files.split, *pair.files.both, pair.files.label))
+            self._rows.extend(np.array([_row(pair, len(self._objects))], PAIR))
+            self._objects.extend(_objects(pair))
+            self._thumbnails.extend(pair.thumbnail[None])
+            self._looks.extend(pair.look[None])
 
     def __len__(self) -> int:
         """Return the number of pairs."""
@@ -71,29 +71,35 @@ class Measured(Sequence[Measurements]):
     def __getitem__(self, i: Any) -> Any:
         """Return the measurements of a pair, or a list of those of a slice."""
         places = range(len(self))[i]
-        return [*map(self._of, places)] if isinstance(i, slice) else self._of(places)
+        return [self[k] for k in places] if isinstance(places, range) else next(self._block(places, places + 1))
 
     def __iter__(self) -> Iterator[Measurements]:
         """Yield the measurements of each pair."""
-        return map(self._of, range(len(self)))
+        starts = range(0, len(self), BLOCK)
+        return chain.from_iterable(self._block(start, min(start + BLOCK, len(self))) for start in starts)
 
-    def _of(self, i: int) -> Measurements:
-        visible, infrared, correlation, x, y, clear, polarity, outlined, first, end = self._rows[i].item()
-        objects = self._objects[first:end]
-        return Measurements(
-            self._files[i],
-            objects["cls"],
-            objects["box"],
-            outlined,
-            _view(*visible),
-            _view(*infrared),
-            correlation,
-            None if np.isnan(x) else Shift(x, y, clear),
-            self._looks[i],
-            self._thumbnails[i],
-            polarity,
-            objects["contrast"],
-        )
+    def _block(self, start: int, end: int) -> Iterator[Measurements]:
+        block = slice(start, end)
+        rows, looks, thumbnails = self._rows[block], self._looks[block], self._thumbnails[block]
+        before = int(rows["first"][0])
+        objects = self._objects[before : int(rows["end"][-1])]
+        for i, row in enumerate(rows.tolist()):
+            visible, infrared, correlation, x, y, clear, polarity, outlined, first, last = row
+            own = objects[first - before : last - before]
+            yield Measurements(
+                self._files[start + i],
+                own["cls"],
+                own["box"],
+                outlined,
+                _view(*visible),
+                _view(*infrared),
+                correlation,
+                None if np.isnan(x) else Shift(x, y, clear),
+                looks[i],
+                thumbnails[i],
+                polarity,
+                own["contrast"],
+            )
 
     @property
     def files(self) -> Sequence[PairFiles]:
@@ -103,7 +109,12 @@ class Measured(Sequence[Measurements]):
     @property
     def looks(self) -> np.ndarray:
         """The looks of all pairs (N, 512) float32, mapped from their file for as long as this array is kept."""
-        return self._paged.mapped()
+        return self._looks.mapped()
+
+    def views(self, camera: str) -> np.ndarray:
+        """Return the images of a camera (N,), as rows of :data:`VIEW`, mapped from their file."""
+        views: np.ndarray = self._rows.mapped()[camera]
+        return views
 
 
 def _row(pair: Measurements, first: int) -> tuple[Any, ...]:

@@ -1,7 +1,9 @@
 """A split by scene for data sets without a published one."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from multiprocessing.pool import ThreadPool
+from typing import Any
 
 import numpy as np
 from ultralytics.utils import NUM_THREADS
@@ -12,6 +14,7 @@ from metafusion_yolo.data.reading import read_counts, read_visible
 from metafusion_yolo.prepare.convert.formats import Pair
 from metafusion_yolo.prepare.similarity import SIDE, groups, pair_thumbnail
 from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.paged import PagedRows
 
 SHARE = 0.2  # of the pairs for validation
 SLACK = 1.25  # factor by which a scene may exceed that share
@@ -34,10 +37,7 @@ def split_by_scene(pairs: list[Pair]) -> tuple[list[Pair], str]:
         ValueError: If there are fewer than two scenes.
     """
     pairs = sorted(pairs, key=lambda pair: pair.name)
-    with ThreadPool(NUM_THREADS) as pool:
-        work = pool.imap(_thumbnail, pairs)
-        shown = TQDM(work, total=len(pairs), desc="Looking for scenes", disable=len(pairs) < LONG or None)
-        scenes = groups(np.stack(list(shown))) if pairs else []
+    scenes = scenes_of(pairs, lambda pair: (read_visible(pair.visible), read_counts(pair.infrared)))
     splits = share_out([len(scene) for scene in scenes])
     if "val" not in splits:
         raise UserValueError(
@@ -50,6 +50,29 @@ def split_by_scene(pairs: list[Pair]) -> tuple[list[Pair], str]:
         f"{max(map(len, scenes))}, each on one side, {1 - SHARE:.0%} to {SHARE:.0%}"
     )
     return [replace(pair, split=of_pair[i]) for i, pair in enumerate(pairs)], note
+
+
+def scenes_of(pairs: Sequence[Any], read: Callable[[Any], tuple[np.ndarray, np.ndarray]]) -> list[list[int]]:
+    """Return the :func:`~metafusion_yolo.prepare.similarity.groups` of pairs, whose looks lie in a file meanwhile.
+
+    Args:
+        pairs: In the order of their names.
+        read: Returns the visible and the infrared image of one; who cannot be read resembles nothing.
+    """
+
+    def look(pair: Any) -> np.ndarray:
+        try:
+            return pair_thumbnail(*read(pair))
+        except PairError:
+            return np.zeros(2 * SIDE**2, np.float32)
+
+    looks = PagedRows(np.float32, (2 * SIDE**2,))
+    with ThreadPool(NUM_THREADS) as pool:
+        for one in TQDM(
+            pool.imap(look, pairs), total=len(pairs), desc="Looking for scenes", disable=len(pairs) < LONG or None
+        ):
+            looks.extend(one[None])
+    return groups(looks.mapped())
 
 
 def share_out(sizes: list[int]) -> list[str]:
@@ -69,11 +92,3 @@ def share_out(sizes: list[int]) -> list[str]:
         sides[i] = "val" if lack["val"] > lack["train"] and fits else "train"
         have[sides[i]] += sizes[i]
     return sides
-
-
-def _thumbnail(pair: Pair) -> np.ndarray:
-    """Return the thumbnail of a pair; zeros, which resemble nothing, if it cannot be read."""
-    try:
-        return pair_thumbnail(read_visible(pair.visible), read_counts(pair.infrared))
-    except PairError:
-        return np.zeros(2 * SIDE**2, np.float32)

@@ -39,7 +39,7 @@ def test_what_comes_back_is_what_went_in(pairs) -> None:
     for made, pair in zip(measured, pairs, strict=True):
         for field in fields(pair):
             np.testing.assert_equal(getattr(made, field.name), getattr(pair, field.name), field.name)
-    assert measured[-1].files is pairs[-1].files and len(Measured([])) == 0
+    assert measured[-1].files == pairs[-1].files and len(Measured([])) == 0
     np.testing.assert_array_equal(measured.looks, [pair.look for pair in pairs])
 
 
