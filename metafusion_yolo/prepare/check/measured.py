@@ -38,7 +38,7 @@ PAIR = [
     ("first", "i8"),  # object
     ("end", "i8"),
 ]
-BLOCK = 256  # pairs that are read at once
+BLOCK = 64  # pairs that are read at once
 OBJECT = [("cls", "i8"), ("box", "f8", (4,)), ("contrast", "f8")]
 
 

@@ -78,4 +78,4 @@ def test_cases_come_back_in_the_order_of_their_weight() -> None:
 def test_a_full_disk_is_one_error(pairs, monkeypatch) -> None:
     monkeypatch.setattr("tempfile.TemporaryFile", partial(open, "/dev/full", "wb"))
     with pytest.raises(OSError, match="No space left"):
-        Measured(iter(pairs))
+        [*Measured(iter(pairs))]
