@@ -42,7 +42,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
         True
 
     Args:
-        model: Model YAML, checkpoint (`.pt`) or export (`.onnx`, ...).
+        model: Model YAML, checkpoint (`.pt`), export (`.onnx`, ...) or address of a model on a Triton server.
         task: What it is for: "detect", "segment", "pose", "obb", "classify",
             "semantic" or "depth"; None for the task of its head.
         verbose: Whether to log a summary of a new model.
@@ -56,6 +56,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
         self, model: str | Path = "metafusion-yolov8n.yaml", task: str | None = None, verbose: bool = False
     ) -> None:
         super().__init__(model=model, task=task, verbose=verbose)
+        self.task = self.task or self.overrides.get("task")  # of a Triton server the host notes it there alone
 
     def __repr__(self) -> str:
         """Return front-end, detector, classes, cameras and origin in ten lines; the layers are those of `.model`."""

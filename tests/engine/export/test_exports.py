@@ -221,6 +221,12 @@ def test_triton_repository_says_what_the_export_is(export, untrained, tmp_path, 
     assert ast.literal_eval(metadata["pair_input"])["order"] == "R,G,B,IR" and "names" in metadata
 
 
+def test_a_model_on_a_server_is_a_detector_unless_said_otherwise():
+    for given, task in (({}, "detect"), ({"task": "segment"}, "segment")):
+        model = MetaFusionYOLO("http://127.0.0.1:9/best", **given)
+        assert model.task == task and model._smart_load("predictor")
+
+
 def parse_config(text: str) -> dict:
     """Read a model configuration by the messages of Triton's own client."""
     model_config = pytest.importorskip("tritonclient.grpc.model_config_pb2")
