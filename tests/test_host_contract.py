@@ -81,7 +81,7 @@ HOOKS = {
     "PairOpenVINOBackend": "",
     "PairTorchScriptBackend": "forward",
     "PairTritonBackend": "forward",
-    "PackedYOLODataset": "_load_or_scan_cache result_to_label set_rectangle update_labels verify_labels",
+    "PackedYOLODataset": "_load_or_scan_cache cache_labels set_rectangle update_labels verify_labels",
     "PairedYOLODataset": (
         "__init__ build_transforms cache_images cache_images_to_disk cache_labels get_cache_hash get_img_files "
         "get_label_files get_labels load_image result_to_label"

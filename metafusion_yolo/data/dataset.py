@@ -29,7 +29,7 @@ from metafusion_yolo.data.augment import (
 )
 from metafusion_yolo.data.layout import part_shape
 from metafusion_yolo.data.listing import as_written
-from metafusion_yolo.data.packed_dataset import POLYGON_FAULTS, PackedYOLODataset
+from metafusion_yolo.data.packed_dataset import POLYGON_FAULTS, PackedYOLODataset, Scanned
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.splits import Split, find_pairs
@@ -97,7 +97,7 @@ class PairedYOLODataset(PackedYOLODataset):
     def get_cache_hash(self) -> str:
         """Make the label cache depend also on the infrared files and on the rig, which decides whether pairs fit."""
         faults = [*POLYGON_FAULTS] if self.needs_polygons else []
-        rig = json.dumps(["sizes of one camera", self.reader.rig.to_yaml(), faults])
+        rig = json.dumps(["labels in arrays", self.reader.rig.to_yaml(), faults])
         return get_hash([super().get_cache_hash(), rig, *(self.partners[f] for f in self.im_files)])
 
     def cache_labels(self, path: Path = Path("./labels.cache")) -> dict[str, Any]:
@@ -130,12 +130,12 @@ class PairedYOLODataset(PackedYOLODataset):
         self.label_files = []  # one path per image, which has been read
         return labels
 
-    def result_to_label(self, result: list[Any]) -> tuple[dict[str, Any] | None, int, int, int, int, str]:
+    def result_to_label(self, result: list[Any]) -> Scanned:
         """Take the size of one camera where an image holds both."""
         labelled = super().result_to_label(result)
         if labelled[0]:
             labelled[0]["shape"] = part_shape(labelled[0]["shape"], self.reader.rig.layout)
-        return labelled
+        return self.packed(labelled)
 
     # Reading ---------------------------------------------------------------------------------------------------------
     def load_image(

@@ -11,41 +11,54 @@ import numpy as np
 Arrays = dict[str, np.ndarray]
 
 
-def pack(labels: Sequence[Mapping[str, Any]], files: Sequence[str]) -> Arrays:
-    """Return the labels of images as arrays, which a cache keeps.
+class Packer:
+    """Labels of images on their way into arrays, which a cache keeps; as dictionaries a million would take 2 GB.
 
     Args:
-        labels: As the host scans them, a dictionary for each image that can be used, in the order of the files.
-            Polygons are kept if every object has one; the host, too, drops them otherwise.
         files: The images.
-
-    Returns:
-        `kept` (N,) places of the images among the files, `shapes` (N, 2) heights and widths, `starts` (N + 1,) first
-        object of each image, `cls` (K, 1), `bboxes` (K, 4), `polygons` () number of polygons there were, `points`
-        (P, 2) of all polygons one after another, `corners` (K + 1,) first point of each, `keypoints` (K, points, 3) if
-        there are any, and for each count under `faults` an array (N,) under its name.
     """
-    places = iter(enumerate(files))
-    kept = [next(place for place, file in places if file == label["im_file"]) for label in labels]
-    polygons: list[np.ndarray] = [polygon for label in labels for polygon in label["segments"]]
-    arrays: Arrays = {
-        "kept": np.array(kept, np.int64),
-        "shapes": np.array([label["shape"] for label in labels], np.int32),
-        "starts": _starts([len(label["cls"]) for label in labels]),
-        "cls": np.concatenate([label["cls"] for label in labels]),
-        "bboxes": np.concatenate([label["bboxes"] for label in labels]),
-        "polygons": np.array(len(polygons)),
-    }
-    if 0 < len(polygons) == len(arrays["cls"]):
-        arrays |= {"points": np.concatenate(polygons), "corners": _starts([len(polygon) for polygon in polygons])}
-    if labels[0]["keypoints"] is not None:
-        arrays["keypoints"] = np.concatenate([label["keypoints"] for label in labels])
-    counted = labels[0].get("faults", {})
-    return arrays | {what: np.array([label["faults"][what] for label in labels], np.int32) for what in counted}
+
+    def __init__(self, files: Sequence[str]) -> None:
+        self._places = iter(enumerate(files))
+        self._columns: dict[str, tuple[bytearray, np.dtype, tuple[int, ...]]] = {}
+
+    def add(self, label: Mapping[str, Any]) -> None:
+        """Add the label of an image as the host scans it; images come in the order of the files, some not at all."""
+        place = next(place for place, file in self._places if file == label["im_file"])
+        for key, rows in (
+            ("kept", np.array([place], np.int64)),
+            ("shapes", np.array([label["shape"]], np.int32)),
+            ("starts", np.array([len(label["cls"])], np.int64)),
+            *((key, label[key]) for key in ("cls", "bboxes", "keypoints") if label[key] is not None),
+            ("corners", np.array([len(polygon) for polygon in label["segments"]], np.int64)),
+            *(("points", polygon) for polygon in label["segments"]),
+            *((what, np.array([count], np.int32)) for what, count in label.get("faults", {}).items()),
+        ):
+            column = self._columns.setdefault(key, (bytearray(), rows.dtype, rows.shape[1:]))
+            column[0].extend(rows.tobytes())
+
+    def arrays(self) -> Arrays:
+        """Return the labels as arrays, none if there are no images.
+
+        Returns:
+            `kept` (N,) places of the images among the files, `shapes` (N, 2) heights and widths, `starts` (N + 1,)
+            first object of each image, `cls` (K, 1), `bboxes` (K, 4), `polygons` () number of polygons there were,
+            `points` (P, 2) of all polygons one after another and `corners` (K + 1,) first point of each, if every
+            object has one, as the host, too, drops them otherwise, `keypoints` (K, points, 3) if there are any, and
+            for each count under `faults` an array (N,) under its name.
+        """
+        columns = self._columns.items()
+        arrays = {key: np.frombuffer(rows, dtype).reshape(-1, *shape) for key, (rows, dtype, shape) in columns}
+        if arrays:
+            corners, points = arrays.pop("corners"), arrays.pop("points", None)
+            arrays |= {"starts": _starts(arrays["starts"]), "polygons": np.array(len(corners))}
+            if points is not None and len(corners) == len(arrays["cls"]):
+                arrays |= {"points": points, "corners": _starts(corners)}
+        return arrays
 
 
 def pack_sizes(shapes: Sequence[tuple[int, int]]) -> Arrays:
-    """Return images of these heights and widths that show no object, as :func:`pack` would."""
+    """Return images of these heights and widths that show no object, as :class:`Packer` would."""
     none = np.zeros((0, 5), np.float32)
     return {
         "kept": np.arange(len(shapes)),
@@ -68,13 +81,15 @@ class PackedLabels(Sequence[dict[str, Any]]):
     A change of such a dictionary is lost; its arrays are views.
 
     Args:
-        arrays: As :func:`pack` returns them.
+        arrays: As :class:`Packer` returns them.
         files: The images that were packed.
 
     Examples:
         >>> label = {"im_file": "b.jpg", "shape": (48, 64), "cls": np.ones((1, 1)), "bboxes": np.full((1, 4), 0.5)}
         >>> files = ["a.jpg", "b.jpg"]  # the first one cannot be used
-        >>> labels = PackedLabels(pack([{**label, "segments": [], "keypoints": None}], files), files)
+        >>> packer = Packer(files)
+        >>> packer.add({**label, "segments": [], "keypoints": None})
+        >>> labels = PackedLabels(packer.arrays(), files)
         >>> len(labels), labels[0]["im_file"], labels[0]["bboxes"].tolist()
         (1, 'b.jpg', [[0.5, 0.5, 0.5, 0.5]])
     """

@@ -10,10 +10,10 @@ from ultralytics.data.utils import save_dataset_cache_file
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo.data.labels import crosses_itself, is_empty
-from metafusion_yolo.data.packed import PackedLabels, pack
+from metafusion_yolo.data.packed import PackedLabels, Packer
 from metafusion_yolo.support.errors import UserValueError
-from metafusion_yolo.support.logs import silent
 
+Scanned = tuple[dict[str, Any] | None, int, int, int, int, str]  # a label, and what the host counts and says
 POLYGON_FAULTS = {"have no area": is_empty, "cross themselves": crosses_itself}
 
 
@@ -29,22 +29,32 @@ class PackedYOLODataset(YOLODataset):
         return bool(self.use_segments)
 
     def _load_or_scan_cache(self, cache_path: Path, cache_hash: str) -> tuple[dict[str, Any], bool]:
-        """Pack the labels that the host has scanned, and keep them so."""
+        """Show the arrays as labels."""
         cache, exists = super()._load_or_scan_cache(cache_path, cache_hash)
-        if self.packs and isinstance(cache["labels"], list) and cache["labels"]:
-            cache["labels"] = pack(cache["labels"], self.im_files)
-            with silent():  # the host has told of the cache
-                save_dataset_cache_file(self.prefix, cache_path, cache, DATASET_CACHE_VERSION)
         if self.packs:
             cache["labels"] = PackedLabels(cache["labels"], self.im_files)
         return cache, exists
 
-    def result_to_label(self, result: list[Any]) -> tuple[dict[str, Any] | None, int, int, int, int, str]:
-        """Count the polygons that make no mask while the labels are scanned; a million take a minute."""
-        label, *counts = super().result_to_label(result)
-        if label and self.needs_polygons:
+    def cache_labels(self, path: Path = Path("./labels.cache")) -> dict[str, Any]:
+        """Pack the labels while the host scans them, which then sees none, and keeps none itself."""
+        self._packer = Packer(self.im_files)
+        cache: dict[str, Any] = super().cache_labels(path)
+        if arrays := self._packer.arrays():
+            cache["labels"] = arrays
+            save_dataset_cache_file(self.prefix, path, cache, DATASET_CACHE_VERSION)
+            if not cache["results"][0]:
+                LOGGER.warning(f"{self.prefix}no labels in '{path.parent / path.stem}'")
+        return cache
+
+    def packed(self, labelled: Scanned) -> Scanned:
+        """Pack a label, and count the polygons that make no mask: it takes a minute a million."""
+        label, *counts = labelled
+        if label is None or not self.packs:
+            return labelled
+        if self.needs_polygons:
             label["faults"] = {what: sum(map(fault, label["segments"])) for what, fault in POLYGON_FAULTS.items()}
-        return label, *counts
+        self._packer.add(label)
+        return None, *counts
 
     def verify_labels(self, labels: Any, cache_path: Path) -> None:
         """Reject boxes where polygons are needed, and warn of polygons that make no mask.

@@ -1,5 +1,7 @@
 """All code that depends on internals of the host rather than on its documented hooks."""
 
+import inspect
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +24,7 @@ from ultralytics.engine.model import PREDICTOR_SETUP_KEYS
 from ultralytics.nn import tasks as host_tasks
 from ultralytics.nn.autobackend import AutoBackend
 from ultralytics.trackers.track import TRACKER_MAP, on_predict_postprocess_end, on_predict_start
-from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, RANK, SETTINGS, checks, env_bool
+from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, RANK, SETTINGS, checks, env_bool, nms
 from ultralytics.utils.events import events
 
 from metafusion_yolo.data.rig import Rig, pair_input
@@ -41,6 +43,14 @@ checks.AUTOINSTALL = env_bool("YOLO_AUTOINSTALL", False)
 AutoBackend._BACKEND_MAP.update(BACKENDS)
 
 torch.serialization.add_safe_globals(format_classes())
+
+# After two seconds the host leaves the other images of a batch without boxes, which a busy machine takes for the first.
+_suppress = nms.non_max_suppression
+_with_default = [*inspect.signature(_suppress).parameters][-len(_suppress.__defaults__) :]
+_suppress.__defaults__ = tuple(
+    math.inf if name == "max_time_img" else value
+    for name, value in zip(_with_default, _suppress.__defaults__, strict=True)
+)
 
 
 def front_end(backend: Any) -> FusionNet | None:

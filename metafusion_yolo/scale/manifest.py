@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from metafusion_yolo.scale.store import digest, filesystem
+from metafusion_yolo.scale.store import check_scheme, digest, filesystem
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
 COLUMNS = ("visible", "infrared")
@@ -63,7 +63,7 @@ def read_manifest(source: str, shared: bool = True) -> Manifest:
         content = system.cat_file(path)
     except OSError as error:
         if not isinstance(error, (FileNotFoundError, IsADirectoryError)):
-            raise
+            raise UserValueError(f"'{source}' cannot be read ({' '.join(str(error).split())})") from error
         raise MissingFileError(f"no manifest '{source}'; give a .csv or .parquet of the columns {wanted()}") from error
     table = _table(source, suffix, content)
     if absent := [name for name in COLUMNS if name not in table.column_names]:
@@ -71,12 +71,20 @@ def read_manifest(source: str, shared: bool = True) -> Manifest:
             f"'{source}' has no column '{absent[0]}' but {', '.join(map(repr, table.column_names[:9]))}; "
             f"give {wanted()}, an address of an image in each row"
         )
-    columns = [table[name].cast(pa.string()) for name in COLUMNS]
+    try:
+        columns = [table[name].cast(pa.string()) for name in COLUMNS]
+    except (KeyError, pa.ArrowException) as error:  # a column twice, or of no texts
+        told = f"'{source}' has other columns ({' '.join(str(error).split())})"
+        raise UserValueError(f"{told}; give {wanted()} once each, of texts") from error
     if not table.num_rows:
         raise UserValueError(f"no pairs in '{source}'; give a row for each")
     for column in columns:
         _check_schemes(column, shared)
-    return Manifest(pa.table(dict(zip(COLUMNS, columns, strict=True))), _base(source, columns[0]), digest(content))
+    return Manifest(
+        pa.table(dict(zip(COLUMNS, columns, strict=True))),
+        _base(source if "://" in source else path, columns[0]),
+        digest(content),
+    )
 
 
 def wanted() -> str:
@@ -95,7 +103,7 @@ def _table(source: str, suffix: str, content: bytes) -> pa.Table:
         names = [name for name in pq.read_schema(io.BytesIO(content)).names if name in COLUMNS]
         file = pq.ParquetFile(io.BytesIO(content))
         return file.read(columns=names) if len(names) == len(COLUMNS) else file.schema_arrow.empty_table()
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the content is in memory
         kind = "CSV" if suffix == ".csv" else "Parquet"
         raise UserValueError(f"'{source}' is not a {kind} file ({' '.join(str(error).split())})") from error
 
@@ -107,7 +115,7 @@ def _check_schemes(column: pa.ChunkedArray, shared: bool) -> None:
     schemes = pc.extract_regex(far, r"^(?P<scheme>.*?)://").combine_chunks().field("scheme")
     for scheme in pc.unique(schemes).to_pylist():
         first = far[pc.index(schemes, scheme).as_py()].as_py()
-        filesystem(first, shared)
+        check_scheme(first, shared)
 
 
 def _base(source: str, visible: pa.ChunkedArray) -> str:

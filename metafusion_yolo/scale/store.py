@@ -8,6 +8,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import fsspec
 import pyarrow as pa
@@ -48,22 +49,33 @@ def filesystem(address: str, shared: bool = True) -> tuple[Any, str]:
         shared: Whether an address in the memory of this process is allowed.
 
     Raises:
-        UserError: If there is no such scheme, its package is not installed, or others cannot reach it.
+        UserError: As :func:`check_scheme`, or if it is no address of its scheme, or cannot be reached.
     """
-    scheme = address.partition("://")[0] if "://" in address else ""
+    check_scheme(address, shared)
     try:
         system, path = fsspec.core.url_to_fs(address)
+    except (ValueError, OSError) as error:
+        raise UserValueError(f"'{address}' cannot be reached ({' '.join(str(error).split())})") from error
+    return system, str(path)
+
+
+def check_scheme(address: str, shared: bool = True) -> None:
+    """Check that there is a reader for addresses like this; arguments as of :func:`filesystem`.
+
+    Raises:
+        UserError: If there is no such scheme, its package is not installed, or others cannot reach it.
+    """
+    scheme = address.partition("://")[0] if "://" in address else "file"
+    try:
+        fsspec.get_filesystem_class(scheme)
     except ImportError as error:
         raise MissingPackageError(f"'{address}': {' '.join(str(error).split())}") from error
     except ValueError as error:
-        if scheme in fsspec.available_protocols():
-            raise UserValueError(f"'{address}' is not a valid {scheme}:// address ({error})") from error
         raise UserValueError(
             f"unknown scheme '{scheme}://' in '{address}'; give a path, or what fsspec opens: s3://, gs://, ..."
         ) from error
     if scheme == "memory" and not shared:
         raise UserValueError(f"'{address}' lies in the memory of this process, which the workers cannot read")
-    return system, str(path)
 
 
 class Store:
@@ -95,7 +107,7 @@ class Store:
         """
         path = f"{self._root}/{DESCRIPTION}"
         try:
-            before = json.loads(self._system.cat_file(path))
+            before = dict(json.loads(self._system.cat_file(path)))
         except FileNotFoundError:
             if self.done():
                 raise MissingFileError(
@@ -103,7 +115,7 @@ class Store:
                 ) from None
             self._put(DESCRIPTION, json.dumps(description, indent=1).encode())
             return
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise UserValueError(f"'{path}' is damaged ({error}); give another out=") from error
         for key, value in description.items():
             if before.get(key) != value:
@@ -131,5 +143,5 @@ class Store:
         if not self._local:
             self._system.pipe_file(path, content)  # an object is there as a whole or not at all
             return
-        with replacing(Path(path), durable=True) as part:
+        with replacing(Path(path), durable=True, writer=uuid4().hex) as part:  # a job may run twice
             part.write_bytes(content)

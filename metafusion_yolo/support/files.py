@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(file: Path, durable: bool = False) -> Iterator[Path]:
+def replacing(file: Path, durable: bool = False, writer: str = "") -> Iterator[Path]:
     """Yield a path to write to, which replaces the file once everything is written.
 
     The path is always the same, so that the next attempt overwrites what a killed one left.
@@ -15,6 +15,7 @@ def replacing(file: Path, durable: bool = False) -> Iterator[Path]:
     Args:
         file: The file to create or replace.
         durable: Whether to wait until the data is on disk, so that it survives a power failure.
+        writer: What tells those apart who may write the file at the same time; each has a path of its own.
 
     Yields:
         Path to write to, beside the file.
@@ -22,7 +23,7 @@ def replacing(file: Path, durable: bool = False) -> Iterator[Path]:
     Raises:
         OSError: If it cannot be written; the previous file is kept.
     """
-    part = file.with_name(f"{file.name}.part")
+    part = file.with_name(f"{file.name}{writer and '.'}{writer}.part")
     try:
         yield part
         if durable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from copy import deepcopy
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ultralytics.data.dataset import YOLODataset
 
-from metafusion_yolo.data.packed import PackedLabels, pack
+from metafusion_yolo.data.packed import PackedLabels, Packer
 from tests.data.test_dataset import build, item
 
 KINDS = "boxes", "polygons", "keypoints"
@@ -40,6 +41,13 @@ def scanned(draw) -> tuple[list[dict], list[str]]:
             }
         )
     return labels, files
+
+
+def pack(labels: list[dict], files: list[str]) -> dict[str, np.ndarray]:
+    packer = Packer(files)
+    for label in labels:
+        packer.add(label)
+    return packer.arrays()
 
 
 def same(one: dict, other: dict) -> None:
@@ -81,19 +89,16 @@ def test_classes_are_chosen_as_the_host_chooses_them(labels_and_files, classes, 
         same(one, host.labels[i])
 
 
-def test_a_cache_that_the_host_wrote_is_packed_once(pair_folder, monkeypatch):
-    with monkeypatch.context() as patched:  # as a run that ended between the two writes leaves it
-        patched.setattr("metafusion_yolo.data.packed_dataset.save_dataset_cache_file", lambda *_: None)
-        first = build(pair_folder)
-    scans = []
-    monkeypatch.setattr(YOLODataset, "cache_labels", lambda *_: scans.append(1))
-    packs = []
-    monkeypatch.setattr("metafusion_yolo.data.packed_dataset.pack", lambda *args: (packs.append(1), pack(*args))[1])
-    for _ in range(2):
-        again = build(pair_folder)
-        for one, other in zip(again.labels, first.labels, strict=True):
-            same(one, other)
-    assert (len(scans), len(packs)) == (0, 1)
+def test_labels_are_scanned_and_written_once(pair_folder, monkeypatch):
+    written = []
+    save = "save_dataset_cache_file"
+    for module in ("ultralytics.data.dataset", "metafusion_yolo.data.packed_dataset"):
+        write = getattr(import_module(module), save)
+        monkeypatch.setattr(f"{module}.{save}", lambda *args, w=write: (written.append(args[1]), w(*args)))
+    first, again = build(pair_folder), build(pair_folder)
+    for one, other in zip(again.labels, first.labels, strict=True):
+        same(one, other)
+    assert len(written) == 1
 
 
 @pytest.mark.parametrize("mode", ["train", "val"])

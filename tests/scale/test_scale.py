@@ -14,7 +14,9 @@ from benchmarks.scale import disturbed, rows, write_model, write_pairs
 from metafusion_yolo import scale
 from metafusion_yolo.cli import main
 from metafusion_yolo.runtime import Detector, read_counts, read_visible
+from metafusion_yolo.scale.store import Store
 from metafusion_yolo.support.errors import UserError
+from metafusion_yolo.support.files import replacing
 from tests.conftest import draw_visible
 
 pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
@@ -104,8 +106,18 @@ def test_addresses_that_fsspec_opens_and_a_checkpoint(model, manifest, tmp_path)
     [
         ("a,b\n1,2\n", {}, "has no column 'visible' but 'a', 'b'; give visible and infrared"),
         ("visible,infrared\n", {}, "no pairs in"),
-        ("visible,infrared\n1,2,3\n", {}, "is not a CSV file"),
+        ("visible,infrared\n1,2,3\n", {}, "is no CSV file"),
+        (
+            "visible,visible,infrared\n1,2,3\n",
+            {},
+            "has other columns .*; give visible and",
+        ),
         ("visible,infrared\nhere://a,b\n", {}, "unknown scheme 'here://' in 'here://a'"),
+        (
+            "visible,infrared\nftp://127.0.0.1:9/a,b\n",
+            {},
+            "none of 1 pairs could be used, for example: ConnectionRefused",
+        ),
         ("visible,infrared\nmemory://a,b\n", {"engine": "ray"}, "which the workers cannot read"),
         ("visible,infrared\na.png,b.png\n", {}, "none of 1 pairs could be used, for example: FileNotFoundError"),
         ("", {"part": "4/3"}, "'part=4/3' is invalid"),
@@ -129,6 +141,40 @@ def test_results_of_something_else_are_left_alone(model, manifest, tmp_path) -> 
         scale.predict(other, manifest, tmp_path / "out")
     with pytest.raises(UserError, match=r"results of another conf, 0\.25 and not 0\.5"):
         scale.predict(model, manifest, tmp_path / "out", conf=0.5)
+
+
+def test_what_is_no_run_or_no_text_is_said(model, manifest, tmp_path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "_run.json").write_text("[1]")
+    with pytest.raises(UserError, match=r"_run\.json' is damaged"):
+        scale.predict(model, manifest, tmp_path / "out")
+    images = tmp_path / "images.parquet"
+    pq.write_table(pa.table({key: [{"bytes": b"1"}] for key in ("visible", "infrared")}), images)
+    with pytest.raises(UserError, match=r"has other columns .*struct"):
+        scale.predict(model, images, tmp_path / "new")
+    images.write_bytes(images.read_bytes()[:-40] + b"\xff" * 32 + images.read_bytes()[-8:])
+    with pytest.raises(UserError, match="is no Parquet file"):
+        scale.predict(model, images, tmp_path / "new")
+
+
+def test_an_address_that_does_not_answer_is_named(model, manifest, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("metafusion_yolo.scale.work.TRIES", 1)
+    manifest.write_text("visible,infrared\nftp://127.0.0.1:9/a,b\n0.png,0.npy\n")
+    scale.predict(model, manifest, tmp_path / "out")
+    assert [str(row["error"])[:17] for row in rows(tmp_path / "out").to_pylist()] == ["ConnectionRefused", "None"]
+    for source, out in (("ftp://127.0.0.1:9/pairs.csv", "found"), (manifest, "ftp://127.0.0.1:9/found")):
+        with pytest.raises(UserError, match=r"'ftp://127.0.0.1:9/\w+.*' cannot be reached \(.*refused"):
+            scale.predict(model, source, out)
+
+
+def test_two_jobs_may_write_the_same_file(tmp_path) -> None:
+    store = Store(str(tmp_path))
+    with replacing(tmp_path / "_run.json", writer="another") as other:
+        other.write_text("half of")
+        store.begin({"model": "a"})
+        other.write_text('{"model": "a"}')
+    store.begin({"model": "a"})
+    assert [file.name for file in tmp_path.iterdir()] == ["_run.json"]
 
 
 def test_without_ray(model, manifest, tmp_path, monkeypatch) -> None:
