@@ -15,7 +15,8 @@ def replacing(file: Path, durable: bool = False, writer: str = "") -> Iterator[P
     Args:
         file: The file to create or replace.
         durable: Whether to wait until the data is on disk, so that it survives a power failure.
-        writer: What tells those apart who may write the file at the same time; each has a path of its own.
+        writer: What tells those apart who may write the file at the same time; each has a path of its own, which
+            readers of folders pass over.
 
     Yields:
         Path to write to, beside the file.
@@ -23,7 +24,7 @@ def replacing(file: Path, durable: bool = False, writer: str = "") -> Iterator[P
     Raises:
         OSError: If it cannot be written; the previous file is kept.
     """
-    part = file.with_name(f"{file.name}{writer and '.'}{writer}.part")
+    part = file.with_name(f"_{file.name}.{writer}.part" if writer else f"{file.name}.part")
     try:
         yield part
         if durable:

@@ -68,7 +68,7 @@ def test_what_is_done_stays_and_what_is_missing_is_done(model, manifest, tmp_pat
     scale.predict(model, manifest, whole)
     table, (first, second, third) = rows(whole), sorted(whole.glob("*.parquet"))
     second.unlink()
-    (whole / f"{third.name}.part").write_bytes(b"a write that was cut off")
+    (whole / f"_{third.name}.0123.part").write_bytes(b"a write that was cut off")
     third.unlink()
     before = first.stat().st_mtime_ns
     assert scale.predict(model, manifest, whole).before == 4 and first.stat().st_mtime_ns == before
