@@ -56,7 +56,7 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
         self, model: str | Path = "metafusion-yolov8n.yaml", task: str | None = None, verbose: bool = False
     ) -> None:
         super().__init__(model=model, task=task, verbose=verbose)
-        self.task = self.task or self.overrides.get("task")  # of a Triton server the host notes it there alone
+        self.task = self.task or self.overrides["task"]  # of a Triton server the host notes it there alone
 
     def __repr__(self) -> str:
         """Return front-end, detector, classes, cameras and origin in ten lines; the layers are those of `.model`."""

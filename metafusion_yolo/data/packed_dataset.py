@@ -48,13 +48,13 @@ class PackedYOLODataset(YOLODataset):
 
     def packed(self, labelled: Scanned) -> Scanned:
         """Pack a label, and count the polygons that make no mask: it takes a minute a million."""
-        label, *counts = labelled
+        label = labelled[0]
         if label is None or not self.packs:
             return labelled
         if self.needs_polygons:
             label["faults"] = {what: sum(map(fault, label["segments"])) for what, fault in POLYGON_FAULTS.items()}
         self._packer.add(label)
-        return None, *counts
+        return None, *labelled[1:]
 
     def verify_labels(self, labels: Any, cache_path: Path) -> None:
         """Reject boxes where polygons are needed, and warn of polygons that make no mask.

@@ -63,7 +63,7 @@ def read_manifest(source: str, shared: bool = True) -> Manifest:
         content = system.cat_file(path)
     except OSError as error:
         if not isinstance(error, (FileNotFoundError, IsADirectoryError)):
-            raise UserValueError(f"'{source}' cannot be read ({' '.join(str(error).split())})") from error
+            raise UserValueError(f"'{source}' cannot be read ({' '.join(str(error).split())}); check it") from error
         raise MissingFileError(f"no manifest '{source}'; give a .csv or .parquet of the columns {wanted()}") from error
     table = _table(source, suffix, content)
     if absent := [name for name in COLUMNS if name not in table.column_names]:

@@ -55,7 +55,7 @@ def filesystem(address: str, shared: bool = True) -> tuple[Any, str]:
     try:
         system, path = fsspec.core.url_to_fs(address)
     except (ValueError, OSError) as error:
-        raise UserValueError(f"'{address}' cannot be reached ({' '.join(str(error).split())})") from error
+        raise UserValueError(f"'{address}' cannot be reached ({' '.join(str(error).split())}); check it") from error
     return system, str(path)
 
 
