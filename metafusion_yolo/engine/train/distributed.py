@@ -229,10 +229,20 @@ def decide_once(decide: Callable[[], str]) -> str:
 
 @cache
 def _store() -> Any:
-    """Return the store that all processes share, at the launcher's address."""
+    """Return the store that all processes share, at the launcher's address.
+
+    Raises:
+        ValueError: If there is none, or it does not answer.
+    """
     from torch.distributed.rendezvous import rendezvous
 
-    return next(iter(rendezvous("env://", RANK, WORLD_SIZE)))[0]
+    try:
+        return next(iter(rendezvous("env://", RANK, WORLD_SIZE)))[0]
+    except (ValueError, RuntimeError) as error:
+        raise UserValueError(
+            f"process {RANK} of {WORLD_SIZE} does not find the others ({' '.join(str(error).split())}); start them by "
+            f"torchrun, or take RANK out of the environment"
+        ) from error
 
 
 # Launch --------------------------------------------------------------------------------------------------------------

@@ -23,9 +23,10 @@ import yaml
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.config import Augment, dotted
-from metafusion_yolo.engine.train.distributed import HANDOVER, RanksFailedError
+from metafusion_yolo.engine.train.distributed import HANDOVER, RanksFailedError, _store
 from metafusion_yolo.engine.validate.measure import FusionMetrics
 from metafusion_yolo.prepare.synthetic import write_dataset
+from metafusion_yolo.support.errors import UserError
 from tests.conftest import TINY
 from tests.engine.train.ranks import TwoProcesses, killed
 
@@ -187,3 +188,10 @@ def test_a_missing_package_is_named_before_an_earlier_run_is_touched(run, monkey
     with pytest.raises(ModuleNotFoundError, match="several devices need the package 'cloudpickle'"):
         TwoProcesses(overrides={**COMMON, **arguments, "exist_ok": True})
     assert before == {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
+
+
+def test_a_rank_without_a_launcher_is_told_in_a_line(monkeypatch) -> None:
+    for name in ("RANK", "MASTER_ADDR"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(UserError, match=r"does not find the others .*RANK expected.* start them by torchrun"):
+        _store()
