@@ -42,8 +42,6 @@ class PackedYOLODataset(YOLODataset):
         if arrays := self._packer.arrays():
             cache["labels"] = arrays
             save_dataset_cache_file(self.prefix, path, cache, DATASET_CACHE_VERSION)
-            if not cache["results"][0]:
-                LOGGER.warning(f"{self.prefix}no labels in '{path.parent / path.stem}'")
         return cache
 
     def packed(self, labelled: Scanned) -> Scanned:
