@@ -205,7 +205,7 @@ AREA = Area(
         Fault(
             "no label file at all, validation",
             "val model=best.pt data=data.yaml",
-            "WARNING Labels are missing or empty in labels/val.cache…",
+            "WARNING …labels/val.cache…",
             removed("labels/val"),
             code=0,
             note="the fusion is measured, the detection is not",

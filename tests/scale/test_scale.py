@@ -106,7 +106,7 @@ def test_addresses_that_fsspec_opens_and_a_checkpoint(model, manifest, tmp_path)
     [
         ("a,b\n1,2\n", {}, "has no column 'visible' but 'a', 'b'; give visible and infrared"),
         ("visible,infrared\n", {}, "no pairs in"),
-        ("visible,infrared\n1,2,3\n", {}, "is no CSV file"),
+        ("visible,infrared\n1,2,3\n", {}, "is not a CSV file"),
         (
             "visible,visible,infrared\n1,2,3\n",
             {},
@@ -153,7 +153,7 @@ def test_what_is_no_run_or_no_text_is_said(model, manifest, tmp_path) -> None:
     with pytest.raises(UserError, match=r"has other columns .*struct"):
         scale.predict(model, images, tmp_path / "new")
     images.write_bytes(images.read_bytes()[:-40] + b"\xff" * 32 + images.read_bytes()[-8:])
-    with pytest.raises(UserError, match="is no Parquet file"):
+    with pytest.raises(UserError, match="is not a Parquet file"):
         scale.predict(model, images, tmp_path / "new")
 
 
