@@ -259,7 +259,7 @@ _ALL = (
 MODES = {mode.name: mode for mode in _ALL}
 HOST_MEANINGS = {  # where the words of the host would mislead; "MODE ARGUMENT" for one mode
     "model": "checkpoint (.pt), export (.onnx, ...) or model YAML",
-    "data": "data-set YAML: path, train, val, names, infrared, ...; of predict: what it says of the cameras",
+    "data": "data-set YAML: path, train, val, names, infrared, ...; for predict only its cameras count",
     "export data": "data set of pairs to calibrate INT8 on",
     "source": "visible side: image, folder, glob, .txt list, video, live camera; or pairs: .csv list",
     "imgsz": "image size in pixels",

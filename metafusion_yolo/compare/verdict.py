@@ -192,7 +192,7 @@ def recommend(table: Table, started: bool = False) -> Verdict:
     if choice in (UNIVERSAL, GUIDED) and equals:
         names = " and ".join(f"{title(row)} ({table.reached(row):.1f})" for row in equals)
         verb = "is" if len(equals) == 1 else "are"
-        sentence += f" {names[0].upper()}{names[1:]}, with nothing to learn, {verb} not told apart from it."
+        sentence += f" {names[0].upper()}{names[1:]}, with nothing to learn, {verb} not clearly different from it."
     return Verdict(choice, sentence, rule)
 
 

@@ -82,11 +82,14 @@ def test_a_simpler_way_that_is_better_takes_its_place(row, name) -> None:
 @pytest.mark.parametrize(
     ("rules", "ending"),
     [
-        ({"average": 1.0}, " The average image (99.5), with nothing to learn, is not told apart from it."),
-        ({"false-colour": 1.0}, " False colour (99.5), with nothing to learn, is not told apart from it."),
+        ({"average": 1.0}, " The average image (99.5), with nothing to learn, is not clearly different from it."),
+        ({"false-colour": 1.0}, " False colour (99.5), with nothing to learn, is not clearly different from it."),
         (
             {"average": 1.0, "false-colour": 1.0},
-            " The average image (99.5) and false colour (99.5), with nothing to learn, are not told apart from it.",
+            (
+                " The average image (99.5) and false colour (99.5), with nothing to learn, are not clearly different "
+                "from it."
+            ),
         ),
     ],
 )

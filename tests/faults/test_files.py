@@ -137,7 +137,7 @@ AREA = Area(
         Fault(
             "truncated file, check",
             CHECK,
-            "error    unreadable  1  file missing, empty, truncated or no image: "
+            "error    unreadable  1  file missing, empty, truncated or not an image: "
             "infrared/train/1.png (cannot be read (…); restore the file or remove the pair",
             cut(INFRARED),
             code=1,

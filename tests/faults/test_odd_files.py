@@ -35,7 +35,7 @@ AREA = Area(
         Fault(
             "head that promises 10 GB, check",
             CHECK,
-            "error    unreadable  1  file missing, empty, truncated or no image: images/train/1.png "
+            "error    unreadable  1  file missing, empty, truncated or not an image: images/train/1.png "
             "(cannot be read (…); restore the file or remove the pair",
             bomb(VISIBLE),
             code=1,

@@ -218,7 +218,7 @@ def _estimate(sequences: Mapping[str, Pairs], reader: PairReader, way: Callable[
 def _report(title: str, found: Estimate) -> None:
     """Log the estimate and how reliable it is."""
     LOGGER.info(f"{title}Infrared:  {found}")
-    LOGGER.info(f"{title}Sureness:  {found.sureness}")
+    LOGGER.info(f"{title}Certainty: {found.sureness}")
 
 
 def _distance(before: Registration | None, after: Registration, sequences: Mapping[str, Pairs]) -> float:

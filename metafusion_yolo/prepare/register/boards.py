@@ -71,7 +71,7 @@ class BoardEstimate(Estimate):
         if self.residual > LEFT * self.visible[0]:
             return (
                 f"the corners of the boards miss by {self.residual:.1f} px; hold the board still, take both images at "
-                f"one time, and give square= in metres if its distance changes"
+                f"the same time, and give square= in metres if its distance changes"
             )
         return super().problem()
 
