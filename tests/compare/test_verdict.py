@@ -104,7 +104,7 @@ def test_a_rule_that_does_as_well_is_named(rules, ending) -> None:
 def test_nothing_is_recommended_before_anything_is_learned() -> None:
     found = verdict(**dict.fromkeys(COMPARED, 0.0))
     assert found.choice == ""
-    assert "mAP50 0.0 only" in found.sentence and "pretrained=yolov8n.pt" in found.sentence
+    assert "only mAP50 0.0" in found.sentence and "pretrained=yolov8n.pt" in found.sentence
 
 
 def test_classes_without_a_box_do_not_count() -> None:
