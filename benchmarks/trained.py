@@ -88,9 +88,10 @@ def counted(found: Views) -> dict[str, int]:
     return {name: len(seeds) for name, seeds in found.get("both", {}).items()}
 
 
-def draw(found: Views, columns: dict[str, str], names: dict[int, str], resamples: int) -> Draws:
-    """Return the mAP50 of the views that there are, by the title of their column."""
-    blocks = [[str(image) for image in block] for block in blocks_of([*map(Path, next(iter(found.values())))])]
+def draw(found: Views, columns: dict[str, str], names: dict[int, str], resamples: int, single: bool = False) -> Draws:
+    """Return the mAP50 of the views that there are, by the title of their column; `single` images are no blocks."""
+    images = sorted(map(Path, next(iter(found.values()))))
+    blocks = [[str(i) for i in block] for block in ([[image] for image in images] if single else blocks_of(images))]
     drawn = {}
     for seen, title in columns.items():
         if seen in found:

@@ -107,7 +107,8 @@ def torchvision_yaml(name: str) -> dict[str, Any]:
         raise UserValueError(
             f"'{name}' is not a torchvision detector with a fused form, {nearest(short, torchvision_names())}"
         )
-    return {"detector": name, "nc": 80, "scale": "", "backbone": [[]], "head": [[-1, 1, "TorchvisionDetect", []]]}
+    layers = {"backbone": [[]], "head": [[-1, 1, "TorchvisionDetect", []]]}
+    return {"detector": name, "arguments": {}, "nc": 80, "scale": "", **layers}
 
 
 def torchvision_names() -> list[str]:

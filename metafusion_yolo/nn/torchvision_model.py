@@ -19,6 +19,7 @@ from ultralytics.utils.ops import xywh2xyxy
 
 from metafusion_yolo.nn.model_yaml import TORCHVISION, torchvision_yaml
 from metafusion_yolo.nn.teaching import run
+from metafusion_yolo.support.errors import UserValueError
 
 BY_CLASS = re.compile(r"(box_predictor\.(cls_score|bbox_pred)|classification_head\.cls_logits)\.\w+$")  # parameters
 DETECTION = "torchvision.models.detection"
@@ -135,18 +136,27 @@ class TorchvisionLayers(nn.Sequential):
     Args:
         name: Of the detector, as in torchvision.
         nc: Number of classes, without the background.
+        arguments: Of the detector, such as `box_batch_size_per_image`.
         weights: Of torchvision; None for random ones.
+
+    Raises:
+        ValueError: If the detector has no such arguments.
     """
 
-    def __init__(self, name: str, nc: int, weights: Any = None) -> None:
+    def __init__(self, name: str, nc: int, arguments: dict[str, Any] | None = None, weights: Any = None) -> None:
         from torchvision.models import get_model  # takes seconds, and only these detectors need it
         from torchvision.transforms import Normalize
 
-        detector: Any = get_model(name, weights=weights, weights_backbone=None, num_classes=nc + 1)
+        try:
+            detector: Any = get_model(
+                name, weights=weights, weights_backbone=None, num_classes=nc + 1, **(arguments or {})
+            )
+        except TypeError as error:
+            raise UserValueError(f"'arguments: {arguments}' do not fit torchvision's {name}: {error}") from error
         norm = Normalize(detector.transform.image_mean, detector.transform.image_std)
         body = detector.backbone.body
         super().__init__(norm, *body.values(), TorchvisionDetect(detector))
-        self.described = name, nc
+        self.described = name, nc, arguments
         ends = [i + 1 for i, layer in enumerate(body) if layer in body.return_layers]
         for i, layer in enumerate(self):
             size = sum(p.numel() for p in layer.parameters())
@@ -169,17 +179,17 @@ class TorchvisionLayers(nn.Sequential):
         self.train(state["training"])
 
 
-def rebuilt(name: str, nc: int) -> TorchvisionLayers:
+def rebuilt(name: str, nc: int, arguments: dict[str, Any] | None = None) -> TorchvisionLayers:
     """Return layers for the tensors of a checkpoint, without any of their own: no random numbers are drawn."""
     with torch.device("meta"):
-        return TorchvisionLayers(name, nc)
+        return TorchvisionLayers(name, nc, arguments)
 
 
 class TorchvisionModel(DetectionModel):
     """A detector of torchvision as a model of the host.
 
     Args:
-        cfg: `detector: torchvision/NAME`, `nc`, and what else the YAML holds.
+        cfg: `detector: torchvision/NAME`, `nc`, `arguments`, and what else the YAML holds.
         ch: Channels of the image, 3.
         nc: Number of classes; None for that of `cfg`.
         verbose: Whether to log a summary.
@@ -194,7 +204,7 @@ class TorchvisionModel(DetectionModel):
     ) -> None:
         super(DetectionModel, self).__init__()
         name, nc = cfg["detector"].removeprefix(TORCHVISION), nc or cfg["nc"]
-        self.model = TorchvisionLayers(name, nc, weights)
+        self.model = TorchvisionLayers(name, nc, cfg.get("arguments"), weights)
         backbone = [[-1, 1, layer.type, []] for layer in self.model[:-1]]
         self.yaml = {**cfg, "nc": nc, "backbone": backbone}
         self.save, self.inplace = self.model[-1].f, False

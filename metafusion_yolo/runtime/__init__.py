@@ -28,13 +28,13 @@ from metafusion_yolo.data.steady import Steady
 from metafusion_yolo.data.temperatures import Thermogram
 from metafusion_yolo.data.thermal import Limits, Thermal
 from metafusion_yolo.runtime.detections import Detections
-from metafusion_yolo.runtime.heads import corners_of, masks_of, outlines, select, select_oriented
+from metafusion_yolo.runtime.heads import MAPS, corners_of, map_of, masks_of, outlines, select, select_oriented
 from metafusion_yolo.runtime.reading import frames, read_counts, read_visible
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
 __all__ = ["Detections", "Detector", "read_counts", "read_visible", "select"]
 
-TASKS = "detect", "segment", "pose", "obb", "classify"
+TASKS = "detect", "segment", "pose", "obb", "classify", *MAPS
 GREY = 114  # border of a letterboxed image, as in training
 
 
@@ -216,6 +216,8 @@ class Detector:
             "pose": int(np.prod(self.kpt_shape)),
             "obb": 1,
         }
+        if self.task in MAPS:
+            return np.zeros((0, 6), np.float32), {MAPS[self.task]: map_of(self.task, boxes, window, size)}
         count = extra.get(self.task, 0)
         limits = self.conf, self.iou, self.max_det, boxes.shape[0] == 4 + len(self.names) + count
 
@@ -262,13 +264,16 @@ class Detector:
     def letterbox(self, pair: np.ndarray) -> tuple[np.ndarray, tuple[int, int], int, int]:
         """Return the pair in the network's size, its own (width, height) in it, and the left and top border.
 
-        A dynamic export gets only the border that its stride requires. A classifier sees the middle of the pair.
+        A dynamic export gets only the border that its stride requires. A classifier sees the middle of the pair, and
+        what tells distances sees it stretched.
         """
         if self.task == "classify":
             return central(pair, self.imgsz[0]), self.imgsz[::-1], 0, 0
         height, width = pair.shape[:2]
         gain = min(self.imgsz[0] / height, self.imgsz[1] / width)
         inner = max(round(width * gain), 1), max(round(height * gain), 1)
+        if self.task == "depth":
+            inner = self.imgsz[1], self.imgsz[0]
         free = [self.imgsz[1] - inner[0], self.imgsz[0] - inner[1]]
         if self.dynamic:
             free = [pixels % self.stride for pixels in free]

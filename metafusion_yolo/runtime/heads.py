@@ -1,4 +1,4 @@
-"""Outputs of the heads beside upright boxes, without PyTorch: masks, keypoints, oriented boxes."""
+"""Outputs of the heads beside upright boxes, without PyTorch: masks, oriented boxes, maps of classes and of depth."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 APART = 7680  # pixels by which boxes of two classes are moved apart, more than any image is wide
 TINY = 1e-7
+MAPS = {"semantic": "semantic_mask", "depth": "depth"}  # task: what its result is called, as in the host
 
 
 def outlines(
@@ -145,3 +146,23 @@ def masks_of(
         box = cv2.resize(inside[inner].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
         masks[i] = (cv2.resize(fine[inner], size) > 0) & box.astype(bool)
     return masks, shown
+
+
+def map_of(task: str, plane: np.ndarray, window: tuple[slice, slice], size: tuple[int, int]) -> np.ndarray:
+    """Return the class of each pixel of the visible image (H, W) int32, or its distance in metres, float32.
+
+    Args:
+        task: A key of `MAPS`.
+        plane: Classes (h, w) of the letterboxed image, or distances (1, h, w) of the stretched one.
+        window: Rows and columns of the image in the letterboxed one.
+        size: Width and height of the visible image.
+    """
+    if task == "semantic":
+        return cv2.resize(plane[window], size, interpolation=cv2.INTER_NEAREST).astype(np.int32)
+    plane = plane[0]
+    for side in size[::-1]:  # corner on corner, as the host interpolates, which OpenCV cannot; rows, then columns
+        at = np.linspace(0, len(plane) - 1, side, dtype=np.float32)[:, None]
+        low = at[:, 0].astype(int)
+        high = np.minimum(low + 1, len(plane) - 1)
+        plane = (plane[low] + (plane[high] - plane[low]) * (at - low[:, None])).T
+    return plane

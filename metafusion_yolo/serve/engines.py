@@ -63,6 +63,7 @@ class Engine(Protocol):
     """A detector of pairs."""
 
     names: dict[int, str]
+    task: str
     thermal: Thermal
     registration: Registration | None
     together: int  # pairs that it takes at a time
@@ -85,6 +86,11 @@ def load_engine(options: Serve, lowest: float = LOWEST, threads: int = 0) -> Eng
     engine: Engine = (
         OnnxEngine(options, lowest, threads) if Path(options.model).suffix == ".onnx" else HostEngine(options, lowest)
     )
+    if engine.task in ("semantic", "depth"):
+        raise UserValueError(
+            f"'model={options.model}' is for the task '{engine.task}', and only objects and classes are served, no "
+            f"maps; give another model, or use metafusion predict"
+        )
     rng = np.random.default_rng(0)
     engine([Pair(rng.integers(0, 256, (48, 64, 3), np.uint8), rng.integers(0, 1 << 14, (48, 64), np.uint16))])
     return engine
@@ -99,11 +105,6 @@ class HostEngine:
         from metafusion_yolo.model import MetaFusionYOLO
 
         self.model = MetaFusionYOLO(options.model)
-        if self.model.task in ("semantic", "depth"):
-            raise UserValueError(
-                f"'model={options.model}' is for the task '{self.model.task}', and only objects and "
-                f"classes are served, no maps; give another model, or use metafusion predict"
-            )
         self.together, rig = 1, Rig()  # an export has the size of its batch
         if options.model.endswith(".pt"):
             rig = Rig.of_file(options.data) if options.data else rig_of(self.model.model) or Rig()
@@ -112,7 +113,7 @@ class HostEngine:
         given = {"imgsz": options.imgsz, "device": options.device, "data": options.data}
         self._arguments: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         self._arguments |= {"conf": lowest, "iou": options.iou, "batch": self.together, "verbose": False}
-        self.names = dict(self.model.names)
+        self.names, self.task = dict(self.model.names), str(self.model.task)
         self._calls = 0  # the first one is of :func:`load_engine`
 
     def __call__(self, pairs: Sequence[Pair]) -> list[Found]:
@@ -165,7 +166,7 @@ class OnnxEngine:
             described = read_yaml(options.data)
             self._detector.thermal = Thermal.from_yaml(described.get("thermal"), options.data)
             self._detector.registration = Registration.from_yaml(described.get("registration"), options.data)
-        self.names, self.thermal = self._detector.names, self._detector.thermal
+        self.names, self.task, self.thermal = self._detector.names, self._detector.task, self._detector.thermal
         self.registration = self._detector.registration
         self.together = options.batch if self._detector.dynamic else self._detector.batch
 

@@ -18,6 +18,9 @@ from metafusion_yolo.data.dataset import build_paired_dataset
 from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.maps import data_set_of
 from metafusion_yolo.engine.tasks import TASKS
+from metafusion_yolo.options.serve import Serve
+from metafusion_yolo.runtime import Detector, read_counts
+from metafusion_yolo.serve.engines import load_engine
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from tests.conftest import TINY, polygon_row
 
@@ -91,12 +94,26 @@ def test_a_task_trains_validates_predicts_and_exports(stock, task, folder, tmp_p
         assert sum(row["pixel_ratio"] for row in rows) == pytest.approx(1, abs=1e-4)
         shares = sum(row["pixel_ratio"] * row["infrared_weight"] for row in rows)
         assert shares == pytest.approx(float(results[0].fusion_weights[1].mean()), abs=1e-3)
-    export = MetaFusionYOLO(trained.export(format="onnx", imgsz=64, fused=True, fusion_weights=True))
+    file = trained.export(format="onnx", imgsz=64, fused=True, fusion_weights=True)
+    export = MetaFusionYOLO(file)
     other = export.predict(folder.visible[0], imgsz=64, rect=False, verbose=False)[0]
     own = trained.predict(folder.visible[0], imgsz=64, rect=False, verbose=False)[0]
     assert other.has_weights and other.fused.shape == own.fused.shape
     close = torch.isclose(getattr(own, key).data.float(), getattr(other, key).data.float(), rtol=1e-3)
     assert close.float().mean() > 0.98  # the class of a few pixels at an edge may differ
+    found = Detector(file)(cv2.imread(str(folder.visible[0])), read_counts(folder.infrared[0]))
+    plane, expected = getattr(found, key), getattr(other, key).data.numpy()
+    if task == "semantic":
+        assert np.array_equal(plane, expected)
+        rows = [{**row, "pixel_ratio": pytest.approx(row["pixel_ratio"], abs=1e-4)} for row in found.summary()]
+        assert [{key: row[key] for key in rows[0]} for row in other.summary()] == rows
+    else:
+        np.testing.assert_allclose(plane, expected, rtol=1e-4)
+        assert str(found) == f"depth {plane.min():.2f} {plane.mean():.2f} {plane.max():.2f}"
+        assert found.summary()[0]["mean"] == pytest.approx(float(plane.mean()), abs=1e-3)
+    assert found.draw().shape == found.fused.shape == (48, 64, 3)
+    with pytest.raises(UserValueError, match=f"is for the task '{task}', and only objects and classes"):
+        load_engine(Serve(model=str(file)))
 
 
 def test_maps_move_with_the_pairs(task, folder) -> None:
