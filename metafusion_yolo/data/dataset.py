@@ -29,7 +29,7 @@ from metafusion_yolo.data.augment import (
 )
 from metafusion_yolo.data.layout import part_shape
 from metafusion_yolo.data.listing import as_written
-from metafusion_yolo.data.packed_dataset import POLYGON_FAULTS, PackedYOLODataset, Scanned
+from metafusion_yolo.data.packed_dataset import PackedYOLODataset, Scanned
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.splits import Split, find_pairs
@@ -96,7 +96,7 @@ class PairedYOLODataset(PackedYOLODataset):
 
     def get_cache_hash(self) -> str:
         """Make the label cache depend also on the infrared files and on the rig, which decides whether pairs fit."""
-        faults = [*POLYGON_FAULTS] if self.needs_polygons else []
+        faults = self.polygon_faults if self.needs_polygons else []
         rig = json.dumps(["labels in arrays", self.reader.rig.to_yaml(), faults])
         return get_hash([super().get_cache_hash(), rig, *(self.partners[f] for f in self.im_files)])
 

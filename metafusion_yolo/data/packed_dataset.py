@@ -25,8 +25,13 @@ class PackedYOLODataset(YOLODataset):
 
     @property
     def needs_polygons(self) -> bool:
-        """Whether masks are made of the labels."""
-        return bool(self.use_segments)
+        """Whether masks or oriented boxes are made of the labels."""
+        return bool(self.use_segments or self.use_obb)
+
+    @property
+    def polygon_faults(self) -> list[str]:
+        """What is looked for in polygons; the corners of an oriented box may come in any order."""
+        return [what for what in POLYGON_FAULTS if not (self.use_obb and what.startswith("cross"))]
 
     def _load_or_scan_cache(self, cache_path: Path, cache_hash: str) -> tuple[dict[str, Any], bool]:
         """Show the arrays as labels."""
@@ -50,7 +55,7 @@ class PackedYOLODataset(YOLODataset):
         if label is None or not self.packs:
             return labelled
         if self.needs_polygons:
-            label["faults"] = {what: sum(map(fault, label["segments"])) for what, fault in POLYGON_FAULTS.items()}
+            label["faults"] = {what: sum(map(POLYGON_FAULTS[what], label["segments"])) for what in self.polygon_faults}
         self._packer.add(label)
         return None, *labelled[1:]
 
@@ -65,17 +70,17 @@ class PackedYOLODataset(YOLODataset):
             return
         whole = labels.whole()
         boxes, polygons = len(whole["bboxes"]), labels.polygons
-        if boxes != polygons and (self.needs_polygons or self.use_obb):
+        if boxes != polygons and self.needs_polygons:
             wanted = "oriented boxes need four corners" if self.use_obb else "masks need polygons"
             raise UserValueError(
                 f"{boxes - polygons} of {boxes} labels of '{self.img_path}' are boxes of four numbers, and {wanted}: "
                 f"class x1 y1 x2 y2 x3 y3 ... in shares of the image"
             )
-        for what in POLYGON_FAULTS if self.needs_polygons else ():
+        for what in self.polygon_faults if self.needs_polygons else ():
             count, first = labels.with_fault(what)
             if count:
                 LOGGER.warning(
-                    f"{self.prefix}{count} of {polygons} polygons {what}, so their masks will be wrong; the "
+                    f"{self.prefix}{count} of {polygons} polygons {what}, so their masks or boxes will be wrong; the "
                     f"first is of '{first}'"
                 )
         super().verify_labels([whole], cache_path)

@@ -100,7 +100,8 @@ def label_pairs(asked: Label, cluster: Cluster | None = None) -> LabelReport:
     detector = MetaFusionYOLO(str(model))
     if detector.task in WHOLE:
         raise UserValueError(
-            f"'model={model}' is for the task '{detector.task}', and only objects are labelled; give another"
+            f"'model={model}' is for the task '{detector.task}', and only objects are labelled; give one for "
+            f"detect, segment, pose or obb"
         )
     if detector.task != "detect" and writers:
         LOGGER.warning(

@@ -72,6 +72,8 @@ def load_model_yaml(name: str | Path) -> dict[str, Any]:
         raise UserValueError(f"'scale: {scale}' in '{path}' is unknown, {nearest(scale, scales)}")
     if type(own.get("nc", 1)) is not int or own.get("nc", 1) < 1:
         raise UserValueError(f"'nc: {own['nc']}' in '{path}' must be a number of classes, 1 or more")
+    if not isinstance(own.get("arguments") or {}, dict):
+        raise UserValueError(f"'arguments: {own['arguments']}' in '{path}' must be a mapping of names to values")
     for key in ("backbone", "head"):
         if not own.get(key, model[key]):
             raise UserValueError(f"'{key}:' in '{path}' is empty; give its layers, or leave it out")
@@ -127,7 +129,7 @@ def read_own(name: str | Path) -> tuple[Path, dict[str, Any]]:
         detector = path.name.removeprefix("metafusion-")
         if path.parent != Path() or detector == path.name:
             raise
-        if Path(detector).stem in torchvision_names():
+        if detector.startswith(TORCHVISION_KINDS):
             return path, {"detector": f"{TORCHVISION}{Path(detector).stem}"}
         try:
             yaml_model_load(detector)

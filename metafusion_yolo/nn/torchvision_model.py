@@ -10,6 +10,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 import torch
@@ -19,10 +20,11 @@ from ultralytics.utils.ops import xywh2xyxy
 
 from metafusion_yolo.nn.model_yaml import TORCHVISION, torchvision_yaml
 from metafusion_yolo.nn.teaching import run
-from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.words import refuse_unknown
 
 BY_CLASS = re.compile(r"(box_predictor\.(cls_score|bbox_pred)|classification_head\.cls_logits)\.\w+$")  # parameters
 DETECTION = "torchvision.models.detection"
+OURS = {"backbone", "num_classes", "min_size", "max_size", "kwargs"}  # arguments that are not for a model YAML
 STRIDE = 32.0  # of the backbones, in pixels
 
 
@@ -144,15 +146,14 @@ class TorchvisionLayers(nn.Sequential):
     """
 
     def __init__(self, name: str, nc: int, arguments: dict[str, Any] | None = None, weights: Any = None) -> None:
-        from torchvision.models import get_model  # takes seconds, and only these detectors need it
+        from torchvision.models import detection, get_model  # takes seconds, and only these detectors need it
         from torchvision.transforms import Normalize
 
-        try:
-            detector: Any = get_model(
-                name, weights=weights, weights_backbone=None, num_classes=nc + 1, **(arguments or {})
-            )
-        except TypeError as error:
-            raise UserValueError(f"'arguments: {arguments}' do not fit torchvision's {name}: {error}") from error
+        arguments = dict(arguments or {})
+        kinds = {"fasterrcnn": detection.FasterRCNN, "retinanet": detection.RetinaNet, "fcos": detection.FCOS}
+        known = signature(kinds[name.partition("_")[0]]).parameters.keys() - OURS  # torchvision drops others silently
+        refuse_unknown(arguments, known, f"in 'arguments:' of {name}")
+        detector: Any = get_model(name, weights=weights, weights_backbone=None, num_classes=nc + 1, **arguments)
         norm = Normalize(detector.transform.image_mean, detector.transform.image_std)
         body = detector.backbone.body
         super().__init__(norm, *body.values(), TorchvisionDetect(detector))

@@ -71,10 +71,14 @@ def test_polygons_that_make_no_mask_are_named_in_a_line(make_pair_folder, caplog
     monkeypatch.setitem(POLYGON_FAULTS, "cross themselves", None)  # nothing is counted again at the next start
     caplog.clear()
     build_paired_dataset(args, str(pairs.images), 1, pairs.data, "train", stride=32)
-    said = [record.message for record in caplog.records if "masks will be wrong" in record.message]
+    said = [record.message for record in caplog.records if "masks or boxes will be wrong" in record.message]
     assert len(said) == 2
     assert "1 of 5 polygons have no area" in said[0] and said[0].endswith(f"'{pairs.visible[0]}'")
     assert "1 of 5 polygons cross themselves" in said[1] and said[1].endswith(f"'{pairs.visible[1]}'")
+    caplog.clear()  # of oriented boxes the order of the corners does not matter
+    build_paired_dataset(get_cfg(args, {"task": "obb"}), str(pairs.images), 1, pairs.data, "train", stride=32)
+    said = [record.message for record in caplog.records if "masks or boxes will be wrong" in record.message]
+    assert len(said) == 1 and "1 of 5 polygons have no area" in said[0]
 
 
 def test_only_edges_that_cross_tear_a_mask() -> None:

@@ -17,6 +17,7 @@ from ultralytics.utils.ops import xywh2xyxy
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.engine.checkpoints import find_checkpoint
+from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.tasks import build_model
 from metafusion_yolo.nn.teaching import run
 from metafusion_yolo.nn.torchvision_model import Maps
@@ -101,7 +102,8 @@ def test_classes_are_taken_over_by_name(faster) -> None:
 
 
 def test_another_detector_of_torchvision_learns_and_is_kept() -> None:
-    model = build_model("metafusion-fcos_resnet50_fpn.yaml", nc=3, verbose=False)
+    cfg = {**load_model_yaml("metafusion-fcos_resnet50_fpn.yaml"), "arguments": {"detections_per_img": 7}}
+    model = build_model(cfg, nc=3, verbose=False)
     model.args = get_cfg()
     batch = labelled(random_pair())
     total, items = model.loss(batch)
@@ -110,14 +112,19 @@ def test_another_detector_of_torchvision_learns_and_is_kept() -> None:
     assert all(any(p.grad.any() for p in part.parameters()) for part in (model.fusion, model.model))
     again = pickle.loads(pickle.dumps(model.eval()))
     with torch.no_grad():
-        assert torch.equal(again(batch["img"]), model(batch["img"]))
+        assert torch.equal(again(batch["img"]), model(batch["img"])) and again(batch["img"]).shape[1] == 7
         assert model.loss(batch)[1].keys() == items.keys()  # as a validation asks for them
 
 
 def test_unknown_detectors_and_stems_of_torchvision_are_refused(tmp_path) -> None:
-    for name in (f"torchvision/{FASTER}s", "torchvision/ssd300_vgg16"):
-        with pytest.raises(UserValueError, match=f"'{name}' is not a torchvision detector with a fused form"):
+    for name in (f"torchvision/{FASTER}s", "torchvision/ssd300_vgg16", f"metafusion-{FASTER}s.yaml"):
+        wanted = name.replace("metafusion-", "torchvision/").removesuffix(".yaml")
+        with pytest.raises(UserValueError, match=f"'{wanted}' is not a torchvision detector with a fused form"):
             MetaFusionYOLO(name)
+    for arguments, wanted in (({"rpn_nms_tresh": 0.5}, f"of {FASTER}, did you mean"), ([3], "must be a mapping")):
+        file = write_yaml(tmp_path, detector=f"torchvision/{FASTER}", arguments=arguments)
+        with pytest.raises(UserValueError, match=f"'arguments:.*{wanted}"):
+            MetaFusionYOLO(file)
     file = write_yaml(tmp_path, detector=f"torchvision/{FASTER}", fusion={"meet": "P3"})
     with pytest.raises(UserValueError, match="needs a backbone whose layers follow each other; set meet: image"):
         MetaFusionYOLO(file)
