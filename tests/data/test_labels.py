@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from ultralytics.cfg import get_cfg
 
-from metafusion_yolo.data.dataset import POLYGON_FAULTS, build_paired_dataset
+from metafusion_yolo.data.dataset import build_paired_dataset
 from metafusion_yolo.data.labels import LabelError, crosses_itself, is_empty, label_file, label_rows, read_labels
+from metafusion_yolo.data.packed_dataset import POLYGON_FAULTS
 
 
 def test_a_label_file_lies_where_the_host_looks_for_it() -> None:
