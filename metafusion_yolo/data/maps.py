@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ultralytics.data.augment import Compose
 from ultralytics.data.dataset import DepthDataset, PolygonSemanticDataset, SemanticDataset
+from ultralytics.data.utils import read_mask
 
 from metafusion_yolo.data.augment import PairedAlbumentations
 from metafusion_yolo.data.dataset import PairedYOLODataset
 from metafusion_yolo.support.errors import UserValueError
+
+IGNORED = 255  # class of a pixel that does not count, as in the host
 
 
 class PairedMapDataset(PairedYOLODataset):
@@ -42,6 +46,19 @@ class PairedSemanticDataset(PairedMapDataset, SemanticDataset):
         """Take the masks that a CSV list names, and where it names none those in `masks_dir:`."""
         self.mask_files = super().get_label_files()
         return self.mask_files
+
+    def verify_labels(self, labels: Any, cache_path: Path) -> None:
+        """Refuse masks of which no pixel counts.
+
+        Raises:
+            ValueError: If there are no others.
+        """
+        super().verify_labels(labels, cache_path)
+        if not any((self.label_lut[read_mask(one["mask_file"], one["mode"])] != IGNORED).any() for one in labels):
+            raise UserValueError(
+                f"no mask of '{self.img_path}' has a class: every pixel is {IGNORED}, which does not count, in "
+                f"'{self.mask_files[0]}' and all others; write the numbers of the classes, from 0"
+            )
 
     def load_image(
         self, i: int, rect_mode: bool = True, resize_short: bool = False

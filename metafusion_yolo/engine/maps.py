@@ -21,15 +21,13 @@ from ultralytics.utils.ops import convert_torch2numpy_batch
 from ultralytics.utils.plotting import plot_images
 
 from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
-from metafusion_yolo.data.maps import data_set_of
+from metafusion_yolo.data.maps import IGNORED, data_set_of
 from metafusion_yolo.engine.predict.predictor import FusionDetectionPredictor
 from metafusion_yolo.engine.predict.results import FusionResults
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.engine.validate.plain import PlainValidator
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.support.errors import UserValueError
-
-IGNORED = 255  # class of a pixel that does not count, as in the host
 
 
 class MapTrainer(FusionDetectionTrainer):

@@ -148,3 +148,10 @@ def test_what_does_not_fit_is_refused_before_the_first_epoch(stock, task, folder
         folder.yaml.write_text(yaml.safe_dump(folder.data | {"names": {0: "person", 1: "car", 2: "tree"}}))
         with pytest.raises(UserValueError, match=r"knows 3 classes of pixels, and .* has 4, background included"):
             MetaFusionYOLO(stock).val(data=str(folder.yaml), imgsz=64)
+        for file in folder.visible:
+            mask = Path(str(file).replace("/images/", "/masks/")).with_suffix(".png")
+            mask.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(mask), np.full((48, 64), 255, np.uint8))
+        folder.yaml.write_text(yaml.safe_dump(folder.data | {"masks_dir": "masks"}))
+        with pytest.raises(UserValueError, match=r"no mask of .* has a class: every pixel is 255"):
+            MetaFusionYOLO(stock).train(data=str(folder.yaml), **learn)
