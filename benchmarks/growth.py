@@ -146,7 +146,7 @@ def measure_all(root: Path, counts: list[int], most: int, file: Path, jobs: list
         of_job = [count for count in counts if job != "check" or count <= most]
         found = [in_process(job, root, count) for count in of_job]
         for count, one in zip(of_job, found, strict=True):
-            rows[f"{count:,}"][title] = f"{one['s']:.2g} s, {one['MB']:.0f} MB"
+            rows[f"{count:,}"][title] = f"{float(format(one['s'], '.2g')):g} s, {one['MB']:.0f} MB"
             print(job, count, one, flush=True)
         if len(of_job) > 1:
             tens = math.log(of_job[-1] / of_job[-2])
