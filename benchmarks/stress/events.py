@@ -369,8 +369,8 @@ def main() -> None:
     count["lost"] = sum(len({one["id"] for one in events} - {*seen}) for seen in sinks.values())
     again = {name: len(seen) - len({*seen}) for name, seen in sinks.items()}
     rates = {pair: round(len(times) / (ended - record.began), 1) for pair, times in record.sees.items()}
-    clips = {one["clip"] for one in events}
-    there = sum((folder / "clips" / clip).is_file() for clip in clips)
+    clips = {one["clip"] for one in events if one["clip"]}
+    there = sum(cv2.VideoCapture(str(folder / "clips" / clip)).read()[0] for clip in clips)
     kinds = dict(Counter(one["event"] for one in events))
     print(f"{ended - record.began:.0f} s, {len(record.deaths)} deaths of cameras, {args.kills} kills of the service")
     print(f"down for {', '.join(f'{down:.0f}' for down in downs)} s; {len(events)} events: {kinds}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from metafusion_yolo.options.serve import Serve
 from metafusion_yolo.serve.engines import Engine, HostEngine
+from metafusion_yolo.serve.watch.clips import Recorder, finish
 from metafusion_yolo.serve.watch.outbox import Outbox
 from metafusion_yolo.serve.watch.plan import Plan, Watched
 from metafusion_yolo.serve.watch.sinks import Courier, sinks_of
@@ -43,14 +44,15 @@ class Service:
         self.outbox = Outbox(plan.events.outbox, [*sinks], plan.events.keep)
         self._couriers = [Courier(name, sink, self.outbox) for name, sink in sinks.items()]
         self._pool = ThreadPoolExecutor(1, "clips")
+        if plan.events.clips is not None:
+            for left in Path(plan.events.clips).glob("*.shots"):
+                self._pool.submit(finish, left)
         self.streams = {one.name: Stream(one, self._track, self.outbox, self._recorder(one.name)) for one in plan.pairs}
         self._ending = Event()
         self._watching = Thread(target=self._watch, name="watchdog", daemon=True)
         self._model: Any = None
 
-    def _recorder(self, name: str) -> Any:
-        from metafusion_yolo.serve.watch.clips import Recorder
-
+    def _recorder(self, name: str) -> Recorder | None:
         events = self.plan.events
         if events.clips is None:
             return None

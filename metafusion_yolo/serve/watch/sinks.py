@@ -168,7 +168,8 @@ class Courier:
                     continue
             try:
                 self._sink(letter)
-            except Exception as error:  # whatever the network has to offer; the event stays
+                self._outbox.confirm(self.name, letter.number)
+            except Exception as error:  # whatever the network or a full disk has to offer; the event stays
                 if not pause:
                     reason = without_passwords(" ".join(str(error).split()))[:300]
                     LOGGER.warning(f"events cannot be delivered to the {self.name}, trying again: {reason}")
@@ -178,4 +179,3 @@ class Courier:
             if pause:
                 LOGGER.warning(f"events are delivered to the {self.name} again")
             pause = 0.0
-            self._outbox.confirm(self.name, letter.number)

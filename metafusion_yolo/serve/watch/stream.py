@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 import uuid
 from collections import deque
@@ -80,6 +81,7 @@ class Stream:
         self.dropped = {"visible": 0, "infrared": 0}
         self._track, self._outbox, self._recorder = track, outbox, recorder
         self._lock = Lock()  # of identities and rules
+        self._untold: list[dict[str, Any]] = []  # events that could not be stored, as on a full disk
         self._ending = Event()
         self._loader: LoadStreamPair | None = None
         self._started = self._saved = 0.0
@@ -173,18 +175,32 @@ class Stream:
 
     def _publish(self, told: dict[str, list[Told]], now: float) -> None:
         """Store events in the outbox, with who is there and the state of the rules; the caller holds the lock."""
-        events = []
+        full = bool(self._untold)
         for rule, happened in told.items():
             for word, more in happened:
                 moment = datetime.fromtimestamp(now, timezone.utc).isoformat(timespec="milliseconds")
                 head = {"id": uuid.uuid4().hex, "time": moment, "pair": self.watched.name, "rule": rule, "event": word}
-                clip = {"clip": self._recorder.clip_of(head["id"], now)} if self._recorder else {}
-                events.append({**head, **more, **clip})
-        if events or now - self._saved > SAVED:
+                self._untold.append({**head, **more, **self._clip_of(head["id"], now)})
+        if self._untold or now - self._saved > SAVED:
             rules = self.watched.rules
             states = {name: {"when": rules[name].when, "state": rule.state} for name, rule in self._rules.items()}
-            self._outbox.take(events, self.watched.name, {"objects": self._identities.state, "rules": states})
-            self._saved = now
+            state = {"objects": self._identities.state, "rules": states}
+            try:
+                self._outbox.take(self._untold, self.watched.name, state)
+            except sqlite3.OperationalError as error:
+                if self._untold and not full:
+                    LOGGER.warning(f"{self.watched.name}: events cannot be stored, which is tried again: {error}")
+                return
+            self._untold, self._saved = [], now
+
+    def _clip_of(self, event: str, now: float) -> dict[str, str | None]:
+        """Return the clip of an event, or why there is none."""
+        if self._recorder is None:
+            return {}
+        try:
+            return {"clip": self._recorder.clip_of(event, now)}
+        except OSError as error:
+            return {"clip": None, "no_clip": str(error.strerror)}
 
     def check(self) -> None:
         """Check the pair several times a second: missing cameras, a thread that hangs, a clip to end."""

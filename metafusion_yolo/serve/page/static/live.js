@@ -78,7 +78,7 @@ function list(events) {
       button.setAttribute("aria-label", `Clip of ${event.rule} at ${event.pair}, ${time.toLocaleTimeString()}`);
       button.addEventListener("click", () => play(event));
       cell.append(button);
-    }
+    } else if (event.no_clip) cell.textContent = `no clip: ${event.no_clip}`;
     row.append(cell);
     return row;
   });
@@ -96,7 +96,7 @@ async function play(event) {
   $("player").showModal();
   const response = await ask(`/clips/${event.clip}`);
   if (!response.ok) {
-    $("clip-state").textContent = "It is not there any more: only the last ones are kept.";
+    $("clip-state").textContent = "There is none: no picture came around the event, or it is older than the clips that are kept.";
     return;
   }
   const clip = await response.blob();
