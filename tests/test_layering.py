@@ -58,6 +58,7 @@ LAYERS = [
         "data.alignment",
         "data.polarity",
         "data.sync",
+        "data.shown_in",
     ],
     ["data.pairs", "data.temperatures", "data.steady", "data.camera"],
     ["data.layout", "data.listing", "data.partners", "data.depth", "data.tiff", "data.live"],

@@ -86,4 +86,6 @@ def describe_miss(miss: Miss, name: str) -> str:
     found = f"best score {miss.score:.2f}, below {SURE:g}" if miss.score else "no overlapping detection of its class"
     weights = miss.record.weights
     weight = f", infrared weight {weights.boxes[miss.k]:.2f}" if weights else ""
-    return f"{name}, {width} x {height} px, {miss.record.condition}: {found}{weight}"
+    camera = miss.record.shown_in[miss.k] if miss.record.shown_in else ""
+    shown = {"": "", "both": ", shown in both"}.get(camera, f", shown in {camera} alone")
+    return f"{name}, {width} x {height} px, {miss.record.condition}{shown}: {found}{weight}"

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from metafusion_yolo.data.shown_in import UNSAID
 from metafusion_yolo.evaluation.miss_rate import log_average_miss_rate
 from metafusion_yolo.evaluation.precision import Image, average_precision
 from metafusion_yolo.evaluation.robustness import AS_IS, SHIFTS, Curve, robustness_curves
@@ -22,6 +24,7 @@ from metafusion_yolo.evaluation.trust import (
     trust_lines,
 )
 from metafusion_yolo.evaluation.weights import EDGES, PairWeights
+from metafusion_yolo.options import MODALITIES
 
 ALL, CLASS, CONDITION = "all", "class", "condition"
 DETECTION = ("mAP50", "mAP50-95", "MR-2")
@@ -45,6 +48,8 @@ class PairRecord:
         quality: Fusion metrics.
         weights: Weights of the infrared camera; None for exports, which do not output them.
         changes: Weights of a camera that is spoilt, by corruption.
+        shown_in: The camera that shows each labelled box, see :class:`~metafusion_yolo.data.shown_in.ShownIn`; None if
+            nobody has said it.
     """
 
     file: str
@@ -56,6 +61,7 @@ class PairRecord:
     quality: dict[str, float] = field(default_factory=dict)
     weights: PairWeights | None = None
     changes: dict[str, WeightChange] = field(default_factory=dict)
+    shown_in: list[str] | None = None
 
     @property
     def missed(self) -> np.ndarray:
@@ -98,6 +104,7 @@ class ValidationReport:
             unless requested.
         trust: Figures with one camera spoilt, of every kind and strength; empty unless requested.
         clean: mAP50 by view with both cameras well, [0, 1], to compare them with; empty likewise.
+        shown_in: Objects found, and all objects, by the camera that shows them; empty if the data set does not say it.
     """
 
     rows: list[Row]
@@ -106,6 +113,7 @@ class ValidationReport:
     curves: dict[str, dict[str, Curve]] = field(default_factory=dict)
     trust: list[Trust] = field(default_factory=list)
     clean: dict[str, float] = field(default_factory=dict)
+    shown_in: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, records: Sequence[PairRecord], names: dict[int, str], rule: str) -> "ValidationReport":
@@ -132,7 +140,8 @@ class ValidationReport:
         curves = robustness_curves(found, classes) if classes and f"shift-{SHIFTS[0]}" in found else {}
         spoilt = bool(classes) and MEASURED in found
         trust = judge_trust(found, changes, classes) if spoilt else []
-        return cls(rows, rule, histogram, curves, trust, clean_figures(found, classes) if spoilt else {})
+        clean = clean_figures(found, classes) if spoilt else {}
+        return cls(rows, rule, histogram, curves, trust, clean, found_by_camera(records))
 
     @property
     def results_dict(self) -> dict[str, float]:
@@ -144,6 +153,7 @@ class ValidationReport:
         for row in self.rows:
             if row.kind == CONDITION:
                 results |= {f"{row.name}/{name}": value for name, value in row.detection.items()}
+        results |= {f"shown_in/{camera}": found / objects for camera, (found, objects) in self.shown_in.items()}
         return {name: value for name, value in results.items() if value is not None}
 
     def write_json(self, file: Path, **more: Any) -> None:
@@ -168,6 +178,12 @@ class ValidationReport:
         notes += ["IR: mean weight of the infrared camera inside and outside labelled boxes"] if self.histogram else []
         return [*notes, self.rule]
 
+    @property
+    def by_camera(self) -> str:
+        """How many objects were found by the camera that shows them, in words; empty if the data set does not say."""
+        told = [f"{camera} {found} of {objects}" for camera, (found, objects) in self.shown_in.items()]
+        return f"Found with a score of {SURE} or more, by the camera that shows it: {', '.join(told)}" if told else ""
+
     def lines(self, classes: bool) -> list[str]:
         """Return the figures as lines of text, in the columns of the host's table.
 
@@ -183,6 +199,7 @@ class ValidationReport:
                 lines.append(f"{row.name:>22}{row.images:>11}{row.instances:>11}{cells}")
         if self.rows[0].quality:
             lines.append("Fusion: " + "  ".join(f"{name} {value:.4g}" for name, value in self.rows[0].quality.items()))
+        lines += [self.by_camera] if self.shown_in else []
         for key, title in CURVES.items():
             curves = self.curves.get(key, {})
             for x in [[point[0] for point in curve] for curve in curves.values()][:1]:
@@ -190,6 +207,19 @@ class ValidationReport:
             for name, curve in curves.items():
                 lines.append(f"{f'mAP50, {name}':>33}" + "".join(f"{y:>11.3g}" for _, y in curve))
         return lines + (trust_lines(self.trust, self.clean[FUSED]) if self.trust else [])
+
+
+def found_by_camera(records: Sequence[PairRecord]) -> dict[str, tuple[int, int]]:
+    """Return how many objects were found, and how many there are, by the camera that shows them."""
+    if all(record.shown_in is None for record in records):
+        return {}
+    shown = [
+        (camera or UNSAID, not missed)
+        for record in records
+        for camera, missed in zip(record.shown_in or [""] * len(record.missed), record.missed, strict=True)
+    ]
+    there, found = Counter(camera for camera, _ in shown), Counter(camera for camera, seen in shown if seen)
+    return {camera: (found[camera], there[camera]) for camera in (*MODALITIES, UNSAID) if there[camera]}
 
 
 def summarise(kind: str, name: str, records: Sequence[PairRecord], names: dict[int, str]) -> Row:

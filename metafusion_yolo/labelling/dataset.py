@@ -12,6 +12,7 @@ from typing import Any
 from ultralytics.utils import LOGGER
 from ultralytics.utils.files import increment_path
 
+from metafusion_yolo.data.shown_in import ShownIn
 from metafusion_yolo.data.unlabelled import UNNAMED
 from metafusion_yolo.engine.tasks import WHOLE
 from metafusion_yolo.labelling.corrections import by_pair, read_export
@@ -70,8 +71,9 @@ class LabelReport:
 def label_pairs(asked: Label, cluster: Cluster | None = None) -> LabelReport:
     """Label pairs by a detector, or take over what people corrected.
 
-    The labels are YOLO files where training looks for them; scores, and the camera that shows each object, are in the
-    ledger beside them (:mod:`metafusion_yolo.labelling.ledger`) and in the files for other tools.
+    The labels are YOLO files where training looks for them; scores are in the ledger beside them
+    (:mod:`metafusion_yolo.labelling.ledger`), the camera that shows each object in the data set's
+    :mod:`shown_in.csv <metafusion_yolo.data.shown_in>`, and both in the files for other tools.
 
     Args:
         asked: What to label, by what, and where to write.
@@ -126,6 +128,7 @@ def label_pairs(asked: Label, cluster: Cluster | None = None) -> LabelReport:
     wanted = classes_of(detector.names, {} if nameless else job.names, asked.classes)
     names = dict(enumerate(wanted.values())) if nameless else job.names
     folder.mkdir(parents=True, exist_ok=True)
+    shown_in = ShownIn(job.root)
     sheets: dict[int, list[Sheet]] = {}
     arguments = {"data": job.yaml, "conf": asked.conf, "imgsz": asked.imgsz, "batch": asked.batch}
     make = partial(_Labeller, str(model), detector if cluster.engine == "local" else None, wanted, folder / "pictures")
@@ -135,8 +138,10 @@ def label_pairs(asked: Label, cluster: Cluster | None = None) -> LabelReport:
     ):
         for pair, sheet in labelled:
             ledger.write(pair.label, rows_of(sheet.found, names), str(model), sheet.found)
+            _say(shown_in, pair, sheet.found, names)
             report.add(sheet.found)
             sheets.setdefault(number, []).append(sheet)
+    shown_in.write(add=part is not None)
     in_order = [sheet for number in sorted(sheets) for sheet in sheets[number]]
     report.files += [write(folder, in_order, names) for write in writers]
     if nameless:
@@ -181,6 +186,12 @@ class _Labeller:
         return [*labelled] if self._far else labelled  # here, each is written as it is done
 
 
+def _say(shown_in: ShownIn, pair: Pair, found: Sequence[Found], names: Mapping[int, str]) -> None:
+    """Take in the camera that shows each object of a pair."""
+    numbers = {name: number for number, name in names.items()}
+    shown_in.say(pair.label, [numbers[one.name] for one in found], [one.shows_in for one in found])
+
+
 def _once(job: Job) -> list[Pair]:
     """Return the pairs of all parts, each once."""
     return [*{pair.label: pair for part in job.pairs.values() for pair in part}.values()]
@@ -207,10 +218,13 @@ def _take_over(
         raise UserValueError(f"corrected= needs the class numbers of the labels: add 'names:' to '{job.yaml}'")
     found = by_pair(read_export(corrected), pairs, corrected)
     rows = {pair: rows_of(objects, job.names) for pair, objects in found.items()}
+    shown_in = ShownIn(job.root)
     for pair, objects in found.items():
         if ledger.of_person(pair.label) and not overwrite:
             report.kept += 1
             continue
         ledger.write(pair.label, rows[pair], PERSON, objects)
+        _say(shown_in, pair, objects, job.names)
         report.add(objects)
+    shown_in.write()
     return report

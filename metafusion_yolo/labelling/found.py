@@ -24,7 +24,7 @@ class Found(NamedTuple):
         name: Its class.
         box_xyxyn: Left, top, right, bottom, normalised.
         score: That of the detector, [0, 1]; None if a person drew the box.
-        shows_in: The camera that shows it: "visible", "infrared" or "both".
+        shows_in: The camera that shows it: "visible", "infrared" or "both"; "" if an export does not say it.
         outline: Polygon of a mask, or corners of an oriented box, (P, 2), normalised; None for a box.
         keypoints: (points, 2 or 3), normalised x and y, and whether it shows; None without any.
     """

@@ -45,7 +45,7 @@ class Ledger:
             OSError: If it cannot be written; the previous file is kept.
         """
         entry: dict[str, Any] = {"file": label.name, "digest": digest(rows), "by": by}
-        entry |= {"scores": [one.score for one in found], "shows_in": [one.shows_in for one in found]}
+        entry |= {"scores": [one.score for one in found]}
         label.parent.mkdir(parents=True, exist_ok=True)
         entries = self._entries(label.parent)
         with (label.parent / LEDGER).open("a", encoding="utf-8") as stream:

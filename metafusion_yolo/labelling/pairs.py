@@ -28,11 +28,13 @@ class Job:
         pairs: The pairs, by part of the data set: train, val, test, unlabelled.
         names: Class names by number; empty to take those of the detector.
         yaml: The data-set YAML.
+        root: The folder of the data set.
     """
 
     pairs: dict[str, list[Pair]]
     names: dict[int, str]
     yaml: str
+    root: Path
 
 
 def of_yaml(data: str, parts: Iterable[str] = PARTS) -> Job:
@@ -68,11 +70,12 @@ def of_yaml(data: str, parts: Iterable[str] = PARTS) -> Job:
             found[part] = [(v, i, split.label_of(v)) for v, i in split.partners.items()]
     if not found:
         raise UserValueError(f"'{data}' names no images under {', '.join(f'{part}:' for part in parts)}")
+    home = root
     folders = {Path(visible).absolute().parent for rows in found.values() for visible, _, _ in rows}
     if not all(folder.is_relative_to(root) for folder in folders):
         root = Path(os.path.commonpath(folders))
     pairs = {part: [Pair(_key(row[0], root), *row) for row in rows] for part, rows in found.items()}
-    return Job(pairs, _names(content, file), file)
+    return Job(pairs, _names(content, file), file, home)
 
 
 def _names(content: dict[str, Any], file: str) -> dict[int, str]:

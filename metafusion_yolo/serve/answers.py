@@ -82,6 +82,7 @@ class Labelled(BaseModel):
 
     number: int = Field(alias="class", ge=0, description="number of the class")
     box: Box
+    shown_in: Literal["", "both", "visible", "infrared"] = Field(default="", description="the camera that shows it")
 
 
 class Labels(BaseModel):
@@ -97,7 +98,9 @@ class Item(BaseModel):
     name: str
     part: str
     condition: str | None = Field(description="such as night; null until predictions were made")
-    objects: list[tuple[int, float, bool | None]] = Field(description="class, size in pixels, whether it was missed")
+    objects: list[tuple[int, float, bool | None, str]] = Field(
+        description="class, size in pixels, whether it was missed, the camera that shows it"
+    )
     wrong: list[tuple[str, float]] | None = Field(description="name and score of detections of no object")
     share: float | None = Field(description="mean share of the infrared camera")
     problem: str

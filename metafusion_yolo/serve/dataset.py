@@ -48,6 +48,7 @@ class Seen:
 
     size: tuple[int, int] = (0, 0)  # width, height
     classes: list[int] = field(default_factory=list)
+    shown_in: list[str] = field(default_factory=list)
     boxes: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))  # corners, shares
     problem: str = ""
     condition: str | None = None
@@ -85,6 +86,7 @@ class DataSet:
             if self._job is None:
                 from metafusion_yolo.data.reading import PairReader
                 from metafusion_yolo.data.rig import Rig
+                from metafusion_yolo.data.shown_in import ShownIn
                 from metafusion_yolo.evaluation.conditions import Conditions
                 from metafusion_yolo.labelling.pairs import of_yaml
                 from metafusion_yolo.support.resources import read_yaml
@@ -92,6 +94,7 @@ class DataSet:
                 job = of_yaml(self.data)
                 content = read_yaml(job.yaml)
                 self.root = (Path(job.yaml).parent / (content.get("path") or ".")).resolve()
+                self._shown_in = ShownIn(self.root)
                 self.reader = PairReader(Rig.from_yaml(content, job.yaml))
                 self._conditions: Callable[[str], str] = Conditions.of_data({**content, "path": str(self.root)}).of
                 self.rows = [(part, pair) for part, some in job.pairs.items() for pair in some]
@@ -109,6 +112,7 @@ class DataSet:
             seen.size = image_size(pair.visible)
             labels = read_labels(pair.label)
             seen.classes, seen.boxes = labels.classes.tolist(), labels.boxes_xyxyn
+            seen.shown_in = self._shown_in.of(pair.label, seen.classes) or [""] * len(seen.classes)
             rows = pair.label.read_text(encoding="utf-8-sig").split("\n") if pair.label.is_file() else []
             if any(len(row.split()) > 5 for row in rows):
                 seen.problem = "its labels are outlines; correct them in another tool, by metafusion data label"
@@ -128,7 +132,7 @@ class DataSet:
             sides = (seen.boxes[:, 2:] - seen.boxes[:, :2]) * seen.size
             sizes = np.sqrt(np.abs(sides.prod(1))).round(1).tolist()
             missed: Sequence[bool | None] = [None] * len(sizes) if seen.missed is None else seen.missed
-            objects: list[tuple[int, float, bool | None]] = [*zip(seen.classes, sizes, missed, strict=True)]
+            objects = [*zip(seen.classes, sizes, missed, seen.shown_in, strict=True)]
             items.append(
                 Item(
                     name=pair.key,
@@ -163,12 +167,12 @@ class DataSet:
         else:
             planes = self.reader.read(pair.visible, pair.infrared)
             answer = plain(planes[..., 2::-1], planes[..., 3])
-        rows = zip(seen.classes, seen.boxes.tolist(), strict=True)
         labels = [
-            Labelled.model_validate({"class": number, "box": dict(zip(Box.model_fields, box, strict=True))})
-            for number, box in rows
+            Labelled.model_validate({"class": n, "box": dict(zip(Box.model_fields, b, strict=True)), "shown_in": view})
+            for n, b, view in zip(seen.classes, seen.boxes.tolist(), seen.shown_in, strict=True)
         ]
-        return PairView(name=pair.key, labels=labels, stamp=stamp_of(pair.label), problem=seen.problem, answer=answer)
+        stamp = stamp_of(pair.label, seen.shown_in)
+        return PairView(name=pair.key, labels=labels, stamp=stamp, problem=seen.problem, answer=answer)
 
     def _detect(self, number: int) -> Found:
         """Detect on a pair, and keep what was missed and what is wrong."""
@@ -232,17 +236,13 @@ class DataSet:
             raise HTTPException(403, f"not saved: {seen.problem}")
         known = self.open().names
         boxes = np.array([[*one.box.model_dump().values()] for one in labels.labels], np.float64).reshape(-1, 4)
-        if (
-            not np.isfinite(boxes).all()
-            or (boxes[:, 2:] <= boxes[:, :2]).any()
-            or (boxes < -1).any()
-            or (boxes > 2).any()
-        ):
+        near = np.isfinite(boxes).all() and (boxes >= -1).all() and (boxes <= 2).all()
+        if not near or (boxes[:, 2:] <= boxes[:, :2]).any():
             raise HTTPException(422, "a box has its left upper and its right lower corner, as shares of the image")
         if unknown := {one.number for one in labels.labels} - {*known}:
             raise HTTPException(422, f"there is no class {min(unknown)}, only {min(known)} to {max(known)}")
         with self._lock:
-            if stamp_of(pair.label) != labels.stamp:
+            if stamp_of(pair.label, seen.shown_in) != labels.stamp:
                 raise HTTPException(409, "these labels have changed since they were shown; look at them again")
             pair.label.parent.mkdir(parents=True, exist_ok=True)
             backup = pair.label.with_name(f"{pair.label.name}.bak")
@@ -251,6 +251,10 @@ class DataSet:
             numbers = [one.number for one in labels.labels]
             with replacing(pair.label, durable=True) as part:
                 part.write_text(label_rows(numbers, boxes.clip(0, 1)), encoding="utf-8")
+            shown_in = type(self._shown_in)(self.root)  # with what others have written meanwhile
+            shown_in.say(pair.label, numbers, [one.shown_in for one in labels.labels])
+            shown_in.write()
+            self._shown_in = shown_in
             firsts = {some[0].label.parent for some in self.open().pairs.values() if some} | {pair.label.parent}
             for folder in firsts:  # the host's cache does not notice a row of the same length
                 folder.with_suffix(".cache").unlink(missing_ok=True)
@@ -260,9 +264,9 @@ class DataSet:
         return self.view(number)
 
 
-def stamp_of(file: Path) -> str:
-    """Return what tells the content of a label file from another; no file is like none."""
-    content = file.read_bytes() if file.is_file() else b""
+def stamp_of(file: Path, shown_in: Sequence[str]) -> str:
+    """Return what tells the content of a label file and the cameras of its rows from another; no file is like none."""
+    content = (file.read_bytes() if file.is_file() else b"") + ",".join(shown_in).encode()
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.catalogue import Area, Fault
+from tests.faults.catalogue import ANY, Area, Fault
 from tests.faults.plants import described, folder, removed, written
 
 TRAIN = "train data=data.yaml"
@@ -22,6 +22,13 @@ AREA = Area(
             "file that does not exist",
             "train data=nowhere.yaml",
             "data set 'nowhere.yaml': the file does not exist; give the path of a data-set YAML",
+        ),
+        Fault(
+            "file of the cameras that show an object, of other columns",
+            "val model=best.pt data=data.yaml",
+            f"'{ANY}shown_in.csv' cannot be used: expected rows file,box,class,shown_in, shown_in one of both, "
+            "visible, infrared or empty; mend or remove it",
+            written("shown_in.csv", "image,camera\n0.png,infrared\n"),
         ),
         Fault(
             "file that does not exist, validation",

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from metafusion_yolo.data.labels import read_labels
+from metafusion_yolo.data.shown_in import ShownIn
 from metafusion_yolo.labelling.corrections import by_pair
 from metafusion_yolo.labelling.dataset import label_pairs
 from metafusion_yolo.labelling.found import Pair
@@ -62,6 +63,7 @@ def test_from_pairs_without_labels_to_corrected_ones(roads, yolov8n, tmp_path) -
     again = label_pairs(Label(data, corrected=str(file)))
     assert (again.pairs, again.kept) == (4, 0)
     assert len(read_labels(label).classes) == kept
+    assert len(ShownIn(roads).of(label, read_labels(label).classes.tolist()) or ()) == kept
 
     corrected = labels(home / "val")
     unasked = label_pairs(Label(data, model=str(yolov8n), project=str(runs), **QUICK))

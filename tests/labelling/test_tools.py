@@ -155,4 +155,4 @@ def test_fiftyone_reads_our_samples(folder, sheets) -> None:
 def test_nothing_is_made_up_of_a_person_who_drew_without_attributes() -> None:
     xml = '<annotations><image name="7.jpg" width="10" height="20"><box label="car" xtl="1" ytl="2" xbr="5" ybr="10"/>'
     found = cvat.read(ElementTree.fromstring(f"{xml}</image></annotations>"))
-    assert found == {"7.jpg": [Found("car", (0.1, 0.1, 0.5, 0.5), None, "both")]}
+    assert found == {"7.jpg": [Found("car", (0.1, 0.1, 0.5, 0.5), None, "")]}

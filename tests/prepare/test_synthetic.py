@@ -273,7 +273,7 @@ def test_files_hold_what_is_rendered(dataset):
     root = dataset.parent
     with (root / "shown_in.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["split", "file", "box", "class", "shown_in", "condition"]
+    assert list(rows[0]) == ["file", "box", "class", "shown_in", "condition"]
     for split, count in (("train", 5), ("val", 3)):
         for i in range(count):
             pair, stem = render_pair(pair_seed(0, split, i), 64), f"{split}/{i:06d}"
@@ -283,7 +283,7 @@ def test_files_hold_what_is_rendered(dataset):
             labels = np.loadtxt(root / "labels" / f"{stem}.txt", ndmin=2)
             centre, size = labels[:, 1:3] * [64, 51], labels[:, 3:] * [64, 51]
             np.testing.assert_allclose(np.hstack([centre - size / 2, centre + size / 2]), pair.boxes_xyxy, atol=1e-3)
-            mine = [row for row in rows if (row["split"], row["file"]) == (split, f"{i:06d}")]
+            mine = [row for row in rows if row["file"] == f"labels/{stem}.txt"]
             assert [int(row["box"]) for row in mine] == list(range(len(pair.classes)))
             assert [int(row["class"]) for row in mine] == labels[:, 0].tolist() == pair.classes.tolist()
             assert [row["shown_in"] for row in mine] == list(pair.shown_in)
@@ -315,7 +315,7 @@ def test_an_interrupted_dataset_can_be_written_again(tmp_path):
 
 def test_everything_visible_dataset(tmp_path, dataset):
     path = write_dataset(tmp_path, train=2, val=1, imgsz=64, everything_visible=True)
-    assert "visible" not in {line.split(",")[4] for line in (tmp_path / "shown_in.csv").read_text().split()}
+    assert "visible" not in {line.split(",")[3] for line in (tmp_path / "shown_in.csv").read_text().split()}
     labels = "labels/train/000001.txt"
     assert (tmp_path / labels).read_text() == (dataset.parent / labels).read_text()
     assert path.parent == tmp_path

@@ -226,6 +226,7 @@ def test_data_set(page, pairs) -> None:
     canvas.scroll_into_view_if_needed()
     area = canvas.bounding_box()
     page.select_option("#class", "1")
+    page.select_option("#shown-in", "infrared")
     page.mouse.move(area["x"] + 2, area["y"] + 2)
     page.mouse.down()
     page.mouse.move(area["x"] + area["width"] / 4, area["y"] + area["height"] / 2)
@@ -236,11 +237,22 @@ def test_data_set(page, pairs) -> None:
     assert len(rows) == len(before.splitlines()) + 1 and rows[-1].startswith("1 0.1")
     for row, old in zip(rows, before.splitlines(), strict=False):
         assert list(map(float, row.split())) == pytest.approx(list(map(float, old.split())), abs=1e-5)
-    page.select_option("#object", str(len(rows) - 1))
+    shown_in = pairs.root / "shown_in.csv"
+    table = shown_in.read_text().splitlines()
+    assert table[-1] == f"labels/train/1.txt,{len(rows) - 1},1,infrared" and len(table) == len(rows) + 1
+    page.select_option("#camera", "infrared")
+    page.wait_for_selector("#count:has-text('1 of 4')")
+    page.select_option("#camera", "all")
+    page.select_option("#object", "0")
     page.click("#remove")
     page.click("#save")
     page.wait_for_function("() => document.querySelector('#save').disabled && document.querySelector('#undo').disabled")
-    assert len(label.read_text().splitlines()) == len(rows) - 1
+    assert shown_in.read_text().splitlines()[-1] == f"labels/train/1.txt,{len(rows) - 2},1,infrared"
+    page.select_option("#object", str(len(rows) - 2))
+    page.click("#remove")
+    page.click("#save")
+    page.wait_for_function("() => document.querySelector('#save').disabled && document.querySelector('#undo').disabled")
+    assert len(label.read_text().splitlines()) == len(rows) - 2
     assert label.with_name("1.txt.bak").is_file()
 
 

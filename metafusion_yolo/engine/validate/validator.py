@@ -18,6 +18,7 @@ from metafusion_yolo.data.dataset import PairedYOLODataset, build_paired_dataset
 from metafusion_yolo.data.description import check_description, data_error
 from metafusion_yolo.data.planes import PLANES
 from metafusion_yolo.data.rig import Rig, rig_of
+from metafusion_yolo.data.shown_in import ShownIn
 from metafusion_yolo.engine._host import front_end, gather_list, missing_packages_named, warn_of_other_cameras
 from metafusion_yolo.engine.arguments import check_classes
 from metafusion_yolo.engine.validate.measure import (
@@ -130,6 +131,7 @@ class FusionDetectionValidator(DetectionValidator):
         self.metrics.report = None
         self._records: list[PairRecord] = []
         self._conditions = Conditions.of_data(self.data, self.night_below)
+        self._shown_in = ShownIn(self.data.get("path", ""))
         self._model, self._front_end, self._fusion = model, front_end(model), None
         if self._front_end is not None:
             self._hook = self._front_end.register_forward_hook(self._keep_fusion)
@@ -176,6 +178,7 @@ class FusionDetectionValidator(DetectionValidator):
             target = self._prepare_batch(i, batch)
             areas.append(content_area(target))
             record = record_pair(pred, target, self._conditions.of(target["im_file"]))
+            record.shown_in = self._cameras_of(target)
             if fusion is not None:
                 measure_fusion(record, batch["img"][i], fusion, i, target, self.quality)
             records.append(record)
@@ -192,6 +195,11 @@ class FusionDetectionValidator(DetectionValidator):
             find_spoilt(*given, strengths=self.strengths, beside=self.beside)
         self._fusion = fusion
         self._records += records
+
+    def _cameras_of(self, target: dict[str, Any]) -> list[str] | None:
+        """Return the camera that shows each labelled object of a pair; None if nobody has said it."""
+        known = None if self.args.single_cls else target["cls"].int().tolist()
+        return self._shown_in.of(self.dataloader.dataset.split.label_of(target["im_file"]), known, self.args.classes)
 
     def _find(
         self, name: str, preds: list[dict[str, Tensor]], batch: dict[str, Any], records: list[PairRecord]

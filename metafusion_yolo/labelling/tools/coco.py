@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metafusion_yolo.labelling.found import BOTH, Found, Sheet
+from metafusion_yolo.labelling.found import Found, Sheet
 
 
 def write(folder: Path, sheets: Sequence[Sheet], names: Mapping[int, str]) -> Path:
@@ -43,6 +43,6 @@ def read(content: dict[str, Any]) -> dict[str, list[Found]]:
         width, height = float(image["width"]), float(image["height"])
         left, top, across, down = map(float, item["bbox"])
         box = left / width, top / height, (left + across) / width, (top + down) / height
-        shows = (item.get("attributes") or {}).get("shows_in", BOTH)
+        shows = (item.get("attributes") or {}).get("shows_in", "")
         found[image["file_name"]].append(Found(names[item["category_id"]], box, item.get("score"), shows))
     return found

@@ -86,6 +86,6 @@ def read(root: Element) -> dict[str, list[Found]]:
             more = {item.get("name"): (item.text or "").strip() for item in box.iter("attribute")}
             corners = left / width, top / height, right / width, bottom / height
             score = float(more["score"]) if more.get("score") else None
-            shows = more.get("shows_in") or BOTH
+            shows = more.get("shows_in", "")
             objects.append(Found(box.attrib["label"], corners, score, shows))
     return found

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from metafusion_yolo.labelling.found import BOTH, INFRARED, VISIBLE, Found, Sheet
+from metafusion_yolo.labelling.found import INFRARED, VISIBLE, Found, Sheet
 
 FIELD = "objects"
 
@@ -55,5 +55,5 @@ def read(content: dict[str, Any]) -> dict[str, list[Found]]:
         for item in (sample.get(FIELD) or {}).get("detections", ()):
             left, top, across, down = map(float, item["bounding_box"])
             box = left, top, left + across, top + down
-            objects.append(Found(item["label"], box, item.get("confidence"), item.get("shows_in") or BOTH))
+            objects.append(Found(item["label"], box, item.get("confidence"), item.get("shows_in") or ""))
     return found

@@ -18,6 +18,8 @@ import cv2
 import numpy as np
 import yaml
 
+from metafusion_yolo.data.shown_in import COLUMNS as SHOWN_IN
+from metafusion_yolo.data.shown_in import INDEX
 from metafusion_yolo.options import Synth
 from metafusion_yolo.prepare.synthetic import climate
 from metafusion_yolo.prepare.synthetic.easy import CONDITIONS, draw_scene, plan_scene
@@ -27,7 +29,7 @@ from metafusion_yolo.prepare.synthetic.truth import KEYPOINTS, crop, label_text
 from metafusion_yolo.support.errors import UserValueError
 
 NAMES = {0: "person", 1: "car"}
-INDEX = "shown_in.csv"
+COLUMNS = (*SHOWN_IN, "condition")
 SPLITS = ("train", "val")
 QUICK = 12_000_000  # pixels that render in about 2 s
 
@@ -151,11 +153,11 @@ def write_dataset(
     root/infrared/{train,val}/000000.png  infrared
     root/labels/{train,val}/000000.txt    class cx cy w h, normalised, or what the task has in its place
     root/synthetic.yaml                   to train with
-    root/shown_in.csv                     split, file, box (line of the label file), class, shown_in, condition
+    root/shown_in.csv                     the camera that shows each object, and the condition of its scene
     ```
 
     For the task classify each object is a pair of its own, `{images,infrared}/{train,val}/person/000000-0.png`, the
-    number behind the dash its box, and there are no labels.
+    number behind the dash its box, and there are no labels: shown_in.csv names the label file that there would be.
 
     Args:
         root: New or empty folder, or an earlier data set of this function, which is replaced.
@@ -184,13 +186,15 @@ def write_dataset(
     quick = len(jobs) * imgsz**2 < QUICK
     with (root / INDEX).open("w", newline="") as file:
         index = csv.writer(file)
-        index.writerow(("split", "file", "box", "class", "shown_in", "condition"))
+        index.writerow(COLUMNS)
+        file.flush()  # an earlier data set is known by it
         for split, i in TQDM(jobs, desc=f"Rendering {root.name}", disable=True if quick else None):
             how = everything_visible, everything_infrared, hard, task == "obb"
             pair = render_pair(pair_seed(seed, split, i), imgsz, *how)
             write_pair(root, split, f"{i:06d}", pair, task)
             rows = zip(pair.classes.tolist(), pair.shown_in, strict=True)
-            index.writerows((split, f"{i:06d}", box, *row, pair.condition) for box, row in enumerate(rows))
+            label = f"labels/{split}/{i:06d}.txt"
+            index.writerows((label, box, *row, pair.condition) for box, row in enumerate(rows))
     data = {"path": str(root), "train": "images/train", "val": "images/val", "names": NAMES, "infrared": "infrared"}
     data |= KEYPOINTS if task == "pose" else {}
     path = root / "synthetic.yaml"
@@ -207,7 +211,8 @@ def pair_seed(seed: int, split: str, i: int) -> int:
 
 def clear(root: Path) -> None:
     """Create the folders of a data set and delete an earlier one and its caches; other files raise UserValueError."""
-    if root.is_file() or (root.is_dir() and any(root.iterdir()) and not (root / INDEX).is_file()):
+    made = (root / INDEX).is_file() and (root / INDEX).read_bytes().startswith(",".join(COLUMNS).encode())
+    if root.is_file() or (root.is_dir() and any(root.iterdir()) and not made):
         raise UserValueError(f"{root} holds other files than a synthetic data set; name a new or an empty folder")
     (root / "synthetic.yaml").unlink(missing_ok=True)  # written last: only a complete data set has it
     for folder in (root / kind / split for kind in ("images", "infrared", "labels") for split in SPLITS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -78,6 +79,16 @@ def test_the_figures_of_detection_are_those_of_the_host(validated) -> None:
     conditions = [row for row in validated.report.rows if row.kind == "condition"]
     assert sum(row.images for row in conditions) == total.images == 4
     assert sum(row.instances for row in conditions) == total.instances
+
+
+def test_what_is_found_is_counted_by_the_camera_that_shows_it(validated, run) -> None:
+    with (run.data.parent / "shown_in.csv").open() as file:
+        there = Counter(row["shown_in"] for row in csv.DictReader(file) if row["file"].startswith("labels/val/"))
+    counted = validated.report.shown_in
+    assert {camera: objects for camera, (_, objects) in counted.items()} == there
+    total = sum(there.values()), sum(found for found, _ in counted.values())
+    page = (validated.folder / "val.html").read_text()
+    assert f"{total[0] - total[1]} of {total[0]} objects were missed" in page and validated.report.by_camera in page
 
 
 def test_fusion_metrics_are_those_of_the_fused_images(run, tmp_path) -> None:

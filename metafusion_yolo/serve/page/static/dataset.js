@@ -9,7 +9,7 @@ let chosen = -1; // number of the pair that is shown
 let pair = null;
 let pictures = [];
 let views = [];
-let labels = []; // {class, box}, shares
+let labels = []; // {class, box, shown_in}, shares
 let marked = -1;
 let changed = false;
 let drag = null;
@@ -20,9 +20,10 @@ const within = (value, [low, high]) => value >= low && value < high;
 
 function matching() {
   const [kind, size, light, show, weight] = [$("kind").value, range("size"), $("light").value, $("show").value, range("weight")];
+  const camera = $("camera").value;
   const all = weight[0] === 0 && weight[1] > 1;
-  const fits = (one) => (!kind || String(one[0]) === kind) && within(one[1], size);
-  const any = !kind && $("size").selectedIndex === 0;
+  const fits = (one) => (!kind || String(one[0]) === kind) && within(one[1], size) && (camera === "all" || one[3] === camera);
+  const any = !kind && camera === "all" && $("size").selectedIndex === 0;
   return now.pairs
     .map((one, number) => ({ ...one, number }))
     .filter((one) => one.part === $("part").value)
@@ -109,7 +110,7 @@ async function take(number, given) {
   }
   const near = views[Math.round($("view").value)] ?? "fused";
   [pair, chosen, marked, changed] = [given, number, -1, false];
-  labels = given.labels.map((one) => ({ class: one.class, box: { ...one.box } }));
+  labels = given.labels.map((one) => ({ ...one, box: { ...one.box } }));
   views = VIEWS.filter((view) => decoded[view]);
   pictures = views.map((view) => decoded[view]);
   $("view").max = views.length - 1;
@@ -147,7 +148,8 @@ function judged() {
   });
   const truth = labels.map((one, k) => {
     const colour = taken.has(k) || !pair.answer.detections.length ? TRUTH : MISS;
-    return { box: pixels(one.box), text: now.names[one.class] ?? String(one.class), colour };
+    const alone = ["visible", "infrared"].includes(one.shown_in) ? `, ${one.shown_in} only` : "";
+    return { box: pixels(one.box), text: `${now.names[one.class] ?? one.class}${alone}`, colour };
   });
   return { found, truth };
 }
@@ -168,7 +170,7 @@ function update() {
   const free = !pair.problem;
   choices("object", labels.map((one, k) => [k, `${k + 1}: ${now.names[one.class] ?? one.class}`]), [new Option("none", -1)]);
   $("object").value = marked;
-  if (marked >= 0) $("class").value = labels[marked].class;
+  if (marked >= 0) [$("class").value, $("shown-in").value] = [labels[marked].class, labels[marked].shown_in];
   $("remove").disabled = !free || marked < 0;
   $("undo").disabled = $("save").disabled = !free || !changed;
   draw();
@@ -203,7 +205,7 @@ stage.addEventListener("pointerup", () => {
   drag = null;
   const least = 3 / Math.max(1, stage.clientWidth);
   if (box && box.x2 - box.x1 > least && box.y2 - box.y1 > least) {
-    labels.push({ class: Number($("class").value), box });
+    labels.push({ class: Number($("class").value), box, shown_in: $("shown-in").value });
     changed = true;
     mark(labels.length - 1);
   } else {
@@ -218,12 +220,14 @@ stage.addEventListener("keydown", (event) => {
 });
 
 $("object").addEventListener("change", () => mark(Number($("object").value)));
-$("class").addEventListener("change", () => {
-  if (marked < 0 || pair.problem) return;
-  labels[marked].class = Number($("class").value);
-  changed = true;
-  update();
-});
+for (const [id, set] of [["class", (one, value) => (one.class = Number(value))], ["shown-in", (one, value) => (one.shown_in = value)]]) {
+  $(id).addEventListener("change", () => {
+    if (marked < 0 || pair.problem) return;
+    set(labels[marked], $(id).value);
+    changed = true;
+    update();
+  });
+}
 $("remove").addEventListener("click", () => {
   labels.splice(marked, 1);
   changed = true;
@@ -259,7 +263,7 @@ $("review").addEventListener("click", async () => {
     problem(error.message);
   }
 });
-for (const id of ["part", "kind", "size", "light", "show", "weight"]) $(id).addEventListener("change", list);
+for (const id of ["part", "kind", "size", "camera", "light", "show", "weight"]) $(id).addEventListener("change", list);
 for (const id of ["view", "found"]) $(id).addEventListener("input", draw);
 $("views").addEventListener("click", (event) => {
   const at = views.indexOf(event.target.dataset.view);
