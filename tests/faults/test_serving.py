@@ -64,6 +64,11 @@ AREA = Area(
             "no data-set YAML 'nowhere.yaml'; give the path of an existing file",
         ),
         Fault(
+            "pairs of cameras that are not described",
+            "serve nowhere.yaml",
+            "no YAML of cameras 'nowhere.yaml'; give the path of an existing file",
+        ),
+        Fault(
             "pairs of cameras with an unknown key",
             "serve cameras.yaml",
             "cameras.yaml: unknown key 'clases' in rule 'fence' of 'gate', did you mean 'classes'?",

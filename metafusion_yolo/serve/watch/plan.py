@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from metafusion_yolo.options.fields import Checked, options_of
 from metafusion_yolo.options.serve import App, Serve
 from metafusion_yolo.options.watch import CameraPair, Events, Rule
-from metafusion_yolo.support.errors import UserError, UserTypeError, UserValueError
+from metafusion_yolo.support.errors import MissingFileError, UserError, UserTypeError, UserValueError
 from metafusion_yolo.support.resources import read_yaml
 from metafusion_yolo.support.words import nearest, refuse_unknown, without_passwords
 
@@ -76,19 +76,22 @@ def read_plan(options: ServeT) -> tuple[ServeT, Plan]:
         UserError: For the first mistake in it; passwords are not part of the message.
     """
     file = Path(str(options.config))
+    if not file.is_file():
+        raise MissingFileError(f"no YAML of cameras '{file}'; give the path of an existing file")
     content = read_yaml(file)
     try:
         content = _with_variables(content)
         own = {f.name for f in fields(options)} - {"config"}
         refuse_unknown(content, [*own, "cameras", "events"], f"in '{file}'")
         given = {key: value for key, value in content.items() if key in own}
-        for key in ("model", "data"):  # beside the YAML, or as the command has them
-            if isinstance(given.get(key), str) and (file.parent / given[key]).is_file():
-                given[key] = str(file.parent / given[key])
+        _find_beside(file, given, ("model", "data"))
         default = type(options)()
         changed = {key for key, value in asdict(options).items() if value != getattr(default, key)}
         options = replace(options, **{key: value for key, value in given.items() if key not in changed})
-        pairs = [_pair(name, one) for name, one in _mapping(content.get("cameras"), "cameras").items()]
+        cameras = _mapping(content.get("cameras"), "cameras")
+        for one in cameras.values():
+            _find_beside(file, one, ("data", "tracker"))
+        pairs = [_pair(name, one) for name, one in cameras.items()]
         if not pairs:
             raise UserValueError("'cameras:' is empty; give at least one pair")
         events = _made(Events, content.get("events") or {}, "'events:'")
@@ -100,6 +103,13 @@ def read_plan(options: ServeT) -> tuple[ServeT, Plan]:
     except UserError as error:
         raise type(error)(f"{file}: {without_passwords(str(error))}") from None
     return options, Plan(pairs, events)
+
+
+def _find_beside(file: Path, given: Any, keys: tuple[str, ...]) -> None:
+    """Let keys name files beside the YAML, where there are some; else they stay as the command would have them."""
+    for key in keys if isinstance(given, dict) else ():
+        if isinstance(given.get(key), str) and (file.parent / given[key]).is_file():
+            given[key] = str(file.parent / given[key])
 
 
 def _pair(name: Any, content: Any) -> Watched:

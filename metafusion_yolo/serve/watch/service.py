@@ -14,6 +14,7 @@ from metafusion_yolo.serve.watch.clips import Recorder, finish
 from metafusion_yolo.serve.watch.outbox import Outbox
 from metafusion_yolo.serve.watch.plan import Plan, Watched
 from metafusion_yolo.serve.watch.sinks import Courier, sinks_of
+from metafusion_yolo.support.resources import find_data_yaml
 
 LOGGER = logging.getLogger(__name__)
 TICK = 0.2  # seconds between looks after the pairs
@@ -62,10 +63,16 @@ class Service:
         """Start watching, with the model of an engine.
 
         Raises:
-            UserValueError: If it does not know a class of a rule.
+            UserError: If it does not know a class of a rule, or a file of a pair cannot be used.
         """
+        from metafusion_yolo.data.rig import Rig
+        from metafusion_yolo.engine._host import check_tracker
+
         for one in self.plan.pairs:
             one.check_classes(engine.names)
+            check_tracker(one.cameras.tracker)
+            if one.cameras.data is not None:
+                Rig.of_file(find_data_yaml(one.cameras.data))
         if isinstance(engine, HostEngine):
             self._model = engine.model
         else:

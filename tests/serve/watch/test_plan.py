@@ -33,9 +33,16 @@ def rule(**content):
 
 def test_what_it_says(tmp_path, monkeypatch):
     monkeypatch.setenv("CAMERA_WORD", "a/b")
-    (tmp_path / "best.pt").touch()
-    gate = {"visible": "rtsp://me:${CAMERA_WORD}@a/v", "infrared": 1, "rules": {"f": {"when": "enters", "zone": ZONE}}}
-    options, plan = plan_of(tmp_path, gate, {"file": "told.jsonl"}, model="best.pt", port=1, imgsz=320)
+    for name in ("best.pt", "gate.yaml", "own.yaml"):
+        (tmp_path / name).touch()
+    files = {"data": "gate.yaml", "tracker": "own.yaml"}
+    gate = {
+        "visible": "rtsp://me:${CAMERA_WORD}@a/v",
+        "infrared": 1,
+        **files,
+        "rules": {"f": {"when": "enters", "zone": ZONE}},
+    }
+    options, plan = plan_of(tmp_path, gate | files, {"file": "told.jsonl"}, model="best.pt", port=1, imgsz=320)
     assert (options.port, options.imgsz, options.model) == (
         9,
         320,
@@ -43,6 +50,7 @@ def test_what_it_says(tmp_path, monkeypatch):
     )  # the command goes before
     [pair] = plan.pairs
     assert (pair.name, pair.cameras.visible, pair.rules["f"].holds) == ("gate", "rtsp://me:a/b@a/v", 0)
+    assert (pair.cameras.data, pair.cameras.tracker) == (str(tmp_path / "gate.yaml"), str(tmp_path / "own.yaml"))
     assert plan.events.file == str(tmp_path / "told.jsonl") and plan.events.clips == str(tmp_path / "clips")
 
 

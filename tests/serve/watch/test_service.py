@@ -126,13 +126,22 @@ def test_wrong_questions(watching):
     assert watching.ask("POST", "/events").status == 405
 
 
-def test_class_that_the_model_does_not_have(tiny, tmp_path):
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (
+            "rules: {f: {when: counts, more_than: 1, classes: [persn]}}",
+            "rule 'f' of 'gate': the model has no class 'persn'",
+        ),
+        ("data: nowhere.yaml", "no data-set YAML 'nowhere.yaml'"),
+        ("tracker: nowhere.yaml", "no tracker 'nowhere.yaml'"),
+    ],
+)
+def test_what_only_the_model_or_the_files_tell_ends_the_start(tiny, tmp_path, wrong, said):
     file = tmp_path / "c.yaml"
-    file.write_text(
-        f"model: {tiny}\nport: 0\nimgsz: 64\ncameras:\n  gate: {{visible: 'rtsp://127.0.0.1:1/a', infrared: 1, rules: "
-        "{f: {when: counts, more_than: 1, classes: [persn]}}}\n"
-    )
-    with pytest.raises(ValueError, match="rule 'f' of 'gate': the model has no class 'persn'"):
+    gate = f"{{visible: 'rtsp://127.0.0.1:1/a', infrared: 1, {wrong}}}"
+    file.write_text(f"model: {tiny}\nport: 0\nimgsz: 64\ncameras:\n  gate: {gate}\n")
+    with pytest.raises((ValueError, FileNotFoundError), match=said):
         Server(Serve(config=str(file))).run()
 
 
