@@ -29,6 +29,7 @@ AREA = Area(
             f"'{ANY}shown_in.csv' cannot be used: expected rows file,box,class,shown_in, shown_in one of both, "
             "visible, infrared or empty; mend or remove it",
             written("shown_in.csv", "image,camera\n0.png,infrared\n"),
+            leaves=["labels/val.cache"],
         ),
         Fault(
             "file that does not exist, validation",
