@@ -141,9 +141,9 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, service: "Serv
         if isinstance(error, TooLate):
             return refuse(503, f"no answer within {options.timeout:g} s; try again")
         status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
-        return refuse(status, " ".join(str(error).split()) if status != 500 else "a bug; the log of the server has it")
+        return refuse(status, " ".join(str(error).split()) if status != 500 else unforeseen(error))
 
-    for kind in (HTTPException, RequestValidationError, *STATUS, Exception):
+    for kind in (HTTPException, RequestValidationError, *STATUS, OSError, Exception):
         app.add_exception_handler(kind, explain)
     if isinstance(options, App):
         app.post("/scene", response_model=Answer, summary="Detect on a synthetic scene")(scene)
@@ -154,6 +154,13 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, service: "Serv
         add_live(app, service)
         metrics.registry.register(Gauges(service))
     return Guard(app, options.token, round(options.max_mb * 1e6), options.timeout, metrics.answered)
+
+
+def unforeseen(error: Exception) -> str:
+    """Return what is told of an error of the disk, without the path, or of a bug."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"not done, a file cannot be read or written: {error.strerror.rpartition(': ')[2]}"
+    return "a bug; the log of the server has it"
 
 
 def _add_pages(app: FastAPI, options: App, batcher: Batcher, service: "Service | None") -> None:

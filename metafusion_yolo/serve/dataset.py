@@ -247,14 +247,14 @@ class DataSet:
             pair.label.parent.mkdir(parents=True, exist_ok=True)
             backup = pair.label.with_name(f"{pair.label.name}.bak")
             if pair.label.is_file() and not backup.exists():
-                shutil.copy2(pair.label, backup)
+                with replacing(backup) as part:
+                    shutil.copy2(pair.label, part)
             numbers = [one.number for one in labels.labels]
+            self._shown_in = shown_in = type(self._shown_in)(self.root)  # with what others have written meanwhile
+            shown_in.say(pair.label, numbers, [one.shown_in for one in labels.labels])
             with replacing(pair.label, durable=True) as part:
                 part.write_text(label_rows(numbers, boxes.clip(0, 1)), encoding="utf-8")
-            shown_in = type(self._shown_in)(self.root)  # with what others have written meanwhile
-            shown_in.say(pair.label, numbers, [one.shown_in for one in labels.labels])
-            shown_in.write()
-            self._shown_in = shown_in
+                shown_in.write()  # on a full disk neither is
             firsts = {some[0].label.parent for some in self.open().pairs.values() if some} | {pair.label.parent}
             for folder in firsts:  # the host's cache does not notice a row of the same length
                 folder.with_suffix(".cache").unlink(missing_ok=True)

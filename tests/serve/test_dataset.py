@@ -35,6 +35,22 @@ def test_corrected_and_kept(app, pairs) -> None:
     assert not [*label.parent.glob("*.part")]
 
 
+def test_a_full_disk_changes_nothing_and_is_told(app, pairs) -> None:
+    resource = pytest.importorskip("resource", reason="Windows has no limits of files")
+    folder = pairs.root / "labels" / "train"
+    stamp, before = app.ask("GET", "/pairs/3").json["stamp"], {file: file.read_bytes() for file in folder.iterdir()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        refused = put(app, 3, [{"class": 1, "box": BOX}], stamp)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert refused.json == {"error": "not done, a file cannot be read or written: File too large"}
+    assert {file: file.read_bytes() for file in folder.iterdir()} == before
+    put(app, 3, [{"class": 1, "box": BOX}], stamp)
+    assert (folder / "3.txt.bak").read_bytes() == before[folder / "3.txt"]
+
+
 WRONG = {
     "another class": ([{"class": 2, "box": BOX}], 422),
     "a class below zero": ([{"class": -1, "box": BOX}], 422),
