@@ -141,7 +141,7 @@ def label_pairs(asked: Label, cluster: Cluster | None = None) -> LabelReport:
             _say(shown_in, pair, sheet.found, names)
             report.add(sheet.found)
             sheets.setdefault(number, []).append(sheet)
-    shown_in.write(add=part is not None)
+    shown_in.write(add=cluster.part is not None)
     in_order = [sheet for number in sorted(sheets) for sheet in sheets[number]]
     report.files += [write(folder, in_order, names) for write in writers]
     if nameless:

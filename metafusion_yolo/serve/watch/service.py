@@ -46,7 +46,7 @@ class Service:
         self._couriers = [Courier(name, sink, self.outbox) for name, sink in sinks.items()]
         self._pool = ThreadPoolExecutor(1, "clips")
         if plan.events.clips is not None:
-            for left in Path(plan.events.clips).glob("*.shots"):
+            for left in Path(plan.events.clips).glob("*.snapshots"):
                 self._pool.submit(finish, left)
         self.streams = {one.name: Stream(one, self._track, self.outbox, self._recorder(one.name)) for one in plan.pairs}
         self._ending = Event()

@@ -37,14 +37,14 @@ def test_a_killed_run_leaves_the_images_of_its_clip_and_the_next_one_writes_it(t
         recorder.add(100 + i / 5, VISIBLE, INFRARED)
     name = recorder.clip_of(EVENT, 101.9)
     recorder.add(102.0, VISIBLE, INFRARED)
-    shots = (tmp_path / name).with_suffix(".shots")
-    with shots.open("ab") as cut_off:
-        cut_off.write(shots.read_bytes()[:99])
+    snapshots = (tmp_path / name).with_suffix(".snapshots")
+    with snapshots.open("ab") as cut_off:
+        cut_off.write(snapshots.read_bytes()[:99])
 
     events = Events(outbox=str(tmp_path / "events.db"), clips=str(tmp_path))
     Service(Serve(), Plan([], events)).close()
     assert frames(tmp_path / name) == 11, "from 101 to 102, 10 a second, and the last"
-    assert not shots.exists()
+    assert not snapshots.exists()
 
 
 def test_a_clip_does_not_begin_with_pictures_of_long_ago(tmp_path):
