@@ -69,9 +69,7 @@ class Tune(Checked):
 
     iterations: int = option(300, "number of trainings", least=1)
     use_ray: bool = option(False, "run the trainings side by side with Ray Tune; needs ray[tune]")
-    space: dict[str, Any] | None = option(
-        None, "what to search: (lowest, highest) by name", shown="Ultralytics' and ours"
-    )
+    space: dict[str, Any] | None = option(None, "what to search: (lowest, highest) by name", shown="default")
 
 
 @dataclass(frozen=True)
