@@ -24,6 +24,7 @@ class Camera(NamedTuple):
         focal: Focal lengths of the visible and the thermal lens, 35 mm equivalent, as published.
         size: (width, height) of the visible images.
         infrared_size: That of the thermal images.
+        maker: Of files that hold both images, which `metafusion data init` takes apart; empty for others.
     """
 
     thermal: Mapping[str, Any]
@@ -32,6 +33,7 @@ class Camera(NamedTuple):
     focal: tuple[float, float] = (0, 0)
     size: Size = (0, 0)
     infrared_size: Size = (640, 512)
+    maker: str = ""
 
 
 CELSIUS = {"unit": "celsius"}
@@ -45,6 +47,8 @@ CAMERAS = dict(
             Camera({**CELSIUS, "scale": 0.01, "offset": -273.15}),  # TLinear, hundredths of a kelvin
             Camera({**CELSIUS, "scale": 1 / 64, "offset": -273.15}),  # 64ths of a kelvin
             Camera({**CELSIUS, "scale": 0.1, "offset": -100.0}),  # tenths of a degree above -100, by the SDK
+            Camera(CELSIUS, maker="Seek"),
+            Camera(CELSIUS, maker="Hikvision"),
         ),
         strict=True,
     )

@@ -12,6 +12,7 @@ from tokenize import TokenError
 import cv2
 import numpy as np
 from PIL import ExifTags, Image
+from ultralytics.data.utils import IMG_FORMATS
 from ultralytics.utils import patches
 
 from metafusion_yolo.data import tiff
@@ -101,7 +102,7 @@ def check_image(file: str, read: Callable[[str], np.ndarray]) -> Size:
         PairError: If the file is missing, empty, truncated or not an image.
     """
     suffix = _existing(file).suffix.lower()
-    if suffix in OPENCV_FIRST or suffix == ".npy" or isinstance(file, Page):
+    if suffix in OPENCV_FIRST or suffix[1:] not in IMG_FORMATS or isinstance(file, Page):
         height, width = read(file).shape[:2]
         return width, height
     try:

@@ -13,7 +13,7 @@ Names = dict[str, tuple[str, ...]]  # suffixes by stem
 def names_in(folder: str) -> Names:
     """Return the suffixes of the infrared images of a folder by their stem, in the order of the names.
 
-    An array only counts if no image has its name; beside an image it is a cache of the host.
+    An array, or a file of Seek, only counts if no image has its name; beside an image the one is a cache of the host.
     """
     found: Names = {}
     alike: dict[tuple[str, ...], tuple[str, ...]] = {}  # which millions share
@@ -24,7 +24,7 @@ def names_in(folder: str) -> Names:
         if suffix[1:].lower() in IMG_FORMATS:
             suffixes = (*found.get(stem, ()), suffix)
             found[stem] = alike.setdefault(suffixes, suffixes)
-    for stem, suffix in (os.path.splitext(name) for name in listing if name[-4:].lower() == ".npy"):  # noqa: PTH122
+    for stem, suffix in (os.path.splitext(name) for name in listing if name[-4:].lower() in (".npy", ".hir")):  # noqa: PTH122
         if not stem.endswith(".pair"):
             found.setdefault(stem, (suffix,))
     return found

@@ -1,34 +1,34 @@
-"""Radiometric JPEG files, whose measurement stands beside an 8-bit preview, read by packages for each maker."""
+"""Radiometric files, whose measurement stands beside an 8-bit preview: a reader for each maker."""
 
 from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from metafusion_yolo.data import hikvision, seek
 from metafusion_yolo.data.decoding import open_image
-from metafusion_yolo.data.jpeg import radiometric_maker
+from metafusion_yolo.data.makers import radiometric_maker
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.thermal import UNITS, Thermal
 from metafusion_yolo.support.errors import MissingPackageError
 
-SUFFIXES = (".jpg", ".jpeg", ".rjpg", ".rjpeg")
 KELVIN = -UNITS["celsius"]  # of 0 degrees celsius
 PACKAGES = {"FLIR": "flyr", "DJI": "dji-thermal-cli"}  # the second from Python 3.12 on
+UNREAD, WITHOUT_PREVIEW = ("HIKMICRO",), ("Hikvision",)  # makers of files that hold but one of the two for us
 FFF = b"FLIR\0\1\0"  # what the first segment of FLIR's records begins with
 NO_DATA = -273.15  # degrees celsius, where DJI's files hold no measurement
 
 
 def maker_of(file: str | Path) -> str:
-    """Return the maker of a radiometric file, "FLIR" or "DJI"; empty for any other file."""
-    if Path(file).suffix.lower() not in SUFFIXES:
-        return ""
+    """Return the maker of a radiometric file, a key of :data:`READERS`; empty for any other file."""
     try:
         with Path(file).open("rb") as stream:
-            return radiometric_maker(stream)
+            return radiometric_maker(stream, str(file))
     except OSError:  # reading the file says which
         return ""
 
@@ -39,14 +39,14 @@ def read_measurement(file: str | Path, maker: str, thermal: Thermal) -> np.ndarr
     Args:
         file: Path of the file.
         maker: See :func:`maker_of`.
-        thermal: The unit, and what is to replace emissivity and the like in the file.
+        thermal: The unit, None for degrees celsius, and what is to replace emissivity and the like in the file.
 
     Raises:
         ModuleNotFoundError: If the package that reads these files is not installed.
         PairError: If it cannot read the file.
     """
     try:
-        celsius = {"FLIR": _flir, "DJI": _dji}[maker](str(file), thermal)
+        celsius = READERS[maker](str(file), thermal)
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             f"'{file}' is a radiometric JPEG of {maker}, which the package '{PACKAGES[maker]}' reads: pip install "
@@ -54,17 +54,21 @@ def read_measurement(file: str | Path, maker: str, thermal: Thermal) -> np.ndarr
             f"; without 'thermal: unit:' its 8-bit preview is read"
         ) from error
     except Exception as error:  # the packages have errors of their own
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        said = " ".join(str(error).split())
+        said = said if isinstance(error, PairError) else f"{PACKAGES[maker]}: {type(error).__name__}: {said}"
+        preview = ", or leave 'thermal: unit:' out to use its 8-bit preview" * (maker not in WITHOUT_PREVIEW)
         raise PairError(
-            f"the temperatures of '{file}' cannot be read ({PACKAGES[maker]}: {said}); restore the file, convert it to "
-            f"TIFF by the maker's program, or leave 'thermal: unit:' out to use its 8-bit preview"
+            f"the temperatures of '{file}' cannot be read ({said}); restore the file, or convert it to TIFF by the "
+            f"maker's program{preview}"
         ) from error
-    with open_image(file) as preview:
-        turn = preview.getexif().get(ExifTags.Base.Orientation, 1)
+    turn = 1
+    if maker in PACKAGES:
+        with open_image(file) as preview:
+            turn = preview.getexif().get(ExifTags.Base.Orientation, 1)
     plane = Image.fromarray(celsius.astype(np.float32))
     plane.getexif()[ExifTags.Base.Orientation] = turn
     upright = np.asarray(ImageOps.exif_transpose(plane), np.float32)
-    return np.asarray(thermal.counts(upright - UNITS["celsius"] + UNITS[str(thermal.unit)]), np.float32)
+    return np.asarray(thermal.counts(upright - UNITS["celsius"] + UNITS[thermal.unit or "celsius"]), np.float32)
 
 
 def _flir(file: str, thermal: Thermal) -> np.ndarray:
@@ -108,3 +112,18 @@ def _dji(file: str, thermal: Thermal) -> np.ndarray:
     )
     measured = np.asarray(dji.measure(file, settings).temperature)
     return np.where(measured > NO_DATA, measured, np.nan)
+
+
+def _hikmicro(file: str, thermal: Thermal) -> np.ndarray:
+    """Refuse a file of HIKMICRO: readers of others draw a line between the two ends of its scale, image by image."""
+    raise PairError("HIKMICRO publishes no way from its counts to temperatures")
+
+
+READERS: dict[str, Callable[[str, Thermal], np.ndarray]] = {
+    "FLIR": _flir,
+    "DJI": _dji,
+    "HIKMICRO": _hikmicro,
+    "Hikvision": lambda file, _: hikvision.celsius(Path(file).read_bytes()),
+    "Seek": lambda file, _: seek.celsius(Path(file).read_bytes()),
+}
+VISIBLE = {"Hikvision": hikvision.visible, "Seek": seek.visible}  # image (H, W, 3) uint8, B, G, R, in the same file

@@ -23,11 +23,11 @@ from metafusion_yolo.data.decoding import (
     read_visible,
 )
 from metafusion_yolo.data.depth import visible_samples
-from metafusion_yolo.data.jpeg import preview_note
 from metafusion_yolo.data.layout import split_layout
+from metafusion_yolo.data.makers import preview_note
 from metafusion_yolo.data.pairs import PairError, listed
 from metafusion_yolo.data.planes import join
-from metafusion_yolo.data.radiometric import maker_of, read_measurement
+from metafusion_yolo.data.radiometric import PACKAGES, UNREAD, WITHOUT_PREVIEW, maker_of, read_measurement
 from metafusion_yolo.data.registration import Size, scaling, warp_infrared
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.temperatures import Thermogram
@@ -91,22 +91,21 @@ class PairReader:
         return read_visible(visible), self.counts(infrared)
 
     def counts(self, infrared: str | Path) -> np.ndarray:
-        """Read an infrared image (h, w) in the depth of its file; where the rig has a unit, the measurement in a JPEG.
+        """Read an infrared image (h, w) in the depth of its file; where the rig has a unit, what it measured.
 
         Raises:
             PairError: If the file cannot be decoded.
             ModuleNotFoundError: If the package that reads measurements of this maker is not installed.
         """
         maker, thermal = maker_of(infrared), self.rig.thermal
-        if maker and thermal.unit:
+        if thermal.corrects and maker not in PACKAGES:
+            self._warn("corrections for emissivity and the like are for files of FLIR and DJI alone", f"'{infrared}'")
+        if maker and (thermal.unit or maker in WITHOUT_PREVIEW):
             return read_measurement(infrared, maker, thermal)
         if maker:
-            self._warn(
-                f"{preview_note(maker)}; 'thermal: {{unit: celsius}}' in the data-set YAML takes what it measured",
-                f"'{infrared}'",
-            )
-        elif thermal.corrects:
-            self._warn("corrections for emissivity and the like are for radiometric files alone", f"'{infrared}'")
+            way = "'thermal: {unit: celsius}' in the data-set YAML takes what it measured"
+            way = "export TIFF for what it measured" if maker in UNREAD else way
+            self._warn(f"{preview_note(maker)}; {way}", f"'{infrared}'")
         return read_counts(infrared)
 
     def read_both(self, image: str | Path | np.ndarray) -> tuple[np.ndarray, np.ndarray]:

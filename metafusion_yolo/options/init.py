@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from metafusion_yolo.options.fields import REQUIRED, Checked, option
 
 LAYOUTS = ("horizontal", "horizontal-infrared-first", "vertical", "vertical-infrared-first", "stacked")
-CAMERAS = ("dji-m3t", "dji-m30t", "dji-h20t", "flir-lepton", "infiray-p2-pro", "optris")
+CAMERAS = ("dji-m3t", "dji-m30t", "dji-h20t", "flir-lepton", "infiray-p2-pro", "optris", "seek-shot", "hikvision")
 BY = ("auto", "names", "numbers", "times", "exif", "looks")
 
 

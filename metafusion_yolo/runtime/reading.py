@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from metafusion_yolo.data.jpeg import preview_note, radiometric_maker
+from metafusion_yolo.data.makers import preview_note, radiometric_maker
 from metafusion_yolo.data.planes import keep_deep
 from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE
 from metafusion_yolo.support.errors import MissingFileError, UserValueError

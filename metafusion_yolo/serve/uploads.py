@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
-from metafusion_yolo.data.jpeg import preview_note, radiometric_maker
+from metafusion_yolo.data.makers import preview_note, radiometric_maker
 from metafusion_yolo.data.planes import highest_8_bits
 from metafusion_yolo.support.errors import UserError, UserValueError
 

@@ -1,20 +1,23 @@
-"""Radiometric JPEG files: one built to the layout of FLIR's, with known temperatures, and real ones where there are."""
+"""Radiometric files: built to the published layouts, with known temperatures, and real ones where there are."""
 
 from __future__ import annotations
 
 import io
+import json
 import struct
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.radiometric import maker_of
-from metafusion_yolo.data.reading import PairReader
+from metafusion_yolo.data.reading import PairReader, check_image
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.thermal import Thermal
+from metafusion_yolo.prepare.init import init_dataset
 from tests.conftest import SHARED
 
 R1, R2, B, F, O = 14906.216, 0.010956882, 1396.5, 1.0, -7261  # noqa: E741 - Planck constants as FLIR names them
@@ -148,3 +151,124 @@ def test_real_files_are_as_their_reader_has_them(file):
     else:
         expected = pytest.importorskip("dji_thermal_cli").measure(file).temperature
     assert np.abs(measured(file) - expected).max() < 0.1
+
+
+def write_hir(file: Path, celsius: np.ndarray, visible: np.ndarray) -> Path:
+    """Write a file to the layout that decode_hir documents: screenshot with a thumbnail, temperatures, Y, Cb, Cr."""
+    screenshot, thumbnail = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (32, 24), (90, 60, 200)).save(thumbnail, "JPEG")
+    Image.effect_noise((320, 240), 90).convert("RGB").save(screenshot, "JPEG", comment=thumbnail.getvalue())
+    data = screenshot.getvalue()
+    data += bytes((len(data) & 0xFFFFF000) + 0x2000 - len(data))
+    data += np.round((celsius + 40) * 64).astype("<u2").tobytes()
+    data += bytes(0x10000 - celsius.size * 2)
+    file.write_bytes(data + cv2.cvtColor(visible, cv2.COLOR_BGR2YUV_I420).tobytes())
+    return file
+
+
+def answer(celsius: np.ndarray, visible: np.ndarray | None, each: int = 4, head: bytes = b"") -> bytes:
+    """Return an answer of Hikvision's ISAPI: JSON, thermal preview, temperatures, and a visible image."""
+    height, width = celsius.shape
+    values = celsius.astype("<f4" if each == 4 else "<u2").tobytes()
+    preview = cv2.imencode(".jpg", np.zeros((height, width), np.uint8))[1].tobytes()
+    said = {
+        "channel": 2, "jpegPicLen": len(preview), "jpegPicWidth": width, "jpegPicHeight": height,
+        "p2pDataLen": len(values), "isFreezedata": False, "temperatureDataLength": each,
+    }  # fmt: skip
+    parts = [('application/json; charset="UTF-8"', json.dumps({"JpegPictureWithAppendData": said}).encode())]
+    parts += [("image/pjpeg", preview), ("application/octet-stream", values)]
+    parts += [] if visible is None else [("image/pjpeg", cv2.imencode(".jpg", visible)[1].tobytes())]
+    body = b"".join(
+        f"--boundary\r\nContent-Type: {kind}\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data + b"\r\n"
+        for kind, data in parts
+    )
+    return head + body + b"--boundary--\r\n"
+
+
+def photo(width: int, height: int) -> np.ndarray:
+    """Return a smooth picture (h, w, 3), B, G, R."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([columns * 200 / width, rows * 200 / height, 0 * rows + 120], -1).astype(np.uint8)
+
+
+HTTP = b"HTTP/1.1 200 OK\r\nContent-Type: multipart/form-data; boundary=boundary\r\n\r\n"
+
+
+@pytest.mark.parametrize("maker", ["Seek", "Hikvision", "Hikvision with headers"])
+def test_files_that_hold_both_images_become_a_data_set(tmp_path, scene, maker):
+    folder, seen = tmp_path / "camera", photo(1440, 1080)
+    folder.mkdir()
+    truth = {}
+    for number in range(2):
+        heat = truth[f"{number}"] = np.resize(scene + number, (156, 206))
+        if maker == "Seek":
+            write_hir(folder / f"{number}.HIR", heat, seen)
+        else:
+            (folder / f"{number}.bin").write_bytes(answer(heat, seen, head=HTTP * maker.endswith("headers")))
+        (folder / f"{number}.png").write_bytes(b"not one of them")
+    found, _ = init_dataset(folder, camera="seek-shot" if maker == "Seek" else "hikvision", dst=tmp_path / "pairs")
+    assert len(found.pairing.pairs) == 2
+    reader = PairReader(Rig.of_file(found.yaml))
+    for visible, infrared in found.pairing.pairs.items():
+        image, counts = reader.parts(visible, infrared)
+        assert np.abs(reader.rig.thermal.temperatures(counts) - truth[Path(visible).stem]).max() < 0.1
+        assert np.abs(image[..., ::-1].astype(int) - seen).max() < 12
+    assert reader.rig.thermal.unit == "celsius"
+
+
+def test_files_that_hold_both_images_are_read_as_infrared_ones_too(tmp_path, scene, caplog):
+    heat = np.resize(scene, (156, 206))
+    shot = write_hir(tmp_path / "1.hir", heat, photo(1440, 1080))
+    (tmp_path / "2.bin").write_bytes(answer(heat, None))
+    for file in (shot, tmp_path / "2.bin"):
+        assert np.abs(measured(file) - heat).max() < 0.1
+        assert np.abs(measured(file, unit="kelvin") - heat - 273.15).max() < 0.1
+        assert check_image(str(file), PairReader(Rig(thermal=Thermal(unit="celsius"))).counts) == (206, 156)
+    assert PairReader(Rig()).counts(shot).dtype == np.uint8
+    assert "preview of 8 bits is read from a radiometric file of Seek" in caplog.text
+    assert np.abs(PairReader(Rig()).counts(tmp_path / "2.bin") - heat).max() < 0.1  # there is no preview to take
+    measured(shot, emissivity=0.9)
+    assert "corrections for emissivity and the like are for files of FLIR and DJI alone" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("1.hir", lambda whole: whole[:-1], "breaks off, or is not of a Seek Shot"),
+        ("1.hir", lambda whole: whole[:900], "breaks off, or is not of a Seek Shot"),
+        ("1.bin", lambda whole: whole[: len(whole) // 2], "does not hold 206x156 temperatures"),
+        ("1.bin", lambda whole: whole.replace(b'"channel"', b"channel"), "JSON is damaged"),
+        ("1.bin", lambda whole: whole.replace(b"p2pDataLen", b"p2pDateLen"), "JSON does not say 'p2pDataLen'"),
+        ("1.bin", lambda whole: whole.replace(b'Length": 4', b'Length": 2'), "have 16 bits; set temperatureDataLength"),
+    ],
+)
+def test_a_damaged_file_that_holds_both_images_is_an_error_of_one_line(tmp_path, scene, name, data, said):
+    heat, file = np.resize(scene, (156, 206)), tmp_path / name
+    whole = write_hir(file, heat, photo(1440, 1080)).read_bytes() if name == "1.hir" else answer(heat, None)
+    file.write_bytes(data(whole))
+    with pytest.raises(PairError, match=f"temperatures of '.*' cannot be read \\(.*{said}") as raised:
+        measured(file)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_cannot_be_taken_apart_is_said(tmp_path, scene):
+    (tmp_path / "snap.1").write_bytes(answer(scene, None))
+    with pytest.raises(PairError, match=r"holds no visible image; set visiblePicEnabled"):
+        init_dataset(tmp_path, camera="hikvision", dst=tmp_path / "pairs")
+    (tmp_path / "snap.2").write_bytes(answer(scene, None))
+    with pytest.raises(ValueError, match="'snap' is the name of 2 files"):
+        init_dataset(tmp_path, camera="hikvision", dst=tmp_path / "pairs")
+    with pytest.raises(FileNotFoundError, match="no files of Seek in"):
+        init_dataset(tmp_path, camera="seek-shot", dst=tmp_path / "pairs")
+
+
+def test_the_preview_of_hikmicro_is_not_taken_for_the_measurement(tmp_path, caplog):
+    Image.new("L", (64, 48), 90).save(tmp_path / "1.jpg")
+    plain = (tmp_path / "1.jpg").read_bytes()
+    (tmp_path / "1.jpg").write_bytes(plain + struct.pack("<4s8x2I24x", b"HDRI", 16, 12) + bytes(384))
+    assert PairReader(Rig()).counts(tmp_path / "1.jpg").shape == (48, 64)
+    assert "radiometric file of HIKMICRO; export TIFF for what it measured" in caplog.text
+    with pytest.raises(PairError, match="HIKMICRO publishes no way from its counts to temperatures"):
+        measured(tmp_path / "1.jpg")
+    (tmp_path / "2.jpg").write_bytes(plain + b"HDRI by chance, with no size behind it")
+    assert maker_of(tmp_path / "2.jpg") == ""

@@ -10,7 +10,7 @@ import cv2
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo import __version__
-from metafusion_yolo.data.cameras import shots
+from metafusion_yolo.data.cameras import CAMERAS, shots
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
@@ -20,6 +20,7 @@ from metafusion_yolo.prepare.check.images import inspect_pair
 from metafusion_yolo.prepare.check.sequences import find_misregistration, split_sequences
 from metafusion_yolo.prepare.check.thumbnails import overlay, shrink
 from metafusion_yolo.prepare.draft import Draft, draft
+from metafusion_yolo.prepare.init.unpack import unpack
 from metafusion_yolo.prepare.register import register_dataset
 from metafusion_yolo.prepare.register.estimate import MINIMUM, RegistrationError
 from metafusion_yolo.support.errors import UserValueError
@@ -34,6 +35,8 @@ Pair = tuple[str, str]
 
 def init_dataset(asked: Init) -> tuple[Draft, Path]:
     """Find the pairs of two folders, and describe them in a YAML to train with; the images stay where they are.
+
+    Files of a camera that hold both images are taken apart, into `dst/images` and `dst/infrared`.
 
     ```
     dst/pairs.yaml               to train with
@@ -52,11 +55,12 @@ def init_dataset(asked: Init) -> tuple[Draft, Path]:
         ValueError: If an argument is wrong, or `dst` holds such a YAML already.
     """
     dst = Path(asked.dst)
-    if asked.camera and asked.infrared is None:
-        visible, infrared = shots(asked.camera, str(asked.visible))
-        asked = replace(asked, visible=visible, infrared=infrared)
     if (dst / "pairs.yaml").exists() and not asked.exist_ok:
         raise UserValueError(f"'{dst / 'pairs.yaml'}' is there already; give another dst=, or exist_ok=True")
+    if asked.camera and asked.infrared is None:
+        maker, folder = CAMERAS[asked.camera].maker, str(asked.visible)
+        visible, infrared = unpack(folder, maker, dst) if maker else shots(asked.camera, folder)
+        asked = replace(asked, visible=visible, infrared=infrared)
     found = draft(dst, asked)
     LOGGER.info(found.summary())
     shown = evenly([*found.pairing.pairs.items()], SHOWN)
