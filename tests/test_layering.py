@@ -64,7 +64,7 @@ LAYERS = [
     ["data.layout", "data.listing", "data.partners", "data.depth", "data.tiff", "data.live"],
     ["data.decoding"],
     ["data.seek", "data.hikvision", "data.cameras"],
-    ["data.radiometric"],
+    ["data.radiometric", "data.sequence"],
     ["data.description", "data.rig"],
     ["data.splits", "data.reading", "data.augment", "data.packed_dataset"],
     ["data.dataset", "data.class_folders"],

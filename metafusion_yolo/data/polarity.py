@@ -48,6 +48,17 @@ def black_hot(polarities: Iterable[int]) -> bool:
     return telling > 0 and telling >= TELLING * len(told) and against >= AGREED * telling
 
 
+def is_black_hot(images: Iterable[np.ndarray]) -> bool | None:
+    """Return whether those of 8 bits among images (h, w) of a sequence are black-hot; None if none shows anything."""
+    told = [polarity(one) for one in images if one.dtype == np.uint8 and one.size and one.min() < one.max()]
+    return black_hot(told) if told else None
+
+
+def turned_note(name: object) -> str:
+    """Return the message about a sequence that is inverted."""
+    return f"infrared of '{name}' is black-hot and inverted; 'thermal: {{invert: false}}' keeps it"
+
+
 def _sign(value: float, least: float) -> int:
     return 0 if abs(value) < least else 1 if value > 0 else -1
 

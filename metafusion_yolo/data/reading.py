@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -27,12 +27,13 @@ from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.makers import preview_note
 from metafusion_yolo.data.pairs import PairError, listed
 from metafusion_yolo.data.planes import join
+from metafusion_yolo.data.polarity import is_black_hot, turned_note
 from metafusion_yolo.data.radiometric import PACKAGES, UNREAD, WITHOUT_PREVIEW, maker_of, read_measurement
 from metafusion_yolo.data.registration import Size, scaling, warp_infrared
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.sequence import place_of, some_beside
 from metafusion_yolo.data.temperatures import Thermogram
-from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE, Limits
-from metafusion_yolo.support.sampling import evenly
+from metafusion_yolo.data.thermal import Limits, turned
 
 __all__ = [
     "FEW",
@@ -66,6 +67,7 @@ class PairReader:
         self.align = align
         self._aligners: dict[Path, Aligner] = {}
         self._limits: dict[Path, Limits | None] = {}
+        self._black_hot: dict[Path, bool] = {}
         self._warned: set[str] = set()
 
     def read(self, visible: str | Path, infrared: str | Path | None) -> np.ndarray:
@@ -97,6 +99,10 @@ class PairReader:
             PairError: If the file cannot be decoded.
             ModuleNotFoundError: If the package that reads measurements of this maker is not installed.
         """
+        return self._white_hot(self._stored(infrared), infrared, self._stored)
+
+    def _stored(self, infrared: str | Path) -> np.ndarray:
+        """Read an infrared image as its file holds it."""
         maker, thermal = maker_of(infrared), self.rig.thermal
         if thermal.corrects and maker not in PACKAGES:
             self._warn("corrections for emissivity and the like are for files of FLIR and DJI alone", f"'{infrared}'")
@@ -108,7 +114,7 @@ class PairReader:
             self._warn(f"{preview_note(maker)}; {way}", f"'{infrared}'")
         return read_counts(infrared)
 
-    def read_both(self, image: str | Path | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read_both(self, image: str | Path | np.ndarray, judge: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Return the visible (H, W, 3) uint8 and the infrared part (H, W) of an image that holds both, by the layout.
 
         Raises:
@@ -119,25 +125,29 @@ class PairReader:
             image = read_stack(image) if layout == "stacked" else read_visible(image)
         visible, infrared = split_layout(image, layout)
         infrared = infrared if infrared.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(infrared), cv2.COLOR_RGB2GRAY)
+        if file and judge:
+            infrared = self._white_hot(infrared, file, lambda other: self.read_both(other, judge=False)[1])
         visible = visible_samples(visible, file or "an image")
         return np.ascontiguousarray(visible), np.ascontiguousarray(infrared)
 
+    def _white_hot(self, counts: np.ndarray, file: str | Path, read: Callable[[str], np.ndarray]) -> np.ndarray:
+        """Return an infrared image (h, w), turned if `invert: auto` finds the folder of its file to be black-hot."""
+        if self.rig.thermal.invert != "auto" or counts.dtype != np.uint8:
+            return counts
+        where = place_of(file)
+        if where not in self._black_hot:
+            self._black_hot[where] = bool(is_black_hot(some_beside(file, self.rig.pairing, read)))
+            if self._black_hot[where]:
+                LOGGER.info(turned_note(where))
+        return turned(counts) if self._black_hot[where] else counts
+
     def limits_of(self, infrared: str | Path) -> Limits | None:
         """Return the counts that become black and white in the folder or TIFF of a file; None if each has its own."""
-        pages = infrared.file if isinstance(infrared, Page) else ""
-        thermal = self.rig.thermal.over("sequence") if pages else self.rig.thermal
-        where = Path(pages or Path(infrared).parent)
+        thermal = self.rig.thermal.over("sequence") if isinstance(infrared, Page) else self.rig.thermal
+        where = place_of(infrared)
         if not thermal.per_image and where not in self._limits:
-            files: list[Any] = [Page(pages, number) for number in pages_of(pages)] if pages else []
-            files = files or self._sequence(Path(infrared))
-            self._limits[where] = thermal.limits_of(map(self.counts, evenly(files, SEQUENCE_SAMPLE)))
+            self._limits[where] = thermal.limits_of(some_beside(infrared, self.rig.pairing, self.counts))
         return self._limits.get(where)
-
-    def _sequence(self, infrared: Path) -> list[Path]:
-        """Return the infrared files in the folder of one; with pairing by substitution, visible files may share it."""
-        part = "" if isinstance(self.rig.pairing, str) else self.rig.pairing["to"]
-        files = infrared.parent.glob(f"*{infrared.suffix}")
-        return sorted(file for file in files if part in file.as_posix())
 
     def stack(
         self,
@@ -267,6 +277,10 @@ class PairReader:
         Raises:
             PairError: If a pair is unusable.
         """
+        if self.rig.thermal.invert == "auto":  # said once, before workers read
+            for visible in {Path(partners[file] or file).parent: file for file in files}.values():
+                with suppress(PairError):
+                    self.parts(visible, partners[visible])
         problems, warnings = [], []
         with ThreadPool(NUM_THREADS) as pool:
             checks = pool.imap(lambda file: self.check(file, partners[file]), files)

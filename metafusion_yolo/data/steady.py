@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import cv2
 import numpy as np
 
-from metafusion_yolo.data.polarity import black_hot, polarity
+from metafusion_yolo.data.polarity import is_black_hot, turned_note
 from metafusion_yolo.data.thermal import Limits, Thermal, turned
 from metafusion_yolo.support.words import without_passwords
 
@@ -70,18 +70,13 @@ class Steady:
         """Find out once, by the first frames that show something, whether the sequence is black-hot."""
         if self._judged:
             return
-        told = [polarity(one) for one in frames if one.dtype == np.uint8 and one.size and one.min() < one.max()]
-        if not told:
-            return
-        self._judged = True
-        if not black_hot(told):
+        found = is_black_hot(frames)
+        self._judged = found is not None
+        if not found:
             return
         self._turned = self._thermal.invert == "auto"
         if self._turned:
-            LOGGER.info(
-                f"infrared of '{self._name}' is black-hot and is inverted; 'thermal: {{invert: false}}' keeps it as it "
-                "is"
-            )
+            LOGGER.info(turned_note(self._name))
         else:
             LOGGER.warning(f"infrared of '{self._name}' looks black-hot; if so, set 'thermal: {{invert: true}}'")
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
 from metafusion_yolo.data.registration import Size
-from metafusion_yolo.data.thermal import SIGNS, Limits, Thermal
+from metafusion_yolo.data.thermal import SIGNS, Limits, Thermal, percentiles
 
 AROUND = 2.0  # size of the outline whose rest, outside the object, is its surroundings
 COLORS = cv2.COLORMAP_INFERNO  # as thermal cameras show heat
+NO_DATA = 128, 128, 128  # grey, which is none of them
+FAR_OFF = 0.25  # of the span of all but a thousandth of the pixels, from which the rest is left out of a colour bar
 
 
 class Reading(NamedTuple):
@@ -59,12 +62,26 @@ class Thermogram:
         """The sign of the unit."""
         return SIGNS[self.unit]
 
-    def limits(self) -> Limits:
-        """Return the temperatures that a colour bar shows: the fixed range, else the extremes of the image."""
+    @cached_property
+    def extremes(self) -> Limits | None:
+        """Lowest and highest temperature; None if the image has no data."""
         finite = self.counts[np.isfinite(self.counts)]
-        extremes = (finite.min(), finite.max()) if finite.size else (self.thermal.counts(0.0),) * 2
-        low, high = self.thermal.range or map(self.thermal.temperatures, extremes)
-        return float(low), float(max(high, low + 0.1))
+        return (
+            tuple(float(self.thermal.temperatures(end)) for end in (finite.min(), finite.max()))
+            if finite.size
+            else None
+        )
+
+    @cached_property
+    def limits(self) -> Limits:
+        """The temperatures that a colour bar shows: the fixed range, else the extremes without a few far-off pixels."""
+        low, high = self.thermal.range or self.extremes or (0.0, 0.0)
+        if not self.thermal.range and high > low:
+            most = map(self.thermal.temperatures, percentiles(self.counts[np.isfinite(self.counts)]))
+            cold, hot = map(float, most)
+            near = FAR_OFF * (hot - cold)
+            low, high = cold if low < cold - near else low, hot if high > hot + near else high
+        return low, max(high, low + 0.1)
 
     def under(self, outline: np.ndarray) -> Reading | None:
         """Return the temperatures within an outline.
@@ -127,15 +144,19 @@ class Thermogram:
         return {**told, "hot": place, "unit": self.unit}
 
     def colours(self, temperatures: np.ndarray) -> np.ndarray:
-        """Return temperatures (h, w) as colours (h, w, 3) uint8, B, G, R, over :meth:`limits`."""
-        low, high = self.limits()
+        """Return temperatures (h, w) as colours (h, w, 3) uint8, B, G, R, over :attr:`limits`; no data is grey."""
+        low, high = self.limits
         relative = np.nan_to_num((temperatures - low) / (high - low), nan=0.0)
-        return np.asarray(cv2.applyColorMap((relative * 255).round().clip(0, 255).astype(np.uint8), COLORS))
+        coloured = cv2.applyColorMap((relative * 255).round().clip(0, 255).astype(np.uint8), COLORS)
+        coloured[~np.isfinite(temperatures)] = NO_DATA
+        return np.asarray(coloured)
 
     def picture(self, size: Size) -> np.ndarray:
         """Return the measurement in colours, registered to a visible image of this (width, height)."""
         coloured = self.colours(self.thermal.temperatures(self.counts.astype(np.float64)))
-        return np.asarray(cv2.warpPerspective(coloured, self.homography, size, flags=cv2.INTER_LINEAR))
+        return np.asarray(
+            cv2.warpPerspective(coloured, self.homography, size, flags=cv2.INTER_LINEAR, borderValue=NO_DATA)
+        )
 
 
 def _inside(outline: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

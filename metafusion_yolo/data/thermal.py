@@ -41,7 +41,7 @@ class Thermal:
         range: Counts that become black and white, for "fixed" only; temperatures if there is a `unit`.
         invert: Whether the camera shows hot as dark (black-hot), so that grey values are inverted; or the sequences in
             which it does: folders of visible images, by their last parts, such as "train/drive-1"; "auto" finds it out
-            for each video or live camera of 8 bits, and leaves other files as they are.
+            for each video, live camera and folder of 8 bits, and leaves images in memory as they are.
         scope: Whether limits are taken from each "image", or from the whole "sequence": a folder or a video; "follow"
             lets those of a sequence follow the scene of a video or a live camera; "auto" is "follow" for these, the
             "sequence" for the pages of a TIFF, and the "image" for other files.
@@ -218,7 +218,7 @@ class Thermal:
         finite = counts[np.isfinite(counts)] if counts.dtype.kind == "f" else counts.ravel()
         if not finite.size:
             return 0.0, 0.0
-        low, high = (finite.min(), finite.max()) if self.normalize == "minmax" else _percentiles(finite)
+        low, high = (finite.min(), finite.max()) if self.normalize == "minmax" else percentiles(finite)
         if high <= low:  # such as one small hot target on an even background
             low, high = finite.min(), finite.max()
         return float(low), float(high)
@@ -294,7 +294,7 @@ def _stretch(counts: np.ndarray, low: float, high: float, depth: type[np.unsigne
     return np.clip((values - low) * (top / (high - low)) + 0.5, 0, top).astype(depth)
 
 
-def _percentiles(counts: np.ndarray) -> np.ndarray:
+def percentiles(counts: np.ndarray) -> np.ndarray:
     """Return the `PERCENTILES` of counts (N,), as NumPy does; for 16-bit counts by a histogram, which is faster."""
     if counts.dtype != np.uint16:
         return np.percentile(counts, PERCENTILES)

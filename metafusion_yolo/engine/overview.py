@@ -47,7 +47,7 @@ def describe_model(name: str, model: Any, checkpoint: dict[str, Any] | None, fil
 def _cameras(rig: Rig) -> str:
     """Return how infrared counts become grey levels, and how the infrared image comes to lie on the visible one."""
     place = "as it is" if rig.registration is None else "registered onto the visible one"
-    turned = {False: "", "auto": ", black-hot videos inverted"}.get(rig.thermal.invert, ", inverted")
+    turned = {False: "", "auto": ", black-hot sequences inverted"}.get(rig.thermal.invert, ", inverted")
     return f"infrared image {place}, counts by {rig.thermal.normalize}{turned}"
 
 

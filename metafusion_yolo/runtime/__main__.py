@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import tee
 from pathlib import Path
 
 import cv2
+import numpy as np
 
-from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE
+from metafusion_yolo.data.polarity import is_black_hot, turned_note
+from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE, turned
 from metafusion_yolo.runtime import Detections, Detector, read_counts, read_visible
 from metafusion_yolo.runtime.moving import Film, is_live, live, tracked
 from metafusion_yolo.support.errors import UserError
 from metafusion_yolo.support.sampling import evenly
 from metafusion_yolo.support.words import without_passwords
 
+LOGGER = logging.getLogger("ultralytics")  # the host's, which is not needed here
 VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"}
 
 
@@ -91,8 +95,13 @@ def _files(detector: Detector, visible: Path, infrared: Path) -> Iterator[tuple[
     unit = detector.thermal.unit
     some = evenly(pairs, SEQUENCE_SAMPLE)
     limits = detector.thermal.limits_of(read_counts(partner, unit=unit) for _, partner in some)
+    negative = detector.thermal.invert == "auto" and is_black_hot(read_counts(partner) for _, partner in some)
+    if negative:
+        LOGGER.info(turned_note(infrared))
     for file, partner in pairs:
-        yield str(file), detector(read_visible(file), read_counts(partner, unit=unit), file, limits)
+        counts = read_counts(partner, unit=unit)
+        counts = turned(counts) if negative and counts.dtype == np.uint8 else counts
+        yield str(file), detector(read_visible(file), counts, file, limits)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ def draw_marks(
     line_width: float | None = None,
     font_size: float | None = None,
     font: str | None = None,
+    spared: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return a copy of an image with outlines around objects and labels beside them.
 
@@ -50,6 +51,7 @@ def draw_marks(
         line_width: Pixels; None for what suits the size of the image.
         font_size: Pixels, of labels that have room; None as above.
         font: Path of a TrueType font; None for the one of Matplotlib.
+        spared: See :func:`~metafusion_yolo.support.placement.place_labels`.
     """
     mean = sum(image.shape[:2]) / 2
     width = max(1, round(line_width or 0.0025 * mean))
@@ -63,7 +65,7 @@ def draw_marks(
         cv2.polylines(image, [outline], True, mark.colour, width, cv2.LINE_AA if width > 1 else cv2.LINE_8)
     # wordings and sizes, in the order in which they are tried
     choices = [[(text, load_font(s, text, font)) for text, s in product(mark.texts, sizes)] for mark in marks]
-    places = place_labels(boxes, [[_extent(*one) for one in some] for some in choices], image.shape)
+    places = place_labels(boxes, [[_extent(*one) for one in some] for some in choices], image.shape, spared)
     picture = Image.fromarray(image)  # stays B, G, R, as the colours are
     pen = ImageDraw.Draw(picture)
     labels = [

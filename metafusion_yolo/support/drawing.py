@@ -48,9 +48,11 @@ def bar_height(shape: tuple[int, ...]) -> int:
     return max(20, round(0.05 * max(shape[:2])))
 
 
-def write_text(bar: np.ndarray, text: str, left: int, width: int, flush_right: bool = False) -> np.ndarray:
+def write_text(
+    bar: np.ndarray, text: str, left: int, width: int, flush_right: bool = False, size: int | None = None
+) -> np.ndarray:
     """Return a bar (h, W, 3) with a text, centred in height, between the columns `left` and `left + width`."""
-    size = round(0.62 * bar.shape[0])
+    size = size or round(0.62 * bar.shape[0])
     while size > LEAST_FONT and load_font(size, text).getlength(text) > width:
         size -= 1
     while len(text) > 1 and load_font(size, text).getlength(text) > width:
@@ -102,19 +104,42 @@ def weight_overlay(image: np.ndarray, infrared_weight: np.ndarray) -> np.ndarray
 def with_legend(overlay: np.ndarray, limits: tuple[float, float] = ABSOLUTE) -> np.ndarray:
     """Add a colour bar below coloured weights (H, W, 3) uint8, from the visible to the infrared camera."""
     ends = ("visible 0", "1 infrared") if limits == ABSOLUTE else (f"{limits[0]:.2f}", f"{limits[1]:.2f} of infrared")
-    return with_scale(overlay, *ends, cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], COLORS))
+    return with_scale(overlay, [ends], cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], COLORS))
 
 
-def with_scale(picture: np.ndarray, low: str, high: str, ramp: np.ndarray) -> np.ndarray:
-    """Add a bar of colours (1, N, 3) below a picture (H, W, 3) uint8, with words for its two ends."""
+def with_scale(
+    picture: np.ndarray,
+    ends: Sequence[tuple[str, str]],
+    ramp: np.ndarray,
+    arrows: tuple[bool, bool] = (False, False),
+) -> np.ndarray:
+    """Add a bar of colours (1, N, 3) below a picture (H, W, 3) uint8.
+
+    Args:
+        picture: The picture.
+        ends: Wordings of the left and the right end, the longest first; the first that fit are taken.
+        ramp: The colours.
+        arrows: Whether each end is an arrow, as the picture goes beyond it.
+    """
     height, width = bar_height(picture.shape), picture.shape[1]
     bar = np.full((height, width, 3), PAPER, np.uint8)
-    third, margin = width // 3, height // 4
-    bar[margin : height - margin, third : 2 * third] = ramp[
-        :, np.linspace(0, ramp.shape[1] - 1, third).round().astype(int)
-    ]
-    bar = write_text(bar, low, left=0, width=third - margin, flush_right=True)
-    bar = write_text(bar, high, left=2 * third + margin, width=width - 2 * third - margin)
+    margin, most = height // 4, 2 * width // 5
+
+    def side_of(words: tuple[str, str], size: int) -> int:
+        return round(max(load_font(size, word).getlength(word) for word in words)) + margin
+
+    words = next((words for words in ends if side_of(words, LEAST_FONT) <= most), ends[-1])
+    sizes = range(round(0.62 * height), LEAST_FONT, -1)
+    size = next((size for size in sizes if side_of(words, size) <= most), LEAST_FONT)
+    side = max(width // 3, min(side_of(words, size), most))
+    long, inner = width - 2 * side, height - 2 * margin
+    colours = ramp[:, np.linspace(0, ramp.shape[1] - 1, long).round().astype(int)].repeat(inner, 0)
+    off = abs(np.arange(inner) - (inner - 1) / 2)[:, None] > np.arange(inner // 2 + 1)  # beside the head of an arrow
+    for is_arrow, end in zip(arrows, (colours, colours[:, ::-1]), strict=True):
+        end[:, : off.shape[1]][off[:, :long] & is_arrow] = PAPER
+    bar[margin : height - margin, side : side + long] = colours
+    bar = write_text(bar, words[0], 0, side - margin, flush_right=True, size=size)
+    bar = write_text(bar, words[1], width - side + margin, side - margin, size=size)
     return np.vstack((picture, bar))
 
 

@@ -23,7 +23,10 @@ class Place(NamedTuple):
 
 
 def place_labels(
-    boxes_xyxy: np.ndarray, sizes: Sequence[Sequence[tuple[int, int]]], shape: tuple[int, ...]
+    boxes_xyxy: np.ndarray,
+    sizes: Sequence[Sequence[tuple[int, int]]],
+    shape: tuple[int, ...],
+    spared: np.ndarray | None = None,
 ) -> list[Place | None]:
     """Find a place for each label: inside the image, on no other label, and over as little of any object as can be.
 
@@ -31,18 +34,20 @@ def place_labels(
         boxes_xyxy: (K, 4), pixels, the most important first.
         sizes: Sizes (width, height) that each label may have, the preferred first.
         shape: (H, W, ...) of the image.
+        spared: (N, 4), further areas that labels hide only where all else is worse.
 
     Returns:
         A place for each label, None for one without sizes or without a place.
     """
     taken = np.zeros((0, 4))
-    areas = np.maximum(np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 1), 1)
+    kept = boxes_xyxy if spared is None else np.vstack((boxes_xyxy, spared))
+    areas = np.maximum(np.prod(kept[:, 2:] - kept[:, :2], 1), 1)
     places: list[Place | None] = []
     for box, options in zip(boxes_xyxy, sizes, strict=True):
         best, least = None, np.inf
         for choice, (width, height) in enumerate(options):
             spots, cost = _candidates(box, width, height, shape)
-            cost = cost + (_overlap(spots, boxes_xyxy) / areas).sum(1) + SHRINK * choice
+            cost = cost + (_overlap(spots, kept) / areas).sum(1) + SHRINK * choice
             cost[(_overlap(spots, taken) > 0).any(1)] = np.inf
             if len(cost) and cost.min() < least:
                 left, top, right, bottom = spots[cost.argmin()].tolist()

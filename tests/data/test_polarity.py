@@ -1,12 +1,17 @@
-"""Black-hot video: what is decided, and that it is decided once."""
+"""Black-hot videos and folders: what is decided, and that it is decided once."""
 
 from __future__ import annotations
+
+import itertools
+import logging
 
 import cv2
 import numpy as np
 import pytest
 
 from metafusion_yolo.data.polarity import black_hot, polarity
+from metafusion_yolo.data.reading import PairReader
+from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.steady import Steady
 from metafusion_yolo.data.thermal import Thermal
 from metafusion_yolo.prepare.synthetic import write_dataset
@@ -79,8 +84,35 @@ def test_limits_of_a_turned_sequence_are_those_of_its_turned_frames(scene):
 
 def test_a_sequence_is_judged_once(monkeypatch) -> None:
     looks = []
-    monkeypatch.setattr("metafusion_yolo.data.steady.polarity", lambda grey: looks.append(grey) or 0)
+    monkeypatch.setattr("metafusion_yolo.data.polarity.polarity", lambda grey: looks.append(grey) or 0)
     sequence, frame = Steady(Thermal()), np.tile(np.arange(0, 250, 5, np.uint8), (40, 1))
     for _ in range(3):
         sequence.see(frame)
     assert len(looks) == 1
+
+
+def test_a_folder_is_judged_once_whatever_is_read_first(tmp_path, scene, caplog):
+    caplog.set_level(logging.INFO)
+    folders = {"cold": 255 - scene, "warm": scene}
+    for name, image in folders.items():
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            cv2.imwrite(str(tmp_path / name / f"{number}_ir.png"), image)
+        cv2.imwrite(str(tmp_path / name / "0_vis.png"), scene)
+    cv2.imwrite(str(tmp_path / "cold" / "3_ir.png"), np.full_like(scene, 9))  # tells nothing, but is turned
+    (tmp_path / "cold" / "1_ir.png").write_bytes(b"damaged")
+    for order in ((0, 2), (2, 0)):
+        reader = PairReader(Rig(thermal=Thermal(invert="auto")))
+        for name, number in itertools.product(folders, order):
+            np.testing.assert_array_equal(reader.counts(tmp_path / name / f"{number}_ir.png"), scene)
+        assert not reader.counts(tmp_path / "cold" / "3_ir.png").any()
+        assert caplog.text.count(f"infrared of '{tmp_path / 'cold'}' is black-hot and inverted") == 1
+        assert "warm" not in caplog.text
+        caplog.clear()
+    np.testing.assert_array_equal(PairReader().counts(tmp_path / "cold" / "0_ir.png"), 255 - scene)
+
+
+def test_a_folder_of_images_that_hold_both_is_judged_too(tmp_path, scene):
+    cv2.imwrite(str(tmp_path / "0.png"), np.hstack([scene, 255 - scene]))
+    reader = PairReader(Rig(thermal=Thermal(invert="auto"), layout="horizontal"))
+    np.testing.assert_array_equal(reader.read(tmp_path / "0.png", None)[..., 3], scene)

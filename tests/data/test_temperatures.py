@@ -76,7 +76,6 @@ def test_what_the_camera_does_not_see_has_no_temperature():
     assert half.maximum == truth()[10:20, :10].max()
     empty = np.full((60, 80), np.nan)
     assert thermogram(empty).under(corners(10, 10, 30, 30)) is None
-    assert thermogram(empty).picture((80, 60)).max() < 8  # black, in the colours of the bar
     empty[15, 12] = 20.0  # no data but at one place
     assert thermogram(empty).under(corners(10, 10, 30, 30)).hot_infrared == (12, 15)
 
@@ -162,3 +161,27 @@ def test_a_range_without_a_temperature_in_it_is_said(caplog):
     thermal = Thermal.from_yaml({"normalize": "fixed", "range": [300, 400], "unit": "celsius"})
     PairReader(Rig(thermal=thermal)).stack(np.zeros((60, 80, 3), np.uint8), truth())
     assert "nothing is within 'thermal: range:'" in caplog.text
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint16])
+def test_a_colour_bar_leaves_out_a_few_far_off_pixels_and_keeps_the_rest(dtype):
+    counts = truth().astype(dtype)
+    assert thermogram(counts).limits == thermogram(counts).extremes  # nothing is far off
+    counts[7, 9] = 310
+    heat = thermogram(counts)
+    assert heat.extremes[1] == 310
+    assert heat.limits[1] <= 40
+    assert heat.limits[0] == heat.extremes[0]
+    fixed = thermogram(counts, unit="celsius", normalize="fixed", range=(0.0, 20.0))
+    assert fixed.limits == (0, 20)
+    assert thermogram(np.full((4, 4), np.nan)).extremes is None
+
+
+def test_where_there_is_no_data_a_picture_is_grey():
+    counts = truth()
+    counts[10:20] = np.nan
+    heat = thermogram(counts)
+    picture = heat.picture((160, 60))
+    assert (picture[11:19, :80] == 128).all()  # not measured
+    assert (picture[:, 82:] == 128).all()  # not seen
+    assert np.ptp(picture[:9, :80].astype(int), axis=2).any()

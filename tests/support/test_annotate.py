@@ -39,3 +39,12 @@ def test_letters_beyond_latin_are_written():
         draw_marks(GREY, [mark(100, 100, 140, 180, text)]) for text in ("\u0447\u0435\u043b", "\u03b1\u03b2\u03b3")
     )
     assert (one != other).any()
+
+
+def test_a_label_leaves_what_is_spared_to_be_seen():
+    plain = draw_marks(GREY, [mark(100, 100, 140, 180, "person")])
+    rows, columns = np.argwhere((plain != draw_marks(GREY, [mark(100, 100, 140, 180)])).any(-1)).T
+    spared = np.array([[columns.min(), rows.min(), columns.min() + 9, rows.min() + 9]])
+    drawn = draw_marks(GREY, [mark(100, 100, 140, 180, "person")], spared=spared)
+    assert (drawn[rows.min() : rows.min() + 9, columns.min() : columns.min() + 9] == 128).all()
+    assert (drawn != draw_marks(GREY, [mark(100, 100, 140, 180)])).any()  # elsewhere

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metafusion_yolo.support.drawing import color_weights, grid, scale_of, titled, with_legend
+from metafusion_yolo.support.drawing import color_weights, grid, scale_of, titled, with_legend, with_scale
 
 
 def test_rows_of_unequal_pictures_are_filled_with_white():
@@ -40,3 +40,17 @@ def test_colours_run_from_end_to_end_of_the_scale():
 def test_a_long_title_shrinks_to_its_picture():
     bar = titled("a title that is far too long for a small picture", np.full((40, 120, 3), 255, np.uint8))[:20]
     assert bar.min() < 128 and bar[:, -2:].min() > 200
+
+
+@pytest.mark.parametrize("width", [60, 120, 320, 640])
+def test_a_scale_says_as_much_as_fits_and_has_arrows_where_it_is_exceeded(width):
+    ramp = np.full((1, 9, 3), (0, 0, 200), np.uint8)
+    ends = [("5.0 °C (min -40.0)", "33.8 °C (max 310.0)"), ("5.0 °C", "33.8 °C")]
+    picture = np.zeros((48, width, 3), np.uint8)
+    bars = [with_scale(picture, ends, ramp, (False, arrow))[48:] for arrow in (False, True)]
+    assert bars[0].shape == bars[1].shape
+    columns = np.flatnonzero((bars[0] != bars[1]).any((0, 2)))
+    bar = np.flatnonzero((bars[0] == ramp[0, 0]).all(2).any(0))
+    assert bar[len(bar) // 2] < columns.min() and columns.max() == bar[-1]  # the right end alone is an arrow
+    short = with_scale(picture, ends[1:], ramp, (False, False))[48:]
+    assert (short != bars[0]).any() == (width > 200)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from metafusion_yolo.engine.predict.results import FusionResults
 
 
+BRIGHT = 200  # of the strongest of B, G, R, from which a cross has a black edge
+
+
 def draw(result: FusionResults, view: str, style: dict[str, Any]) -> np.ndarray:
     """Return a view of a pair with its detections, (H, W, 3) uint8, B, G, R.
 
@@ -54,23 +57,32 @@ def draw_on(result: FusionResults, image: Any, style: dict[str, Any]) -> np.ndar
         image = image.cpu().numpy()
     marks = _marks(result, style) if style["boxes"] else []
     font = None if style["font"] == "Arial.ttf" else style["font"]  # the host's default
-    picture = draw_marks(np.ascontiguousarray(image), marks, style["line_width"], style["font_size"], font)
-    return picture if heat is None else _with_heat(picture, heat, result.temperatures or [])
+    picture = np.array(image)
+    spots = _hot_spots(picture, heat, result.temperatures or []) if heat is not None else None
+    picture = draw_marks(picture, marks, style["line_width"], style["font_size"], font, spots)
+    return picture if heat is None else _with_bar(picture, heat)
 
 
-def _with_heat(picture: np.ndarray, heat: Thermogram, readings: list[Reading | None]) -> np.ndarray:
-    """Mark the hottest spot of each object in the colour of its temperature, and add the colour bar."""
+def _hot_spots(picture: np.ndarray, heat: Thermogram, readings: list[Reading | None]) -> np.ndarray:
+    """Mark the hottest spot of each object in the colour of its temperature; return what the crosses fill, (N, 4)."""
     size = max(3, round(0.006 * sum(picture.shape[:2])))
-    for reading in filter(None, readings):
-        place = tuple(round(at - 0.5) for at in reading.hot)
+    places = np.array([reading.hot for reading in readings if reading]).reshape(-1, 2) - 0.5
+    for place, reading in zip(places.round().astype(int).tolist(), filter(None, readings), strict=True):
         colour = heat.colours(np.array([[reading.maximum]]))[0, 0].tolist()
-        for line, tint in ((3, (255, 255, 255)), (1, colour)):
+        for line, tint in ((3, (255 * (max(colour) < BRIGHT),) * 3), (1, colour)):
             cv2.drawMarker(picture, place, tint, cv2.MARKER_CROSS, 2 * size + line, line)
-    if not np.isfinite(heat.counts).any():
+    return np.hstack((places - size - 2, places + size + 3))
+
+
+def _with_bar(picture: np.ndarray, heat: Thermogram) -> np.ndarray:
+    """Add the colour bar; where the image goes beyond it, the bar ends in an arrow, and words tell how far."""
+    if heat.extremes is None:
         return picture
-    low, high = heat.limits()
-    ends = f"{low:.1f} {heat.sign}", f"{high:.1f} {heat.sign}"
-    return with_scale(picture, *ends, heat.colours(np.linspace(low, high, 256)[None]))
+    (low, high), (lowest, highest) = heat.limits, heat.extremes
+    beyond = lowest < low, highest > high
+    short = f"{low:.1f} {heat.sign}", f"{high:.1f} {heat.sign}"
+    long = short[0] + f" (min {lowest:.1f})" * beyond[0], short[1] + f" (max {highest:.1f})" * beyond[1]
+    return with_scale(picture, [long, short], heat.colours(np.linspace(low, high, 256)[None]), beyond)
 
 
 def outlines(result: FusionResults) -> list[np.ndarray]:
