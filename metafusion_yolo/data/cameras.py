@@ -64,7 +64,7 @@ def camera_keys(name: Any, where: str = "the data-set YAML") -> dict[str, Any]:
     Raises:
         ValueError: If no such camera is known.
     """
-    if name not in CAMERAS:
+    if name not in [*CAMERAS]:
         raise UserValueError(f"camera: '{name}' in {where} is unknown, {nearest(str(name), CAMERAS)}")
     camera = CAMERAS[name]
     if not camera.visible:

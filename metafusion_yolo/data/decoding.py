@@ -19,6 +19,7 @@ from metafusion_yolo.data import tiff
 from metafusion_yolo.data.camera import OPENCV_LOG
 from metafusion_yolo.data.depth import visible_samples
 from metafusion_yolo.data.pairs import PairError
+from metafusion_yolo.data.planes import NO_TEMPERATURES, in_colours
 from metafusion_yolo.data.registration import Size
 
 OPENCV_FIRST = {".tif", ".tiff", ".jp2", ".dng", ".avif", ".heic", ".heif"}  # Pillow cannot read all of these
@@ -165,18 +166,21 @@ def read_visible(file: str | Path) -> np.ndarray:
     return cv2.cvtColor(samples, cv2.COLOR_BGR2RGB if samples.shape[2] == 3 else cv2.COLOR_GRAY2RGB)
 
 
-def read_counts(file: str | Path) -> np.ndarray:
+def read_counts(file: str | Path, measured: bool = False) -> np.ndarray:
     """Read an infrared image as (H, W), upright, in the depth of its file; colours become their luminance.
 
     Args:
         file: An image, or an array of numbers in a `.npy` file; what a GeoTIFF declares as no data becomes NaN.
+        measured: Whether counts are temperatures, so that colours are refused.
 
     Raises:
-        PairError: If the file cannot be decoded.
+        PairError: If the file cannot be decoded, or is in colours that are not wanted.
     """
     if Path(file).suffix.lower() == ".npy":
         return _array(file)
-    image = _decode(file, cv2.IMREAD_ANYDEPTH)
+    image = _decode(file, cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_ANYCOLOR if measured else 0))
+    if measured and in_colours(image):
+        raise PairError(f"'{file}' {NO_TEMPERATURES}")
     if image.shape[2] == 3:
         image = image.astype(np.float32) if image.dtype == np.float64 else image  # OpenCV cannot convert doubles
         return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)

@@ -11,6 +11,7 @@ from typing import Any
 from ultralytics.data.utils import IMG_FORMATS
 from ultralytics.utils import YAML
 
+from metafusion_yolo.data.makers import APART, radiometric_maker
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
 SPLITS = ("train", "val", "test")  # of a data-set YAML
@@ -53,8 +54,17 @@ def list_images(source: Any, lost: bool = False) -> list[str]:
     for link in (f for f in map(Path, images) if f.is_symlink() and not f.exists()) if len(files) < len(images) else ():
         raise MissingFileError(f"the link '{link}' is broken; restore its target, or remove it")
     if not files:
-        raise MissingFileError(f"no images in '{source}'; {WANTED}")
+        raise MissingFileError(f"no images in '{source}'; {_apart(candidates) or WANTED}")
     return files
+
+
+def _apart(files: Iterable[str | Path]) -> str:
+    """Return what to do with files that hold both images of a camera; empty if the first one does not."""
+    for file in filter(_is_file, map(Path, files)):
+        with file.open("rb") as stream:
+            camera = APART.get(radiometric_maker(stream, file.name))
+        return f"metafusion data init camera={camera} takes what '{file.name}' holds apart" if camera else ""
+    return ""
 
 
 def _files_below(root: Path) -> Iterator[str]:

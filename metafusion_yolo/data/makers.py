@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from typing import BinaryIO
 
 START, EXIF, RAW = b"\xff\xd8", 0xE1, 0xE3  # of a JPEG; segments APP1 and APP3
-LAST = 0xDA, 0xD9  # segments after which there are pixels, or nothing
+LAST, END = (0xDA, 0xD9), b"\xff\xd9"  # segments after which there are pixels, or nothing; what a JPEG ends in
 ANSWER, HEAD = b"JpegPictureWithAppendData", 4096  # what an answer of Hikvision's ISAPI names in its first bytes
 HDRI, LARGEST = b"HDRI", 4096  # the counts of HIKMICRO behind the JPEG, after their width and height
+
+
+APART = {"Seek": "seek-shot", "Hikvision": "hikvision"}  # cameras of files that hold both images
 
 
 def preview_note(maker: str) -> str:
@@ -37,11 +41,17 @@ def radiometric_maker(stream: BinaryIO, name: str = "") -> str:
             return "FLIR"
         made |= head[1] == EXIF and data.startswith(b"Exif\0") and b"DJI" in data
         raw |= head[1] == RAW
-    return "DJI" if made and raw else "HIKMICRO" if _holds_counts(stream.read()) else ""
+    return "DJI" if made and raw else "HIKMICRO" if _holds_counts(stream) else ""
 
 
-def _holds_counts(rest: bytes) -> bool:
+def _holds_counts(stream: BinaryIO) -> bool:
     """Return whether counts of HIKMICRO, of a size that a camera has, stand behind the pixels of a JPEG."""
+    pixels = stream.tell()
+    stream.seek(-len(END), os.SEEK_END)
+    if stream.read() == END:  # nothing stands there
+        return False
+    stream.seek(pixels)
+    rest = stream.read()
     at = rest.rfind(HDRI)
     if at < 0 or len(rest) < at + 20:
         return False

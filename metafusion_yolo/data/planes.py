@@ -9,6 +9,8 @@ import numpy as np
 
 DEPTHS = (10, 12, 14, 16)  # bits of sensors whose images are saved in 16
 GRAY16 = int.from_bytes(b"Y1\0\x10", "little")  # FFmpeg's tag of gray16le
+COLOURED = 0.05  # mean spread of the channels, in shares of the range, from which an image is not grey
+NO_TEMPERATURES = "is in colours, which are no temperatures; save what was measured as TIFF, PNG of 16 bits or .npy"
 PLANES = {"visible": slice(0, 3), "infrared": slice(3, 4)}  # of the channels R, G, B, IR
 
 
@@ -63,6 +65,21 @@ def central(image: np.ndarray, size: int) -> np.ndarray:
         image = cv2.resize(image, to, interpolation=cv2.INTER_AREA if shorter > size else cv2.INTER_LINEAR)
     top, left = (round((side - size) / 2) for side in image.shape[:2])
     return np.ascontiguousarray(image[top : top + size, left : left + size])
+
+
+def in_colours(image: np.ndarray) -> bool:
+    """Return whether an image, (H, W, 3) or (H, W), is in colours, such as the palette of a thermal camera.
+
+    Examples:
+        >>> ramp = np.arange(256, dtype=np.uint8)[None]
+        >>> in_colours(cv2.cvtColor(ramp, cv2.COLOR_GRAY2BGR)), in_colours(cv2.applyColorMap(ramp, cv2.COLORMAP_JET))
+        (False, True)
+    """
+    if image.ndim == 2 or image.shape[2] != 3:
+        return False
+    some = image[::8, ::8]
+    most = np.iinfo(some.dtype).max if some.dtype.kind in "ui" else some.max(initial=0)
+    return bool(np.ptp(some, 2).mean() > COLOURED * most)
 
 
 def bits_of(highest: int) -> int:

@@ -26,7 +26,7 @@ from metafusion_yolo.data.depth import visible_samples
 from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.makers import preview_note
 from metafusion_yolo.data.pairs import PairError, listed
-from metafusion_yolo.data.planes import join
+from metafusion_yolo.data.planes import NO_TEMPERATURES, in_colours, join
 from metafusion_yolo.data.polarity import is_black_hot, turned_note
 from metafusion_yolo.data.radiometric import PACKAGES, UNREAD, WITHOUT_PREVIEW, maker_of, read_measurement
 from metafusion_yolo.data.registration import Size, scaling, warp_infrared
@@ -112,7 +112,7 @@ class PairReader:
             way = "'thermal: {unit: celsius}' in the data-set YAML takes what it measured"
             way = "export TIFF for what it measured" if maker in UNREAD else way
             self._warn(f"{preview_note(maker)}; {way}", f"'{infrared}'")
-        return read_counts(infrared)
+        return read_counts(infrared, measured=bool(thermal.unit))
 
     def read_both(self, image: str | Path | np.ndarray, judge: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Return the visible (H, W, 3) uint8 and the infrared part (H, W) of an image that holds both, by the layout.
@@ -124,6 +124,8 @@ class PairReader:
         if not isinstance(image, np.ndarray):
             image = read_stack(image) if layout == "stacked" else read_visible(image)
         visible, infrared = split_layout(image, layout)
+        if self.rig.thermal.unit and in_colours(infrared):
+            raise PairError(f"'{file or 'an image'}' {NO_TEMPERATURES}")
         infrared = infrared if infrared.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(infrared), cv2.COLOR_RGB2GRAY)
         if file and judge:
             infrared = self._white_hot(infrared, file, lambda other: self.read_both(other, judge=False)[1])

@@ -8,10 +8,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from metafusion_yolo.data.makers import LAST
+from metafusion_yolo.data.makers import END, LAST
 from metafusion_yolo.data.pairs import PairError
 
-END, PAGE = b"\xff\xd9", 0x1000  # of the screenshot; whose length is rounded down to whole pages
+PAGE = 0x1000  # bytes, to whole ones of which the length of the screenshot is rounded down
 AFTER, BETWEEN = 2 * PAGE, 0x10000  # bytes from there to the temperatures, and from these to the visible image
 SIZE, VISIBLE = (206, 156), (1440, 1080)  # (width, height)
 

@@ -29,7 +29,8 @@ def some_beside(infrared: str | Path, pairing: PairingRule, read: Callable[[str]
         pairing: With a substitution, visible files may share the folder, as with names that tell the camera.
         read: Reads a file.
     """
-    place, files = place_of(infrared), []
+    place = place_of(infrared)
+    files: list[str] = []
     if isinstance(infrared, Page):
         files += [Page(infrared.file, number) for number in pages_of(place)]
     else:

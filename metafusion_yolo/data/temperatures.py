@@ -66,11 +66,9 @@ class Thermogram:
     def extremes(self) -> Limits | None:
         """Lowest and highest temperature; None if the image has no data."""
         finite = self.counts[np.isfinite(self.counts)]
-        return (
-            tuple(float(self.thermal.temperatures(end)) for end in (finite.min(), finite.max()))
-            if finite.size
-            else None
-        )
+        if not finite.size:
+            return None
+        return float(self.thermal.temperatures(finite.min())), float(self.thermal.temperatures(finite.max()))
 
     @cached_property
     def limits(self) -> Limits:

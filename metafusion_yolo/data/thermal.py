@@ -89,8 +89,8 @@ class Thermal:
 
     def _check_measuring(self) -> None:
         """Check the keys that turn counts into temperatures."""
-        if self.unit is not None and self.unit not in UNITS:
-            raise UserValueError(f"thermal: unit: '{self.unit}' is unknown, {nearest(self.unit, UNITS)}")
+        if self.unit is not None and self.unit not in [*UNITS]:
+            raise UserValueError(f"thermal: unit: '{self.unit}' is unknown, {nearest(str(self.unit), UNITS)}")
         values = {name: getattr(self, name) for name in MEASURING}
         given = [name for name, value in values.items() if value is not None and not (name == "offset" and value == 0)]
         for name in given:
@@ -102,11 +102,13 @@ class Thermal:
                 raise UserValueError(f"thermal: {name} must be {expected}, not {value!r}")
         if given and not self.unit:
             raise UserValueError(f"thermal: {given[0]} needs the unit of the temperatures too: unit: celsius or kelvin")
-        if self.unit and self.range and self.range[0] < UNITS[self.unit]:
-            raise UserValueError(
-                f"thermal: range: [{self.range[0]:g}, {self.range[1]:g}] goes below absolute zero, "
-                f"{UNITS[self.unit]:g} {self.unit}; give it in the unit of 'unit:'"
-            )
+        for name, lowest in (("range", self.range and self.range[0]), ("reflected", self.reflected)):
+            if self.unit and lowest is not None and lowest < UNITS[self.unit]:
+                told = f"[{self.range[0]:g}, {self.range[1]:g}]" if name == "range" and self.range else f"{lowest:g}"
+                raise UserValueError(
+                    f"thermal: {name}: {told} goes below absolute zero, "
+                    f"{UNITS[self.unit]:g} {self.unit}; give it in the unit of 'unit:'"
+                )
 
     @classmethod
     def from_yaml(cls, section: Any, where: str = "the data-set YAML") -> Thermal:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from metafusion_yolo.data.makers import preview_note, radiometric_maker
-from metafusion_yolo.data.planes import keep_deep
+from metafusion_yolo.data.planes import NO_TEMPERATURES, in_colours, keep_deep
 from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 from metafusion_yolo.support.sampling import evenly
@@ -28,7 +28,8 @@ def read_counts(file: str | Path, content: bytes | None = None, unit: str | None
     Args:
         file: Its path or address.
         content: What the file holds, where it has been read already.
-        unit: Unit of the temperatures that the counts mean, `detector.thermal.unit`; such a JPEG is refused then.
+        unit: Unit of the temperatures that the counts mean, `detector.thermal.unit`; with it such a JPEG, and
+            colours, are refused.
 
     Raises:
         FileNotFoundError: If the file does not exist, or is not an image.
@@ -37,10 +38,12 @@ def read_counts(file: str | Path, content: bytes | None = None, unit: str | None
     if Path(file).suffix == ".npy":
         return np.load(file if content is None else io.BytesIO(content), allow_pickle=False)
     _check_preview(file, content, unit)
-    image = _read(file, content, cv2.IMREAD_ANYDEPTH)
+    image = _read(file, content, cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_ANYCOLOR if unit else 0))
+    if unit and image is not None and in_colours(image):
+        raise UserValueError(f"'{file}' {NO_TEMPERATURES}")
     if image is None:
         raise MissingFileError(f"'{file}' cannot be read as an image; give the infrared partner of the visible image")
-    return image
+    return grey(image)
 
 
 def _check_preview(file: str | Path, content: bytes | None, unit: str | None) -> None:

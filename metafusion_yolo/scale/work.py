@@ -165,7 +165,7 @@ class Worker:
             addresses = [self._address(row[camera], camera) for camera in ("visible", "infrared")]
             contents = [_fetch(address) for address in addresses]
             visible = read_visible(addresses[0], contents[0])
-            return Pair(visible, read_counts(addresses[1], contents[1]), addresses[0])
+            return Pair(visible, read_counts(addresses[1], contents[1], self._engine.thermal.unit), addresses[0])
         except Exception as error:  # each store and decoder has its own; the row says which
             return _told(error)
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
 from metafusion_yolo.data.makers import preview_note, radiometric_maker
-from metafusion_yolo.data.planes import highest_8_bits
+from metafusion_yolo.data.planes import NO_TEMPERATURES, highest_8_bits, in_colours
 from metafusion_yolo.support.errors import UserError, UserValueError
 
 NPY = b"\x93NUMPY"
@@ -54,7 +54,7 @@ def read_pair(visible: bytes, infrared: bytes, most: float, measures: bool = Fal
         visible: JPEG, PNG, TIFF, WebP or BMP; 10, 12, 14 or 16 bits in 16 keep their highest 8.
         infrared: The same, or `.npy`, in any depth; colours become their luminance.
         most: Largest number of pixels of an image.
-        measures: Whether temperatures are measured, for which the preview of a radiometric JPEG must not be taken.
+        measures: Whether temperatures are measured, for which neither a preview nor colours must be taken.
 
     Raises:
         TooLargeError: If an image has more pixels.
@@ -64,7 +64,10 @@ def read_pair(visible: bytes, infrared: bytes, most: float, measures: bool = Fal
     colour = _decode(visible, "visible", cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, most)
     if infrared.startswith(NPY):
         return Pair(highest_8_bits(colour), _array(infrared, most))
-    return Pair(highest_8_bits(colour), _decode(infrared, "infrared", cv2.IMREAD_ANYDEPTH, most), note=note)
+    heat = _decode(infrared, "infrared", cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_ANYCOLOR if measures else 0), most)
+    if measures and in_colours(heat):
+        raise UserValueError(f"'infrared' {NO_TEMPERATURES}")
+    return Pair(highest_8_bits(colour), heat if heat.ndim == 2 else cv2.cvtColor(heat, cv2.COLOR_BGR2GRAY), note=note)
 
 
 def read_stacked(content: bytes, most: float) -> Pair:

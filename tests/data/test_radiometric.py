@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from metafusion_yolo.data.listing import list_images
 from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.radiometric import maker_of
 from metafusion_yolo.data.reading import PairReader, check_image
@@ -260,6 +261,23 @@ def test_what_cannot_be_taken_apart_is_said(tmp_path, scene):
         init_dataset(tmp_path, camera="hikvision", dst=tmp_path / "pairs")
     with pytest.raises(FileNotFoundError, match="no files of Seek in"):
         init_dataset(tmp_path, camera="seek-shot", dst=tmp_path / "pairs")
+
+
+def test_files_that_hold_both_images_are_no_visible_ones_which_an_error_says(tmp_path, scene):
+    (tmp_path / "1.bin").write_bytes(answer(scene, None))
+    for source in (tmp_path, tmp_path / "1.bin"):
+        with pytest.raises(FileNotFoundError, match=r"data init camera=hikvision takes what '1.bin' holds apart"):
+            list_images(source)
+
+
+def test_the_palette_of_an_edited_file_is_not_taken_for_temperatures(tmp_path, scene):
+    with Image.open(write_flir(tmp_path / "1.jpg", scene)) as image:
+        image.save(tmp_path / "2.jpg")  # as a photo program does, which drops the measurement
+    assert PairReader().counts(tmp_path / "2.jpg").shape == (240, 320)
+    with pytest.raises(PairError, match=r"'.*2.jpg' is in colours, which are no temperatures"):
+        measured(tmp_path / "2.jpg", scale=0.5)
+    Image.new("RGB", (8, 8), (77, 77, 77)).save(tmp_path / "3.png")
+    assert (measured(tmp_path / "3.png", scale=0.5) == 38.5).all()  # grey in three channels
 
 
 def test_the_preview_of_hikmicro_is_not_taken_for_the_measurement(tmp_path, caplog):

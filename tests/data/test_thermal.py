@@ -206,6 +206,7 @@ def test_no_section_is_the_default():
         ({"scope": "video"}, r"thermal: scope: 'video' is unknown, .*sequence.* \(in d.yaml\)"),
         ({"invert": "no"}, "thermal: invert must be true, false, auto or a list of folders, not 'no'"),
         ({"invert": "auto", "unit": "kelvin"}, "thermal: invert: auto is for counts without a meaning"),
+        ({"unit": ["celsius"]}, "thermal: unit: .* is unknown"),
         ({"normalize": "fixed"}, r"thermal: range: \[low, high\] goes with normalize: fixed"),
         ({"range": [0, 1]}, r"thermal: range: \[low, high\] goes with normalize: fixed, and with nothing else"),
         ({"normalize": "fixed", "range": [9000, 7000]}, r"low < high, not \[9000.0, 7000.0\]"),

@@ -146,6 +146,19 @@ AREA = Area(
             described(thermal={"unit": "celsius"}),
         ),
         Fault(
+            "temperatures in the colours of a palette",
+            "predict model=best.pt data=data.yaml source=images/train/0.png infrared=images/train/0.png",
+            "'images/train/0.png' is in colours, which are no temperatures; save what was measured as TIFF, PNG of "
+            "16 bits or .npy",
+            described(thermal={"unit": "celsius", "scale": 0.5}),
+        ),
+        Fault(
+            "reflected temperature of celsius in kelvin",
+            TRAIN,
+            "thermal: reflected: -5 goes below absolute zero, 0 kelvin; give it in the unit of 'unit:' (in data.yaml)",
+            described(thermal={"unit": "kelvin", "scale": 0.01, "reflected": -5}),
+        ),
+        Fault(
             "temperatures asked of counts without a unit",
             "predict model=best.pt data=data.yaml source=images/train/0.png infrared=infrared/train/0.png "
             "temperatures=True",

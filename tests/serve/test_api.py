@@ -91,6 +91,9 @@ def test_a_preview_is_not_taken_for_the_measurement_without_a_word(app, files, t
     assert app.post("/detect", files).json["note"] == ""
     with pytest.raises(UserError, match="a radiometric JPEG of FLIR, whose measurement is not read from uploads"):
         read_pair(files["visible"], preview, 1e6, measures=True)
+    palette = encoded(np.full((24, 32, 3), (20, 90, 250), np.uint8))
+    with pytest.raises(UserError, match="'infrared' is in colours, which are no temperatures"):
+        read_pair(files["visible"], palette, 1e6, measures=True)
 
 
 def test_many_at_a_time_get_their_own_answers(app, drawn) -> None:

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 
 from metafusion_yolo.data.layout import split_layout
+from metafusion_yolo.data.pairs import PairError
+from metafusion_yolo.data.planes import NO_TEMPERATURES, in_colours
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.steady import Steady
 from metafusion_yolo.data.sync import Frames
@@ -54,11 +56,13 @@ class FrameStacker:
         What the infrared camera measured comes with it; None if its counts have no unit.
 
         Raises:
-            PairError: If the two images do not fit.
+            PairError: If the two images do not fit, or colours come where temperatures are measured.
         """
         visible, infrared = (frames[camera].image if camera in frames else None for camera in ("visible", "infrared"))
         if self.layout and visible is not None:
             visible, infrared = split_layout(visible, self.layout)
+        if infrared is not None and self.reader.rig.thermal.unit and in_colours(infrared):
+            raise PairError(f"'{self.infrared_name or self.visible_name}' {NO_TEMPERATURES}")
         counts = None if infrared is None else _grey(infrared)
         height, width = self._settle_shape(visible, counts)
         if visible is None:

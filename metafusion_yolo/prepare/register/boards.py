@@ -51,11 +51,13 @@ class BoardEstimate(Estimate):
         parallax: See :class:`~metafusion_yolo.data.registration.Registration`; None if it was not measured, and the
             matrix then holds at the distance of the boards, else far away.
         distances: Smallest and largest distance of a board, metres; None if the size of its squares is not known.
+        looked: Number of pairs that were looked at.
     """
 
     residual: float = 0.0
     parallax: Shift | None = None
     distances: tuple[float, float] | None = None
+    looked: int = 0
 
     @property
     def sureness(self) -> str:
@@ -64,7 +66,8 @@ class BoardEstimate(Estimate):
         lenses = ""
         if self.parallax:
             lenses = f"; at 1 m the lenses see {np.hypot(*self.parallax):.1f} px apart"
-        return f"{self.pairs} boards{where}: corners within {self.residual:.2f} px (root mean square){lenses}"
+        seen = f"{self.pairs} boards in {self.looked} pairs"
+        return f"{seen}{where}: corners within {self.residual:.2f} px (root mean square){lenses}"
 
     def problem(self) -> str:
         """Return why the estimate must not be used; empty if it can be."""
@@ -129,6 +132,7 @@ def estimate_from_boards(
         residual=residual,
         parallax=parallax if lenses else None,
         distances=(metres[0], metres[-1]) if square else None,
+        looked=len(pairs),
     )
 
 
