@@ -56,7 +56,7 @@ def is_black_hot(images: Iterable[np.ndarray]) -> bool | None:
 
 def turned_note(name: object) -> str:
     """Return the message about a sequence that is inverted."""
-    return f"infrared of '{name}' is black-hot and inverted; 'thermal: {{invert: false}}' keeps it"
+    return f"infrared of '{name}' is black-hot and is inverted; 'thermal: {{invert: false}}' keeps it as it is"
 
 
 def _sign(value: float, least: float) -> int:

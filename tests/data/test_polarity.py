@@ -106,7 +106,7 @@ def test_a_folder_is_judged_once_whatever_is_read_first(tmp_path, scene, caplog)
         for name, number in itertools.product(folders, order):
             np.testing.assert_array_equal(reader.counts(tmp_path / name / f"{number}_ir.png"), scene)
         assert not reader.counts(tmp_path / "cold" / "3_ir.png").any()
-        assert caplog.text.count(f"infrared of '{tmp_path / 'cold'}' is black-hot and inverted") == 1
+        assert caplog.text.count(f"infrared of '{tmp_path / 'cold'}' is black-hot and is inverted") == 1
         assert "warm" not in caplog.text
         caplog.clear()
     np.testing.assert_array_equal(PairReader().counts(tmp_path / "cold" / "0_ir.png"), 255 - scene)

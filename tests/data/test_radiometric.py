@@ -18,6 +18,7 @@ from metafusion_yolo.data.radiometric import maker_of
 from metafusion_yolo.data.reading import PairReader, check_image
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.thermal import Thermal
+from metafusion_yolo.options import Init
 from metafusion_yolo.prepare.init import init_dataset
 from tests.conftest import SHARED
 
@@ -207,7 +208,9 @@ def test_files_that_hold_both_images_become_a_data_set(tmp_path, scene, maker):
         else:
             (folder / f"{number}.bin").write_bytes(answer(heat, seen, head=HTTP * maker.endswith("headers")))
         (folder / f"{number}.png").write_bytes(b"not one of them")
-    found, _ = init_dataset(folder, camera="seek-shot" if maker == "Seek" else "hikvision", dst=tmp_path / "pairs")
+    found, _ = init_dataset(
+        Init(folder, camera="seek-shot" if maker == "Seek" else "hikvision", dst=tmp_path / "pairs")
+    )
     assert len(found.pairing.pairs) == 2
     reader = PairReader(Rig.of_file(found.yaml))
     for visible, infrared in found.pairing.pairs.items():
@@ -255,12 +258,12 @@ def test_a_damaged_file_that_holds_both_images_is_an_error_of_one_line(tmp_path,
 def test_what_cannot_be_taken_apart_is_said(tmp_path, scene):
     (tmp_path / "snap.1").write_bytes(answer(scene, None))
     with pytest.raises(PairError, match=r"holds no visible image; set visiblePicEnabled"):
-        init_dataset(tmp_path, camera="hikvision", dst=tmp_path / "pairs")
+        init_dataset(Init(tmp_path, camera="hikvision", dst=tmp_path / "pairs"))
     (tmp_path / "snap.2").write_bytes(answer(scene, None))
     with pytest.raises(ValueError, match="'snap' is the name of 2 files"):
-        init_dataset(tmp_path, camera="hikvision", dst=tmp_path / "pairs")
+        init_dataset(Init(tmp_path, camera="hikvision", dst=tmp_path / "pairs"))
     with pytest.raises(FileNotFoundError, match="no files of Seek in"):
-        init_dataset(tmp_path, camera="seek-shot", dst=tmp_path / "pairs")
+        init_dataset(Init(tmp_path, camera="seek-shot", dst=tmp_path / "pairs"))
 
 
 def test_files_that_hold_both_images_are_no_visible_ones_which_an_error_says(tmp_path, scene):
