@@ -109,7 +109,7 @@ HOOKS = {
     "PairedDepthDataset": "__getitem__ get_label_files",
     "PairedMapDataset": "build_transforms",
     "PairedPolygonDataset": "load_image",
-    "PairedSemanticDataset": "get_label_files load_image",
+    "PairedSemanticDataset": "get_label_files load_image verify_labels",
     "PlainValidator": "__call__ __init__ init_metrics plot_predictions plot_val_samples",
 }
 OWN_CONSTRUCTORS = {  # which only we call, so they may differ from the host's
