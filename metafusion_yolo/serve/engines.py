@@ -15,7 +15,7 @@ import numpy as np
 
 from metafusion_yolo.data.planes import mean_inside
 from metafusion_yolo.data.registration import Registration
-from metafusion_yolo.data.thermal import Thermal
+from metafusion_yolo.data.thermal import UNITS, Thermal
 from metafusion_yolo.options.serve import Serve
 from metafusion_yolo.serve.uploads import Pair
 from metafusion_yolo.support.drawing import weight_overlay
@@ -92,7 +92,10 @@ def load_engine(options: Serve, lowest: float = LOWEST, threads: int = 0) -> Eng
             f"maps; give another model, or use metafusion predict"
         )
     rng = np.random.default_rng(0)
-    engine([Pair(rng.integers(0, 256, (48, 64, 3), np.uint8), rng.integers(0, 1 << 14, (48, 64), np.uint16))])
+    heat = rng.integers(0, 1 << 14, (48, 64), np.uint16)
+    if engine.thermal.unit:  # counts that no scene has are refused
+        heat = engine.thermal.counts(rng.uniform(280, 310, (48, 64)) + UNITS[engine.thermal.unit]).astype(np.float32)
+    engine([Pair(rng.integers(0, 256, (48, 64, 3), np.uint8), heat)])
     return engine
 
 

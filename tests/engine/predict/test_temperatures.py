@@ -12,8 +12,10 @@ import yaml
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.data.rig import INPUT_KEY, Rig, input_description
+from metafusion_yolo.options.serve import Serve
 from metafusion_yolo.runtime import Detector, read_counts
 from metafusion_yolo.runtime.__main__ import main
+from metafusion_yolo.serve.engines import load_engine
 from tests.conftest import TINY
 from tests.data.test_radiometric import write_flir
 
@@ -156,3 +158,7 @@ def test_an_export_measures_as_the_checkpoint_does(model, pair, videos, tmp_path
     assert (read_counts(radiometric).dtype, "preview of 8 bits is read" in caplog.text) == (np.uint8, True)
     result = MetaFusionYOLO(file).predict(visible, infrared=infrared, **LOW)[0]
     assert result.temperatures is not None
+
+
+def test_a_model_that_measures_can_be_served(model):
+    assert load_engine(Serve(model=str(model.ckpt_path), imgsz=64, device="cpu")).thermal.unit == "celsius"
