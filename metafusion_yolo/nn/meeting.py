@@ -75,9 +75,10 @@ class Stems(nn.Module):
             shown: Pairs with the weight of the infrared camera (B, 5, H, W), of :func:`with_share`; or images
                 (B, 3, H, W), of which the stem of the visible camera gives the features, as the detector's own.
         """
-        features = run(self.visible, shown[:, :3])
+        seen = shown.detach() if self.training else shown  # only the share learns; the images' gradient costs time
+        features = run(self.visible, seen[:, :3])
         if shown.shape[1] > 3:
-            infrared = run(self.infrared, shown[:, 3:4].expand(-1, 3, -1, -1))
+            infrared = run(self.infrared, seen[:, 3:4].expand(-1, 3, -1, -1))
             for i, join in ((int(name), join) for name, join in self.joins.items()):
                 features[i] = join(features[i], infrared[i], shown[:, NUM_CHANNELS:])
         return tuple(features)
