@@ -15,6 +15,12 @@ ATTENTION = {"attention": True}
 TEACHING = {**ATTENTION, "gains": {"meta": 1.0}}
 BILEVEL = {**TEACHING, "meta": {"interval": 4}}
 SCHEDULE = {"schedule": PHASES}
+FROZEN_FIRST = {
+    "schedule": {
+        "warmup": {"fraction": 0.34, "lr": {"fusion": 0.2, "backbone": 0.0, "head": 1.0}, "joint": True},
+        "joint": {"fraction": 0.66},
+    }
+}
 JITTER = {"augment": {"share_jitter": 3.0}}
 FROZEN = {"schedule": {"joint": {"lr": {"fusion": 0.0}}}}
 SPOILT = {"augment": {"modality_dropout": 0.0, "degradation": FusionConfig().augment.degradation}}
@@ -60,6 +66,8 @@ ROWS = {
         for level in ("P2", "P3", "P4", "P5")
     },
     "frozen": Row("default, front-end frozen at its start: a fixed blend, jittered in training", FROZEN),
+    "frozen-first": Row("default, backbone and its batch norm frozen for the first third", FROZEN_FIRST),
+    "look-ahead": Row("default, meta teaching and look-ahead", BILEVEL),
     "undropped": Row("default, no camera ever blanked", UNDROPPED),
     "shifted": Row(
         "default, infrared shifted in training", {"augment": {"infrared_shift": 0.016}}, views=(BOTH, *SHIFTED)
@@ -69,7 +77,8 @@ ROWS = {
         "default, and pairs without labels by its own labels", needs=("default",), views=(BOTH, VISIBLE, INFRARED)
     ),
     "taught": Row("default, and pairs without labels by mid-fusion's labels", needs=("mid",)),
+    "taught-alike": Row("the same, by two backbones trained on pairs spoilt alike", needs=("mid-spoilt",)),
     "self-mid": Row("mid-fusion, and pairs without labels by its own labels", TWO_BACKBONES, needs=("mid",)),
 }
-SELF_TRAINED = "self", "taught", "self-mid"  # on what the row that they need finds, instead of distilled from it
+SELF_TRAINED = "self", "taught", "taught-alike", "self-mid"  # not distilled from the row they need
 BEST_OF = ("visible", "infrared", "average", "maximum", "early", "false-colour", "mid")

@@ -27,9 +27,13 @@ DEFAULT = "default"
 ROWS = {  # title in the table, and in a difference
     "visible": ("the visible camera", "visible"),
     "infrared": ("the infrared camera", "infrared"),
+    "average": ("the average image", "plain average"),
+    "maximum": ("the maximum image", "maximum"),
+    "false-colour": ("false colour: luminance, mean, infrared", "false colour"),
     "average-spoilt": ("the average image, pairs spoilt alike", "average"),
     "meet-image": ("the fused image (`meet: image`)", "image"),
     DEFAULT: ("**`meet: P3`**", "P3"),
+    "meet-P2": ("`meet: P2`", "P2"),
     "meet-P4": ("`meet: P4`", "P4"),
     "meet-P5": ("`meet: P5`", "P5"),
     "mid-spoilt": ("two backbones, pairs spoilt alike", "two backbones"),
@@ -43,13 +47,12 @@ Draws = dict[str, np.ndarray]  # mAP50 by column, of all pairs first and then of
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the file, and one with a camera off beside it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs/accuracy"), help="folder of the results of accuracy.py")
     parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
     parser.add_argument("--commit", help="of the code that trained the runs, if it is not that of today")
     parser.add_argument("--json", type=Path, default=RESULTS / "joint.json")
-    parser.add_argument("--off", type=Path, default=RESULTS / "joint-off.json")
     args = parser.parse_args()
     setting = Setting(**json.loads((args.runs / "setting.json").read_text()))
     names = {c: name for c, name in describe(setting.data)["names"].items() if c in setting.classes}
@@ -77,9 +80,8 @@ def main() -> None:
     save(args.json, rows, spread, **about, first="trained", highest=[AS_IS, SPOILT], more=more)
     off = draw(views[DEFAULT], {"both": AS_IS, **OFF}, names, args.resamples)
     table = {ROWS[DEFAULT][0]: {column: estimate(values) for column, values in off.items()}}
-    save(
-        args.off, table, spread, **about, first="trained", plain=[title for title in OFF.values() if "shifted" in title]
-    )
+    file = args.json.with_name(f"{args.json.stem}-off.json")
+    save(file, table, spread, **about, first="trained", plain=[title for title in OFF.values() if "shifted" in title])
     print(f"{args.json.name}: {', '.join(views)}; left out: {', '.join(set(ROWS) - set(views)) or 'none'}")
 
 
