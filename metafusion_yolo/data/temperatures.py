@@ -37,6 +37,13 @@ class Reading(NamedTuple):
     hot: tuple[float, float]
     hot_infrared: tuple[int, int]
 
+    def record(self, unit: str, size: Size = (1, 1), decimals: int = 2) -> dict[str, Any]:
+        """Return plain values; with the size of the visible image, the place of the hottest pixel is relative to it."""
+        place = {axis: round(at / over, 5) for axis, at, over in zip("xy", self.hot, size, strict=True)}
+        values = {"min": self.minimum, "mean": self.mean, "max": self.maximum, "contrast": self.contrast}
+        told = {key: None if value is None else round(value, decimals) for key, value in values.items()}
+        return {**told, "hot": place, "unit": unit}
+
 
 @dataclass(frozen=True)
 class Thermogram:
@@ -131,15 +138,6 @@ class Thermogram:
         """Return points (P, 2) of the visible image, as boxes have them, in pixels of the thermal one."""
         back = np.linalg.inv(self.homography)
         return np.asarray(cv2.perspectiveTransform((points - 0.5)[None], back)[0])
-
-    def record(self, reading: Reading | None, size: Size = (1, 1), decimals: int = 2) -> dict[str, Any] | None:
-        """Return a reading as plain values; with the size of the visible image, its place is relative to that."""
-        if reading is None:
-            return None
-        place = {axis: round(at / over, 5) for axis, at, over in zip("xy", reading.hot, size, strict=True)}
-        values = {"min": reading.minimum, "mean": reading.mean, "max": reading.maximum, "contrast": reading.contrast}
-        told = {key: None if value is None else round(value, decimals) for key, value in values.items()}
-        return {**told, "hot": place, "unit": self.unit}
 
     def colours(self, temperatures: np.ndarray) -> np.ndarray:
         """Return temperatures (h, w) as colours (h, w, 3) uint8, B, G, R, over :attr:`limits`; no data is grey."""

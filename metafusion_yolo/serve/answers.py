@@ -26,6 +26,24 @@ class Box(BaseModel):
     y2: float
 
 
+class Place(BaseModel):
+    """A point in pixels of the visible image."""
+
+    x: float
+    y: float
+
+
+class Temperature(BaseModel):
+    """What the infrared camera measures within an object."""
+
+    min: float
+    mean: float
+    max: float
+    contrast: float | None = Field(description="mean minus the median of what is around the object; null if nothing is")
+    hot: Place = Field(description="its hottest pixel")
+    unit: str = Field(description="celsius or kelvin")
+
+
 class Detection(BaseModel):
     """One object, as `predictions.json` has it."""
 
@@ -39,6 +57,9 @@ class Detection(BaseModel):
     )
     keypoints: list[list[float]] | None = Field(
         default=None, description="x and y of each in pixels, and whether it shows, 0 to 1; null for other tasks"
+    )
+    temperature: Temperature | None = Field(
+        default=None, description="null where the infrared camera does not measure, or does not see the object"
     )
 
 
@@ -150,6 +171,7 @@ def answer_of(
                 "infrared_weight": None if found.shares is None else round(float(found.shares[i]), 5),
                 "outline": places and places[i],
                 "keypoints": points and points[i],
+                "temperature": found.temperatures and found.temperatures[i],
             }
         )
         for i, (box, score, cls) in enumerate(zip(found.boxes_xyxy, found.scores, found.classes, strict=True))

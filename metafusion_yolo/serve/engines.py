@@ -15,6 +15,7 @@ import numpy as np
 
 from metafusion_yolo.data.planes import mean_inside
 from metafusion_yolo.data.registration import Registration
+from metafusion_yolo.data.temperatures import Reading
 from metafusion_yolo.data.thermal import UNITS, Thermal
 from metafusion_yolo.options.serve import Serve
 from metafusion_yolo.serve.uploads import Pair
@@ -45,6 +46,7 @@ class Found:
         outlines: Of each mask or oriented box (P, 2), pixels of the visible image; None for upright boxes.
         keypoints: (K, points, 2 or 3), x and y in pixels, and whether it shows, [0, 1]; None for other tasks.
         probabilities: Of each class (C,), of a classifier, which finds no objects.
+        temperatures: Of each object, as :meth:`Reading.record` tells them; None where the camera does not measure.
     """
 
     size: tuple[int, int]
@@ -57,6 +59,7 @@ class Found:
     outlines: Sequence[np.ndarray] | None = None
     keypoints: np.ndarray | None = None
     probabilities: np.ndarray | None = None
+    temperatures: Sequence[dict[str, Any] | None] | None = None
 
 
 class Engine(Protocol):
@@ -151,6 +154,7 @@ class HostEngine:
             None if result.masks is None and result.obb is None else outlines(result),
             None if result.keypoints is None else result.keypoints.data.cpu().numpy(),
             None if result.probs is None else result.probs.data.cpu().numpy(),
+            records(result.temperatures, self.thermal),
         )
 
 
@@ -197,7 +201,13 @@ class OnnxEngine:
             outlines=outlines,
             keypoints=found.keypoints,
             probabilities=found.probabilities,
+            temperatures=records(found.temperatures, self.thermal),
         )
+
+
+def records(readings: Sequence[Reading | None] | None, thermal: Thermal) -> list[dict[str, Any] | None] | None:
+    """Return the temperatures of objects as plain values."""
+    return None if readings is None else [one and one.record(str(thermal.unit)) for one in readings]
 
 
 def outline_of(mask: np.ndarray) -> np.ndarray:

@@ -258,7 +258,7 @@ class FusionResults(Results):
         if self.thermogram is not None:
             size = self.orig_shape[::-1] if normalize else (1, 1)
             for row, reading in zip(rows, self.temperatures or (), strict=False):
-                row["temperature"] = self.thermogram.record(reading, size)
+                row["temperature"] = reading and reading.record(self.thermogram.unit, size)
         if self.probs is not None and self.fusion_weights is not None:  # a class is one of the whole image
             weights = np.tile(self.fusion_weights.mean((1, 2)), (len(rows), 1))
         if self.semantic_mask is not None and self.fusion_weights is not None:

@@ -62,7 +62,8 @@ class Scene:
         if self.thermogram is not None:
             corners = objects.xyxy[i][[[0, 1], [2, 1], [2, 3], [0, 3]]]
             outline = objects.data["outline"][i] if "outline" in objects.data else corners
-            told["temperatures"] = self.thermogram.record(self.thermogram.under(outline))
+            reading = self.thermogram.under(outline)
+            told["temperature"] = reading and reading.record(self.thermogram.unit)
         return told
 
 

@@ -15,7 +15,9 @@ from metafusion_yolo.data.rig import INPUT_KEY, Rig, input_description
 from metafusion_yolo.options.serve import Serve
 from metafusion_yolo.runtime import Detector, read_counts
 from metafusion_yolo.runtime.__main__ import main
+from metafusion_yolo.serve.answers import answer_of
 from metafusion_yolo.serve.engines import load_engine
+from metafusion_yolo.serve.uploads import Pair
 from tests.conftest import TINY
 from tests.data.test_radiometric import write_flir
 
@@ -35,6 +37,13 @@ def model(tmp_path_factory) -> MetaFusionYOLO:
     model.model.yaml[INPUT_KEY] = input_description(Rig.from_yaml(CAMERAS))
     model.save(file)
     return MetaFusionYOLO(file)
+
+
+@pytest.fixture(scope="module")
+def exported(model, tmp_path_factory) -> str:
+    """Its ONNX file."""
+    model.model.pt_path = str(tmp_path_factory.mktemp("exported") / "tiny.pt")
+    return model.export(format="onnx", imgsz=64, verbose=False)
 
 
 @pytest.fixture
@@ -139,10 +148,8 @@ def test_pages_of_16_bits_share_their_grey(model, pair, tmp_path):
     assert hot.image("infrared").mean() > cold.image("infrared").mean() + 20
 
 
-def test_an_export_measures_as_the_checkpoint_does(model, pair, videos, tmp_path, capsys, caplog):
-    visible, infrared, celsius = pair
-    model.model.pt_path = str(tmp_path / "tiny.pt")
-    file = model.export(format="onnx", imgsz=64, verbose=False)
+def test_an_export_measures_as_the_checkpoint_does(exported, pair, videos, tmp_path, capsys, caplog):
+    (visible, infrared, celsius), file = pair, exported
     found = Detector(file, conf=0.0001, max_det=6)(cv2.imread(str(visible)), read_counts(infrared), visible)
     assert len(found.scores)
     for box, reading in zip(found.boxes_xyxy, found.temperatures, strict=True):
@@ -160,5 +167,18 @@ def test_an_export_measures_as_the_checkpoint_does(model, pair, videos, tmp_path
     assert result.temperatures is not None
 
 
-def test_a_model_that_measures_can_be_served(model):
-    assert load_engine(Serve(model=str(model.ckpt_path), imgsz=64, device="cpu")).thermal.unit == "celsius"
+@pytest.mark.parametrize("kind", ["checkpoint", "onnx"])
+def test_answers_of_the_server_carry_temperatures(model, pair, kind, exported):
+    engine = load_engine(
+        Serve(model=str(model.ckpt_path) if kind == "checkpoint" else exported, imgsz=64, device="cpu"), lowest=1e-4
+    )
+    visible, infrared, celsius = cv2.imread(str(pair[0])), cv2.imread(str(pair[1]), cv2.IMREAD_UNCHANGED), pair[2]
+    (found,) = engine([Pair(visible, infrared)])
+    answer = answer_of(found, engine.names, 0.0, [], "png")
+    measured = [row for row in answer.detections if row.temperature]
+    assert measured
+    for row in measured:
+        low, mean, high = by_hand(celsius, np.array([*row.box.model_dump().values()]))
+        heat = row.temperature
+        assert (heat.min, heat.mean, heat.max) == pytest.approx((low, mean, high), abs=0.02)
+        assert heat.unit == "celsius" and row.box.x1 - 2 <= heat.hot.x <= row.box.x2 + 2

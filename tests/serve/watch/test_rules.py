@@ -77,13 +77,13 @@ def test_an_event_says_how_hot_an_object_is():
     counts[30, 60] = 900
     thermogram = Thermogram(counts, Thermal(unit="celsius", scale=0.1), np.diag([2.0, 2, 1]))
     hot, cold = (scene(0, (1, 70), thermogram=one) for one in (thermogram, None))
-    heat = hot.describe(hot.objects, 0)["temperatures"]
+    heat = hot.describe(hot.objects, 0)["temperature"]
     assert (heat["min"], heat["max"], heat["unit"]) == (20.0, 75.5, "celsius")
     assert heat["hot"] == {"x": 70.5, "y": 60.5}
-    assert "temperatures" not in cold.describe(cold.objects, 0)
+    assert "temperature" not in cold.describe(cold.objects, 0)
     left = np.array([[60, 40], [68, 40], [68, 80], [60, 80]])  # half of its box, without the hot spot
     hot.objects.data["outline"] = np.fromiter([left], object, 1)
-    assert hot.describe(hot.objects, 0)["temperatures"]["max"] == 20.0
+    assert hot.describe(hot.objects, 0)["temperature"]["max"] == 20.0
 
 
 def test_heat():

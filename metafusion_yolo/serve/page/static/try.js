@@ -272,7 +272,8 @@ function draw() {
   $("view").setAttribute("aria-valuetext", near);
   $("scale").hidden = near !== "weights";
   if (!$("boxes").checked) return;
-  const text = (one) => `${one.name} ${one.confidence.toFixed(2)}`;
+  const heat = ({ max, unit }) => ` ${max.toFixed(1)} ${unit === "kelvin" ? "K" : "\u00b0C"}`;
+  const text = (one) => `${one.name} ${one.confidence.toFixed(2)}${one.temperature ? heat(one.temperature) : ""}`;
   drawBoxes(drawn, shown().map((one) => ({ ...one, text: text(one), colour: colour(one.class) })), marked);
 }
 
