@@ -17,6 +17,7 @@ from metafusion_yolo.model import MetaFusionYOLO
 from metafusion_yolo.options import Demo
 from metafusion_yolo.prepare.synthetic import write_dataset
 from metafusion_yolo.support.drawing import grid, titled
+from metafusion_yolo.support.files import write_image
 
 MODALITIES = {"both cameras": "both", "visible only": "visible", "infrared only": "infrared"}
 
@@ -81,7 +82,7 @@ def run_demo(asked: Demo) -> dict[str, Any]:
     differences = largest_differences(results, again)
 
     picture = folder / "demo.png"
-    cv2.imwrite(str(picture), panel(most_telling(results)))
+    write_image(picture, panel(most_telling(results)))
     report(scores, results, again, differences, Path(export), picture, time.monotonic() - started)
     return {"mAP50": scores, "box_px": differences[0], "score": differences[1], "picture": picture, "export": export}
 

@@ -13,7 +13,9 @@ from metafusion_yolo.support.errors import UserError
 from metafusion_yolo.support.words import without_signs
 
 MEMORY = re.compile(
-    "out of memory|can't allocate memory|insufficient memory|unable to allocate|bad_alloc", re.IGNORECASE
+    "out of memory|can't allocate memory|insufficient memory|unable to allocate|bad_alloc|"
+    "could not create a primitive$",  # of oneDNN
+    re.IGNORECASE,
 )
 REMEDIES = {  # for what the system refuses
     errno.ENOSPC: "the disk is full: free some space, or write to another place",

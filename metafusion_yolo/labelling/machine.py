@@ -8,13 +8,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from ultralytics.utils import LOGGER, TQDM, patches
+from ultralytics.utils import LOGGER, TQDM
 
 from metafusion_yolo.engine.predict.ensemble import EnsemblePredictor, SurestViewPredictor
 from metafusion_yolo.engine.predict.pictures import outlines
 from metafusion_yolo.evaluation.classes import class_order, describe_order
 from metafusion_yolo.labelling.found import Found, Pair, Sheet
 from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.files import write_image
 from metafusion_yolo.support.words import nearest
 
 SHOWN = 0.5  # least score of a keypoint, as in the host's pictures
@@ -95,7 +96,6 @@ def find(
         files = [(pictures or Path()) / camera / f"{pair.key}.jpg" for camera in ("visible", "infrared")]
         for file, image in zip(files, (result.orig_img, result.infrared), strict=True) if pictures else ():
             file.parent.mkdir(parents=True, exist_ok=True)
-            if not patches.imwrite(str(file), image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY]):
-                raise OSError(f"cannot write '{file}'")
+            write_image(file, image, cv2.IMWRITE_JPEG_QUALITY, QUALITY)
         height, width = result.orig_shape
         yield pair, Sheet(pair.key, files[0], files[1], (width, height), found)

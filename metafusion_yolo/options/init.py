@@ -23,8 +23,6 @@ class Init(Checked):
         "auto", "what to pair by: auto (names, else EXIF times), names, numbers, times, exif, looks", choices=BY
     )
     layout: str | None = option(None, f"for images that hold both cameras: {', '.join(LAYOUTS)}", choices=LAYOUTS)
-    camera: str | None = option(
-        None, f"camera of both images, or of those in infrared=: {', '.join(CAMERAS)}", choices=CAMERAS
-    )
+    camera: str | None = option(None, f"camera of both, or infrared=: {', '.join(CAMERAS)}", choices=CAMERAS)
     dst: str = option("pairs", "folder of the YAML and the lists of pairs")
     exist_ok: bool = option(False, "write over the YAML of an earlier run")

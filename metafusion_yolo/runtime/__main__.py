@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from itertools import tee
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from metafusion_yolo.data.polarity import is_black_hot, turned_note
@@ -18,6 +17,7 @@ from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE, turned
 from metafusion_yolo.runtime import Detections, Detector, read_counts, read_visible
 from metafusion_yolo.runtime.moving import Film, is_live, live, tracked
 from metafusion_yolo.support.errors import UserError
+from metafusion_yolo.support.files import write_image
 from metafusion_yolo.support.sampling import evenly
 from metafusion_yolo.support.words import without_passwords
 
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             drawn = found.draw() if args.save or film else None
             if args.save and drawn is not None:
                 args.save.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(args.save / f"{Path(name).stem}.jpg"), drawn)
+                write_image(args.save / f"{Path(name).stem}.jpg", drawn)
             if film and drawn is not None:
                 film.add(drawn)
     except KeyboardInterrupt:

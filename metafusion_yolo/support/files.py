@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -36,6 +37,26 @@ def replacing(file: Path, durable: bool = False, writer: str = "") -> Iterator[P
         if isinstance(error, OSError):
             raise type(error)(error.errno, f"cannot write '{file}': {error.strerror or error}") from error
         raise
+
+
+def write_image(file: Path, image: Any, *parameters: int) -> None:
+    """Write an image, (H, W) or (H, W, 3) in B, G, R, in the format of its suffix, atomically.
+
+    `cv2.imwrite` does not say why it failed, and crashes the process on file names that are not UTF-8.
+
+    Args:
+        file: Where to write.
+        image: The image.
+        *parameters: Of `cv2.imencode`, such as the quality of JPEG.
+
+    Raises:
+        OSError: If it cannot be written; the previous file is kept.
+    """
+    import cv2  # help does without it
+
+    encoded = cv2.imencode(file.suffix, image, parameters)[1]
+    with replacing(file) as part:
+        part.write_bytes(encoded.tobytes())
 
 
 class WholeFile(type(Path())):  # type: ignore[misc]  # the class of paths of this system

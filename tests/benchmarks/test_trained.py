@@ -42,8 +42,8 @@ def runs(pair_folder, tmp_path):
 def test_rows_with_all_trainings_are_compared(runs, tmp_path, monkeypatch, capsys) -> None:
     import trained
 
-    joint, off = tmp_path / "joint.json", tmp_path / "off.json"
-    monkeypatch.setattr(sys, "argv", ["trained.py", "--runs", str(runs), "--json", str(joint), "--off", str(off)])
+    joint, off = tmp_path / "joint.json", tmp_path / "joint-off.json"
+    monkeypatch.setattr(sys, "argv", ["trained.py", "--runs", str(runs), "--json", str(joint)])
     trained.main()
     assert "mid-spoilt" in capsys.readouterr().out.split("left out:")[1]
     found = json.loads(joint.read_text())

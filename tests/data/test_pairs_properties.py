@@ -91,6 +91,7 @@ def test_anything_is_a_rule_or_refused_in_a_line(value):
 def test_lists_are_read_as_they_were_written(pairs, bom, mark):
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
+        pairs = [tuple(f"_{stem}" for stem in pair) for pair in pairs]  # a name that begins with a dot is hidden
         for camera, stems in (("a", {a for a, _ in pairs}), ("b", {b for _, b in pairs})):
             touch(root / camera, {(stem, "png") for stem in stems})
         rows = [(f"a/{visible}.png", f"b/{infrared}.png") for visible, infrared in pairs]

@@ -316,7 +316,7 @@ def test_a_detector_of_words_finds_what_they_name(kind, make_pair_folder, tmp_pa
 
 
 def test_words_for_fixed_classes_and_a_missing_text_encoder_are_refused(tmp_path, monkeypatch) -> None:
-    with pytest.raises(UserTypeError, match="this head is Detect; its classes are those it was trained on"):
+    with pytest.raises(UserTypeError, match="this head is Detect, and its classes are those it was trained on"):
         MetaFusionYOLO(TINY).set_classes(["person"])
     host, head = WORDS["world"]
     model = MetaFusionYOLO(stock_checkpoint(tmp_path, head, host, nc=80))

@@ -141,7 +141,8 @@ AREA = Area(
         Fault(
             "disk that is full, synthetic data",
             "data synth dst=small/new train=50 val=1 imgsz=64",
-            "No space left on device; the disk is full: free some space, or write to another place",
+            "cannot write 'small/new/images/train/….png': No space left on device; the disk is full: free some space, "
+            "or write to another place",
             full,
             leaves=["small/*"],
         ),

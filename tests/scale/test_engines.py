@@ -83,7 +83,7 @@ def test_a_cluster_labels_as_this_process_does(cluster, make_pair_folder, tmp_pa
     model = tmp_path / "lively.pt"
     lively(TINY, -4).save(model)  # few boxes, none at a limit that a worker might round to the other side of
     texts = []
-    for name, given in (("here", {}), ("there", {"engine": "ray", "workers": 1}), ("shares", {"part": "1/2"})):
+    for name, given in (("here", Cluster()), ("there", Cluster("ray", 1)), ("shares", Cluster(part="1/2"))):
         pairs = make_pair_folder(5, name=name)
         report = label_pairs(
             Label(
@@ -96,12 +96,12 @@ def test_a_cluster_labels_as_this_process_does(cluster, make_pair_folder, tmp_pa
                 project=str(tmp_path),
                 name=f"run-{name}",
                 conf=0.05,
-                **given,
-            )
+            ),
+            given,
         )
         labels = sorted((pairs.root / "labels" / "train").iterdir())
         texts.append([file.read_text() for file in labels])
-        assert report.pairs == (2 if "part" in given else 5)
+        assert report.pairs == (2 if given.part else 5)
     assert texts[0] == texts[1] and any(texts[0])
     assert texts[2][:2] == texts[0][:2] and texts[2][2:] != texts[0][2:]
 

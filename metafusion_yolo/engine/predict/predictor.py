@@ -36,9 +36,10 @@ from metafusion_yolo.engine.predict.outputs import Outputs, check_measured, run_
 from metafusion_yolo.engine.predict.results import FusionResults, pack_fusion, showing_fused
 from metafusion_yolo.engine.predict.sequences import ImageSequences, in_name_order
 from metafusion_yolo.engine.predict.slicing import Slicing, cut, merge, place
-from metafusion_yolo.engine.predict.writers import BackgroundWriter, write_picture, written_rate
+from metafusion_yolo.engine.predict.writers import BackgroundWriter, written_rate
 from metafusion_yolo.options import OutputOptions, Track
 from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.files import write_image
 from metafusion_yolo.support.logs import warnings_once
 
 LISTS = (".txt", ".csv")  # whose order is that of the list
@@ -195,7 +196,7 @@ class FusionDetectionPredictor(DetectionPredictor):
     def save_predicted_images(self, save_path: Path, frame: int | None = 0) -> None:
         """Write annotated images in the background; the host writes videos."""
         if self.dataset.mode == "image":
-            self._write(write_picture, save_path.with_suffix(".jpg"), self.plotted_img)
+            self._write(write_image, save_path.with_suffix(".jpg"), self.plotted_img)
         else:
             super().save_predicted_images(save_path, frame)
 

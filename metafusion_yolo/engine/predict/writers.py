@@ -14,7 +14,7 @@ from typing import Any, TextIO, cast
 import cv2
 import numpy as np
 
-from metafusion_yolo.support.files import replacing
+from metafusion_yolo.support.files import replacing, write_image
 
 
 def written_rate(loader: Any, vid_stride: int) -> float | None:
@@ -46,19 +46,6 @@ class Names:
         if path not in self._videos:
             self._videos[path] = self.of_image(path)
         return self._videos[path]
-
-
-def write_picture(file: Path, picture: np.ndarray) -> None:
-    """Write a picture (H, W, 3) uint8, B, G, R, atomically.
-
-    It does not use `cv2.imwrite`, which crashes the process on file names that are not UTF-8.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    encoded = cv2.imencode(file.suffix, picture)[1]
-    with replacing(file) as part:
-        part.write_bytes(encoded.tobytes())
 
 
 class BackgroundWriter:
@@ -134,7 +121,7 @@ class PictureFolder:
         """
         if fps is None:
             file = self.folder / f"{name}.png"
-            write_picture(file, picture)
+            write_image(file, picture)
             return file
         if name not in self._videos:
             self._videos[name] = VideoWriter(self.folder / f"{name}.mp4", fps)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from metafusion_yolo.engine.validate.measure import content_area
 from metafusion_yolo.support.drawing import color_weights, grid, scale_of, titled, to_uint8, with_legend
+from metafusion_yolo.support.files import write_image
 from metafusion_yolo.support.sampling import evenly
 
 WIDTH = 200  # of a tile in the film strip, pixels
@@ -144,7 +145,7 @@ class FilmStrip:
         self.folder.mkdir(exist_ok=True)
         views = [shown.views(fusion, WIDTH) for shown in self.pairs]
         column = np.vstack([part for seen in views for part in (seen["fused"], _grey(seen["weights"]))])
-        cv2.imwrite(str(self.folder / f"{epoch:05d}.png"), column)
+        write_image(self.folder / f"{epoch:05d}.png", column)
         parts = np.cumsum([len(seen["fused"]) for seen in views for _ in range(2)])[:-1]
         epochs = {
             int(path.stem): np.split(np.asarray(cv2.imread(str(path))), parts)
@@ -176,7 +177,7 @@ def write_columns(
     tall = [grid([[titled(title, first)], *([tile] for tile in rest)]) for title, (first, *rest) in columns]
     picture = grid([tall])
     strip = np.full((1, min(picture.shape[1], SCALE), 3), 255, np.uint8)
-    cv2.imwrite(str(file), grid([[picture], [with_legend(strip, limits)], [titled(words, strip)]]))
+    write_image(file, grid([[picture], [with_legend(strip, limits)], [titled(words, strip)]]))
 
 
 def _grey(weights: np.ndarray) -> np.ndarray:

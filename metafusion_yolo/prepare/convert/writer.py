@@ -25,6 +25,7 @@ from metafusion_yolo.prepare.convert.boxes import to_labels, to_outlines, union
 from metafusion_yolo.prepare.convert.formats import CAMERAS, UNLISTED, Format, Listing, Pair
 from metafusion_yolo.prepare.convert.report import ConversionReport
 from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.files import write_image
 from metafusion_yolo.support.words import spelling
 
 RECORD = "conversion.json"  # marks the folder of a conversion and says what it was made of
@@ -135,8 +136,8 @@ def _write_pair(
         target = _target(root, folder, pair, file.suffix)
         if not edge:
             place(file, target, copy)
-        elif not patches.imwrite(str(target), cut[camera], [cv2.IMWRITE_JPEG_QUALITY, QUALITY]):
-            raise OSError(f"cannot write {target}")
+        else:
+            write_image(target, cut[camera], cv2.IMWRITE_JPEG_QUALITY, QUALITY)
     _target(root, "labels", pair, ".txt").write_text(text, encoding="utf-8")
     return Written(pair, classes, remarks)
 

@@ -13,6 +13,7 @@ from metafusion_yolo.data.pairs import PairError
 from metafusion_yolo.data.radiometric import READERS, VISIBLE, maker_of
 from metafusion_yolo.data.thermal import Thermal
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
+from metafusion_yolo.support.files import write_image
 
 QUALITY = 95  # of the JPEG files
 
@@ -48,7 +49,7 @@ def unpack(files: str, maker: str, dst: Path) -> tuple[str, str]:
             pair = VISIBLE[maker](path.read_bytes()), READERS[maker](str(path), Thermal())
         except PairError as error:
             raise PairError(f"'{path}' cannot be read ({error}); restore or remove it") from error
-        for folder, image, end in zip(folders, pair, (".jpg", ".tiff"), strict=True):
-            cv2.imwrite(str(folder / f"{path.stem}{end}"), image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        write_image(folders[0] / f"{path.stem}.jpg", pair[0], cv2.IMWRITE_JPEG_QUALITY, QUALITY)
+        write_image(folders[1] / f"{path.stem}.tiff", pair[1])
     LOGGER.info(f"{len(found)} files of {maker} taken apart into '{folders[0]}' and '{folders[1]}'")
     return str(folders[0]), str(folders[1])

@@ -27,6 +27,7 @@ from metafusion_yolo.prepare.synthetic.hard import cameras_of, draw_hard_scene, 
 from metafusion_yolo.prepare.synthetic.scene import Item
 from metafusion_yolo.prepare.synthetic.truth import KEYPOINTS, crop, label_text
 from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.files import write_image
 
 NAMES = {0: "person", 1: "car"}
 COLUMNS = (*SHOWN_IN, "condition")
@@ -226,17 +227,16 @@ def write_pair(root: Path, split: str, stem: str, pair: SyntheticPair, task: str
     size = np.array(pair.infrared.shape[::-1] * 2)
     for folder, image in (("images", cv2.cvtColor(pair.visible, cv2.COLOR_RGB2BGR)), ("infrared", pair.infrared)):
         if task != "classify":
-            write_image(root / folder / split / f"{stem}.png", image)
+            _write(root / folder / split / f"{stem}.png", image)
             continue
         for i, (number, box) in enumerate(zip(pair.classes.tolist(), pair.boxes_xyxy, strict=True)):
-            write_image(root / folder / split / NAMES[number] / f"{stem}-{i}.png", crop(image, box))
+            _write(root / folder / split / NAMES[number] / f"{stem}-{i}.png", crop(image, box))
     if task != "classify":
         text = label_text(task, pair.objects, pair.boxes_xyxy / size, size[0] / size[1])
         (root / "labels" / split / f"{stem}.txt").write_text(text)
 
 
-def write_image(path: Path, image: np.ndarray) -> None:
-    """Write a PNG file in a folder that need not exist; OSError if that fails."""
+def _write(path: Path, image: np.ndarray) -> None:
+    """Write a PNG file in a folder that need not exist."""
     path.parent.mkdir(exist_ok=True)
-    if not cv2.imwrite(str(path), image, [cv2.IMWRITE_PNG_COMPRESSION, 1]):
-        raise OSError(f"cannot write {path}")
+    write_image(path, image, cv2.IMWRITE_PNG_COMPRESSION, 1)

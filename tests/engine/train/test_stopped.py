@@ -51,6 +51,7 @@ def test_too_little_memory_ends_in_a_hint(tiny_data, tmp_path):
             "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
             "allocate 2.50 GiB. Error code 12 (Cannot allocate memory)"
         ),
+        RuntimeError("could not create a primitive"),  # oneDNN
         MemoryError("Unable to allocate 2.50 GiB for an array with shape (1,)"),
         MemoryError(),
     ],
@@ -63,7 +64,7 @@ def test_every_lack_of_memory_is_told_alike(error, monkeypatch, capsys):
     assert cli.main([]) == 2
     told = capsys.readouterr().err
     assert told.startswith("metafusion: error: out of memory") and told.count("\n") == 1
-    assert ("2.50 GiB" in told) == bool(str(error))
+    assert ("2.50 GiB" in told) == ("2.50 GiB" in str(error))
 
 
 # Signals -------------------------------------------------------------------------------------------------------------
