@@ -51,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs/accuracy"), help="folder of the results of accuracy.py")
     parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
+    parser.add_argument("--single", action="store_true", help="every pair is a scene of its own, as synthetic ones are")
     parser.add_argument("--commit", help="of the code that trained the runs, if it is not that of today")
     parser.add_argument("--json", type=Path, default=RESULTS / "joint.json")
     args = parser.parse_args()
@@ -59,7 +60,7 @@ def main() -> None:
     views = {row: read_arrays(args.runs, row) for row in ROWS}
     views = {row: found for row, found in views.items() if found and counted(found) == counted(views[DEFAULT])}
     columns = {"both": AS_IS, **{view(kind, 2): kind for kind in KINDS}}
-    draws = {row: draw(found, columns, names, args.resamples) for row, found in views.items()}
+    draws = {row: draw(found, columns, names, args.resamples, args.single) for row, found in views.items()}
     for cells in draws.values():
         cells[SPOILT] = np.mean([cells[kind] for kind in KINDS], 0)
     rows = {
@@ -74,11 +75,12 @@ def main() -> None:
     images, seeds = len(counted(views[DEFAULT])), max(counted(views[DEFAULT]).values())
     spread = (
         f"{images} pairs, {seeds} trainings of each; "
-        "95 % intervals by bootstrap over blocks of neighbouring frames, which leaves out the chance of training"
+        f"95 % intervals by bootstrap over {'pairs' if args.single else 'blocks of neighbouring frames'}, which leaves "
+        "out the chance of training"
     )
     about = {"commit": args.commit} if args.commit else {}
     save(args.json, rows, spread, **about, first="trained", highest=[AS_IS, SPOILT], more=more)
-    off = draw(views[DEFAULT], {"both": AS_IS, **OFF}, names, args.resamples)
+    off = draw(views[DEFAULT], {"both": AS_IS, **OFF}, names, args.resamples, args.single)
     table = {ROWS[DEFAULT][0]: {column: estimate(values) for column, values in off.items()}}
     file = args.json.with_name(f"{args.json.stem}-off.json")
     save(file, table, spread, **about, first="trained", plain=[title for title in OFF.values() if "shifted" in title])
