@@ -20,7 +20,7 @@ from metafusion_yolo.functional.losses import meta_loss
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.criterion import joint_loss, restoration_loss
 from metafusion_yolo.nn.fusion import FusionOutput
-from metafusion_yolo.nn.meeting import default_level, give_stems, meet_at, with_share
+from metafusion_yolo.nn.meeting import default_level, give_stems, has_stems, meet_at, with_share
 from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.start import build_fusion
 from metafusion_yolo.nn.teaching import MetaTeacher, frozen_copy, look_ahead_loss, rows
@@ -254,6 +254,9 @@ class FrontEndAhead(BaseModel):
             ValueError: If the cameras of the checkpoint have stems, and those of this model do not, or others.
         """
         source = weights.get("ema") or weights["model"] if isinstance(weights, dict) else weights
+        if has_stems(self) and has_stems(source) and {self.config.method, source.config.method} == {"learned"}:
+            decoder: Any = self.fusion.decoder
+            decoder.balanced = source.fusion.decoder.balanced  # a training goes on as it began
         super().load(give_stems(source, self), verbose)
         names = dict(getattr(source, "names", {}))
         if getattr(self, "names", None) == {i: str(i) for i in range(len(names))}:

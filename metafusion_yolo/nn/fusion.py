@@ -106,10 +106,11 @@ class FusionNet(nn.Module):
         contrasts = evidence(luminance, infrared, means)
         features = self.mix(torch.cat((visible_features, infrared_features, contrasts), 1))
         meta_features = self.meta(features) if self.embeds else {}
+        blank = blank_places(contrasts)
         if self.embeds:
-            features = self.attention(query=features, context=meta_features[STRIDE], blank=blank_places(contrasts))
+            features = self.attention(query=features, context=meta_features[STRIDE], blank=blank)
         stems = torch.cat((visible_stem, infrared_stem), 1)
-        weights, gains, chroma = self.decoder(features, stems, available=present(luminance, infrared))
+        weights, gains, chroma = self.decoder(features, stems, present(luminance, infrared), seen=1 - blank)
         coefficients = torch.cat((affine_coefficients(weights, gains, means), chroma), 1)
         *affine, chroma = coefficients.split(1, 1)
         return FusionOutput(
@@ -184,6 +185,10 @@ class WeightDecoder(nn.Module):
     trusted is not strengthened either. The chroma has a share of its own, as it is noise in the dark, and elsewhere
     helps a detector even where the brightness is that of the infrared image.
 
+    Where the cameras meet in features, the weights should say where a camera shows more, not which one shows more at
+    large: features of both are worth having in most pictures, by day and by night. So the mean of the log-odds of an
+    image is taken out, up to a limit beyond which a camera is blind as a whole.
+
     In training a random number, the same at every pixel, is added to the log-odds of each pair, so that the detector
     learns how objects look in both cameras.
 
@@ -196,6 +201,8 @@ class WeightDecoder(nn.Module):
     LIMIT = 4.0  # of the log-odds, either way
     SHARPNESS = 4.0  # of the log-odds per unit of the convolution, so that maps take shape in a short training
     COLOURFUL = 3.0  # log-odds of the chroma before training: 95 % of it
+    AT_LARGE = 3.0  # log-odds of a whole image that `balanced` takes out at most
+    balanced = False  # whether the mean of an image is taken out; also of checkpoints that do not say it
 
     def __init__(self, channels: int, infrared_share: float, jitter: float = 0.0) -> None:
         super().__init__()
@@ -214,22 +221,23 @@ class WeightDecoder(nn.Module):
         with torch.no_grad():
             self.maps.bias.copy_(torch.tensor([start, 0, 0, self.COLOURFUL]))  # type: ignore[union-attr]
 
-    def shift(self, log_odds: float) -> None:
-        """Add to the log-odds of the infrared camera, the same at every pixel."""
-        with torch.no_grad():
-            self.maps.bias[0] += log_odds / self.SHARPNESS  # type: ignore[index]
-
-    def forward(self, features: Tensor, stems: Tensor, available: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, features: Tensor, stems: Tensor, available: Tensor, seen: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return weights (B, 2, H, W), sum 1, gains (B, 2, H, W), in [-1, 1], and chroma (B, 1, H, W), in [0, 1].
 
         Args:
             features: (B, C, H / 2, W / 2).
             stems: (B, C, H, W).
             available: Cameras that show anything (B, 2, 1, 1), 1 or 0.
+            seen: Places that show anything in either camera (B, 1, H / 8, W / 8), 1 or 0.
         """
         coarse = self.reduce(features) + _resize(self.wide(features), features)
         maps = self.maps(self.act(_resize(coarse, stems) + self.lateral(stems))).contiguous()
         log_odds = self.LIMIT * torch.tanh(self.SHARPNESS / self.LIMIT * maps[:, :1])
+        if self.balanced:
+            mean = _mean(F.avg_pool2d(log_odds, 8, 8), seen)
+            log_odds = log_odds - self.AT_LARGE * torch.tanh(mean / self.AT_LARGE)
         shows_visible, shows_infrared = available.split(1, 1)
         log_odds = log_odds + 1e4 * (shows_infrared - shows_visible)
         if self.training and self.jitter:
@@ -238,6 +246,11 @@ class WeightDecoder(nn.Module):
         weights = torch.cat((1 - infrared_weight, infrared_weight), 1)
         chroma = shows_visible * (1 + shows_infrared * (maps[:, 3:].sigmoid() - 1))  # all of it without infrared
         return weights, weights * torch.tanh(maps[:, 1:3]), chroma
+
+
+def _mean(maps: Tensor, seen: Tensor) -> Tensor:
+    """Return the mean of maps (B, 1, H, W) over the places that are seen, (B, 1, 1, 1); 0 if there is none."""
+    return (maps * seen).sum((2, 3), keepdim=True) / seen.sum((2, 3), keepdim=True).clamp(min=1.0)
 
 
 def _resize(features: Tensor, like: Tensor) -> Tensor:

@@ -292,11 +292,25 @@ def test_half_precision(dtype, tolerance) -> None:
 def test_exports_consist_of_what_every_format_knows() -> None:
     """Guard the converters that are not installed here: each refuses something, and says so only when it is run."""
     net = Outputs(untrained_net()).eval()
-    net.net.upsample.export = True
+    net.net.upsample.export = net.net.decoder.balanced = True
     program = torch.export.export(net, (random_pair(batch=1),))
     calls = [node for node in program.graph.nodes if node.op == "call_function"]
     operators = {str(node.target).split(".")[1] for node in calls if str(node.target).startswith("aten")}
-    arithmetic = {"add", "add_", "sub", "rsub", "mul", "neg", "sum", "amax", "amin", "matmul", "clamp", "hardtanh_"}
+    arithmetic = {
+        "add",
+        "add_",
+        "sub",
+        "rsub",
+        "mul",
+        "div",
+        "neg",
+        "sum",
+        "amax",
+        "amin",
+        "matmul",
+        "clamp",
+        "hardtanh_",
+    }
     layers = {"conv2d", "linear", "layer_norm", "max_pool2d", "avg_pool2d", "upsample_bilinear2d"}
     activations = {"relu_", "sigmoid", "tanh", "softmax"}
     shapes = {"slice", "split", "cat", "pad", "flatten", "reshape", "transpose", "pixel_shuffle"}
@@ -310,6 +324,7 @@ def test_exports_consist_of_what_every_format_knows() -> None:
 def exported(tmp_path_factory) -> dict:
     """Return the same front-end as a PyTorch module, a trace and an ONNX session, both made from one square pair."""
     net = Outputs(random_net(1.0)).eval()
+    net.net.decoder.balanced = True
     example = random_pair(64, 64, batch=1)
     file = tmp_path_factory.mktemp("onnx") / "fusion.onnx"
     axes = {"pair": {0: "batch", 2: "height", 3: "width"}}

@@ -64,12 +64,31 @@ def test_maps_of_the_start_are_no_constants(scenes) -> None:
     assert ((weights.mean((1, 2)) > 0.2) & (weights.mean((1, 2)) < 0.9)).all()
 
 
-def test_the_bars_of_a_letterbox_do_not_move_the_weights(scenes) -> None:
-    net = FusionNet().eval()
-    net.load_state_dict(load_start())
+@pytest.mark.parametrize("meet", ["image", "P3"])
+def test_the_bars_of_a_letterbox_do_not_move_the_weights(scenes, meet) -> None:
+    net = build_fusion(FusionConfig.from_dict({"meet": meet})).eval()
     wide = scenes[..., 64:224, :]
     square = torch.full_like(scenes, 114 / 255)
     square[..., 64:224, :] = wide
     with torch.no_grad():
         alone, within = net(wide).weights, net(square).weights[..., 16:56, :]
     assert (alone - within).abs().mean() < 0.02
+
+
+def test_where_features_meet_neither_camera_is_preferred_at_large(scenes) -> None:
+    """By night the image is that of the infrared camera, or of the lamps; features of both are worth having."""
+    image, features = (build_fusion(FusionConfig.from_dict({"meet": meet})).eval() for meet in ("image", "P3"))
+    lamps = (0.1 * scenes[:, :3] + 0.9 * (scenes[:, :3] > 0.7)).clamp(0, 1)
+    night = torch.cat((lamps, scenes[:, 3:]), 1)
+    with torch.no_grad():
+        for net in (image, features):
+            net.decoder.maps.bias[0] += 0.25  # a training that likes the infrared camera better: odds of 1
+        free, even = ([net(pairs).weights[:, 1] for pairs in (scenes, night)] for net in (image, features))
+        for balanced, unbalanced in zip(even, free, strict=True):
+            means = balanced.mean((1, 2))
+            assert ((means > 0.25) & (means < 0.75)).all()
+            assert ((means - 0.5).abs() < (unbalanced.mean((1, 2)) - 0.5).abs() + 0.02).all()
+            assert (balanced.std((1, 2)) > 0.05).all()
+        spoilt = torch.cat((scenes[:, :3], torch.full_like(scenes[:, 3:], 0.5)), 1)
+        spoilt[:, 3, 0, 0] = 0.6  # it is there, and sees nothing
+        assert (features(spoilt).weights[:, 1].mean((1, 2)) < 0.25).all()
