@@ -15,8 +15,8 @@ from metafusion_yolo.engine.predict.writers import (
     JsonArray,
     Names,
     PictureFolder,
-    write_picture,
 )
+from metafusion_yolo.support.files import write_image
 
 
 def frames_of(file) -> list[np.ndarray]:
@@ -87,7 +87,7 @@ def test_pictures_written_behind_are_all_there_at_the_end(tmp_path):
     pictures = [np.full((40, 60, 3), 5 * i, np.uint8) for i in range(20)]
     writer = BackgroundWriter(behind=3)
     for i, picture in enumerate(pictures):
-        writer.add(write_picture, tmp_path / f"{i}.png", picture)
+        writer.add(write_image, tmp_path / f"{i}.png", picture)
     writer.close()
     for i, picture in enumerate(pictures):
         np.testing.assert_array_equal(cv2.imread(str(tmp_path / f"{i}.png")), picture)
@@ -97,10 +97,10 @@ def test_failure_of_writing_behind_is_raised(tmp_path):
     writer = BackgroundWriter()
     with pytest.raises(OSError, match=r"cannot write '.*nowhere.*0.png': No such file"):
         for i in range(20):
-            writer.add(write_picture, tmp_path / "nowhere" / f"{i}.png", np.zeros((4, 4, 3), np.uint8))
+            writer.add(write_image, tmp_path / "nowhere" / f"{i}.png", np.zeros((4, 4, 3), np.uint8))
     writer = BackgroundWriter()
     with pytest.raises(OSError, match="cannot write"):
-        writer.add(write_picture, tmp_path / "nowhere" / "0.png", np.zeros((4, 4, 3), np.uint8))
+        writer.add(write_image, tmp_path / "nowhere" / "0.png", np.zeros((4, 4, 3), np.uint8))
         writer.close()
 
 
@@ -108,7 +108,7 @@ def test_nothing_is_written_behind_what_could_not_be(tmp_path):
     done = []
     writer = BackgroundWriter()
     with pytest.raises(OSError, match="cannot write"):
-        writer.add(write_picture, tmp_path / "nowhere" / "0.png", np.zeros((4, 4, 3), np.uint8))
+        writer.add(write_image, tmp_path / "nowhere" / "0.png", np.zeros((4, 4, 3), np.uint8))
         writer.add(done.append, 0)
         writer.close()
     assert done == []
