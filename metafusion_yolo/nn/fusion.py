@@ -185,9 +185,9 @@ class WeightDecoder(nn.Module):
     trusted is not strengthened either. The chroma has a share of its own, as it is noise in the dark, and elsewhere
     helps a detector even where the brightness is that of the infrared image.
 
-    Where the cameras meet in features, the weights should say where a camera shows more, not which one shows more at
-    large: features of both are worth having in most pictures, by day and by night. So the mean of the log-odds of an
-    image is taken out, up to a limit beyond which a camera is blind as a whole.
+    Where the cameras meet in features, the weights say in which places a camera shows more, not which camera shows more
+    overall: most pictures, by day and by night, have useful features from both. So the mean log-odds of an image is
+    subtracted, up to a limit; a camera that is worse than that everywhere still loses weight as a whole.
 
     In training a random number, the same at every pixel, is added to the log-odds of each pair, so that the detector
     learns how objects look in both cameras.
@@ -201,8 +201,8 @@ class WeightDecoder(nn.Module):
     LIMIT = 4.0  # of the log-odds, either way
     SHARPNESS = 4.0  # of the log-odds per unit of the convolution, so that maps take shape in a short training
     COLOURFUL = 3.0  # log-odds of the chroma before training: 95 % of it
-    AT_LARGE = 3.0  # log-odds of a whole image that `balanced` takes out at most
-    balanced = False  # whether the mean of an image is taken out; also of checkpoints that do not say it
+    AT_LARGE = 3.0  # largest mean log-odds of an image that is subtracted if `balanced`
+    balanced = False  # whether the mean of an image is subtracted; checkpoints of before have no value of their own
 
     def __init__(self, channels: int, infrared_share: float, jitter: float = 0.0) -> None:
         super().__init__()

@@ -154,7 +154,7 @@ class HostEngine:
             None if result.masks is None and result.obb is None else outlines(result),
             None if result.keypoints is None else result.keypoints.data.cpu().numpy(),
             None if result.probs is None else result.probs.data.cpu().numpy(),
-            records(result.temperatures, self.thermal),
+            records(result.temperatures, result.thermogram and result.thermogram.unit),
         )
 
 
@@ -201,13 +201,13 @@ class OnnxEngine:
             outlines=outlines,
             keypoints=found.keypoints,
             probabilities=found.probabilities,
-            temperatures=records(found.temperatures, self.thermal),
+            temperatures=records(found.temperatures, self.thermal.unit),
         )
 
 
-def records(readings: Sequence[Reading | None] | None, thermal: Thermal) -> list[dict[str, Any] | None] | None:
-    """Return the temperatures of objects as plain values."""
-    return None if readings is None else [one and one.record(str(thermal.unit)) for one in readings]
+def records(readings: Sequence[Reading | None] | None, unit: str | None) -> list[dict[str, Any] | None] | None:
+    """Return the temperatures of objects, in their unit, as plain values; None where the camera does not measure."""
+    return None if readings is None else [one and one.record(str(unit)) for one in readings]
 
 
 def outline_of(mask: np.ndarray) -> np.ndarray:

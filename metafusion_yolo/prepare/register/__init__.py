@@ -33,6 +33,7 @@ from metafusion_yolo.prepare.register.homography import corner_distance
 from metafusion_yolo.prepare.register.live import record
 from metafusion_yolo.prepare.register.yaml_section import write_section
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
+from metafusion_yolo.support.files import write_image
 from metafusion_yolo.support.resources import find_data_yaml, is_shipped
 from metafusion_yolo.support.sampling import evenly
 
@@ -98,7 +99,7 @@ def register_dataset(asked: Register) -> Registration | None:
     for files in sequences.values():
         for pair in evenly(files, SHOWN):
             picture = folder / f"{'-'.join(Path(pair[0]).with_suffix('').parts[-3:])}.png"
-            picture.write_bytes(cv2.imencode(".png", _overlay(reader, registration, *pair))[1].tobytes())
+            write_image(picture, _overlay(reader, registration, *pair))
     LOGGER.info(f"Overlays:  {folder} (left: before, right: registered; visible edges red, infrared edges cyan)")
     if asked.dry_run:
         LOGGER.info(f"Dry run:   '{file}' is unchanged")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import cv2
 from ultralytics.utils import LOGGER
 
 from metafusion_yolo.data.reading import PairReader
@@ -13,6 +12,7 @@ from metafusion_yolo.data.sources import PairedSource
 from metafusion_yolo.data.sources.streams import LoadStreamPair
 from metafusion_yolo.options import Sync
 from metafusion_yolo.prepare.register.estimate import RegistrationError
+from metafusion_yolo.support.files import write_image
 from metafusion_yolo.support.words import without_passwords
 
 LOST = 10.0  # seconds for a lost camera to come back
@@ -49,7 +49,7 @@ def record(visible: str, infrared: str, folder: Path, count: int, every: float) 
             for camera, frame in frames.items():
                 file = folder / camera / f"{len(pairs) + 1:04}.png"
                 file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(cv2.imencode(".png", frame.image)[1].tobytes())
+                write_image(file, frame.image)
                 files.append(str(file))
             pairs.append((files[0], files[1]))
             LOGGER.info(
