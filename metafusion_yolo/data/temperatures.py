@@ -11,6 +11,7 @@ import numpy as np
 
 from metafusion_yolo.data.registration import Size
 from metafusion_yolo.data.thermal import SIGNS, Limits, Thermal, percentiles
+from metafusion_yolo.support.drawing import colored
 
 AROUND = 2.0  # size of the outline whose rest, outside the object, is its surroundings
 COLORS = cv2.COLORMAP_INFERNO  # as thermal cameras show heat
@@ -143,9 +144,9 @@ class Thermogram:
         """Return temperatures (h, w) as colours (h, w, 3) uint8, B, G, R, over :attr:`limits`; no data is grey."""
         low, high = self.limits
         relative = np.nan_to_num((temperatures - low) / (high - low), nan=0.0)
-        coloured = cv2.applyColorMap((relative * 255).round().clip(0, 255).astype(np.uint8), COLORS)
+        coloured = colored(relative, COLORS)
         coloured[~np.isfinite(temperatures)] = NO_DATA
-        return np.asarray(coloured)
+        return coloured
 
     def picture(self, size: Size) -> np.ndarray:
         """Return the measurement in colours, registered to a visible image of this (width, height)."""

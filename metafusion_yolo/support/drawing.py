@@ -83,8 +83,12 @@ def color_weights(infrared_weight: np.ndarray, limits: tuple[float, float] = ABS
         infrared_weight: The shares.
         limits: Shares of the darkest and the brightest colour.
     """
-    relative = (infrared_weight - limits[0]) / (limits[1] - limits[0])
-    return np.asarray(cv2.applyColorMap((relative * 255).round().clip(0, 255).astype(np.uint8), COLORS))
+    return colored((infrared_weight - limits[0]) / (limits[1] - limits[0]), COLORS)
+
+
+def colored(relative: np.ndarray, colors: int) -> np.ndarray:
+    """Return values (H, W), of which 0 gets the first colour and 1 the last, as colours (H, W, 3) uint8, B, G, R."""
+    return np.asarray(cv2.applyColorMap((relative * 255).round().clip(0, 255).astype(np.uint8), colors))
 
 
 def weight_overlay(image: np.ndarray, infrared_weight: np.ndarray) -> np.ndarray:
