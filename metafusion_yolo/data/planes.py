@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
 
+from metafusion_yolo.support.errors import UserTypeError
+
+ASPECT_TOLERANCE = 0.02  # largest relative difference of the two aspect ratios that a resize may hide
 DEPTHS = (10, 12, 14, 16)  # bits of sensors whose images are saved in 16
 GRAY16 = int.from_bytes(b"Y1\0\x10", "little")  # FFmpeg's tag of gray16le
 COLOURED = 0.05  # mean spread of the channels, in shares of the range, from which an image is not grey
@@ -18,6 +22,50 @@ def keep_deep(capture: cv2.VideoCapture) -> None:
     """Let a video of 16 bits and one plane, such as FFV1 in Matroska, give its frames as (H, W) uint16."""
     if capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT) == GRAY16:
         capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+
+
+def rgb_of(image: Any) -> np.ndarray:
+    """Return a visible image (H, W, 3) in B, G, R, or grey (H, W) or (H, W, 1), uint8, as (H, W, 3) R, G, B.
+
+    Raises:
+        UserTypeError: If it is anything else.
+    """
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.size:
+        if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
+            return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+        if image.ndim == 3 and image.shape[2] == 3:
+            return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    raise UserTypeError(f"a visible image must be a path, PIL image or (H, W, 3) uint8 array, not {described(image)}")
+
+
+def counts_of(image: Any) -> np.ndarray:
+    """Return an infrared image (H, W) or (H, W, 1) of any number type, or (H, W, 3) uint8 in B, G, R, as (H, W).
+
+    Raises:
+        UserTypeError: If it is anything else.
+    """
+    if isinstance(image, np.ndarray) and image.dtype.kind in "uif" and image.size:
+        if image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8:
+            return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
+            return image.reshape(image.shape[:2])
+    raise UserTypeError(f"an infrared image must be a path, PIL image or (H, W) array, not {described(image)}")
+
+
+def described(item: Any) -> str:
+    """Return the kind of a wrong item, for an error."""
+    return f"an array {item.shape} {item.dtype}" if isinstance(item, np.ndarray) else f"{type(item).__name__}"
+
+
+def compare_sizes(visible: tuple[int, int], infrared: tuple[int, int], names: str) -> tuple[str, str]:
+    """Return a problem and a warning about the (width, height) of two images, each empty if there is none."""
+    if visible == infrared:
+        return "", ""
+    (w, h), (iw, ih) = visible, infrared
+    sizes = f"{names} have different sizes ({w}x{h} and {iw}x{ih})"
+    if abs(w / h - iw / ih) / (w / h) > ASPECT_TOLERANCE:
+        return f"{sizes} and shapes; register them (metafusion data register), or crop them to the same view", ""
+    return "", f"{sizes}; the infrared image is resized"
 
 
 def split(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

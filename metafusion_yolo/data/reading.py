@@ -26,7 +26,7 @@ from metafusion_yolo.data.depth import visible_samples
 from metafusion_yolo.data.layout import split_layout
 from metafusion_yolo.data.makers import preview_note
 from metafusion_yolo.data.pairs import PairError, listed
-from metafusion_yolo.data.planes import NO_TEMPERATURES, in_colours, join
+from metafusion_yolo.data.planes import NO_TEMPERATURES, compare_sizes, in_colours, join
 from metafusion_yolo.data.polarity import is_black_hot, turned_note
 from metafusion_yolo.data.radiometric import PACKAGES, UNREAD, WITHOUT_PREVIEW, maker_of, read_measurement
 from metafusion_yolo.data.registration import Size, scaling, warp_infrared
@@ -39,7 +39,6 @@ __all__ = [
     "FEW",
     "PairReader",
     "check_image",
-    "compare_sizes",
     "count_levels",
     "image_size",
     "open_image",
@@ -47,7 +46,6 @@ __all__ = [
     "read_visible",
 ]
 
-ASPECT_TOLERANCE = 0.02  # largest relative difference of the two aspect ratios that a resize may hide
 FEW = 16  # levels of grey below which a plane has lost what it showed
 
 
@@ -298,14 +296,3 @@ class PairReader:
 def count_levels(plane: np.ndarray) -> int:
     """Return the number of levels that a uint8 image uses."""
     return int(np.count_nonzero(np.bincount(plane.ravel(), minlength=256)))
-
-
-def compare_sizes(visible: Size, infrared: Size, names: str) -> tuple[str, str]:
-    """Return a problem and a warning about the (width, height) of two images, each empty if there is none."""
-    if visible == infrared:
-        return "", ""
-    (w, h), (iw, ih) = visible, infrared
-    sizes = f"{names} have different sizes ({w}x{h} and {iw}x{ih})"
-    if abs(w / h - iw / ih) / (w / h) > ASPECT_TOLERANCE:
-        return f"{sizes} and shapes; register them (metafusion data register), or crop them to the same view", ""
-    return "", f"{sizes}; the infrared image is resized"

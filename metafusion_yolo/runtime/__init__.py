@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from metafusion_yolo.data.planes import PLANES, cameras_on, central, join
+from metafusion_yolo.data.planes import PLANES, cameras_on, central, compare_sizes, counts_of, join, rgb_of
 from metafusion_yolo.data.registration import Registration, Size, scaling, warp_infrared
 from metafusion_yolo.data.steady import Steady
 from metafusion_yolo.data.temperatures import Thermogram
@@ -51,7 +51,7 @@ class Detector:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it was not exported by metafusion_yolo, or is damaged.
+        ValueError: If it was not exported by metafusion_yolo, or is damaged, or for a limit beyond 0 to 1.
     """
 
     def __init__(
@@ -65,6 +65,9 @@ class Detector:
     ) -> None:
         if not Path(model).is_file():
             raise MissingFileError(f"no model '{model}'; give an ONNX file written by metafusion export")
+        for name, share in (("conf", conf), ("iou", iou)):
+            if not 0 <= share <= 1:
+                raise UserValueError(f"'{name}={share}' is invalid, expected at least 0 and at most 1")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self.conf, self.iou, self.max_det = conf, iou, max_det
@@ -122,7 +125,9 @@ class Detector:
             limits: Counts that become black and white; None to take them from the image.
 
         Raises:
-            ValueError: If the depth of the infrared image does not fit the normalisation of the export.
+            TypeError: If one of them is no such array.
+            ValueError: If the depth of the infrared image does not fit the normalisation of the export, or its shape
+                that of the visible one, and the export does not register it.
         """
         return self.detect_many([(visible, infrared)], [file], limits)[0]
 
@@ -144,9 +149,10 @@ class Detector:
             one all of a size.
 
         Raises:
-            ValueError: If the depth of an infrared image does not fit the normalisation of the export.
+            TypeError, ValueError: As :meth:`__call__`, for one of them.
         """
         files = files or [None] * len(pairs)
+        pairs = [(visible, None if infrared is None else counts_of(infrared)) for visible, infrared in pairs]
         boxed = [self.letterbox(self.stack(*pair, file, limits)) for pair, file in zip(pairs, files, strict=True)]
         found: dict[int, Detections] = {}
         for shape in dict.fromkeys(one[0].shape for one in boxed):
@@ -250,7 +256,7 @@ class Detector:
         self, visible: np.ndarray, infrared: np.ndarray | None, file: str | Path | None, limits: Limits | None = None
     ) -> np.ndarray:
         """Return the pair (H, W, 4) uint8, R, G, B, IR, normalised and registered; arguments as for `__call__`."""
-        rgb, size = cv2.cvtColor(visible, cv2.COLOR_BGR2RGB), visible.shape[1::-1]
+        rgb, size = rgb_of(visible), visible.shape[1::-1]
         if infrared is None:
             return join(rgb, np.zeros(visible.shape[:2], np.uint8))
         if problem := self.thermal.problem(infrared):
@@ -259,6 +265,8 @@ class Detector:
         matrix = self.registration.homography(file, size, grey.shape[1::-1]) if self.registration else None
         if matrix is not None:
             return join(rgb, warp_infrared(rgb, grey, matrix))
+        if problem := compare_sizes(size, grey.shape[1::-1], "the two images")[0]:
+            raise UserValueError(problem)
         return join(rgb, grey if grey.shape == visible.shape[:2] else cv2.resize(grey, size))
 
     def letterbox(self, pair: np.ndarray) -> tuple[np.ndarray, tuple[int, int], int, int]:

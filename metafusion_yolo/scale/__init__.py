@@ -84,6 +84,7 @@ def predict(
         out: Folder or address of the Parquet files, with one row per pair: its `row` in the manifest, both addresses,
             `height`, `width`, `boxes` (x1, y1, x2, y2 in pixels of the visible image), `scores`, `classes`, `weights`
             (share of the infrared camera in each box, where the model tells it), `infrared_weight` (that of the image),
+            `outlines`, `keypoints`, `probabilities`, `temperatures` (by task and camera, null for others),
             `model` (SHA-256 of its file), and `error`, null where there is none.
         engine: "local": this process; "ray": the cluster that `RAY_ADDRESS` names, else one of this machine.
         workers: Detectors that Ray keeps at work; None or 0 for one per GPU (checkpoints) or core (ONNX).

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from metafusion_yolo.scale.store import check_scheme, digest, filesystem
+from metafusion_yolo.scale.store import check_scheme, digest, file_of, filesystem
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
 COLUMNS = ("visible", "infrared")
@@ -53,7 +53,7 @@ def read_manifest(source: str, shared: bool = True) -> Manifest:
     Raises:
         UserError: If it does not exist, is no such file, lacks a column, is empty, or holds an unknown scheme.
     """
-    suffix = Path(source).suffix.lower()
+    suffix = Path(file_of(source)).suffix.lower()
     if suffix not in SUFFIXES:
         raise UserValueError(
             f"'{source}' is not a manifest; with out=, give a .csv or .parquet of the columns {wanted()}"
@@ -112,7 +112,7 @@ def _check_schemes(column: pa.ChunkedArray, shared: bool) -> None:
     far = column.filter(pc.fill_null(pc.match_substring(column, "://"), False))
     if not len(far):
         return
-    schemes = pc.extract_regex(far, r"^(?P<scheme>.*?)://").combine_chunks().field("scheme")
+    schemes = pc.extract_regex(far, r"^(?:\w+::)*(?P<scheme>.*?)://").combine_chunks().field("scheme")
     for scheme in pc.unique(schemes).to_pylist():
         first = far[pc.index(schemes, scheme).as_py()].as_py()
         check_scheme(first, shared)
@@ -121,6 +121,7 @@ def _check_schemes(column: pa.ChunkedArray, shared: bool) -> None:
 def _base(source: str, visible: pa.ChunkedArray) -> str:
     """Return what relative addresses are below: the manifest's folder, or the working folder if the first is there."""
     if "://" in source:
-        return source.rpartition("/")[0]
+        _, chain, archive = source.partition("::")
+        return f"{file_of(source).rpartition('/')[0]}{chain}{archive}"
     folder, first = Path(source).absolute().parent, next((one for one in visible[:1].to_pylist() if one), "")
     return str(Path.cwd() if not (folder / first).exists() and Path(first).exists() else folder)

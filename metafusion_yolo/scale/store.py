@@ -17,6 +17,9 @@ import pyarrow.parquet as pq
 from metafusion_yolo.support.errors import MissingFileError, MissingPackageError, UserValueError
 from metafusion_yolo.support.files import replacing
 
+POINTS = pa.list_(pa.list_(pa.list_(pa.float32())))  # a list of points for each object
+PLACE = pa.struct({axis: pa.float32() for axis in "xy"})
+HEAT = {key: pa.float32() for key in ("min", "mean", "max", "contrast")} | {"hot": PLACE, "unit": pa.string()}
 DESCRIPTION = "_run.json"  # readers of Parquet folders pass over names that begin like this
 SCHEMA = pa.schema(
     [
@@ -30,6 +33,10 @@ SCHEMA = pa.schema(
         ("classes", pa.list_(pa.int32())),
         ("weights", pa.list_(pa.float32())),
         ("infrared_weight", pa.float32()),
+        ("outlines", POINTS),
+        ("keypoints", POINTS),
+        ("probabilities", pa.list_(pa.float32())),
+        ("temperatures", pa.list_(pa.struct(HEAT))),
         ("model", pa.string()),
         ("error", pa.string()),
     ]
@@ -59,13 +66,24 @@ def filesystem(address: str, shared: bool = True) -> tuple[Any, str]:
     return system, str(path)
 
 
+def file_of(address: str) -> str:
+    """Return the file that an address names, without what it lies in or is asked for.
+
+    Examples:
+        >>> file_of("zip://night/0.npy::all.zip"), file_of("https://host/0.npy?key=1"), file_of("why?.png")
+        ('zip://night/0.npy', 'https://host/0.npy', 'why?.png')
+    """
+    file = address.partition("::")[0]
+    return file.partition("?")[0] if "://" in file else file
+
+
 def check_scheme(address: str, shared: bool = True) -> None:
     """Check that there is a reader for addresses like this; arguments as of :func:`filesystem`.
 
     Raises:
         UserError: If there is no such scheme, its package is not installed, or others cannot reach it.
     """
-    scheme = address.partition("://")[0] if "://" in address else "file"
+    scheme = address.partition("://")[0].rpartition("::")[2] if "://" in address else "file"
     try:
         fsspec.get_filesystem_class(scheme)
     except ImportError as error:

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 import cv2
 import fsspec
+import numpy as np
 import pyarrow as pa
 
 from metafusion_yolo.options.serve import Serve
 from metafusion_yolo.runtime.reading import read_counts, read_visible
-from metafusion_yolo.scale.store import Store, digest, filesystem
+from metafusion_yolo.scale.store import Store, digest, file_of, filesystem
 from metafusion_yolo.serve.engines import Engine, Found, load_engine
 from metafusion_yolo.serve.uploads import Pair
 from metafusion_yolo.support.errors import MissingFileError, UserError, UserValueError
@@ -44,14 +45,14 @@ class Job:
 
     Attributes:
         model: Content of the file of the model.
-        suffix: Of its name: ".onnx" or ".pt".
+        name: Name of that file.
         data: Text of the data-set YAML; None if the model knows the cameras.
         settings: conf, iou, imgsz, device, batch.
         base: Folder or address that relative addresses are below.
     """
 
     model: bytes
-    suffix: str
+    name: str
     data: bytes | None
     settings: dict[str, Any]
     base: str
@@ -72,7 +73,8 @@ class Job:
             raise UserValueError(
                 f"'device={settings['device']}': an ONNX file runs on the CPU here; give the checkpoint"
             )
-        return cls(_content(model, "model"), suffix, _content(data, "data-set YAML") if data else None, settings, base)
+        described = _content(data, "data-set YAML") if data else None
+        return cls(_content(model, "model"), Path(model).name, described, settings, base)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -83,11 +85,11 @@ class Job:
     @property
     def wants_gpu(self) -> bool:
         """Whether its workers run on GPUs, where there are any."""
-        return self.suffix == ".pt" and self.settings["device"] != "cpu"
+        return self.name.endswith(".pt") and self.settings["device"] != "cpu"
 
     def load(self, folder: str, device: str | int | None = None, threads: int = 0) -> Engine:
         """Load the detector from a folder, which must exist as long as the detector."""
-        model, data = Path(folder, f"model{self.suffix}"), Path(folder, "data.yaml")
+        model, data = Path(folder, self.name), Path(folder, "data.yaml")
         model.write_bytes(self.model)
         if self.data:
             data.write_bytes(self.data)
@@ -108,7 +110,7 @@ class Job:
                 f"'thermal: scope: {engine.thermal.scope}' takes the limits of an image from its neighbours, which a "
                 f"manifest does not name; give data=, a YAML with scope: image or a fixed range"
             )
-        if self.suffix == ".pt" and engine.registration and engine.registration.sequences:
+        if self.name.endswith(".pt") and engine.registration and engine.registration.sequences:
             raise UserValueError("a checkpoint does not register by sequence here; export it to ONNX, which does")
 
 
@@ -164,15 +166,19 @@ class Worker:
         try:
             addresses = [self._address(row[camera], camera) for camera in ("visible", "infrared")]
             contents = [_fetch(address) for address in addresses]
-            visible = read_visible(addresses[0], contents[0])
-            return Pair(visible, read_counts(addresses[1], contents[1], self._engine.thermal.unit), addresses[0])
+            visible, infrared = map(file_of, addresses)
+            counts = read_counts(infrared, contents[1], self._engine.thermal.unit)
+            return Pair(read_visible(visible, contents[0]), counts, visible)
         except Exception as error:  # each store and decoder has its own; the row says which
             return _told(error)
 
     def _address(self, written: str | None, camera: str) -> str:
         if not written:
             raise UserValueError(f"the manifest names no {camera} image")
-        return written if "://" in written or Path(written).is_absolute() else f"{self._job.base}/{written}"
+        if "://" in written or Path(written).is_absolute():
+            return written
+        folder, chain, archive = self._job.base.partition("::")
+        return f"{folder}/{written}{chain}{archive}"
 
     def _detect(self, pairs: Sequence[Pair | str]) -> list[dict[str, Any]]:
         """Return the detections of each pair, or its error; pairs of one size share a batch."""
@@ -204,7 +210,15 @@ def _columns(found: Found) -> dict[str, Any]:
         "classes": found.classes.tolist(),
         "weights": None if found.shares is None else found.shares.tolist(),
         "infrared_weight": found.share,
+        "outlines": _points(found.outlines),
+        "keypoints": _points(found.keypoints),
+        "probabilities": None if found.probabilities is None else found.probabilities.tolist(),
+        "temperatures": found.temperatures,
     }
+
+
+def _points(objects: Sequence[np.ndarray] | np.ndarray | None) -> list[Any] | None:
+    return None if objects is None else [one.tolist() for one in objects]
 
 
 def _fetch(address: str) -> bytes:

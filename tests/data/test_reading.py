@@ -14,14 +14,8 @@ from ultralytics.utils import checks
 
 from metafusion_yolo.data import decoding, reading
 from metafusion_yolo.data.pairs import PairError
-from metafusion_yolo.data.reading import (
-    PairReader,
-    check_image,
-    compare_sizes,
-    image_size,
-    read_counts,
-    read_visible,
-)
+from metafusion_yolo.data.planes import compare_sizes
+from metafusion_yolo.data.reading import PairReader, check_image, image_size, read_counts, read_visible
 from metafusion_yolo.data.registration import warp_infrared
 from metafusion_yolo.data.rig import Rig
 

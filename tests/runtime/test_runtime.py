@@ -24,6 +24,7 @@ from metafusion_yolo.runtime.__main__ import main
 from metafusion_yolo.runtime.heads import outlines
 from metafusion_yolo.runtime.moving import live
 from metafusion_yolo.runtime.reading import frames
+from metafusion_yolo.support.errors import UserTypeError, UserValueError
 from tests.conftest import EXPORT_IMGSZ as IMGSZ
 from tests.conftest import real_pairs as pairs
 from tests.processes import without_pytorch
@@ -166,6 +167,26 @@ def test_live_cameras(onnx, roadscene):
     cameras[0].kill()
 
 
+@pytest.mark.parametrize(
+    ("visible", "infrared", "says"),
+    [
+        (np.zeros((40, 60, 3), np.uint8), np.zeros((40, 40), np.uint8), r"sizes \(60x40 and 40x40\) and shapes; reg"),
+        (np.zeros((40, 60, 3)), None, r"a visible image must .*, not an array \(40, 60, 3\) float64"),
+        (np.zeros((40, 60, 3), np.uint8), np.zeros((40, 60), bool), r"an infrared image must .* bool"),
+    ],
+)
+def test_images_that_are_no_pair_are_refused_as_by_the_package(onnx, visible, infrared, says):
+    with pytest.raises((UserTypeError, UserValueError), match=says):
+        Detector(onnx)(visible, infrared)
+
+
+def test_infrared_images_of_three_equal_channels_are_grey(export):
+    detector, rng = Detector(export(imgsz=64), conf=0.001), np.random.default_rng(0)
+    visible, infrared = rng.integers(0, 255, (60, 80, 3), np.uint8), rng.integers(0, 255, (60, 80), np.uint8)
+    found = [detector(visible, one).boxes_xyxy.tolist() for one in (infrared, np.dstack([infrared] * 3))]
+    assert found[0] == found[1] != []
+
+
 def test_folders_pair_by_name(onnx, roadscene, capsys):
     assert main([str(onnx), str(roadscene / "images" / "val"), str(roadscene / "infrared" / "val")]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -193,6 +214,7 @@ MISTAKES = {
     "model": (["none.onnx", "a", "b"], "no model 'none.onnx'; give an ONNX file written by metafusion export"),
     "visible": (["{onnx}", "a.png", "{image}"], "'a.png' cannot be read as an image; give a visible image"),
     "infrared": (["{onnx}", "{image}", "b.png"], "'b.png' cannot be read as an image; give the infrared partner"),
+    "conf": (["{onnx}", "{image}", "{image}", "--conf", "25"], "'conf=25.0' is invalid, expected at least 0 and at"),
     "video": (["{onnx}", "a.mp4", "b.mp4"], "'a.mp4' cannot be opened as a video"),
 }
 

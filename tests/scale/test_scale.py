@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,8 @@ from metafusion_yolo import scale
 from metafusion_yolo.cli import main
 from metafusion_yolo.runtime import Detector, read_counts, read_visible
 from metafusion_yolo.scale.store import Store
+from metafusion_yolo.scale.work import _columns
+from metafusion_yolo.serve.engines import Found
 from metafusion_yolo.support.errors import UserError
 from metafusion_yolo.support.files import replacing
 from tests.conftest import draw_visible
@@ -99,6 +102,34 @@ def test_addresses_that_fsspec_opens_and_a_checkpoint(model, manifest, tmp_path)
         assert np.allclose(row["boxes"], same["boxes"], atol=0.1) and np.allclose(
             row["weights"], same["weights"], atol=0.01
         )
+
+
+def test_a_manifest_within_an_archive_names_its_neighbours(model, manifest, tmp_path) -> None:
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for file in (manifest, tmp_path / "0.png", tmp_path / "0.npy"):
+            archive.write(file, f"night/{file.name}")
+    scale.predict(model, f"zip://night/pairs.csv::{tmp_path}/all.zip", tmp_path / "out", part="1/3")
+    assert rows(tmp_path / "out")["error"].is_null().to_pylist() == [True, False, False, False]
+
+
+def test_what_a_task_finds_is_kept(tmp_path) -> None:
+    heat = {"min": 20.0, "mean": 21.5, "max": 30.0, "contrast": None, "hot": {"x": 4.0, "y": 5.0}, "unit": "celsius"}
+    none = np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)
+    one = np.float32([[1, 2, 3, 4]]), np.float32([0.5]), np.array([0])
+    told = {
+        "outlines": [np.array([[1, 2], [3, 2], [3, 4]])],
+        "keypoints": np.float32([[[1, 2, 0.5], [3, 4, 1]]]),
+        "temperatures": [heat],
+    }
+    found = Found((8, 9), *one, None, None, {}, **told), Found((8, 9), *none, None, None, {}, probabilities=one[1])
+    Store(str(tmp_path)).write(0, [_columns(one) for one in found], {0: "car"})
+    table = rows(tmp_path)
+    assert {name: table[name][0].as_py() for name in told} == {
+        "outlines": [[[1, 2], [3, 2], [3, 4]]],
+        "keypoints": [[[1, 2, 0.5], [3, 4, 1]]],
+        "temperatures": [heat],
+    }
+    assert table["probabilities"].to_pylist() == [None, [0.5]]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ from metafusion_yolo.data.pairs import (
     parse_rule,
 )
 from metafusion_yolo.data.partners import find_partners
-from metafusion_yolo.data.sources.memory import as_infrared, as_visible, describe, split_stack
+from metafusion_yolo.data.planes import described
+from metafusion_yolo.data.sources.memory import as_infrared, as_visible, split_stack
 from metafusion_yolo.data.temperatures import Thermogram
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.options import Source, Sync
@@ -127,7 +128,7 @@ def moving_partner(source: PairedSource, kind: str, is_one: Callable[[Any], bool
             f"{kind} holds both"
         )
     if infrared is not None and not is_one(infrared):
-        other = f"'{infrared}'" if is_path(infrared) else describe(infrared)
+        other = f"'{infrared}'" if is_path(infrared) else described(infrared)
         flir = str(infrared).lower().endswith(FLIR_SEQUENCES)
         hint = "; split it into TIFF files by 'split_seqs' of the package flirpy, and the video into images" * flir
         raise UserTypeError(f"'{visible}' is a {kind}, so infrared= must be one too, not {other}{hint}")

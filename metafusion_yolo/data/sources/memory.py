@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from metafusion_yolo.data.planes import split
+from metafusion_yolo.data.planes import counts_of, described, rgb_of, split
 from metafusion_yolo.support.errors import MissingFileError, UserTypeError
 
 PIL_GREY = {"L", "F", "I", "I;16", "I;16L", "I;16B", "I;16N"}  # modes whose samples are intensities or counts
@@ -29,12 +28,7 @@ def as_visible(image: Any) -> str | np.ndarray:
         return _existing(image)
     if isinstance(image, Image.Image):
         return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.size:
-        if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
-            return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
-        if image.ndim == 3 and image.shape[2] == 3:
-            return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    raise UserTypeError(f"a visible image must be a path, PIL image or (H, W, 3) uint8 array, not {describe(image)}")
+    return rgb_of(image)
 
 
 def as_infrared(image: Any) -> str | np.ndarray | None:
@@ -54,12 +48,7 @@ def as_infrared(image: Any) -> str | np.ndarray | None:
     if isinstance(image, Image.Image):
         upright = ImageOps.exif_transpose(image)
         return np.asarray(upright if upright.mode in PIL_GREY else upright.convert("L"))
-    if isinstance(image, np.ndarray) and image.dtype.kind in "uif" and image.size:
-        if image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8:
-            return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
-            return image.reshape(image.shape[:2])
-    raise UserTypeError(f"an infrared image must be a path, PIL image or (H, W) array, not {describe(image)}")
+    return counts_of(image)
 
 
 def split_stack(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -69,13 +58,8 @@ def split_stack(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         TypeError: If the array has another type, or no pixels.
     """
     if pair.dtype != np.uint8 or not pair.size:
-        raise UserTypeError(f"a stacked pair must be an (H, W, 4) uint8 array, R, G, B, IR, not {describe(pair)}")
+        raise UserTypeError(f"a stacked pair must be an (H, W, 4) uint8 array, R, G, B, IR, not {described(pair)}")
     return split(pair)
-
-
-def describe(item: Any) -> str:
-    """Return the kind of a wrong item, for an error."""
-    return f"an array {item.shape} {item.dtype}" if isinstance(item, np.ndarray) else f"{type(item).__name__}"
 
 
 def _existing(file: str | Path) -> str:

@@ -14,15 +14,9 @@ from metafusion_yolo.data.decoding import pages_of
 from metafusion_yolo.data.labels import NO_LABELS, Labels
 from metafusion_yolo.data.layout import part_shape
 from metafusion_yolo.data.pairs import PairError
+from metafusion_yolo.data.planes import compare_sizes
 from metafusion_yolo.data.polarity import polarity
-from metafusion_yolo.data.reading import (
-    PairReader,
-    check_image,
-    compare_sizes,
-    count_levels,
-    read_counts,
-    read_visible,
-)
+from metafusion_yolo.data.reading import PairReader, check_image, count_levels, read_counts, read_visible
 from metafusion_yolo.data.registration import Size, warp_infrared
 from metafusion_yolo.prepare.check.files import PairFiles
 from metafusion_yolo.prepare.check.findings import Case

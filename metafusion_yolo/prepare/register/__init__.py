@@ -14,7 +14,8 @@ from ultralytics.utils.files import increment_path
 
 from metafusion_yolo.data.description import describe_what_is_there
 from metafusion_yolo.data.listing import SPLITS
-from metafusion_yolo.data.reading import PairReader, compare_sizes, read_visible
+from metafusion_yolo.data.planes import compare_sizes
+from metafusion_yolo.data.reading import PairReader, read_visible
 from metafusion_yolo.data.registration import Matrix, Registration, scaling, with_parallax
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources.streams import is_live
