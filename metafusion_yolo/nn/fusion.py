@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.nn.attention import MetaFeatureCrossAttention
 from metafusion_yolo.nn.blocks import ConvAct, Encoder, Upsample
-from metafusion_yolo.nn.evidence import EVIDENCE, blank_places, evidence, local_means
+from metafusion_yolo.nn.evidence import EVIDENCE, blank_places, evidence, local_means, shown_by_both
 from metafusion_yolo.nn.meta import MetaFeatureExtractor
 
 STRIDE = 32  # the coarsest meta-features; height and width must be multiples of it
@@ -106,11 +106,11 @@ class FusionNet(nn.Module):
         contrasts = evidence(luminance, infrared, means)
         features = self.mix(torch.cat((visible_features, infrared_features, contrasts), 1))
         meta_features = self.meta(features) if self.embeds else {}
-        blank = blank_places(contrasts)
         if self.embeds:
+            blank = blank_places(contrasts)
             features = self.attention(query=features, context=meta_features[STRIDE], blank=blank)
         stems = torch.cat((visible_stem, infrared_stem), 1)
-        weights, gains, chroma = self.decoder(features, stems, present(luminance, infrared), seen=1 - blank)
+        weights, gains, chroma = self.decoder(features, stems, present(luminance, infrared), shown_by_both(contrasts))
         coefficients = torch.cat((affine_coefficients(weights, gains, means), chroma), 1)
         *affine, chroma = coefficients.split(1, 1)
         return FusionOutput(
@@ -186,8 +186,8 @@ class WeightDecoder(nn.Module):
     helps a detector even where the brightness is that of the infrared image.
 
     Where the cameras meet in features, the weights say in which places a camera shows more, not which camera shows more
-    overall: most pictures, by day and by night, have useful features from both. So the mean log-odds of an image is
-    subtracted, up to a limit; a camera that is worse than that everywhere still loses weight as a whole.
+    overall: most pictures, by day and by night, have useful features from both. So the mean log-odds of the places that
+    both cameras show is subtracted there, up to a limit; where one of them is blind, the log-odds stay as they are.
 
     In training a random number, the same at every pixel, is added to the log-odds of each pair, so that the detector
     learns how objects look in both cameras.
@@ -201,8 +201,8 @@ class WeightDecoder(nn.Module):
     LIMIT = 4.0  # of the log-odds, either way
     SHARPNESS = 4.0  # of the log-odds per unit of the convolution, so that maps take shape in a short training
     COLOURFUL = 3.0  # log-odds of the chroma before training: 95 % of it
-    AT_LARGE = 3.0  # largest mean log-odds of an image that is subtracted if `balanced`
-    balanced = False  # whether the mean of an image is subtracted; checkpoints of before have no value of their own
+    AT_LARGE = 3.0  # largest mean log-odds that is subtracted if `balanced`
+    balanced = False  # whether the mean is subtracted; checkpoints of before have no value of their own
 
     def __init__(self, channels: int, infrared_share: float, jitter: float = 0.0) -> None:
         super().__init__()
@@ -222,7 +222,7 @@ class WeightDecoder(nn.Module):
             self.maps.bias.copy_(torch.tensor([start, 0, 0, self.COLOURFUL]))  # type: ignore[union-attr]
 
     def forward(
-        self, features: Tensor, stems: Tensor, available: Tensor, seen: Tensor
+        self, features: Tensor, stems: Tensor, available: Tensor, both: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return weights (B, 2, H, W), sum 1, gains (B, 2, H, W), in [-1, 1], and chroma (B, 1, H, W), in [0, 1].
 
@@ -230,14 +230,14 @@ class WeightDecoder(nn.Module):
             features: (B, C, H / 2, W / 2).
             stems: (B, C, H, W).
             available: Cameras that show anything (B, 2, 1, 1), 1 or 0.
-            seen: Places that show anything in either camera (B, 1, H / 8, W / 8), 1 or 0.
+            both: How far both cameras show something in a place (B, 1, h, w), of any size, [0, 1].
         """
         coarse = self.reduce(features) + _resize(self.wide(features), features)
         maps = self.maps(self.act(_resize(coarse, stems) + self.lateral(stems))).contiguous()
         log_odds = self.LIMIT * torch.tanh(self.SHARPNESS / self.LIMIT * maps[:, :1])
         if self.balanced:
-            mean = _mean(F.avg_pool2d(log_odds, 8, 8), seen)
-            log_odds = log_odds - self.AT_LARGE * torch.tanh(mean / self.AT_LARGE)
+            mean = _mean(F.avg_pool2d(log_odds, 8, 8), both)
+            log_odds = log_odds - self.AT_LARGE * torch.tanh(mean / self.AT_LARGE) * _resize(both, log_odds)
         shows_visible, shows_infrared = available.split(1, 1)
         log_odds = log_odds + 1e4 * (shows_infrared - shows_visible)
         if self.training and self.jitter:
@@ -248,9 +248,9 @@ class WeightDecoder(nn.Module):
         return weights, weights * torch.tanh(maps[:, 1:3]), chroma
 
 
-def _mean(maps: Tensor, seen: Tensor) -> Tensor:
-    """Return the mean of maps (B, 1, H, W) over the places that are seen, (B, 1, 1, 1); 0 if there is none."""
-    return (maps * seen).sum((2, 3), keepdim=True) / seen.sum((2, 3), keepdim=True).clamp(min=1.0)
+def _mean(maps: Tensor, shares: Tensor) -> Tensor:
+    """Return the mean of maps (B, 1, H, W), each place counted by its share, (B, 1, 1, 1); 0 if none counts."""
+    return (maps * shares).sum((2, 3), keepdim=True) / shares.sum((2, 3), keepdim=True).clamp(min=1.0)
 
 
 def _resize(features: Tensor, like: Tensor) -> Tensor:
