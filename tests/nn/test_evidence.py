@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
-from metafusion_yolo.nn.evidence import EVIDENCE, SCALES, blank_places, evidence, local_means
+from metafusion_yolo.nn.evidence import EVIDENCE, SCALES, blank_places, evidence, local_means, shown_by_both
 
 
 def images(height: int = 32, width: int = 48, batch: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
@@ -67,3 +68,17 @@ def test_places_are_blank_where_neither_camera_shows_a_level_of_grey(dtype) -> N
     infrared[..., :32, 64:] = torch.rand(32, 32)
     facts = measured(luminance.to(dtype), infrared.to(dtype))
     assert blank_places(facts)[0, 0].tolist() == [[1, 1, 0], [0, 1, 1]]
+
+
+def test_both_cameras_show_something_but_where_one_is_flat_noisy_or_out_of_focus() -> None:
+    textured = torch.rand(1, 1, 16, 48, generator=torch.Generator().manual_seed(0)).repeat_interleave(4, 2)
+    textured = 0.4 + 0.2 * textured.repeat_interleave(4, 3)  # 4 x 4 pixels of a value
+    spoilt = textured.clone()
+    spoilt[..., 64:128] = 0.5 + 0.01 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(1))
+    spoilt[..., 128:] = F.avg_pool2d(textured, 31, 1, 15, count_include_pad=False)[..., 128:]
+    shown = shown_by_both(measured(textured, spoilt))
+    assert shown.shape == (1, 1, 2, 6)
+    assert (shown[..., :2] == 1).all()
+    assert shown[..., 2:4].max() < 0.1
+    assert shown[..., 4:].max() < 0.9
+    torch.testing.assert_close(shown, shown_by_both(measured(spoilt, textured)))

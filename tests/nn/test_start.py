@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from metafusion_yolo.config import FusionConfig
+from metafusion_yolo.functional.color import rgb_to_luminance
 from metafusion_yolo.nn.degradation import INFRARED, VISIBLE, Draw
+from metafusion_yolo.nn.evidence import evidence, local_means, shown_by_both
 from metafusion_yolo.nn.fusion import FusionNet
 from metafusion_yolo.nn.start import build_fusion, load_start
 
@@ -76,19 +79,26 @@ def test_the_bars_of_a_letterbox_do_not_move_the_weights(scenes, meet) -> None:
 
 
 def test_where_features_meet_neither_camera_is_preferred_at_large(scenes) -> None:
-    """By night the image is that of the infrared camera, or of the lamps; features of both are worth having."""
+    """Features of both are worth having where both show something; where one is blind, its weight stays low."""
     image, features = (build_fusion(FusionConfig.from_dict({"meet": meet})).eval() for meet in ("image", "P3"))
     lamps = (0.1 * scenes[:, :3] + 0.9 * (scenes[:, :3] > 0.7)).clamp(0, 1)
-    night = torch.cat((lamps, scenes[:, 3:]), 1)
+    blind = torch.full_like(scenes[:, 3:], 0.5)
+    blind[..., 0, 0] = 0.6  # it is there, and sees nothing
     with torch.no_grad():
         for net in (image, features):
             net.decoder.maps.bias[0] += 0.25  # a training that likes the infrared camera better: odds of 1
-        free, even = ([net(pairs).weights[:, 1] for pairs in (scenes, night)] for net in (image, features))
-        for balanced, unbalanced in zip(even, free, strict=True):
-            means = balanced.mean((1, 2))
-            assert ((means > 0.25) & (means < 0.75)).all()
-            assert ((means - 0.5).abs() < (unbalanced.mean((1, 2)) - 0.5).abs() + 0.02).all()
-            assert (balanced.std((1, 2)) > 0.05).all()
-        spoilt = torch.cat((scenes[:, :3], torch.full_like(scenes[:, 3:], 0.5)), 1)
-        spoilt[:, 3, 0, 0] = 0.6  # it is there, and sees nothing
-        assert (features(spoilt).weights[:, 1].mean((1, 2)) < 0.25).all()
+        for visible in (scenes[:, :3], lamps):
+            pair = torch.cat((visible, scenes[:, 3:]), 1)
+            free, balanced = (torch.logit(net(pair).weights[:, 1:]) for net in (image, features))
+            both = F.interpolate(shown(pair), free.shape[2:], mode="bilinear")
+            at_large = [(both * odds).sum((1, 2, 3)) / both.sum((1, 2, 3)) for odds in (free, balanced)]
+            assert (at_large[1].abs() < 0.75 * at_large[0].abs()).all()
+            assert balanced.sigmoid().std((2, 3)).min() > 0.05
+            torch.testing.assert_close(balanced[both == 0], free[both == 0])
+        spoilt = torch.cat((scenes[:, :3], blind), 1)
+        torch.testing.assert_close(features(spoilt).weights, image(spoilt).weights)
+
+
+def shown(pair: torch.Tensor) -> torch.Tensor:
+    luminance, infrared = rgb_to_luminance(pair[:, :3]), pair[:, 3:]
+    return shown_by_both(evidence(luminance, infrared, local_means(luminance, infrared)))
