@@ -17,7 +17,7 @@ from ray import serve
 
 from metafusion_yolo.options.serve import Serve
 from metafusion_yolo.serve.answers import Answer, answer_of
-from metafusion_yolo.serve.engines import Found, load_engine
+from metafusion_yolo.serve.engines import Found, found_each, load_engine
 from metafusion_yolo.serve.uploads import Pair, read_pair
 from metafusion_yolo.support.errors import UserError
 
@@ -34,22 +34,9 @@ class Detect:
         self.engine = load_engine(Serve(model, batch=BATCH), threads=1)
 
     @serve.batch(max_batch_size=BATCH, batch_wait_timeout_s=WAIT)
-    async def found(self, pairs: list[Pair]) -> list[Found | UserError]:
+    async def found(self, pairs: list[Pair]) -> list[Found | Exception]:
         """Detect on the pairs that came together; those of one size go through the network together."""
-        results: list[Found | UserError | None] = [None] * len(pairs)
-        sizes: dict[tuple[int, ...], list[int]] = {}
-        for i, pair in enumerate(pairs):
-            sizes.setdefault(pair.visible.shape, []).append(i)
-        for alike in sizes.values():
-            for start in range(0, len(alike), self.engine.together):
-                some = alike[start : start + self.engine.together]
-                try:
-                    found = self.engine([pairs[i] for i in some])
-                except UserError as error:
-                    found = [error] * len(some)
-                for i, one in zip(some, found, strict=True):
-                    results[i] = one
-        return results
+        return found_each(self.engine, pairs)
 
     @app.post("/detect")
     async def detect(self, visible: bytes = File(), infrared: bytes = File(), conf: float = 0.25) -> Answer:
@@ -58,7 +45,7 @@ class Detect:
             found = await self.found(read_pair(visible, infrared, 50e6))
         except UserError as error:
             found = error
-        if isinstance(found, UserError):
+        if isinstance(found, Exception):
             raise HTTPException(422, str(found))
         return answer_of(found, self.engine.names, conf, (), "png")
 

@@ -70,6 +70,9 @@ class Tune(Checked):
     iterations: int = option(300, "number of trainings", least=1)
     use_ray: bool = option(False, "run the trainings side by side with Ray Tune; needs ray[tune]")
     space: dict[str, Any] | None = option(None, "what to search: (lowest, highest) by name", shown="default")
+    search_alg: Any = option(None, "with use_ray: searcher of Ray Tune", shown="optuna")
+    grace_period: int | None = option(None, "with use_ray: least epochs of a training", shown="10", least=1)
+    gpu_per_trial: float | None = option(None, "with use_ray: GPUs of a training", least=0)
 
 
 @dataclass(frozen=True)

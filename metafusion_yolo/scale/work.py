@@ -8,11 +8,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import fsspec
 import numpy as np
 import pyarrow as pa
@@ -20,7 +19,7 @@ import pyarrow as pa
 from metafusion_yolo.options.serve import Serve
 from metafusion_yolo.runtime.reading import read_counts, read_visible
 from metafusion_yolo.scale.store import Store, digest, file_of, filesystem
-from metafusion_yolo.serve.engines import Engine, Found, load_engine
+from metafusion_yolo.serve.engines import Engine, Found, found_each, load_engine
 from metafusion_yolo.serve.uploads import Pair
 from metafusion_yolo.support.errors import MissingFileError, UserError, UserValueError
 
@@ -181,23 +180,10 @@ class Worker:
         return f"{folder}/{written}{chain}{archive}"
 
     def _detect(self, pairs: Sequence[Pair | str]) -> list[dict[str, Any]]:
-        """Return the detections of each pair, or its error; pairs of one size share a batch."""
-        rows: list[dict[str, Any]] = [{"error": pair} if isinstance(pair, str) else {} for pair in pairs]
-        whole = [(i, pair) for i, pair in enumerate(pairs) if isinstance(pair, Pair)]
-        sizes = sorted(whole, key=lambda one: one[1].visible.shape)
-        for _, alike in groupby(sizes, key=lambda one: one[1].visible.shape):
-            for some in _batched(alike, self._engine.together):
-                for (i, _), row in zip(some, self._found([pair for _, pair in some]), strict=True):
-                    rows[i] = row
-        return rows
-
-    def _found(self, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
-        try:
-            return [_columns(found) for found in self._engine(pairs)]
-        except (UserError, cv2.error) as error:
-            if len(pairs) == 1:
-                return [{"error": _told(error)}]
-            return [row for pair in pairs for row in self._found([pair])]
+        """Return the detections of each pair, or its error."""
+        found = iter(found_each(self._engine, [pair for pair in pairs if isinstance(pair, Pair)]))
+        results = [pair if isinstance(pair, str) else next(found) for pair in pairs]
+        return [_columns(one) if isinstance(one, Found) else {"error": _told(one)} for one in results]
 
 
 def _columns(found: Found) -> dict[str, Any]:
@@ -236,10 +222,10 @@ def _fetch(address: str) -> bytes:
     raise RuntimeError(address)  # not reached
 
 
-def _told(error: Exception) -> str:
+def _told(error: Exception | str) -> str:
     """Return an error in one line."""
     text = " ".join(str(error).split())[:LONGEST]
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
+    return text if isinstance(error, (UserError, str)) else f"{type(error).__name__}: {text}"
 
 
 def _ahead(pool: ThreadPoolExecutor, call: Callable[[Any], Any], items: Iterable[Any], most: int) -> Iterator[Any]:

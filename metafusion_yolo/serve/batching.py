@@ -10,9 +10,8 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import NamedTuple
 
-from metafusion_yolo.serve.engines import Engine, Found
+from metafusion_yolo.serve.engines import Engine, Found, found_each
 from metafusion_yolo.serve.uploads import Pair
-from metafusion_yolo.support.errors import UserError
 
 LOGGER = logging.getLogger(__name__)
 
@@ -123,17 +122,9 @@ class Batcher:
         return alike
 
     def _answer(self, engine: Engine, jobs: list[Job]) -> None:
-        """Detect; if one of several pairs cannot be used, detect on each separately."""
         started = time.monotonic()
         try:
-            found = engine([job.pair for job in jobs])
-        except UserError as error:
-            if len(jobs) == 1:
-                jobs[0].answer.set_exception(error)
-                return
-            for job in jobs:
-                self._answer(engine, [job])
-            return
+            found = found_each(engine, [job.pair for job in jobs])
         except Exception as error:  # a bug, told to those who asked; the others go on
             LOGGER.exception("the detector failed")
             for job in jobs:
@@ -141,4 +132,7 @@ class Batcher:
             return
         self._measured(len(jobs), time.monotonic() - started)
         for job, one in zip(jobs, found, strict=True):
-            job.answer.set_result(one)
+            if isinstance(one, Exception):
+                job.answer.set_exception(one)
+            else:
+                job.answer.set_result(one)

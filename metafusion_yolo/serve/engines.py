@@ -20,7 +20,7 @@ from metafusion_yolo.data.thermal import UNITS, Thermal
 from metafusion_yolo.options.serve import Serve
 from metafusion_yolo.serve.uploads import Pair
 from metafusion_yolo.support.drawing import weight_overlay
-from metafusion_yolo.support.errors import MissingFileError, UserValueError
+from metafusion_yolo.support.errors import MissingFileError, UserError, UserValueError
 from metafusion_yolo.support.resources import read_yaml
 from metafusion_yolo.support.versions import check_host
 
@@ -100,6 +100,24 @@ def load_engine(options: Serve, lowest: float = LOWEST, threads: int = 0) -> Eng
         heat = engine.thermal.counts(rng.uniform(280, 310, (48, 64)) + UNITS[engine.thermal.unit]).astype(np.float32)
     engine([Pair(rng.integers(0, 256, (48, 64, 3), np.uint8), heat)])
     return engine
+
+
+def found_each(engine: Engine, pairs: Sequence[Pair]) -> list[Found | Exception]:
+    """Detect on pairs, those of one size together; a pair that cannot be used gives its error, and the others go on."""
+    found: dict[int, Found | Exception] = {}
+    for shape in dict.fromkeys(pair.visible.shape for pair in pairs):
+        alike = [i for i, pair in enumerate(pairs) if pair.visible.shape == shape]
+        for start in range(0, len(alike), engine.together):
+            some = alike[start : start + engine.together]
+            found |= zip(some, _found_alike(engine, [pairs[i] for i in some]), strict=True)
+    return [found[i] for i in range(len(pairs))]
+
+
+def _found_alike(engine: Engine, pairs: Sequence[Pair]) -> list[Found | Exception]:
+    try:
+        return [*engine(pairs)]
+    except (UserError, cv2.error) as error:
+        return [error] if len(pairs) == 1 else [one for pair in pairs for one in _found_alike(engine, [pair])]
 
 
 class HostEngine:

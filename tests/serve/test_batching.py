@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from metafusion_yolo.serve.batching import Batcher, BusyError
-from metafusion_yolo.serve.engines import Found
+from metafusion_yolo.serve.engines import Found, found_each
 from metafusion_yolo.serve.uploads import Pair
 from metafusion_yolo.support.errors import UserValueError
 
@@ -78,6 +78,15 @@ def test_a_pair_that_cannot_be_used_is_alone_in_that(batcher, engine) -> None:
     with pytest.raises(UserValueError, match="bad luck"):
         waiting[1].result(5)
     assert [int(waiting[i].result(5).scores[0]) for i in (0, 2)] == [1, 2]
+
+
+def test_pairs_of_any_sizes_come_back_in_their_order(engine) -> None:
+    engine.may.set()
+    found = found_each(engine, [pair(1), pair(2, 9), pair(13), *map(pair, (3, 4, 5))])
+    assert [str(one) if isinstance(one, Exception) else int(one.scores[0]) for one in found] == [
+        *(1, 2, "13 brings bad luck", 3, 4, 5)
+    ]
+    assert engine.runs == [[1, 13, 3, 4], [1], [13], [3], [4], [5], [2]]
 
 
 def test_too_many_are_told_to_come_back(batcher, engine) -> None:

@@ -136,10 +136,12 @@ class LearningModel(Model):
         """
         self._check_is_pytorch_model()
         refuse_words(self.model, "tuned")
-        Tune(iterations, use_ray)
+        of_ray = {key: value for key in RAY_ARGUMENTS if (value := kwargs.pop(key, None)) is not None}
+        Tune(iterations, use_ray, **of_ray)
+        if of_ray and not use_ray:
+            raise UserValueError("'{}={}' needs use_ray=True; leave it out".format(*next(iter(of_ray.items()))))
         if args and use_ray:
             space, *args = args  # type: ignore[assignment]
-        of_ray = {key: kwargs.pop(key) for key in RAY_ARGUMENTS if use_ray and key in kwargs}
         kwargs = self._checked(kwargs, fusion, augmentations, infrared_augmentations)
         if isinstance(kwargs.get("data"), (str, Path)):
             kwargs["data"] = check_description(kwargs["data"])

@@ -146,7 +146,7 @@ def tune_with_ray(model: Any, space: Any, iterations: int, *args: Any, **kwargs:
     own = {name: kwargs.pop(name) for name in [*kwargs] if is_own(name)}  # the host takes them within the space
     optimizer = kwargs.get("optimizer")
     results = run_ray_tune(model, {**own, **ray_space(space)}, *args, iterations=iterations, **kwargs)
-    LOGGER.info(f"Best hyper-parameters: {write_best(results, Path(results.experiment_path), optimizer)}")
+    LOGGER.info(f"Best hyper-parameters: {write_best(results, Path(results.experiment_path), optimizer, model.task)}")
     return results
 
 
@@ -163,13 +163,13 @@ def ray_space(space: Mapping[str, Any]) -> dict[str, Any]:
     return {**space, **ours}
 
 
-def write_best(results: Any, folder: Path, optimizer: str | None) -> Path:
+def write_best(results: Any, folder: Path, optimizer: str | None, task: str) -> Path:
     """Write the best hyper-parameters of a search by Ray Tune, as the host's tuner does of its own.
 
     Raises:
         ValueError: If no training was completed.
     """
-    metric = TASK2METRIC["detect"]
+    metric = TASK2METRIC[task]
     done = [result for result in results if (result.metrics or {}).get(metric) is not None]
     if not done:
         raise UserValueError(NONE_ENDED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -16,7 +17,7 @@ from metafusion_yolo.cli.parsing import check, parse
 from metafusion_yolo.config import FusionConfig, dotted, section_of
 from metafusion_yolo.engine.train.arguments import for_the_host
 from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
-from metafusion_yolo.engine.train.tuning import DEAD, LEARNED_SPACE, OWN_SPACE, FusionTuner, check_space
+from metafusion_yolo.engine.train.tuning import DEAD, LEARNED_SPACE, OWN_SPACE, FusionTuner, check_space, write_best
 from metafusion_yolo.nn.tasks import FusionDetectionModel
 from metafusion_yolo.support.errors import MissingPackageError, UserError, UserTypeError, UserValueError
 from tests.engine.conftest import IMGSZ, TRAIN_ARGS
@@ -124,6 +125,24 @@ def test_what_a_search_lacks_is_named(model, tiny_data, monkeypatch):
     monkeypatch.setattr("metafusion_yolo.engine.train.tuning.find_spec", lambda _: None)
     with pytest.raises(MissingPackageError, match=r"needs the package 'ray\[tune\]'"):
         model.tune(use_ray=True, data=str(tiny_data))
+
+
+def test_the_best_of_a_search_is_that_of_its_task(tmp_path):
+    found = [({"metrics/accuracy_top1": share, "metrics/mAP50-95(B)": 0}, share) for share in (0.5, 0.9, 0.7)]
+    results = [SimpleNamespace(metrics=metrics, config={"lr0": rate, "data": "a"}) for metrics, rate in found]
+    assert yaml.safe_load(write_best(results, tmp_path, "SGD", "classify").read_text()) == {
+        "optimizer": "SGD",
+        "lr0": 0.9,
+    }
+    with pytest.raises(UserValueError, match="no training of the search was completed"):
+        write_best(results, tmp_path, None, "semantic")
+
+
+def test_the_command_takes_what_ray_does_and_says_who_needs_it(tiny_data, capsys):
+    words = ["iterations=1", "search_alg=random", "grace_period=2", "gpu_per_trial=0.5"]
+    assert check(MODES["tune"], parse(MODES["tune"], [f"data={tiny_data}", "use_ray=True", *words]))
+    assert cli.main(["tune", f"data={tiny_data}", *words]) == 2
+    assert "'search_alg=random' needs use_ray=True" in capsys.readouterr().err
 
 
 @pytest.mark.slow
