@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from metafusion_yolo import MetaFusionYOLO, PairError
+from metafusion_yolo.engine.predict import fuser
 from metafusion_yolo.engine.predict.fuser import fuse_images
 from metafusion_yolo.engine.predict.journal import Journal
 from tests.engine.conftest import IMGSZ
@@ -202,6 +203,24 @@ def test_fused_images_are_gone_on_with(model, many, tmp_path):
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
     with pytest.raises(ValueError, match="is finished, nothing to resume"):
         list(fuse_images(many, method="average", project=str(tmp_path), name="cut", resume=True))
+
+
+def test_blocks_that_end_in_any_order_keep_their_names(many, tmp_path, monkeypatch):
+    def backwards(make, blocks, *_):
+        work = make("cpu")
+        return ((number, work(blocks[number])) for number in reversed(range(len(blocks))))
+
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    pairs = [*many[:-1], (many[-1][0], str(tmp_path / "bad.png"))]
+    options = {"method": "average", "on_error": "skip", "verbose": False, "project": str(tmp_path)}
+    assert len([*fuse_images(pairs, name="whole", **options)]) == 39
+    monkeypatch.setattr(fuser, "each", backwards)
+    stream = fuse_images(pairs, name="cut", engine="ray", **options)
+    first = [next(stream) for _ in range(7)]
+    stream.close()
+    files = [*fuse_images(pairs, name="cut", engine="ray", resume=True, **options)]
+    assert {*first} < {*files} and len(files) == 39 and all(file.is_file() for file in files)
+    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
 
 
 def test_a_full_disk_stops_fusing_and_is_gone_on_with(model, many, tmp_path, monkeypatch):
