@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from functools import partial
@@ -107,21 +108,25 @@ def _write_shared(loader: Any, make: Any, args: Any, resume: bool, method: str, 
     """Write the fused images of files in blocks, and yield the files as the blocks are done."""
     save_dir, finished, skipped = run_folder(args), False, []
     journal = None if cluster.part else Journal(save_dir, {"method": method, "imgsz": args.imgsz}, resume)
-    names = Names()
-    if journal:
-        loader.leave_out(journal.done)
-        yield from [save_dir / f"{names.of_image(path)}.png" for path in journal.done]
-    named = [(visible, infrared, names.of_image(visible)) for visible, infrared in loader.pairs]
-    blocks = [*in_blocks(share(named, cluster.part))]
+    names, done_before, todo = Names(), Counter(journal.done if journal else ()), []
+    for visible, infrared in loader.pairs:  # named in their order, in which blocks do not end
+        name = names.of_image(visible)
+        if done_before[visible] > 0:
+            done_before[visible] -= 1
+            yield save_dir / f"{name}.png"
+        else:
+            todo.append((visible, infrared, name))
+    blocks = [*in_blocks(share(todo, cluster.part))]
     work = partial(_FusedBlock, make, loader.reader, save_dir, loader.on_error)
     try:
         for number, done in each(work, blocks, cluster.engine, cluster.workers, method == "learned"):
             for (visible, _, _), (file, problem) in zip(blocks[number], done, strict=True):
-                skipped += [problem] if problem else []
+                if problem:
+                    skipped.append(problem)
+                    continue
                 if journal:
                     journal.add(visible)
-                if not problem:
-                    yield file
+                yield file
         finished = True
     finally:
         if journal:
