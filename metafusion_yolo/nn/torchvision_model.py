@@ -149,12 +149,15 @@ class TorchvisionLayers(nn.Sequential):
         from torchvision.models import detection, get_model  # takes seconds, and only these detectors need it
         from torchvision.transforms import Normalize
 
+        class OnACopy(Normalize):
+            inplace = property(lambda self: False, lambda self, value: None)  # the host sets it: no more fused image
+
         arguments = dict(arguments or {})
         kinds = {"fasterrcnn": detection.FasterRCNN, "retinanet": detection.RetinaNet, "fcos": detection.FCOS}
         known = signature(kinds[name.partition("_")[0]]).parameters.keys() - OURS  # torchvision drops others silently
         refuse_unknown(arguments, known, f"in 'arguments:' of {name}")
         detector: Any = get_model(name, weights=weights, weights_backbone=None, num_classes=nc + 1, **arguments)
-        norm = Normalize(detector.transform.image_mean, detector.transform.image_std)
+        norm = OnACopy(detector.transform.image_mean, detector.transform.image_std)
         body = detector.backbone.body
         super().__init__(norm, *body.values(), TorchvisionDetect(detector))
         self.described = name, nc, arguments

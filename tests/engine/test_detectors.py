@@ -12,6 +12,7 @@ import torch
 from torchvision.models import get_model, get_model_weights
 from ultralytics import RTDETR
 from ultralytics.cfg import get_cfg
+from ultralytics.nn.tasks import load_checkpoint
 from ultralytics.utils import SETTINGS
 from ultralytics.utils.ops import xywh2xyxy
 
@@ -146,7 +147,12 @@ def test_a_detector_trains_predicts_tracks_and_exports(stock, request, make_pair
     row = (tmp_path / "train" / "results.csv").read_text().splitlines()[0]
     expected = ["meta_loss", *LOSSES[request.node.callspec.params["stock"]]]
     assert all(f"{part}/{name}" in row for part in ("train", "val") for name in expected)
-    trained = MetaFusionYOLO(tmp_path / "train" / "weights" / "last.pt")
+    last = tmp_path / "train" / "weights" / "last.pt"
+    trained, (again, _) = MetaFusionYOLO(last), load_checkpoint(last)  # which the host reads at the end of a training
+    images: list[torch.Tensor] = []
+    again.fusion.register_forward_hook(lambda *call: images.extend((call[2].fused, call[2].fused.clone())))
+    again.eval()(random_pair())
+    assert torch.equal(*images), "the detector changes the fused image that it is shown"
     now = trained.model.state_dict()
     learned = {name.partition(".")[0] for name, p in start.items() if not torch.equal(p, now[name])}
     assert learned == {"fusion", "model"} and trained.model.teacher is not None
