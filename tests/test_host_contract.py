@@ -59,7 +59,7 @@ HOOKS = {
     "EnsemblePredictor": "construct_results inference setup_model",
     "FusionDetectionTrainer": (
         "__init__ _model_train build_dataset build_optimizer get_dataset get_model get_validator plot_metrics "
-        "plot_training_samples preprocess_batch validate"
+        "plot_training_samples preprocess_batch progress_string validate"
     ),
     "FusionDetectionValidator": (
         "__call__ __init__ build_dataset finalize_metrics gather_stats get_stats init_metrics plot_predictions "
@@ -74,6 +74,7 @@ HOOKS = {
     "LearningModel": "reset_weights train tune",
     "LoadedModel": "_load _new load task_map",
     "MetaFusionYOLO": "__init__ _val_data benchmark export predict track val",
+    "FormatInOrder": "_format_segments apply_instances",
     "PairedAlbumentations": "__call__ __init__",
     "TorchvisionModel": "__init__ _predict_once _remap_cls_by_names end2end init_criterion loss set_head_attr",
     "TwoInputModel": "",

@@ -11,7 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from ultralytics.data.augment import Albumentations, RandomHSV
+from ultralytics.data.augment import Albumentations, Format, RandomHSV
 
 from metafusion_yolo.config import Augment
 from metafusion_yolo.data.planes import blank, join, split
@@ -183,3 +183,20 @@ class CameraOff:
         """Blank planes of `labels["img"]` (H, W, 4) uint8, R, G, B, IR."""
         labels["img"] = blank(labels["img"], self.camera)
         return labels
+
+
+class FormatInOrder(Format):
+    """The host's formatting, which sorts objects by the area of their masks; `lines` says where they stood before."""
+
+    lines: np.ndarray
+
+    def apply_instances(self, labels: dict[str, Any], params: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Add `lines`, the former place of each object, from 0."""
+        self.lines = np.arange((params or {})["nl"])
+        labels = super().apply_instances(labels, params)
+        return {**labels, "lines": self.lines}
+
+    def _format_segments(self, instances: Any, cls: np.ndarray, w: int, h: int) -> tuple[np.ndarray, Any, np.ndarray]:
+        masks, instances, places = super()._format_segments(instances, self.lines[:, None], w, h)
+        self.lines = places[:, 0]
+        return masks, instances, cls[self.lines]

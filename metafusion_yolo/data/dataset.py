@@ -15,13 +15,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from ultralytics.data.augment import Albumentations, Compose, RandomHSV
+from ultralytics.data.augment import Albumentations, Compose, Format, RandomHSV
 from ultralytics.data.utils import get_hash, get_split_fraction
 from ultralytics.utils import LOGGER, colorstr
 
 from metafusion_yolo.config import Augment
 from metafusion_yolo.data.augment import (
     CameraOff,
+    FormatInOrder,
     InfraredShift,
     ModalityDropout,
     PairedAlbumentations,
@@ -222,6 +223,8 @@ class PairedYOLODataset(PackedYOLODataset):
             transforms.insert(-1, InfraredShift(self.photometric.infrared_shift))
             transforms.insert(-1, PairedPhotometric(hsv, self.photometric))
             transforms.insert(-1, ModalityDropout(self.photometric.modality_dropout))
+        elif type(transforms.transforms[-1]) is Format:
+            transforms.transforms[-1] = FormatInOrder(**vars(transforms.transforms[-1]))
         if self.reader.off:
             transforms.insert(-1, CameraOff(self.reader.off))  # blanks the letterbox too
         return transforms

@@ -54,18 +54,18 @@ class ShownIn:
         except (KeyError, ValueError, TypeError, csv.Error) as error:  # UnicodeDecodeError is a ValueError
             raise UserValueError(f"'{self.file}' cannot be used: {expected}; mend or remove it") from error
 
-    def of(self, label: Path, classes: Sequence[int] | None, only: Sequence[int] | None = None) -> list[str] | None:
+    def of(self, label: Path, classes: Sequence[int | None], only: Sequence[int] | None = None) -> list[str] | None:
         """Return the camera of each object of a label file; None if its rows are missing or do not fit it.
 
         Args:
             label: The label file.
-            classes: Classes of its lines; None if they are numbered otherwise there.
+            classes: Classes of its lines; None for one that is numbered otherwise there.
             only: Classes that are looked at; None for all.
         """
         rows = [row for row in self._rows.get(self._key(label), []) if only is None or int(row["class"]) in only]
         known = [int(row["class"]) for row in rows]
-        fits = rows and (classes is None or known == [*classes])
-        return [row["shown_in"] for row in rows] if fits else None
+        fits = len(known) == len(classes) and all(one in (None, row) for one, row in zip(classes, known, strict=True))
+        return [row["shown_in"] for row in rows] if rows and fits else None
 
     def say(self, label: Path, classes: Sequence[int], cameras: Sequence[str]) -> None:
         """Take in the camera of each object of a label file; :meth:`write` writes it."""

@@ -23,8 +23,8 @@ def test_rows_count_while_they_fit_the_label_file(root):
     assert shown_in.of(label, [1, 0]) == ["visible", ""]
     assert shown_in.of(label, [0, 1]) is None and shown_in.of(label, [1]) is None
     assert shown_in.of(label, [0], only=[0]) == [""]
-    assert shown_in.of(label, None) == ["visible", ""], "numbered otherwise, as with single_cls"
-    assert shown_in.of(root / "labels" / "2.txt", [1]) is None
+    assert shown_in.of(label, [None, None]) == ["visible", ""], "numbered otherwise, as with single_cls"
+    assert shown_in.of(label, [None]) is None and shown_in.of(root / "labels" / "2.txt", [1]) is None
 
 
 def test_rows_of_a_corrected_file_are_replaced_and_those_of_others_kept(root):

@@ -135,6 +135,31 @@ def test_a_task_trains_validates_predicts_and_tracks(stock, task, folder, tmp_pa
     assert all(result.found is not None for result in tracked)
 
 
+def test_cameras_stay_with_their_objects_where_the_host_sorts_them_by_area(make_pair_folder, tmp_path) -> None:
+    """One class is given as a number, as in Ultralytics."""
+    kept = []
+
+    class Kept(TASKS["segment"]["validator"]):
+        def get_stats(self):
+            kept.extend(self._records)
+            return super().get_stats()
+
+    folder, rows = make_pair_folder(2), ["0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2", "0 0.3 0.3 0.9 0.3 0.9 0.9 0.3 0.9"]
+    for file in sorted((folder.root / "labels").rglob("*.txt")):
+        file.write_text("\n".join([*rows, rows[0].replace("0", "1", 1)]))
+        told = ((box, *one) for box, one in enumerate(((0, "visible"), (0, "infrared"), (1, "both"))))
+        with (folder.root / "shown_in.csv").open("a") as index:
+            head = "file,box,class,shown_in\n" if not index.tell() else ""
+            name = file.relative_to(folder.root)
+            index.write(head + "".join(f"{name},{box},{number},{camera}\n" for box, number, camera in told))
+    model = MetaFusionYOLO(stock_checkpoint(tmp_path, HEAD["segment"][0]))
+    model.val(Kept, data=str(folder.yaml), classes=0, metrics="none", imgsz=64, plots=False, project=str(tmp_path))
+    for record in kept:
+        heights = record.boxes_xyxy[:, 3] - record.boxes_xyxy[:, 1]
+        assert record.shown_in == ["infrared" if height > 20 else "visible" for height in heights]
+    assert len(kept) == 2 and kept[0].shown_in == ["infrared", "visible"], "the larger one comes first"
+
+
 def test_a_model_of_a_task_labels_for_it(stock, task, folder, tmp_path) -> None:
     report = label_pairs(
         Label(str(folder.yaml), model=str(stock), conf=0.2, imgsz=64, overwrite=True, project=str(tmp_path))

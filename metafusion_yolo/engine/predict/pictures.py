@@ -171,12 +171,13 @@ def to_html(result: FusionResults) -> str:
     parts = [Path(result.path).name, result.verbose().rstrip(", ").strip("()"), f"cameras: {result.modalities}"]
     if result.fusion_weights is not None:
         parts.append(f"share of infrared {result.fusion_weights[1].mean():.2f}")
-    columns = [key for key in ("track_id", "name", "confidence", "infrared_weight") if rows and key in rows[0]]
+    columns = [key for key, value in rows[0].items() if key != "class" and not isinstance(value, dict)] if rows else []
+    what = "detections" if result.found is not None else "rows"
     head = "".join(f"<th>{key.replace('_', ' ')}</th>" for key in columns)
     body = "".join("<tr>" + "".join(f"<td>{_cell(row[key])}</td>" for key in columns) + "</tr>" for row in rows)
-    table = f"<details><summary>{len(rows)} detections</summary><table><tr>{head}</tr>{body}</table></details>"
+    table = f"<details><summary>{len(rows)} {what}</summary><table><tr>{head}</tr>{body}</table></details>"
     image = data_uri(np.ascontiguousarray(result.plot()[..., ::-1]))
-    caption = html.escape("; ".join(parts))
+    caption = html.escape("; ".join(filter(None, parts)))
     return f'<img src="{image}" alt="{caption}" style="max-width: 100%"><br>{caption}{table if rows else ""}'
 
 
@@ -200,7 +201,8 @@ def to_supervision(result: FusionResults) -> Detections:
             "to_supervision() needs the package 'supervision': pip install supervision"
         ) from error
     if result.found is None:
-        raise UserTypeError("to_supervision() is for detections, and this model classifies; use result.probs")
+        own = next(key for key in ("probs", "semantic_mask", "depth") if getattr(result, key) is not None)
+        raise UserTypeError(f"to_supervision() is for detections, and this model finds none; use result.{own}")
     found = Detections.from_ultralytics(result)
     found.metadata = {"visible": result.orig_img, "infrared": result.infrared}
     if result.has_fusion:

@@ -137,8 +137,9 @@ class FusionDetectionPredictor(DetectionPredictor):
         super().setup_source(loader, stride)
         self.model.prefetch = self.overlap  # in a thread, as the host does with a GPU
         args.exist_ok = args.exist_ok or request.resume
-        writes = args.save or args.save_txt or args.save_crop or args.visualize or self.options.writes
-        journaled = (args.save or args.save_txt or self.options.writes) and getattr(loader, "of_files", False)
+        lasting = not args.embed and (args.save or args.save_txt or self.options.writes)  # embeddings are not written
+        writes = lasting or args.save_crop or args.visualize
+        journaled = lasting and getattr(loader, "of_files", False)
         if request.resume and not (journaled and args.mode == "predict" and not args.save_crop):
             raise UserValueError(
                 "resume=True continues what save=True, save_txt, save_fused, save_weights, save_json or save_csv "

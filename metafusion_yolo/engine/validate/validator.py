@@ -20,7 +20,7 @@ from metafusion_yolo.data.planes import PLANES
 from metafusion_yolo.data.rig import Rig, rig_of
 from metafusion_yolo.data.shown_in import ShownIn
 from metafusion_yolo.engine._host import front_end, gather_list, missing_packages_named, warn_of_other_cameras
-from metafusion_yolo.engine.arguments import check_classes
+from metafusion_yolo.engine.arguments import check_classes, several
 from metafusion_yolo.engine.validate.measure import (
     FusionMetrics,
     content_area,
@@ -178,7 +178,7 @@ class FusionDetectionValidator(DetectionValidator):
             target = self._prepare_batch(i, batch)
             areas.append(content_area(target))
             record = record_pair(pred, target, self._conditions.of(target["im_file"]))
-            record.shown_in = self._cameras_of(target)
+            record.shown_in = self._cameras_of(target, batch["lines"][i])
             if fusion is not None:
                 measure_fusion(record, batch["img"][i], fusion, i, target, self.quality)
             records.append(record)
@@ -196,10 +196,19 @@ class FusionDetectionValidator(DetectionValidator):
         self._fusion = fusion
         self._records += records
 
-    def _cameras_of(self, target: dict[str, Any]) -> list[str] | None:
-        """Return the camera that shows each labelled object of a pair; None if nobody has said it."""
-        known = None if self.args.single_cls else target["cls"].int().tolist()
-        return self._shown_in.of(self.dataloader.dataset.split.label_of(target["im_file"]), known, self.args.classes)
+    def _cameras_of(self, target: dict[str, Any], lines: np.ndarray) -> list[str] | None:
+        """Return the camera that shows each labelled object of a pair; None if nobody has said it.
+
+        Args:
+            target: The host's labels of the pair.
+            lines: Of each object in the label file; masks are in the order of their areas.
+        """
+        label, classes = self.dataloader.dataset.split.label_of(target["im_file"]), np.empty(len(lines), object)
+        if not self.args.single_cls:
+            classes[lines] = target["cls"].int().tolist()
+        only = None if self.args.classes is None else [*several(self.args.classes)]
+        cameras = self._shown_in.of(label, classes.tolist(), only)
+        return cameras and [cameras[line] for line in lines]
 
     def _find(
         self, name: str, preds: list[dict[str, Tensor]], batch: dict[str, Any], records: list[PairRecord]

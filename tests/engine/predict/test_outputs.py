@@ -146,6 +146,9 @@ def test_nothing_is_overwritten_unless_it_may_be(run, model, tmp_path):
 def test_a_run_that_writes_nothing_leaves_nothing(run, model, tmp_path):
     model.predict(run.source, project=str(tmp_path), name="p", **LOW)
     assert list(tmp_path.iterdir()) == []
+    line = ["predict", f"model={run.best}", f"source={run.source}", f"imgsz={IMGSZ}", "embed=[3]"]
+    assert cli.main([*line, f"project={tmp_path}"]) == 0, "embeddings are only returned"
+    assert written(tmp_path / "predict") == []
 
 
 def test_what_was_done_is_kept_when_the_run_is_given_up(run, model, tmp_path):

@@ -10,6 +10,7 @@ import torch
 
 from metafusion_yolo.engine.predict.results import FusionResults, pack_fusion
 from metafusion_yolo.nn.fusion import FusionOutput
+from metafusion_yolo.support.errors import UserTypeError
 
 NAMES = {0: "person", 1: "car"}
 
@@ -183,6 +184,13 @@ def test_in_a_notebook_a_result_is_a_picture(pair):
     text = result._repr_html_()
     assert "data:image/jpeg;base64," in text and "1 person, 1 car" in text and "share of infrared 0.50" in text
     assert "<td>car</td><td>0.90</td><td>0.50</td>" in text
+    result.update(semantic_mask=torch.zeros(result.orig_shape))
+    result.boxes = None
+    text = result._repr_html_()
+    assert "; ;" not in text and "<th>pixel ratio</th>" in text and "<td>1.00</td>" in text and "1 rows" in text
+    with pytest.raises(UserTypeError, match="this model finds none; use result.semantic_mask"):
+        result.to_supervision()
+    result = make(pair)
     assert repr([result]) == "[<FusionResults 7.jpg 64x48: 1 person, 1 car>]"
 
 
