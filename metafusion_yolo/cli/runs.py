@@ -24,6 +24,12 @@ def say(text: str) -> int:
     return 0
 
 
+def training(data: Any, task: str = "detect") -> str:
+    """Return the command that trains on a data set, by the model that a task has where none is said."""
+    words = ["metafusion", *([task] if task != "detect" else []), "train", f"data={shlex.quote(str(data))}"]
+    return " ".join(words)
+
+
 def stream(method: Callable[..., Any], /, **args: Any) -> None:
     """Go through the results one by one."""
     deque(method(**{"save": True, **args, "stream": True}), maxlen=0)  # memory must not grow with the source
@@ -62,7 +68,8 @@ def tune(method: Callable[..., Any], /, **args: Any) -> None:
     """Search, and say what to do with what was found."""
     found = method(**args)
     if not args.get("use_ray"):  # which logs it
-        say(f"\nUse it:  metafusion train cfg={shlex.quote(str(found))} data={shlex.quote(str(args['data']))}")
+        task = method.__self__.task  # type: ignore[attr-defined]
+        say(f"\nUse it:  {training(args['data'], task)} cfg={shlex.quote(str(found))}")
 
 
 def export(method: Callable[..., Any], /, **args: Any) -> None:
@@ -122,7 +129,7 @@ def synth(dst: str, **args: Any) -> None:
 
     path = write_dataset(root=dst, **args)
     say(f"Data set:  {path}")
-    say(f"Train:     metafusion train data={shlex.quote(str(path))} imgsz={args.get('imgsz', 640)} epochs=50")
+    say(f"Train:     {training(path, args.get('task', 'detect'))} imgsz={args.get('imgsz', 640)} epochs=50")
 
 
 def convert(**args: Any) -> None:
@@ -131,7 +138,8 @@ def convert(**args: Any) -> None:
 
     report = convert(**args)
     say(f"{report}\n\nData set:  {report.yaml}")
-    say(f"Train:     metafusion train data={shlex.quote(str(report.yaml))} epochs=50")
+    task = {"oriented": "obb", "segments": "segment"}.get(args.get("boxes", ""), "detect")
+    say(f"Train:     {training(report.yaml, task)} epochs=50")
 
 
 def init(**args: Any) -> None:

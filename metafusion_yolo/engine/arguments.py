@@ -39,7 +39,7 @@ def check_arguments(mode: str, args: Mapping[str, Any], native: bool = True, tas
     for key, least in LEAST.items():
         if given.get(key, least) < least:
             raise UserValueError(f"'{key}={given[key]}' must be {least} or more")
-    for side in _several(given.get("imgsz", 1)):
+    for side in several(given.get("imgsz", 1)):
         if isinstance(side, (int, float)) and side < 1:
             raise UserValueError(
                 f"'imgsz={given['imgsz']}' must be 1 pixel or more; it is rounded up to a multiple of 32"
@@ -51,7 +51,7 @@ def check_arguments(mode: str, args: Mapping[str, Any], native: bool = True, tas
             hint = ", or -1 or a share of the GPU's memory such as 0.7" if automatic else ""
             raise UserValueError(f"'batch={batch}' must be a whole number of pairs, 1 or more{hint}")
     for key in ("classes", "freeze"):
-        for number in _several(given.get(key, [])):
+        for number in several(given.get(key, [])):
             if type(number) is not int or number < 0:
                 what = "class numbers, such as 0 or [0, 2]" if key == "classes" else "a number of layers, or a list"
                 raise UserTypeError(f"'{key}={given[key]}' must be {what}")
@@ -62,7 +62,8 @@ def check_arguments(mode: str, args: Mapping[str, Any], native: bool = True, tas
 
 def _check_effect(given: Mapping[str, Any], own: str) -> None:
     """Reject arguments without effect on pairs of this task, unless they have the host's default."""
-    for key, task in OTHER_TASKS.items():
+    others = OTHER_TASKS | ({"single_cls": "detect"} if own == "classify" else {})
+    for key, task in others.items():
         if task != own and given.get(key, DEFAULT_CFG_DICT[key]) != DEFAULT_CFG_DICT[key]:
             raise UserValueError(f"'{key}={given[key]}' is for the task '{task}' and has no effect here; leave it out")
     for key in ("bgr", "auto_augment"):
@@ -72,7 +73,7 @@ def _check_effect(given: Mapping[str, Any], own: str) -> None:
 
 def check_classes(classes: Any, names: Mapping[int, str]) -> None:
     """Reject class indices that the model does not have; UserValueError names the first."""
-    for number in _several([] if classes is None else classes):
+    for number in several([] if classes is None else classes):
         if number not in names:
             raise UserValueError(f"'classes={classes}': there is no class {number}, only 0 to {len(names) - 1}")
 
@@ -97,6 +98,6 @@ def check_device(device: Any, native: bool = True) -> None:
         raise UserValueError(f"'device={device}' is for exports only; give device=cpu, or the number of a GPU")
 
 
-def _several(value: Any) -> Iterable[Any]:
+def several(value: Any) -> Iterable[Any]:
     """Return a list or tuple as it is, another value as the only item of a list."""
     return value if isinstance(value, (list, tuple)) else [value]

@@ -129,7 +129,7 @@ def read_own(name: str | Path) -> tuple[Path, dict[str, Any]]:
         detector = path.name.removeprefix("metafusion-")
         if path.parent != Path() or detector == path.name:
             raise
-        if detector.startswith(TORCHVISION_KINDS):
+        if detector.startswith((*TORCHVISION_KINDS, "ssd", "maskrcnn_", "keypointrcnn_")):  # to be told what there is
             return path, {"detector": f"{TORCHVISION}{Path(detector).stem}"}
         try:
             yaml_model_load(detector)

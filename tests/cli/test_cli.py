@@ -240,6 +240,10 @@ def test_data_synth(tmp_path, capsys) -> None:
     assert (
         capsys.readouterr().out == f"Data set:  {file}\nTrain:     metafusion train data='{file}' imgsz=32 epochs=50\n"
     )
+    assert run(f"data synth dst={tmp_path}/masks task=segment train=2 val=1 imgsz=32") == 0
+    assert (
+        f"Train:     metafusion segment train data={tmp_path}/masks/synthetic.yaml imgsz=32" in capsys.readouterr().out
+    )
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.tex").touch()
     assert run(f"data synth dst={tmp_path}/taken") == 2

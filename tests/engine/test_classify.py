@@ -89,7 +89,7 @@ def test_it_trains_validates_and_predicts(trained, folders, tmp_path) -> None:
         assert result.summary()[0]["infrared_weight"] == pytest.approx(float(share), abs=1e-4)
     records = json.loads((tmp_path / "predict" / "predictions.json").read_text())
     assert len(records) == len(results) and {"name", "confidence"} <= records[0]["detections"][0].keys()
-    with pytest.raises(UserTypeError, match="this model classifies; use result"):
+    with pytest.raises(UserTypeError, match="this model finds none; use result.probs"):
         results[0].to_supervision()
 
 
@@ -167,6 +167,7 @@ def test_mistakes_cost_one_line(folders, stock, tmp_path, capsys) -> None:
             "is for the task 'classify', and only objects are labelled",
         ),
         (f"classify train model={stock} data={folders} auto_augment=augmix", "changes single images, not pairs"),
+        (f"classify train model={stock} data={folders} single_cls=True", "is for the task 'detect' and has no effect"),
     ):
         assert cli.main([*words.split(), f"project={tmp_path}"]) == 2
         error = capsys.readouterr().err

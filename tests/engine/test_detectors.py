@@ -118,7 +118,7 @@ def test_another_detector_of_torchvision_learns_and_is_kept() -> None:
 
 
 def test_unknown_detectors_and_stems_of_torchvision_are_refused(tmp_path) -> None:
-    for name in (f"torchvision/{FASTER}s", "torchvision/ssd300_vgg16", f"metafusion-{FASTER}s.yaml"):
+    for name in (f"torchvision/{FASTER}s", "metafusion-ssd300_vgg16.yaml", f"metafusion-{FASTER}s.yaml"):
         wanted = name.replace("metafusion-", "torchvision/").removesuffix(".yaml")
         with pytest.raises(UserValueError, match=f"'{wanted}' is not a torchvision detector with a fused form"):
             MetaFusionYOLO(name)

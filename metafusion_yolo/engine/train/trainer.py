@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from typing import Any, cast
 
 import torch
@@ -121,6 +122,12 @@ class FusionDetectionTrainer(ResumableTrainer):
         if self.augmentation.degradation:
             batch.update(degrade(batch["img"], self.augmentation.degradation)._asdict())
         return batch
+
+    def progress_string(self) -> str:
+        """Return the head of the host's table; torchvision's names of losses are cut to fit the columns."""
+        shown = copy(self)
+        shown.loss_names = tuple(name.removeprefix("loss_")[:10] for name in self.loss_names)
+        return str(super(FusionDetectionTrainer, shown).progress_string())
 
     def get_validator(self) -> FusionDetectionValidator:
         """Return a validator on pairs."""
