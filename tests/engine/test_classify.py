@@ -89,7 +89,7 @@ def test_it_trains_validates_and_predicts(trained, folders, tmp_path) -> None:
         assert result.summary()[0]["infrared_weight"] == pytest.approx(float(share), abs=1e-4)
     records = json.loads((tmp_path / "predict" / "predictions.json").read_text())
     assert len(records) == len(results) and {"name", "confidence"} <= records[0]["detections"][0].keys()
-    with pytest.raises(UserTypeError, match="this model finds none; use result.probs"):
+    with pytest.raises(UserTypeError, match=r"this model finds none; use result\.probs"):
         results[0].to_supervision()
 
 

@@ -188,7 +188,7 @@ def test_in_a_notebook_a_result_is_a_picture(pair):
     result.boxes = None
     text = result._repr_html_()
     assert "; ;" not in text and "<th>pixel ratio</th>" in text and "<td>1.00</td>" in text and "1 rows" in text
-    with pytest.raises(UserTypeError, match="this model finds none; use result.semantic_mask"):
+    with pytest.raises(UserTypeError, match=r"this model finds none; use result\.semantic_mask"):
         result.to_supervision()
     result = make(pair)
     assert repr([result]) == "[<FusionResults 7.jpg 64x48: 1 person, 1 car>]"
