@@ -23,6 +23,7 @@ from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.splits import find_pairs
 from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.sampling import evenly
 
 RATIOS = 3 / 4, 4 / 3  # width to height of what a random crop shows, as in the host
 
@@ -77,8 +78,7 @@ class PairedClassDataset(Dataset[dict[str, Any]]):
         self.partners = find_pairs(source, self.reader.rig).complete(str(img_path)).partners
         fraction = get_split_fraction(args.fraction, "train" if self.augment else args.split)
         count = fraction if isinstance(fraction, int) else max(1, round(len(self.partners) * fraction))
-        step = max(1, len(self.partners) // max(1, count))  # of all classes, which lie one after another
-        self.im_files = self.samples = [*self.partners][::step][:count]
+        self.im_files = self.samples = evenly([*self.partners], count)  # classes lie one after another
         self.labels = [{"cls": np.array([[number]])} for number in self._numbers(names, img_path)]
         self.reader.check_all(self.im_files, self.partners, self.prefix, "the pairs of this split")
         self._kept: dict[int, np.ndarray] = {}
@@ -106,7 +106,7 @@ class PairedClassDataset(Dataset[dict[str, Any]]):
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         """Return a pair (4, S, S) uint8, its class, its file, and its place in what the network sees."""
-        size = self.args.imgsz
+        size = int(np.max(self.args.imgsz))  # that of an export is height and width
         pair = self._read(i)
         sample = {"img": self._random_crop(pair, size) if self.augment else central(pair, size)}
         for change in self.changes:

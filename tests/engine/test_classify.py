@@ -93,7 +93,7 @@ def test_it_trains_validates_and_predicts(trained, folders, tmp_path) -> None:
         results[0].to_supervision()
 
 
-def test_an_export_gives_the_same_without_pytorch_too(trained, folders) -> None:
+def test_an_export_gives_the_same_without_pytorch_too(trained, folders, tmp_path) -> None:
     model = MetaFusionYOLO(trained)
     file = model.export(format="onnx", imgsz=64, fused=True, fusion_weights=True)
     image = sorted((folders.parent / "images" / "val").rglob("*.png"))[0]
@@ -107,8 +107,14 @@ def test_an_export_gives_the_same_without_pytorch_too(trained, folders) -> None:
         answer = served(path, cv2.imread(str(image)), read_counts(own.infrared_path))
         assert answer["detections"] == [] and answer["classes"][0]["name"] == own.names[own.probs.top1]
     assert found.draw().shape == found.image.shape and not len(found.scores)
+    metrics = MetaFusionYOLO(file).val(data=str(folders), plots=False, verbose=False, project=str(tmp_path))
+    assert (
+        metrics.top1 == model.val(data=str(folders), imgsz=64, plots=False, verbose=False, project=str(tmp_path)).top1
+    )
     with pytest.raises(UserValueError, match="is not available for the task 'classify'"):
         model.export(format="openvino", quantize=8, data=str(folders))
+    with pytest.raises(UserValueError, match=r"imgsz=\[64, 96\]' must be one number"):
+        model.export(format="onnx", imgsz=[64, 96])
 
 
 def test_both_cameras_are_cropped_mirrored_and_erased_alike(tmp_path) -> None:
@@ -139,6 +145,13 @@ def test_what_a_classifier_sees_is_the_middle() -> None:
     assert central(wide, 50).min() == 200 and central(wide, 20).shape == (20, 20, 4)
     plane = widened(torch.arange(16.0).reshape(1, 4, 4), (50, 100))
     assert plane.shape == (1, 4, 8) and torch.equal(plane[0, 0], torch.tensor([0.0, 0, 0, 1, 2, 3, 3, 3]))
+
+
+def test_a_fraction_is_one_of_all_classes(folders) -> None:
+    data = describe(folders)
+    settings = get_cfg(), get_cfg(overrides={"fraction": 0.75})
+    whole, part = (PairedClassDataset(args, data["train"], data, data["names"], "train").im_files for args in settings)
+    assert len(part) == round(0.75 * len(whole)) and (part[0], part[-1]) == (whole[0], whole[-1])
 
 
 def test_data_check_takes_folders_for_labels(folders) -> None:

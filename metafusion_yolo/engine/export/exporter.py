@@ -17,6 +17,7 @@ from metafusion_yolo.data.dataset import build_paired_dataset
 from metafusion_yolo.data.description import describe
 from metafusion_yolo.data.rig import INPUT_KEY, Rig, input_description, rig_of
 from metafusion_yolo.engine._host import missing_packages_named, one_line, warn_of_other_cameras
+from metafusion_yolo.engine.arguments import several
 from metafusion_yolo.engine.export import io_wrappers
 from metafusion_yolo.engine.export.io_wrappers import INPUTS, TWO_INPUT_FORMATS, FusedOutputModel, TwoInputModel
 from metafusion_yolo.engine.tasks import WHOLE
@@ -86,6 +87,8 @@ class FusionDetectionExporter(Exporter):
                 "'dynamic=True' does not work with a torchvision detector, whose anchors are made for one size; leave "
                 "it out"
             )
+        if model.task == "classify" and len({*several(self.args.imgsz)}) > 1:
+            raise UserValueError(f"'imgsz={self.args.imgsz}' must be one number: a classifier sees a square of a pair")
         if self.fused and form == "coreml" and self.args.nms:
             raise UserValueError("a Core ML pipeline with nms=True gives boxes only; leave out nms or fused")
         keys = dict(zip(export_formats()["Argument"], export_formats()["Arguments"], strict=True))
