@@ -6,7 +6,7 @@ import re
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
+from types import MethodType, SimpleNamespace
 
 import pytest
 import yaml
@@ -61,7 +61,7 @@ class _Anything:
     """A model, or a report, whose every method accepts everything and returns one path."""
 
     def __getattr__(self, name):
-        return lambda *args, **kwargs: [Path("fused/7.png")]
+        return MethodType(lambda *args, **kwargs: [Path("fused/7.png")], SimpleNamespace(task="detect"))
 
 
 def test_the_table_of_the_fusion_section_shows_the_defaults():

@@ -138,14 +138,13 @@ class FusionDetectionPredictor(DetectionPredictor):
         self.model.prefetch = self.overlap  # in a thread, as the host does with a GPU
         args.exist_ok = args.exist_ok or request.resume
         lasting = not args.embed and (args.save or args.save_txt or self.options.writes)  # embeddings are not written
-        writes = lasting or args.save_crop or args.visualize
         journaled = lasting and getattr(loader, "of_files", False)
         if request.resume and not (journaled and args.mode == "predict" and not args.save_crop):
             raise UserValueError(
                 "resume=True continues what save=True, save_txt, save_fused, save_weights, save_json or save_csv "
                 "write for image files; videos, cameras, tracks, crops and images in memory start over"
             )
-        self.save_dir = run_folder(args, make=writes)
+        self.save_dir = run_folder(args, make=lasting or args.save_crop or args.visualize)
         self._journal = self._open_journal(request.resume) if journaled else None
         done, names = (self._journal.done, self._journal.names) if self._journal else ([], None)
         self._outputs = Outputs(self.save_dir, self.options, done, names, measured, oriented=args.task == "obb")
