@@ -16,12 +16,13 @@ from metafusion_yolo.data.polarity import is_black_hot, turned_note
 from metafusion_yolo.data.thermal import SEQUENCE_SAMPLE, turned
 from metafusion_yolo.runtime import Detections, Detector, read_counts, read_visible
 from metafusion_yolo.runtime.moving import Film, is_live, live, tracked
-from metafusion_yolo.support.errors import UserError
+from metafusion_yolo.support.errors import MissingFileError, UserError, UserValueError
 from metafusion_yolo.support.files import write_image
 from metafusion_yolo.support.sampling import evenly
 from metafusion_yolo.support.words import without_passwords
 
 LOGGER = logging.getLogger("ultralytics")  # the host's, which is not needed here
+IMAGES = {".bmp", ".jp2", ".jpeg", ".jpg", ".npy", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"}
 
 
@@ -88,10 +89,7 @@ def _files(detector: Detector, visible: Path, infrared: Path) -> Iterator[tuple[
         for number, found in enumerate(detector.video(visible, infrared)):
             yield f"{visible.stem}-{number:06}", found
         return
-    pairs = [(visible, infrared)]
-    if visible.is_dir():
-        partners = {file.stem: file for file in sorted(infrared.iterdir())} if infrared.is_dir() else {}
-        pairs = [(file, partners.get(file.stem, infrared / file.name)) for file in sorted(visible.iterdir())]
+    pairs = [*_by_name(visible, infrared)] if visible.is_dir() else [(visible, infrared)]
     unit = detector.thermal.unit
     some = evenly(pairs, SEQUENCE_SAMPLE)
     limits = detector.thermal.limits_of(read_counts(partner, unit=unit) for _, partner in some)
@@ -102,6 +100,26 @@ def _files(detector: Detector, visible: Path, infrared: Path) -> Iterator[tuple[
         counts = read_counts(partner, unit=unit)
         counts = turned(counts) if negative and counts.dtype == np.uint8 else counts
         yield str(file), detector(read_visible(file), counts, file, limits)
+
+
+def _by_name(visible: Path, infrared: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield the pairs of two folders, whose names agree but for their endings."""
+    partners: dict[str, Path] = {}
+    for file in _images(infrared):
+        if (other := partners.setdefault(file.stem, file)) != file:
+            raise UserValueError(f"'{other}' and '{file}' are of one name; leave one of them")
+    for file in _images(visible):
+        if file.stem not in partners:
+            raise MissingFileError(f"'{file}' has no partner of its name in '{infrared}'; add it, or remove the image")
+        yield file, partners[file.stem]
+
+
+def _images(folder: Path) -> list[Path]:
+    """Return the images of a folder by name; other files may lie beside them."""
+    files = sorted(file for file in folder.glob("*") if file.suffix.lower() in IMAGES)
+    if not files:
+        raise MissingFileError(f"no images in '{folder}'; give a folder of {', '.join(sorted(IMAGES))}")
+    return files
 
 
 if __name__ == "__main__":

@@ -194,6 +194,23 @@ def test_folders_pair_by_name(onnx, roadscene, capsys):
     assert files == [str(file) for file, _ in pairs(roadscene, count=1000)]
 
 
+def test_folders_may_hold_other_files_but_not_half_a_pair(onnx, tmp_path, capsys):
+    visible, infrared = tmp_path / "v", tmp_path / "i"
+    assert main([str(onnx), str(tmp_path), str(infrared)]) == 2 and "no images in" in capsys.readouterr().err
+    for file in (visible / "1.png", visible / "2.png", infrared / "1.png"):
+        file.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(file), np.zeros((32, 32), np.uint8))
+    (visible / "sub").mkdir()
+    for file in (visible / "Thumbs.db", infrared / "1.txt"):
+        file.write_text("0 0.5 0.5 0.1 0.1")
+    words = [str(onnx), str(visible), str(infrared)]
+    assert main(words) == 2 and "2.png' has no partner of its name in" in capsys.readouterr().err
+    np.save(infrared / "2.npy", np.zeros((32, 32), np.uint16))
+    assert main(words) == 0 and capsys.readouterr().out == f"{visible / '1.png'}\n{visible / '2.png'}\n"
+    np.save(infrared / "1.npy", np.zeros((32, 32), np.uint16))
+    assert main(words) == 2 and "1.png' are of one name; leave one of them" in capsys.readouterr().err
+
+
 def test_boxes_are_drawn():
     image = np.zeros((50, 60, 3), np.uint8)
     found = Detections(np.float32([[10, 20, 40, 45]]), np.float32([0.5]), np.array([0]), {0: "car"}, image)
