@@ -99,7 +99,7 @@ HOOKS = {
     "FusionDepthModel": "",
     "FusionDepthPredictor": "",
     "FusionDepthTrainer": "final_eval",
-    "FusionDepthValidator": "",
+    "FusionDepthValidator": "postprocess",
     "FusionSemanticSegmentationModel": "",
     "FusionSemanticSegmentationPredictor": "",
     "FusionSemanticSegmentationTrainer": "",

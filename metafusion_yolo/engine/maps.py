@@ -122,6 +122,10 @@ class FusionDepthPredictor(MapPredictor, DepthPredictor):
 class FusionDepthValidator(MapValidator, DepthValidator):
     """The distance of each pixel."""
 
+    def postprocess(self, preds: Any) -> Tensor:
+        """Return the distances without the fused image, which an export may add."""
+        return cast(Tensor, super().postprocess(preds[0] if isinstance(preds, (list, tuple)) else preds))
+
 
 class FusionDepthTrainer(MapTrainer, DepthTrainer):
     """The distance of each pixel."""

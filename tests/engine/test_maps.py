@@ -96,6 +96,8 @@ def test_a_task_trains_validates_predicts_and_exports(stock, task, folder, tmp_p
         assert shares == pytest.approx(float(results[0].fusion_weights[1].mean()), abs=1e-3)
     file = trained.export(format="onnx", imgsz=64, fused=True, fusion_weights=True)
     export = MetaFusionYOLO(file)
+    again = export.val(data=str(folder.yaml), plots=False, **runs).results_dict[FIGURE[task]]
+    assert again == pytest.approx(figures[0][FIGURE[task]], abs=0.02)
     other = export.predict(folder.visible[0], imgsz=64, rect=False, verbose=False)[0]
     own = trained.predict(folder.visible[0], imgsz=64, rect=False, verbose=False)[0]
     assert other.has_weights and other.fused.shape == own.fused.shape
