@@ -10,7 +10,7 @@ import weakref
 from argparse import Namespace
 from dataclasses import make_dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import MethodType, SimpleNamespace
 from unittest.mock import create_autospec
 
 import pytest
@@ -34,19 +34,21 @@ HEAVY = {"torch", "ultralytics", "numpy", "cv2"}
 class Model:
     """Stands for MetaFusionYOLO: remembers its path and the calls, and answers what it is told to."""
 
+    task = "detect"
+
     def __init__(self) -> None:
         self.path: str = ""
         self.calls: list[tuple[str, dict]] = []
         self.answer: object = None
 
     def __getattr__(self, name: str):
-        def method(**kwargs: object) -> object:
+        def method(self, **kwargs: object) -> object:
             self.calls.append((name, kwargs))
             if isinstance(self.answer, BaseException):
                 raise self.answer
             return self.answer
 
-        return method
+        return MethodType(method, self)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from metafusion_yolo.engine.checkpoints import check_start, check_unfinished
 from metafusion_yolo.engine.train.arguments import plain_arguments
 from metafusion_yolo.engine.train.distributed import decide_once
 from metafusion_yolo.engine.train.resumable import cut_off_run
-from metafusion_yolo.engine.train.tuning import RAY_ARGUMENTS, FusionTuner, tune_with_ray
+from metafusion_yolo.engine.train.tuning import FusionTuner, tune_with_ray
 from metafusion_yolo.engine.train.universal import UniversalFusionTrainer
 from metafusion_yolo.engine.vocabulary import refuse_words
 from metafusion_yolo.labelling.unlabelled import label_more
@@ -106,6 +106,9 @@ class LearningModel(Model):
         iterations: int = Tune.iterations,
         *args: Any,
         space: dict[str, Any] | None = Tune.space,
+        search_alg: Any = Tune.search_alg,
+        grace_period: int | None = Tune.grace_period,
+        gpu_per_trial: float | None = Tune.gpu_per_trial,
         fusion: dict[str, Any] | None = Learning.fusion,
         augmentations: list[Any] | None = Learning.augmentations,
         infrared_augmentations: list[Any] | None = Learning.infrared_augmentations,
@@ -122,9 +125,10 @@ class LearningModel(Model):
             *args: With `use_ray`, the further arguments of the host's `run_ray_tune`.
             space: What to search, (lowest, highest) by name, `"fusion.gains.gradient"` among the names; with
                 `use_ray`, distributions of Ray Tune too.
+            search_alg, grace_period, gpu_per_trial: With `use_ray`, of the host's `run_ray_tune`: the searcher, Optuna
+                if left out, the least epochs of a training, and its GPUs.
             fusion, augmentations, infrared_augmentations: As for :meth:`train`.
-            **kwargs: Arguments of the trainings, `data=` and `epochs=` first of all; with `use_ray` those of the host's
-                search too: `search_alg`, Optuna if left out, `grace_period` and `gpu_per_trial`.
+            **kwargs: Arguments of the trainings, `data=` and `epochs=` first of all.
 
         Returns:
             The YAML with the best hyper-parameters, which `train(cfg=)` takes; with `use_ray`, the results of Ray Tune,
@@ -136,7 +140,8 @@ class LearningModel(Model):
         """
         self._check_is_pytorch_model()
         refuse_words(self.model, "tuned")
-        of_ray = {key: value for key in RAY_ARGUMENTS if (value := kwargs.pop(key, None)) is not None}
+        of_ray = {"search_alg": search_alg, "grace_period": grace_period, "gpu_per_trial": gpu_per_trial}
+        of_ray = {key: value for key, value in of_ray.items() if value is not None}
         Tune(iterations, use_ray, **of_ray)
         if of_ray and not use_ray:
             raise UserValueError("'{}={}' needs use_ray=True; leave it out".format(*next(iter(of_ray.items()))))

@@ -32,7 +32,6 @@ LEARNED_SPACE = {  # of a front-end that learns
     "fusion.gains.gradient": (1.0, 30.0),
     "fusion.gains.intensity": (0.1, 5.0),
 }
-RAY_ARGUMENTS = ("search_alg", "grace_period", "gpu_per_trial")  # of the host's `run_ray_tune`
 DEAD = ("bgr",)  # it swaps the channels of images that have three
 
 

@@ -46,7 +46,7 @@ def test_the_best_of_a_search_is_a_fused_detector_and_a_yaml_to_train_with(tiny_
     words = [f"data={tiny_data}", "iterations=1", space, f"project={tmp_path}", *short]
     assert cli.main(["tune", *words]) == 0
     best = tmp_path / "tune" / "best_hyperparameters.yaml"
-    assert f"Use it:  metafusion train cfg={best} data={tiny_data}\n" in capsys.readouterr().out
+    assert f"Use it:  metafusion train data={tiny_data} cfg={best}\n" in capsys.readouterr().out
     assert yaml.safe_load(best.read_text()) == {"lr0": 0.01, "fusion.gains.gradient": 4.0, "optimizer": "AdamW"}
     found = MetaFusionYOLO(tmp_path / "tune" / "weights" / "best.pt").model
     assert isinstance(found, FusionDetectionModel)
