@@ -213,7 +213,8 @@ def pairs_of(setting: Setting, fold: int) -> tuple[dict[str, Any], Rig, dict[str
         folds = folds_of([*{*splits["train"], *splits["val"]}], setting.folds, classes, label_of, kpt_shape=shape)
         if not all(folds):
             raise UserValueError(
-                f"'{setting.data}' has too few blocks of neighbouring frames for folds={setting.folds}"
+                f"'{setting.data}' has too few blocks of neighbouring frames for folds={setting.folds}; give fewer, "
+                f"or 0 for its own split"
             )
         splits = {"train": [p for i, f in enumerate(folds) if i != fold for p in f], "val": folds[fold]}
     chosen = {}

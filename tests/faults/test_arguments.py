@@ -290,7 +290,7 @@ AREA = Area(
         Fault(
             "comparison of more folds than there are scenes",
             f"{COMPARE} folds=9",
-            "'data.yaml' has too few blocks of neighbouring frames for folds=9",
+            "'data.yaml' has too few blocks of neighbouring frames for folds=9; give fewer, or 0 for its own split",
         ),
         Fault(
             "comparison at 8 pixels",
