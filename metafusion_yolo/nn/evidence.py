@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 SCALES = (8.0, 64.0)  # a contrast of 1 / scale is about where the measure saturates: 32 and 4 of 255 grey levels
 EVIDENCE = 2 * (1 + 3 * len(SCALES))  # channels of :func:`evidence`
-LITTLE, ENOUGH = 0.3, 0.5  # contrast, of the second size and scale, of a camera that shows nothing, and something
+LITTLE, ENOUGH = 0.3, 0.5  # contrast between 4 × 4 means, on the second scale: the camera is blind, and it sees
 
 
 def local_means(luminance: Tensor, infrared: Tensor) -> Tensor:
@@ -68,8 +68,8 @@ def blank_places(contrasts: Tensor, least: float = 1e-3) -> Tensor:
 def shown_by_both(contrasts: Tensor) -> Tensor:
     """Return how far both cameras show something in places of 32 × 32 pixels, (B, 1, H / 32, W / 32), [0, 1].
 
-    A camera that is dark, in fog, washed out, out of focus or without signal has little contrast between 4 × 4 means,
-    of which noise leaves little too.
+    A camera that is dark, in fog, washed out, out of focus or without signal has little contrast between the means of
+    4 × 4 pixels, in which noise averages out.
 
     Args:
         contrasts: Of :func:`evidence`.

@@ -107,10 +107,9 @@ class FusionNet(nn.Module):
         features = self.mix(torch.cat((visible_features, infrared_features, contrasts), 1))
         meta_features = self.meta(features) if self.embeds else {}
         if self.embeds:
-            blank = blank_places(contrasts)
-            features = self.attention(query=features, context=meta_features[STRIDE], blank=blank)
+            features = self.attention(query=features, context=meta_features[STRIDE], blank=blank_places(contrasts))
         stems = torch.cat((visible_stem, infrared_stem), 1)
-        weights, gains, chroma = self.decoder(features, stems, present(luminance, infrared), shown_by_both(contrasts))
+        weights, gains, chroma = self.decoder(features, stems, present(luminance, infrared), contrasts)
         coefficients = torch.cat((affine_coefficients(weights, gains, means), chroma), 1)
         *affine, chroma = coefficients.split(1, 1)
         return FusionOutput(
@@ -222,7 +221,7 @@ class WeightDecoder(nn.Module):
             self.maps.bias.copy_(torch.tensor([start, 0, 0, self.COLOURFUL]))  # type: ignore[union-attr]
 
     def forward(
-        self, features: Tensor, stems: Tensor, available: Tensor, both: Tensor
+        self, features: Tensor, stems: Tensor, available: Tensor, contrasts: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return weights (B, 2, H, W), sum 1, gains (B, 2, H, W), in [-1, 1], and chroma (B, 1, H, W), in [0, 1].
 
@@ -230,12 +229,13 @@ class WeightDecoder(nn.Module):
             features: (B, C, H / 2, W / 2).
             stems: (B, C, H, W).
             available: Cameras that show anything (B, 2, 1, 1), 1 or 0.
-            both: How far both cameras show something in a place (B, 1, h, w), of any size, [0, 1].
+            contrasts: Of :func:`~metafusion_yolo.nn.evidence.evidence`, (B, EVIDENCE, H / 2, W / 2).
         """
         coarse = self.reduce(features) + _resize(self.wide(features), features)
         maps = self.maps(self.act(_resize(coarse, stems) + self.lateral(stems))).contiguous()
         log_odds = self.LIMIT * torch.tanh(self.SHARPNESS / self.LIMIT * maps[:, :1])
         if self.balanced:
+            both = shown_by_both(contrasts)
             mean = _mean(F.avg_pool2d(log_odds, 8, 8), both)
             log_odds = log_odds - self.AT_LARGE * torch.tanh(mean / self.AT_LARGE) * _resize(both, log_odds)
         shows_visible, shows_infrared = available.split(1, 1)
