@@ -89,10 +89,14 @@ def _dispatch(words: list[str]) -> int:
     if not mode.alone:
         check_host()
     if task and (mode.host or task != TASK):
+        if not mode.host and "task" not in mode.options:
+            raise UserValueError(f"'{name}' is the same for every task; leave '{task}' out")
         rest.append(f"task={task}")
     if mode.first and rest and "=" not in rest[0] and not "".join(rest[1:2]).startswith("="):
         rest[0] = f"{mode.first}={rest[0]}"
     args = check(mode, parse(mode, rest))
+    if not mode.host and {"task", "model"} <= {*mode.options} and args.get("task"):
+        args.setdefault("model", TASKS[args["task"]])
     with _words(mode):
         if not mode.host or (name == "predict" and at_scale(args)):
             return (predict_at_scale if mode.host else mode.run)(**args) or 0

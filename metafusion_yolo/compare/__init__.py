@@ -58,8 +58,8 @@ def run_compare(asked: Compare) -> tuple[Verdict, Path]:
         FileNotFoundError: If the data set, the model YAML or the checkpoint does not exist.
         TypeError: If the file given as checkpoint is not one.
         PairError: If a pair is incomplete.
-        ValueError: If the model has no boxes, the folder holds results of another setting, the data set has no
-            labels, or a run failed; its log says why.
+        ValueError: If the model has no boxes or is of another task, the folder holds results of another setting, the
+            data set has no labels or such of another task, or a run failed; its log says why.
     """
     data, folds, engine = asked.data, asked.folds, asked.engine
     chosen = BUDGETS[asked.budget]
@@ -71,6 +71,8 @@ def run_compare(asked: Compare) -> tuple[Verdict, Path]:
     task = task_named(model)
     if task not in MATCHES:
         raise UserValueError(f"'model={model}' is for the task '{task}', and comparisons are for {', '.join(MATCHES)}")
+    if asked.task not in (None, task):
+        raise UserValueError(f"'model={model}' is for the task '{task}', not '{asked.task}'; give a model of that task")
     check_device(asked.device or "")
     description = _describe(data, task)
     setting = Setting(

@@ -19,7 +19,7 @@ import numpy as np
 from metafusion_yolo.compare.budget import Setting, cores
 from metafusion_yolo.evaluation.precision import Image, average_precision
 from metafusion_yolo.support.cluster import each
-from metafusion_yolo.support.errors import UserValueError
+from metafusion_yolo.support.errors import UserError, UserValueError
 from metafusion_yolo.support.files import replacing
 
 Work = Callable[[Setting, "Run"], dict[str, Any]]  # returns what was found by view and image, ready for JSON
@@ -85,9 +85,13 @@ def do_missing(
 
     Returns:
         The runs that failed.
+
+    Raises:
+        UserError: If the first that ends fails by it; what is wrong for one is so for all.
     """
     todo = [[run for run in batch if not run.file.exists()] for batch in batches]
-    total, seconds = sum(map(len, todo)), []
+    total = sum(map(len, todo))
+    seconds: list[float] = []
     kept = sum(map(len, batches)) - total
     if kept:
         say(f"{kept} finished runs are kept, {total} to go")
@@ -95,6 +99,8 @@ def do_missing(
     do_all = _on_cluster if engine == "ray" else _in_processes
     for batch in todo:
         for run, result in do_all(setting, batch, jobs, work):
+            if isinstance(result, UserError) and not seconds:
+                raise result
             if isinstance(result, BaseException):
                 failed.append(run)
                 took, outcome = 0.0, f"failed: {result}, see {run.log}"
@@ -135,11 +141,12 @@ class _Runner:
     def __init__(self, setting: Setting, work: Work, device: str | int | None) -> None:
         self._setting, self._work = setting, work
 
-    def __call__(self, run: Run) -> tuple[float, float] | RuntimeError:
+    def __call__(self, run: Run) -> tuple[float, float] | UserError | RuntimeError:
         try:
             return do_logged(self._setting, run, cores(), self._work)
+        except UserError as error:
+            return error
         except Exception as error:  # whatever a training may raise; its log has the traceback
-            traceback.print_exc()
             return RuntimeError(str(error))
 
 
@@ -155,7 +162,11 @@ def do_logged(setting: Setting, run: Run, jobs: int, work: Work) -> tuple[float,
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     begin = time.monotonic()
-    views = work(setting, run)
+    try:
+        views = work(setting, run)
+    except Exception:
+        traceback.print_exc()
+        raise
     seconds = round(time.monotonic() - begin, 1)
     content = {"seconds": seconds, "views": views}
     with replacing(run.file) as part:

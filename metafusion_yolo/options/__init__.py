@@ -236,6 +236,9 @@ class Compare(Checked):
     model: str = option(
         "metafusion-yolov8n.yaml", "model YAML of the fused rows, or a checkpoint that every row starts from"
     )
+    task: str | None = option(
+        None, "detect, segment, pose or obb", shown="model's", choices=("detect", "segment", "pose", "obb")
+    )
     epochs: int | None = option(None, "number of epochs to train for", shown="budget's", least=1)
     imgsz: int | None = option(None, "image size in pixels", shown="budget's", least=32)
     batch: int = option(8, "batch size", least=1)

@@ -360,6 +360,8 @@ MISTAKES = {
     "train data=a cfg=nothing-here.yaml": (
         "no file 'cfg=nothing-here.yaml'; give a YAML of arguments, as 'yolo copy-cfg' writes one"
     ),
+    "segment metrics visible=a infrared=b fused=c": "'metrics' is the same for every task; leave 'segment' out",
+    "classify compare data=a": "'task=classify' is invalid, known: detect, obb, pose, segment",
     "val model=a modalities=visble": "'modalities=visble' is invalid, did you mean 'visible'?",
     "predict model=a source=b view=both": "'view=both' is invalid, known: fused, infrared, panel, visible, weights",
     "predict model=a source=b save_fused=1": "'save_fused=1' is invalid, expected True or False",

@@ -282,6 +282,16 @@ AREA = Area(
             "fuse source=images/train method=magic",
             "'method=magic' is invalid, known: average, laplacian, learned, max, maximum",
         ),
+        checked(
+            "task of a mode that knows none",
+            "pose metrics visible=a infrared=b fused=c",
+            "'metrics' is the same for every task; leave 'pose' out",
+        ),
+        Fault(
+            "comparison of another task than the model's",
+            f"segment {COMPARE} model=metafusion-yolov8n.yaml",
+            "'model=metafusion-yolov8n.yaml' is for the task 'detect', not 'segment'; give a model of that task",
+        ),
         Fault(
             "comparison of one fold",
             f"{COMPARE} folds=1",

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from metafusion_yolo import __version__
+from metafusion_yolo.data.shown_in import INDEX as SHOWN_IN
 from metafusion_yolo.options import Convert
 from metafusion_yolo.prepare.convert import writer
 from metafusion_yolo.prepare.convert.coco import COCO
@@ -86,6 +87,8 @@ def convert(
             raise UserValueError(f"labels=union merges upright boxes, not {boxes}; give labels=visible or infrared")
         if layout.outlines:
             listing.notes.append(f"boxes: {boxes} (of upright and {layout.outlines})")
+        if (src / SHOWN_IN).is_file():
+            listing.notes.append(f"{SHOWN_IN}: left behind; it counts lines of label files, which are written anew")
         new.mkdir(parents=True)
         report = writer.write_pairs(new, layout, listing, chosen, boxes, copy, dst)
         record = {

@@ -124,6 +124,13 @@ def test_groups_keep_what_the_host_says_of_a_parameter(name, tiny_data, tmp_path
     assert options[0] == options[1]
 
 
+@pytest.mark.parametrize(("steps", "nbs", "told"), [(12, 64, True), (12, 4, False), (400, 64, False)])
+def test_a_training_of_a_few_steps_says_so(steps, nbs, told, tiny_data, tmp_path, caplog):
+    trainer = trainer_for(tiny_data, tmp_path, epochs=1, nbs=nbs, batch=4)
+    trainer.build_optimizer(FusionDetectionModel(trainer.args.model, nc=2, verbose=False), iterations=steps)
+    assert ("About 12 steps of the optimizer in all, each over 64 pairs" in caplog.text) == told
+
+
 def test_pairs_are_spoilt_in_training_and_their_sources_kept(tiny_data, tmp_path):
     trainer = trainer_for(tiny_data, tmp_path, epochs=1, fusion={"augment": {"degradation": 1.0}})
     trainer.model = FusionDetectionModel(trainer.args.model, nc=2, verbose=False)

@@ -391,6 +391,12 @@ def test_yolo_rows_in_another_form(make, tmp_path, rows) -> None:
     assert report.remarks.counts == {f"pair without labels: {reason}": 1}
 
 
+def test_the_file_of_who_shows_what_is_said_to_stay_behind(make, tmp_path) -> None:
+    src = make("yolo")
+    text(src / "shown_in.csv", "file,box,class,shown_in")
+    assert any(note.startswith("shown_in.csv: left behind") for note in convert("yolo", src, tmp_path / "dst").notes)
+
+
 def test_a_yaml_that_is_none(make, tmp_path) -> None:
     src = make("yolo")
     text(src / "data.yaml", "names: [person")
