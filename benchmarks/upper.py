@@ -70,6 +70,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/accuracy"), help="folder of the results of accuracy.py")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
+    parser.add_argument("--single", action="store_true", help="every pair is a scene of its own, as synthetic ones are")
     parser.add_argument("--json", type=Path, default=RESULTS / "upper.json")
     args = parser.parse_args()
     out = args.runs.resolve()
@@ -81,10 +82,11 @@ def main() -> None:
             for file, ways in look(setting, fold, seed, str(out)).items():
                 for way, image in ways.items():
                     found.setdefault(way, {}).setdefault(file, []).append(image)
-    drawn = draw(found, {way: way for way in found}, names, args.resamples)
+    drawn = draw(found, {way: way for way in found}, names, args.resamples, args.single)
     table = {way: {"mAP50": estimate(values)} for way, values in drawn.items()}
     print(*(f"{way}: {figure(cells['mAP50'], 1)}" for way, cells in table.items()), sep="\n")
-    save(args.json, table, "95 % interval, bootstrap over blocks of neighbouring frames", first="the detector")
+    scenes = "pairs" if args.single else "blocks of neighbouring frames"
+    save(args.json, table, f"95 % interval, bootstrap over {scenes}", first="the detector")
 
 
 def look(setting: Setting, fold: int, seed: int, out: str) -> dict[str, dict[str, Image]]:
