@@ -37,6 +37,7 @@ NIGHT = {
     "latency": Benchmark("latency.py --threads 1 --formats pt onnx openvino", 4),
     "loading": Benchmark("loading.py --turns 8 --items 48", 5),
     "data-check": Benchmark("data_check.py --pairs 10000", 3),
+    "meet": Benchmark("meet.py --data {data} --model {weights} --threads 1", 12),
     "registration": Benchmark("registration.py {pairs} --warps 20 --cases whole half shuffled --freedoms 0 4 6 8", 50),
     "untrained": Benchmark(UNTRAINED, 5),
     "spoilt": Benchmark(f"{UNTRAINED} --imgsz 512 --spoilt", 25),
