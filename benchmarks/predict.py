@@ -20,7 +20,7 @@ from typing import Any
 
 import cv2
 import torch
-from results import RESULTS, ratio
+from results import RESULTS, ratio, save
 from ultralytics import YOLO
 
 from metafusion_yolo import MetaFusionYOLO
@@ -110,10 +110,10 @@ def main() -> None:
                     model.model.pt_path = f"{name}.pt"  # under which name the export is written
                     file = model.export(format=format, imgsz=args.imgsz)
                     ready[name] = type(model)(file, task="detect")
-            for save in args.save:
-                settings = {"folders": folders, "imgsz": args.imgsz, "save": bool(save), "project": folder}
+            for saved in args.save:
+                settings = {"folders": folders, "imgsz": args.imgsz, "save": bool(saved), "project": folder}
                 row = {**compare(**ready, **settings), **gain(ready["fused"], **settings)}
-                rows.append({"format": format, "save": bool(save), **row})
+                rows.append({"format": format, "save": bool(saved), **row})
                 print("  ".join(f"{rows[-1][name]!s:>9}" for name in header), flush=True)
     found = {
         f"prediction of {args.pairs} pairs of 640 by 512, {row['format']}{', images written' * row['save']}": {

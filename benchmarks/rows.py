@@ -65,9 +65,10 @@ ROWS = {
         f"meet-{level}": Row(f"default, a stem for each camera up to {level}", {"meet": level})
         for level in ("P2", "P3", "P4", "P5")
     },
-    "frozen": Row("default, front-end frozen at its start: a fixed blend, jittered in training", FROZEN),
+    "frozen": Row("default, front-end frozen at its start: a fixed blend", FROZEN),
     "frozen-first": Row("default, backbone and its batch norm frozen for the first third", FROZEN_FIRST),
     "look-ahead": Row("default, meta teaching and look-ahead", BILEVEL),
+    "default-jittered": Row("default, weights jittered in training", JITTER),
     "undropped": Row("default, no camera ever blanked", UNDROPPED),
     "shifted": Row(
         "default, infrared shifted in training", {"augment": {"infrared_shift": 0.016}}, views=(BOTH, *SHIFTED)

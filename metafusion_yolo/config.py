@@ -103,7 +103,7 @@ class Augment:
     infrared_shift: float = 0.0
     modality_dropout: float = 0.2
     degradation: float = 0.5
-    share_jitter: float = 3.0
+    share_jitter: float = 0.0
 
     def __post_init__(self) -> None:
         for f in fields(self):

@@ -188,8 +188,8 @@ class WeightDecoder(nn.Module):
     overall: most pictures, by day and by night, have useful features from both. So the mean log-odds of the places that
     both cameras show is subtracted there, up to a limit; where one of them is blind, the log-odds stay as they are.
 
-    In training a random number, the same at every pixel, is added to the log-odds of each pair, so that the detector
-    learns how objects look in both cameras.
+    In training a random number, the same at every pixel, may be added to the log-odds of each pair (`jitter`). Where
+    the cameras meet in features that costs detection, so it is off by default.
 
     Args:
         channels: Channels of the fusion features at stride 8, and of both stems together at stride 4.

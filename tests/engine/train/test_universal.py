@@ -59,7 +59,7 @@ def test_plain_images_are_enough_and_the_detector_stays_as_it_was(unlabelled, tm
 
 
 def test_the_result_is_a_start_for_joint_training(unlabelled, tiny_data, tmp_path) -> None:
-    train(unlabelled.images, tmp_path / "alone", fusion_only=True, epochs=1)
+    train(unlabelled.images, tmp_path / "alone", fusion_only=True, epochs=1, fusion={"augment": {"share_jitter": 3.0}})
     start = tmp_path / "alone" / "train" / "weights" / "last.pt"
     expected = MetaFusionYOLO(start).model.float().fusion.state_dict()
     begun = {}
