@@ -99,9 +99,10 @@ def test_addresses_that_fsspec_opens_and_a_checkpoint(model, manifest, tmp_path)
     for row in found:
         same = near[Path(row["visible"]).name]
         assert len(row["scores"]) and np.allclose(row["scores"], same["scores"], atol=1e-3)
-        assert np.allclose(row["boxes"], same["boxes"], atol=0.1) and np.allclose(
-            row["weights"], same["weights"], atol=0.01
-        )
+        apart = np.abs(np.subtract(np.expand_dims(row["boxes"], 1), same["boxes"])).max(2)
+        nearest = apart.argmin(1)  # boxes of equal score come in any order
+        assert apart.min(1).max() < 0.1 > apart.min(0).max()
+        assert np.allclose(row["weights"], np.array(same["weights"])[nearest], atol=0.01)
 
 
 def test_a_manifest_within_an_archive_names_its_neighbours(model, manifest, tmp_path) -> None:
