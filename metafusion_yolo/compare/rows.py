@@ -43,7 +43,7 @@ def rule(method: str) -> dict[str, Any]:
 
 FROZEN = {
     "schedule": {**FLAT, "joint": {"fraction": 1.0, "lr": {"fusion": 0.0}, "joint": False}},
-    "augment": {"modality_dropout": 0.0, "degradation": 0.0, "share_jitter": 0.0},
+    **UNDROPPED,
 }
 VISIBLE, INFRARED, AVERAGE, FALSE_COLOUR, EARLY, UNIVERSAL, GUIDED, UNTRAINED = (
     "visible",

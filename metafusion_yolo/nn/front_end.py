@@ -156,6 +156,8 @@ class FrontEndAhead(BaseModel):
         """
         if x.shape[1] != NUM_CHANNELS:
             return super().predict(x, *args, **kwargs)
+        if kwargs.get("embed") and has_stems(self):
+            self.model[0].check(kwargs["embed"])
         output = self.fuse_images(x)
         with self._hearing() as features:
             preds = super().predict(self.shown_to_detector(x, output), *args, **kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
@@ -82,6 +83,22 @@ class Stems(nn.Module):
             for i, join in ((int(name), join) for name, join in self.joins.items()):
                 features[i] = join(features[i], infrared[i], shown[:, NUM_CHANNELS:])
         return tuple(features)
+
+    def check(self, embed: Iterable[int]) -> None:
+        """Reject layers at which each camera has features of its own.
+
+        Args:
+            embed: Indices of the layers whose features are wanted.
+
+        Raises:
+            ValueError: If one of them is no layer at which the cameras are joined.
+        """
+        joined = [int(name) for name in self.joins]
+        if apart := [i for i in embed if 0 <= i < len(self.visible) and i not in joined]:
+            raise UserValueError(
+                f"at embed={apart} each camera has features of its own; give {' or '.join(map(str, joined))}, where "
+                f"they are joined, or a later layer"
+            )
 
 
 class Tap(nn.Module):

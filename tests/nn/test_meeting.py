@@ -111,6 +111,15 @@ def test_cameras_that_agree_and_single_cameras_give_what_the_stock_detector_says
 
 
 @pytest.mark.parametrize("stock", ["yolov8"], indirect=True, scope="module")
+def test_no_camera_is_embedded_alone(stock) -> None:
+    model = meeting(stock, "P4").eval()
+    pair = random_pair(64, 64)
+    assert len(model.predict(pair, embed=[4, 9])[0]) == 64 + 256
+    with pytest.raises(ValueError, match=r"embed=\[3\] each camera has features of its own; give 4 or 6, where they"):
+        model.predict(pair, embed=[3, 9])
+
+
+@pytest.mark.parametrize("stock", ["yolov8"], indirect=True, scope="module")
 def test_folding_batch_norms_and_augmentation_reach_both_stems(stock) -> None:
     model = meeting(stock, "P4").eval()
     folded, pair = deepcopy(model).fuse(verbose=False), random_pair(64, 64)
