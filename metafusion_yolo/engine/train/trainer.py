@@ -143,7 +143,7 @@ class FusionDetectionTrainer(ResumableTrainer):
         if steps < FEW_STEPS and self.args.nbs > self.batch_size and RANK < 1:
             LOGGER.warning(
                 f"About {steps} steps of the optimizer in all, each over {self.args.nbs} pairs (nbs=): too few to "
-                f"learn much; nbs={self.batch_size} or more epochs give more"
+                f"learn much; give nbs={self.batch_size}, or more epochs"
             )
         optimizer = super().build_optimizer(model, *args, **kwargs)
         parts = {id(p): part for part, _, module in _modules(_unwrap(model)) for p in module.parameters(False)}
