@@ -28,7 +28,7 @@ from metafusion_yolo.data.description import describe
 from metafusion_yolo.engine.checkpoints import find_checkpoint, load_checkpoint
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.front_end import gflops
-from metafusion_yolo.nn.tasks import build_model, fused_form
+from metafusion_yolo.nn.tasks import fused_form
 
 LEVELS = "image", "P2", "P3", "P4", "P5"
 SIDE = 640  # pixels, of operations and time
@@ -62,16 +62,17 @@ def cost(level: str, args: argparse.Namespace, folder: Path) -> dict[str, str]:
     file = folder / level / "yolov8n.yaml"
     file.parent.mkdir()
     file.write_text(yaml.safe_dump(model_yaml("metafusion-yolov8n.yaml", {"meet": level})))
-    model = build_model(file, verbose=False).eval()
-    more = gflops(model, NUM_CHANNELS, SIDE) / gflops(YOLO("yolov8n.yaml").model.eval(), 3, SIDE)
+    models = {"fused": (MetaFusionYOLO(str(file)), NUM_CHANNELS), "stock": (YOLO("yolov8n.yaml"), 3)}
+    fused, stock = (gflops(one.model.eval(), channels, SIDE) for one, channels in models.values())
+    parameters = get_num_params(models["fused"][0].model)  # an export folds the batch norms
     calls = {}
-    for name, one, channels in (("fused", MetaFusionYOLO(str(file)), NUM_CHANNELS), ("stock", YOLO("yolov8n.yaml"), 3)):
+    for name, (one, channels) in models.items():
         image = torch.rand(1, channels, SIDE, SIDE).numpy()
         calls[name] = onnx_runner(exported(one, file.parent, name, SIDE), image, args.threads)
     times = compare(calls, args.runs, 5)
     return {
-        "parameters": f"{get_num_params(model):,}",
-        "operations": f"{more:.2f} \N{MULTIPLICATION SIGN}",
+        "parameters": f"{parameters:,}",
+        "operations": f"{fused / stock:.2f} \N{MULTIPLICATION SIGN}",
         "time": ratio(times["ratio_q1"], times["ratio"], times["ratio_q3"]),
     }
 

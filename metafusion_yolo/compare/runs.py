@@ -87,7 +87,7 @@ def do_missing(
         The runs that failed.
 
     Raises:
-        UserError: If the first that ends fails by it; what is wrong for one is so for all.
+        UserError: If the first run that ends fails with it: what is wrong for one run is wrong for all.
     """
     todo = [[run for run in batch if not run.file.exists()] for batch in batches]
     total = sum(map(len, todo))
@@ -146,7 +146,7 @@ class _Runner:
             return do_logged(self._setting, run, cores(), self._work)
         except UserError as error:
             return error
-        except Exception as error:  # whatever a training may raise; its log has the traceback
+        except Exception as error:  # likewise; sent back as text, for not every exception can be pickled
             return RuntimeError(str(error))
 
 
@@ -164,7 +164,7 @@ def do_logged(setting: Setting, run: Run, jobs: int, work: Work) -> tuple[float,
     begin = time.monotonic()
     try:
         views = work(setting, run)
-    except Exception:
+    except Exception:  # whatever a training may raise: memory, data, a bug; logged here, handled by the caller
         traceback.print_exc()
         raise
     seconds = round(time.monotonic() - begin, 1)

@@ -91,7 +91,7 @@ class Stems(nn.Module):
             embed: Indices of the layers whose features are wanted.
 
         Raises:
-            ValueError: If one of them is no layer at which the cameras are joined.
+            ValueError: If one of them lies within the stems, and the cameras are not joined there.
         """
         joined = [int(name) for name in self.joins]
         if apart := [i for i in embed if 0 <= i < len(self.visible) and i not in joined]:
