@@ -3,7 +3,7 @@
 Each fusion is NAME=CHECKPOINT, NAME=RULE or RULE; the fixed rules are average, maximum, visible and infrared. Pairs
 need no labels and are fused at their own size. For every fusion and folder, prints the mean of each metric and its
 ratio to that of the reference, with a 95 % interval by resampling the images, the same ones for both. Writes JSON,
-which holds the values of every image too, and a picture of some pairs.
+which holds the values of every image too, a picture of some pairs, and with `--result` the ratios for the docs.
 
     python benchmarks/quality.py joint=joint/weights/best.pt fusion-only=only/weights/best.pt average \
         --pairs tno/images:tno/infrared roadscene/images/unlabelled:roadscene/infrared/unlabelled \
@@ -16,12 +16,13 @@ import argparse
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
 import ultralytics
+from results import save
 
 from metafusion_yolo import MetaFusionYOLO
 from metafusion_yolo.data.reading import PairReader
@@ -104,11 +105,11 @@ def ratio_of_means(values: np.ndarray, reference: np.ndarray, resamples: int) ->
     return float(values.mean() / reference.mean()), float(low), float(high)
 
 
-def summarise(values: dict[str, Values], reference: str, folder: str, resamples: int) -> list[dict[str, object]]:
+def summarise(values: dict[str, Values], reference: str, folder: str, resamples: int) -> list[dict[str, Any]]:
     """Return a row for every fusion of a folder: the mean of each metric, its ratio to the reference, the interval."""
     rows = []
     for name, images in values.items():
-        row: dict[str, object] = {"fusion": name, "pairs": folder, "images": len(images)}
+        row: dict[str, Any] = {"fusion": name, "pairs": folder, "images": len(images)}
         for key in METRICS:
             own, other = (np.array([v[key] for v in values[n].values()]) for n in (name, reference))
             ratio, low, high = ratio_of_means(own, other, resamples)
@@ -117,7 +118,31 @@ def summarise(values: dict[str, Values], reference: str, folder: str, resamples:
     return rows
 
 
-def line(row: dict[str, object], widths: Sequence[int]) -> str:
+def ratios(rows: list[dict[str, Any]], reference: str) -> dict[str, dict[str, Any]]:
+    """Return the table of the docs: for every other fusion and folder, the metrics that have a ratio, and intervals."""
+    return {
+        f"{row['fusion']}, {row['images']} pairs of {name_of(row['pairs'])}": {
+            key: {"value": row[key]["ratio"], "interval": (row[key]["low"], row[key]["high"])}
+            for key in METRICS
+            if row[key]["ratio"] is not None
+        }
+        for row in rows
+        if row["fusion"] != reference
+    }
+
+
+def name_of(pairs: str) -> str:
+    """Return the name of the data set whose folders are compared.
+
+    Examples:
+        >>> name_of("data/tno/images:data/tno/infrared"), name_of("photos:thermal")
+        ('tno', 'photos')
+    """
+    parts = Path(pairs.rpartition(":")[0]).parts
+    return parts[parts.index("images") - 1] if "images" in parts[1:] else parts[-1]
+
+
+def line(row: dict[str, Any], widths: Sequence[int]) -> str:
     """Return a row as aligned text: fusion, visible folder, images, and `mean  ratio [low, high]` of each metric."""
     texts = (row["fusion"], str(row["pairs"]).rpartition(":")[0], row["images"])
     cells = [f"{text!s:<{width}}" for text, width in zip(texts, widths, strict=True)]
@@ -172,6 +197,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--imgsz", type=int, default=640, help="size at which checkpoints predict their weights")
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--json", type=Path, default=Path("runs/benchmarks/quality.json"))
+    parser.add_argument("--result", type=Path, help="ratios for the docs, such as docs/results/quality.json")
     parser.add_argument("--montage", nargs=2, metavar=("FILE", "COUNT"), help="picture of COUNT pairs of each folder")
     args = parser.parse_args(arguments)
     named = [item.partition("=") if "=" in item else (item, "=", item) for item in args.fusions]
@@ -218,6 +244,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     versions = {"torch": torch.__version__, "ultralytics": ultralytics.__version__}
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps({"rows": rows, **settings, **versions, "images": images}, indent=2))
+    if args.result:
+        spread = f"95 % intervals of {args.resamples:,} draws of the images"
+        save(args.result, ratios(rows, args.reference), spread, first=f"ratio to {args.reference}", digits=3)
     if args.montage:
         Path(args.montage[0]).parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(args.montage[0], montage(pictures))

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.nn.attention import MetaFeatureCrossAttention
 from metafusion_yolo.nn.blocks import ConvAct, Encoder, Upsample
+from metafusion_yolo.nn.edges import follow_edges
 from metafusion_yolo.nn.evidence import EVIDENCE, blank_places, evidence, local_means, shown_by_both
 from metafusion_yolo.nn.meta import MetaFeatureExtractor
 
@@ -59,6 +60,9 @@ class FusionNet(nn.Module):
     stride 4. Weights and gains are an affine function of the two images, whose three coefficients are upsampled with
     the share of the chroma and applied to every pixel. A camera with a constant plane counts as absent: its weight and
     gain are exactly 0.
+
+    Where the cameras meet in features the image is for people alone, so out of training its weights follow the edges of
+    what is seen (:func:`~metafusion_yolo.nn.edges.follow_edges`); those that join the features stay as predicted.
 
     Source: this project; locally affine models predicted at low resolution are known from K. He, J. Sun, X. Tang,
     "Guided Image Filtering", TPAMI 2013, and M. Gharbi et al., "Deep Bilateral Learning", SIGGRAPH 2017.
@@ -109,8 +113,9 @@ class FusionNet(nn.Module):
         if self.embeds:
             features = self.attention(query=features, context=meta_features[STRIDE], blank=blank_places(contrasts))
         stems = torch.cat((visible_stem, infrared_stem), 1)
-        weights, gains, chroma = self.decoder(features, stems, present(luminance, infrared), contrasts)
-        coefficients = torch.cat((affine_coefficients(weights, gains, means), chroma), 1)
+        weights, detail, chroma = self.decoder(features, stems, present(luminance, infrared), contrasts)
+        shown = follow_edges(weights, means) if self.decoder.balanced and not self.training else weights
+        coefficients = torch.cat((affine_coefficients(shown, shown * detail, means), chroma), 1)
         *affine, chroma = coefficients.split(1, 1)
         return FusionOutput(
             weights=weights,
@@ -223,7 +228,7 @@ class WeightDecoder(nn.Module):
     def forward(
         self, features: Tensor, stems: Tensor, available: Tensor, contrasts: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return weights (B, 2, H, W), sum 1, gains (B, 2, H, W), in [-1, 1], and chroma (B, 1, H, W), in [0, 1].
+        """Return weights (B, 2, H, W), sum 1, detail (B, 2, H, W), in [-1, 1], and chroma (B, 1, H, W), in [0, 1].
 
         Args:
             features: (B, C, H / 2, W / 2).
@@ -245,7 +250,7 @@ class WeightDecoder(nn.Module):
         infrared_weight = log_odds.sigmoid()
         weights = torch.cat((1 - infrared_weight, infrared_weight), 1)
         chroma = shows_visible * (1 + shows_infrared * (maps[:, 3:].sigmoid() - 1))  # all of it without infrared
-        return weights, weights * torch.tanh(maps[:, 1:3]), chroma
+        return weights, torch.tanh(maps[:, 1:3]), chroma
 
 
 def _mean(maps: Tensor, shares: Tensor) -> Tensor:
