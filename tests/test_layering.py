@@ -37,7 +37,7 @@ LAYERS = [
     ["functional.color", "functional.ssim"],
     ["functional.losses"],
     ["functional"],
-    ["nn.attention", "nn.blocks", "nn.evidence"],
+    ["nn.attention", "nn.blocks", "nn.edges", "nn.evidence"],
     ["nn.meta"],
     ["nn.fusion"],
     ["nn"],
@@ -129,7 +129,18 @@ LAYERS = [
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 TORCH_ONLY = {"functional.color", "functional.ssim", "functional.losses"} | {
     f"nn.{name}"
-    for name in ("attention", "blocks", "degradation", "evidence", "fusion", "meeting", "meta", "rules", "teaching")
+    for name in (
+        "attention",
+        "blocks",
+        "degradation",
+        "edges",
+        "evidence",
+        "fusion",
+        "meeting",
+        "meta",
+        "rules",
+        "teaching",
+    )
 }
 WITHOUT_HOST = TORCH_ONLY | {"config", "schedule", "support.resources", "support.versions", "nn.criterion", "__init__"}
 
