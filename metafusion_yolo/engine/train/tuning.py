@@ -27,7 +27,6 @@ OWN_SPACE = {
     "fusion.augment.modality_dropout": (0.0, 0.5),
 }
 LEARNED_SPACE = {  # of a front-end that learns
-    "fusion.augment.share_jitter": (0.0, 5.0),
     "fusion.gains.ssim": (0.1, 5.0),
     "fusion.gains.gradient": (1.0, 30.0),
     "fusion.gains.intensity": (0.1, 5.0),
