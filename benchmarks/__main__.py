@@ -53,7 +53,7 @@ ELSEWHERE = {
     "trained": "days of two cores: python benchmarks/accuracy.py, then trained.py and upper.py",
     "tasks": "hours of two cores: python benchmarks/tasks.py --weights yolov8n.pt",
     "kills": "hours, and it does damage: python benchmarks/stress/kills.py --kills 50",
-    "parity": "it needs a trained checkpoint: python benchmarks/parity.py last.pt pairs.yaml",
+    "precision": "it needs a trained checkpoint: python benchmarks/parity.py last.pt pairs.yaml",
     "scale": "an hour of a core for a million pairs: python benchmarks/growth.py",
     "gpu": "it needs a GPU: python benchmarks/gpu.py",
 }
