@@ -127,6 +127,9 @@ class MetaFusionYOLO(ConcurrentModel, LearningModel, LoadedModel):
             raise UserValueError("'source' is missing; give an image, a folder, a video, an array or a list of pairs")
         self._take_start(kwargs)
         check_arguments("predict", kwargs, isinstance(self.model, FrontEndAhead), self.task)
+        for key in ("conf", "tracker"):  # None is accepted by the host, which then fails
+            if kwargs.get(key, "") is None:
+                del kwargs[key]
         outputs = OutputOptions(view, save_fused, save_weights, save_json, save_csv, temperatures)
         data = kwargs.get("data") and find_data_yaml(kwargs["data"])
         timing = Sync(sync, sync_tolerance, sync_offset, on_missing, reconnect)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ultralytics.data.utils import IMG_FORMATS
-from ultralytics.utils import YAML
+from ultralytics.data.utils import IMG_FORMATS, VID_FORMATS
+from ultralytics.utils import LOGGER, YAML
 
 from metafusion_yolo.data.makers import APART, radiometric_maker
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
@@ -17,6 +18,12 @@ from metafusion_yolo.support.errors import MissingFileError, UserValueError
 SPLITS = ("train", "val", "test")  # of a data-set YAML
 SPLIT_KEYS = (*SPLITS, "validation")  # keys of splits in a YAML
 WANTED = "give an image, a folder with images, a glob, a .txt list of images or a .csv list of pairs"
+ONE_BY_ONE = "give a video by itself, and the one of the other camera as infrared="
+NO_PAIRS = {  # what the host reads, and pairs cannot be, by the form of its name
+    r"https?://": "is on the web; download it first",
+    r"screen( |$)": "is one image, and no pair; record both cameras, and give two videos",
+    r".*\.streams$": "lists cameras; give those of one pair, source=rtsp://... infrared=rtsp://...",
+}
 MISSING_SHOWN = 5
 
 
@@ -47,15 +54,26 @@ def list_images(source: Any, lost: bool = False) -> list[str]:
     elif path.exists():
         candidates = [path]
     else:
-        raise MissingFileError(f"'{source}' does not exist; {WANTED}")
+        raise MissingFileError(f"'{source}' {not_a_pair(source) or f'does not exist; {WANTED}'}")
     # Texts, as a path takes ten times as long, which is what the start of a large training would wait for.
-    images = [f for f in map(str, candidates) if os.path.splitext(f)[1][1:].lower() in IMG_FORMATS]  # noqa: PTH122
+    kinds = {f: os.path.splitext(f)[1][1:].lower() for f in map(str, candidates)}  # noqa: PTH122
+    images = [f for f, kind in kinds.items() if kind in IMG_FORMATS]
+    videos = sum(kind in VID_FORMATS for kind in kinds.values()) if len(images) < len(kinds) else 0
     files = sorted(f for f in images if lost or os.path.isfile(f))  # noqa: PTH113
     for link in (f for f in map(Path, images) if f.is_symlink() and not f.exists()) if len(files) < len(images) else ():
         raise MissingFileError(f"the link '{link}' is broken; restore its target, or remove it")
     if not files:
-        raise MissingFileError(f"no images in '{source}'; {_apart(candidates) or WANTED}")
+        told = not_a_pair(source)
+        hint = _apart(candidates) or (ONE_BY_ONE if videos else WANTED)
+        raise MissingFileError(f"'{source}' {told}" if told else f"no images in '{source}'; {hint}")
+    if videos:
+        LOGGER.warning(f"videos in '{source}' left out: {videos}; {ONE_BY_ONE}")
     return files
+
+
+def not_a_pair(source: Any) -> str:
+    """Return why a source that the host reads cannot be pairs, by its name; empty if it is none of these."""
+    return next((told for form, told in NO_PAIRS.items() if re.match(form, str(source), re.IGNORECASE)), "")
 
 
 def _apart(files: Iterable[str | Path]) -> str:

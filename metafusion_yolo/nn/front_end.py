@@ -25,7 +25,12 @@ from metafusion_yolo.nn.model_yaml import load_model_yaml
 from metafusion_yolo.nn.start import build_fusion
 from metafusion_yolo.nn.teaching import MetaTeacher, frozen_copy, look_ahead_loss, rows
 from metafusion_yolo.support.errors import UserTypeError, UserValueError
+from metafusion_yolo.support.logs import info_once
 
+ONE_CAMERA = (
+    "these images are of one camera, and the detector of a fused model looks at them without the infrared one; "
+    "MetaFusionYOLO(checkpoint) and the command metafusion read pairs, YOLO(checkpoint) and yolo of Ultralytics do not"
+)
 FUSION_FORMAT = 3  # of a checkpoint; 1 and 2, of which 1 has no number, hold another front-end
 
 
@@ -57,6 +62,7 @@ class FrontEndAhead(BaseModel):
 
     loss_of_batch = True
     meets = False
+    _counted = False  # while the host counts the operations of the detector, on an image
     criterion: Any = None  # of the host, which looks for it even where only the front-end is trained
 
     def __init__(
@@ -155,6 +161,8 @@ class FrontEndAhead(BaseModel):
         teacher. Only a head whose raw predictions are a dictionary takes them.
         """
         if x.shape[1] != NUM_CHANNELS:
+            if "fusion" in self._modules and not self._counted:
+                info_once(ONE_CAMERA)
             return super().predict(x, *args, **kwargs)
         if kwargs.get("embed") and has_stems(self):
             self.model[0].check(kwargs["embed"])
@@ -268,7 +276,11 @@ class FrontEndAhead(BaseModel):
         """Log the host's summary, whose GFLOPs are the detector's, and one of the front-end."""
         if not hasattr(self, "fusion"):  # the host's classifier asks while it is built
             return None
-        summary = super().info(detailed=detailed, verbose=verbose, imgsz=imgsz)
+        self._counted = True
+        try:
+            summary = super().info(detailed=detailed, verbose=verbose, imgsz=imgsz)
+        finally:
+            del self._counted
         if verbose:
             LOGGER.info(
                 f"Fusion front-end (included above, except in the GFLOPs): {get_num_params(self.fusion):,} parameters, "

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from ultralytics import YOLO
 from ultralytics.engine.exporter import export_formats
 from ultralytics.engine.results import Results
 
@@ -26,6 +27,8 @@ from metafusion_yolo.engine.train.trainer import FusionDetectionTrainer
 from metafusion_yolo.nn.fusion import FusionNet
 from metafusion_yolo.options import OutputOptions
 from metafusion_yolo.support.errors import UserError, UserValueError
+from metafusion_yolo.support.logs import info_once
+from tests.conftest import TINY
 from tests.engine.conftest import IMGSZ, run, tiny_data  # noqa: F401 - fixtures
 from tests.engine.predict.moving import moving_pairs
 
@@ -166,6 +169,27 @@ def test_the_hosts_way_through_a_predictor_reads_pairs(coco, pair, caplog):
     with caplog.at_level(logging.INFO):
         predictor.predict_cli(source=source)
     assert predictor.results[0].modalities == "both" and len(predictor.results[0])
+
+
+def test_the_hosts_own_model_says_that_it_looks_without_the_infrared_camera(coco, pair, caplog):
+    info_once.cache_clear()
+    with caplog.at_level(logging.INFO):
+        MetaFusionYOLO(TINY).info()  # strides and operations are found with an image
+        coco(pair[0], infrared=pair[1], **QUIET)
+        assert "without the infrared one" not in caplog.text
+        YOLO(coco.ckpt_path).predict(pair[0], **QUIET)
+    assert caplog.text.count("without the infrared one") == 1
+
+
+def test_a_class_that_there_is_not_is_refused_by_a_model_in_use(coco, pair):
+    coco(pair[0], infrared=pair[1], **QUIET)
+    with pytest.raises(UserValueError, match=r"there is no class 99, only 0 to 79"):
+        coco(pair[0], infrared=pair[1], classes=[99], **QUIET)
+
+
+def test_none_is_as_if_left_out(coco, pair):
+    first, second = (coco.track(pair[0], infrared=pair[1], tracker=None, conf=None, **QUIET) for _ in range(2))
+    assert len(first[0]) == len(second[0]) == len(coco.predict(pair[0], infrared=pair[1], conf=None, **QUIET)[0])
 
 
 # Every argument -------------------------------------------------------------------------------------------------------
@@ -348,6 +372,8 @@ def test_results_as_files_show_both_cameras(result, tmp_path, monkeypatch):
     shown: list[np.ndarray] = []
     monkeypatch.setattr(Image.Image, "show", lambda self, *_, **__: shown.append(np.asarray(self)))
     assert (result.plot(view="infrared") != result.plot(view="visible")).any()
+    with pytest.raises(UserValueError, match="unknown color_mode 'track', expected class or instance"):
+        result.plot(color_mode="track")
     result.save(str(tmp_path / "a.png"))
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "a.png")), result.plot())
     result.show()

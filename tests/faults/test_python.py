@@ -38,6 +38,18 @@ AREA = Area(
             "source that is an empty list",
         ),
         predict(
+            "[('https://example.org/a.jpg', 'b.png')]",
+            "'https://example.org/a.jpg' is on the web; download it first",
+            FileNotFoundError,
+            "list with an image on the web",
+        ),
+        predict(
+            "torch.zeros(0, 4, 32, 32)",
+            "a tensor source must be (B, 4, H, W), R, G, B, IR in [0, 1], not (0, 4, 32, 32)",
+            PairError,
+            "tensor without pairs",
+        ),
+        predict(
             "'images/train'",
             "1 problem in source='images/train':\n  no infrared image for 'images/train/1.png': "
             "looked for 'infrared/train/1.*'; add the file, or set 'infrared:' in the data-set YAML "

@@ -37,6 +37,37 @@ AREA = Area(
             "images or a .csv list of pairs",
         ),
         Fault(
+            "image on the web",
+            f"{PREDICT} source=https://example.org/street.jpg",
+            "'https://example.org/street.jpg' is on the web; download it first",
+        ),
+        Fault(
+            "screen",
+            f"{PREDICT} source=screen",
+            "'screen' is one image, and no pair; record both cameras, and give two videos",
+        ),
+        Fault(
+            "list of cameras",
+            f"{PREDICT} source=door.streams",
+            "'door.streams' lists cameras; give those of one pair, source=rtsp://... infrared=rtsp://...",
+            written("door.streams", "rtsp://door/day\n"),
+        ),
+        Fault(
+            "folder of videos",
+            f"{PREDICT} source=films",
+            "no images in 'films'; give a video by itself, and the one of the other camera as infrared=",
+            written("films/a.mp4"),
+        ),
+        Fault(
+            "video among the images",
+            HERE,
+            "WARNING videos in 'images/train' left out: 1; give a video by itself, and the one of the other camera as "
+            "infrared=",
+            written("images/train/a.mp4"),
+            code=0,
+            note="The images are looked at.",
+        ),
+        Fault(
             "manifest without the two columns",
             f"{PREDICT} source=pairs.csv out=found",
             "'pairs.csv' has no column 'visible' but 'a', 'b'; give visible and infrared, an address of an image in "

@@ -141,7 +141,7 @@ def tensor_pairs(pairs: torch.Tensor, infrared: Any) -> torch.Tensor:
     Raises:
         PairError: If the shape is wrong, values are not finite, or `infrared` is given.
     """
-    if pairs.ndim not in (3, 4) or pairs.shape[-3] != NUM_CHANNELS:
+    if pairs.ndim not in (3, 4) or pairs.shape[-3] != NUM_CHANNELS or not pairs.numel():
         raise PairError(f"a tensor source must be (B, 4, H, W), R, G, B, IR in [0, 1], not {tuple(pairs.shape)}")
     if not torch.isfinite(pairs).all():
         raise PairError("a tensor source holds values that are not finite; give R, G, B, IR in [0, 1]")

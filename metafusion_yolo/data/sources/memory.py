@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from metafusion_yolo.data.listing import not_a_pair
 from metafusion_yolo.data.planes import counts_of, described, rgb_of, split
 from metafusion_yolo.support.errors import MissingFileError, UserTypeError
 
@@ -64,5 +65,5 @@ def split_stack(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _existing(file: str | Path) -> str:
     if not Path(file).is_file():
-        raise MissingFileError(f"'{file}' does not exist; give the path of an image")
+        raise MissingFileError(f"'{file}' {not_a_pair(file) or 'does not exist; give the path of an image'}")
     return str(file)

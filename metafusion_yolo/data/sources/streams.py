@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ultralytics.data.loaders import LoadStreams, SourceTypes
+from ultralytics.data.utils import IMG_FORMATS
 from ultralytics.utils import LOGGER, ops
 
 from metafusion_yolo.data.live import LivePair
@@ -17,13 +18,14 @@ from metafusion_yolo.data.sources.videos import Batch, is_video
 
 
 def is_live(source: Any) -> bool:
-    """Return whether a source is a live camera: the number of a USB camera, or a URL other than a video file's."""
+    """Return whether a source is a live camera: the number of a USB camera, or a URL other than a file's."""
     if isinstance(source, int):
         return not isinstance(source, bool)
     text = str(source) if is_path(source) else ""
     if text.isdigit():
         return not Path(text).exists()
-    return "://" in text and not (text.lower().startswith(("http://", "https://")) and is_video(text))
+    file = is_video(text) or Path(text).suffix[1:].lower() in IMG_FORMATS
+    return "://" in text and not (text.lower().startswith(("http://", "https://")) and file)
 
 
 class LoadStreamPair(LivePair, LoadStreams):

@@ -18,7 +18,7 @@ from ultralytics.utils.plotting import colors
 from metafusion_yolo.data.temperatures import Reading, Thermogram
 from metafusion_yolo.support.annotate import Mark, draw_marks
 from metafusion_yolo.support.drawing import grid, scale_of, titled, with_legend, with_scale
-from metafusion_yolo.support.errors import MissingPackageError, UserTypeError
+from metafusion_yolo.support.errors import MissingPackageError, UserTypeError, UserValueError
 from metafusion_yolo.support.pages import data_uri
 
 if TYPE_CHECKING:
@@ -135,6 +135,8 @@ def style_of(*args: Any, **kwargs: Any) -> dict[str, Any]:
     """Return all arguments of the host's `plot` by name, with its defaults where they are not given."""
     bound = inspect.signature(Results.plot).bind(None, *args, **kwargs)
     bound.apply_defaults()
+    if (mode := bound.arguments["color_mode"]) not in ("class", "instance"):
+        raise UserValueError(f"unknown color_mode '{mode}', expected class or instance")
     return {key: value for key, value in bound.arguments.items() if key != "self"}
 
 

@@ -93,7 +93,6 @@ class FusionDetectionPredictor(DetectionPredictor):
         # On the CPU the host's warm-up of a checkpoint only imports torchvision, for a quicker suppression of many
         # boxes: that takes longer than a few images. Streams and long lists import it themselves.
         self.done_warmup = self.device.type == "cpu" and self.model.format == "pt"
-        check_classes(self.args.classes, self.model.names)
         self._fusion: Any = None
         self._trained_with = rig_of(self.model)
         self._extra = extra_outputs(self.model)
@@ -123,6 +122,7 @@ class FusionDetectionPredictor(DetectionPredictor):
             rig = Rig.of_file(source.data)
             warn_of_other_cameras(self._trained_with, rig, source.data)
         args = self.args
+        check_classes(args.classes, self.model.names)
         measured = check_measured(self.options, rig)
         loader = load_pairs(source, rig, args.batch, args.vid_stride, in_order=args.stream_buffer)
         self._sequences = None
