@@ -16,8 +16,8 @@ INTRODUCTION = """\
 public names and arguments works with pairs, as a test shows, or is refused in one line; a new one fails the tests until
 someone has decided about it. `python -m tests.contract` writes this page.
 
-`YOLO(checkpoint)` of Ultralytics, `yolo` and its solutions look with the visible camera alone, and say so once. Images on the web,
-screens and `.streams` are refused as sources.
+`YOLO(checkpoint)` of Ultralytics, `yolo` and its solutions look with the visible camera alone, and say so once. Images
+on the web, screens and `.streams` are refused as sources.
 
 **{works} work.** Remarks:
 
