@@ -11,6 +11,7 @@ from metafusion_yolo.cli.modes import TASK, TASKS, Mode
 from metafusion_yolo.config import FusionConfig, dotted, section_of
 from metafusion_yolo.options import REQUIRED
 from metafusion_yolo.options.fields import WORDS
+from metafusion_yolo.options.scale import Cluster
 from metafusion_yolo.support.errors import MissingFileError, UserTypeError, UserValueError
 from metafusion_yolo.support.resources import read_yaml
 from metafusion_yolo.support.words import nearest
@@ -103,6 +104,8 @@ def check(mode: Mode, args: dict[str, Any]) -> dict[str, Any]:
             host[key].check_text(key, value)
     if missing := [key for key in required if args.get(key) is None]:
         raise UserValueError(f"missing argument '{missing[0]}' for '{mode.name}', expected {missing[0]}=...")
+    if Cluster in mode.concerns:
+        Cluster.of({**args})
     if mode.host:
         if args.pop("mode", mode.name) != mode.name:
             raise UserValueError(f"argument 'mode' can only be '{mode.name}' here, or be left out")

@@ -80,6 +80,20 @@ class ShownIn:
         if before or any(cameras):
             self._rows[key] = self._said[key] = rows
 
+    def take(self, labels: Sequence[Path]) -> int:
+        """Take in what the data sets of label files say of them, and return of how many; :meth:`write` writes it."""
+        others: dict[Path, ShownIn | None] = {}
+        for label in labels:
+            if (folder := label.parent.absolute()) not in others:
+                roots = (root for root in folder.parents if (root / INDEX).is_file())
+                others[folder] = next(map(ShownIn, roots), None)
+            other = others[folder]
+            if other and (rows := other._rows.get(other._key(label))):
+                self._columns = [*dict.fromkeys((*self._columns, *other._columns))]
+                key = self._key(label)
+                self._rows[key] = self._said[key] = [{**row, "file": key} for row in rows]
+        return len(self._said)
+
     def write(self, add: bool = False) -> None:
         """Write the file anew if anything was said, or add to it, as jobs do that work side by side.
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from metafusion_yolo.options.fields import Checked, option
+from metafusion_yolo.support.cluster import share_of
 from metafusion_yolo.support.errors import UserValueError
 
 ENGINES = ("local", "ray")
@@ -25,9 +26,10 @@ class Cluster(Checked):
         """Check the values.
 
         Raises:
-            UserValueError: Also for workers without a cluster.
+            UserValueError: Also for workers without a cluster, and a share that there is not.
         """
         super().__post_init__()
+        share_of(self.part)
         if self.engine != "ray" and self.workers:
             raise UserValueError(
                 f"'workers={self.workers}' needs engine=ray; without a cluster, start jobs of part=1/8, 2/8 ..."

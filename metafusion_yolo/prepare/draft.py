@@ -17,6 +17,7 @@ from metafusion_yolo.data.naming import match_names
 from metafusion_yolo.data.pairs import parse_rule
 from metafusion_yolo.data.reading import PairReader
 from metafusion_yolo.data.rig import Rig
+from metafusion_yolo.data.shown_in import INDEX, ShownIn
 from metafusion_yolo.options import Init
 from metafusion_yolo.prepare.convert.folders import SPLITS, read_classes
 from metafusion_yolo.prepare.convert.scenes import SHARE, scenes_of, share_out
@@ -69,10 +70,12 @@ def draft(folder: Path, asked: Init) -> Draft:
     found, notes = (listed, []) if listed else _labelled(pairing.pairs, labels)
     rig = Rig(parse_rule(pairing.rule or None), layout=layout)
     splits, note = _split([*pairing.pairs.items()], PairReader(rig))
-    classes = _class_names(
-        asked.names, labels, visible, [found.get(file) or str(label_file(file)) for file in pairing.pairs]
-    )
+    files = [found.get(file) or str(label_file(file)) for file in pairing.pairs]
+    classes = _class_names(asked.names, labels, visible, files)
+    shown_in = ShownIn(folder)
+    said = shown_in.take([Path(file) for file in files])
     folder.mkdir(parents=True, exist_ok=True)
+    shown_in.write()
     for split, rows in splits.items():
         with (folder / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
@@ -86,7 +89,8 @@ def draft(folder: Path, asked: Init) -> Draft:
     head = f"# {len(pairing.pairs)} pairs, by {pairing.by}; written by metafusion data init\n"
     file_text = head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     (folder / "pairs.yaml").write_text(file_text, encoding="utf-8")
-    notes = [*notes, *([note] if note else [])]
+    notes += [note] if note else []
+    notes += [f"{INDEX}: taken along, for {said} label files"] if said else []
     sizes = {split: len(rows) for split, rows in splits.items()}
     return Draft(folder / "pairs.yaml", pairing, sizes, notes, labelled=NO_LABELS not in notes)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ import pyarrow.parquet as pq
 from metafusion_yolo.support.errors import MissingFileError, MissingPackageError, UserValueError
 from metafusion_yolo.support.files import replacing
 
+LOGGER = logging.getLogger(__name__)
 POINTS = pa.list_(pa.list_(pa.list_(pa.float32())))  # a list of points for each object
 PLACE = pa.struct({axis: pa.float32() for axis in "xy"})
 HEAT = {key: pa.float32() for key in ("min", "mean", "max", "contrast")} | {"hot": PLACE, "unit": pa.string()}
+MARK = b"PAR1"  # that a Parquet file ends with
 DESCRIPTION = "_run.json"  # readers of Parquet folders pass over names that begin like this
 SCHEMA = pa.schema(
     [
@@ -127,7 +130,7 @@ class Store:
         try:
             before = dict(json.loads(self._system.cat_file(path)))
         except FileNotFoundError:
-            if self.done():
+            if self._files():
                 raise MissingFileError(
                     f"out='{self.out}' holds Parquet files of unknown origin; give another"
                 ) from None
@@ -145,9 +148,16 @@ class Store:
                 )
 
     def done(self) -> set[int]:
-        """Return the numbers of the existing files."""
-        names = self._system.glob(f"{self._root}/part-*.parquet")
-        return {int(found[1]) for name in names if (found := re.search(r"part-(\d+)\.parquet$", name))}
+        """Return the numbers of the existing files; one that is cut off or blank does not count, and is said."""
+        names = self._files()
+        ends = self._system.cat_ranges(names, [-len(MARK)] * len(names), [None] * len(names))
+        if damaged := [name for name, end in zip(names, ends, strict=True) if end != MARK]:
+            LOGGER.warning("%d files are damaged, and done again, for example '%s'", len(damaged), damaged[0])
+        found = (re.search(r"part-(\d+)\.parquet$", name) for name in names if name not in damaged)
+        return {int(one[1]) for one in found if one}
+
+    def _files(self) -> list[str]:
+        return [str(name) for name in self._system.glob(f"{self._root}/part-*.parquet")]
 
     def write(self, index: int, rows: list[dict[str, Any]], names: dict[int, str]) -> None:
         """Write a file, or replace it."""

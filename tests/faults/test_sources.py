@@ -86,6 +86,12 @@ AREA = Area(
             "'part=4/3' is invalid, expected the number of a share and of all, from 1/100 to 100/100",
         ),
         Fault(
+            "share of fused images that there is not",
+            "fuse model=best.pt source=images/val part=1/0",
+            "'part=1/0' is invalid, expected the number of a share and of all, from 1/100 to 100/100",
+            checked=True,
+        ),
+        Fault(
             "Ray without a place for the results",
             f"{PREDICT} source=images/val engine=ray",
             "'engine=ray' needs out=, a folder or address for results, and a manifest as source=",

@@ -67,7 +67,7 @@ def test_each_row_is_what_the_runtime_finds_or_an_error(model, manifest, tmp_pat
         assert len(found[i]["weights"]) == len(alone.scores) and (found[i]["height"] == 40) == (i % 3 == 0)
 
 
-def test_what_is_done_stays_and_what_is_missing_is_done(model, manifest, tmp_path) -> None:
+def test_what_is_done_stays_and_what_is_missing_is_done(model, manifest, tmp_path, caplog) -> None:
     whole, shares = tmp_path / "whole", tmp_path / "shares"
     scale.predict(model, manifest, whole)
     table, (first, second, third) = rows(whole), sorted(whole.glob("*.parquet"))
@@ -77,6 +77,10 @@ def test_what_is_done_stays_and_what_is_missing_is_done(model, manifest, tmp_pat
     before = first.stat().st_mtime_ns
     assert scale.predict(model, manifest, whole).before == 4 and first.stat().st_mtime_ns == before
     assert rows(whole).equals(table)
+    second.write_bytes(second.read_bytes()[:-100])
+    third.write_bytes(b"")
+    assert scale.predict(model, manifest, whole).before == 4 and rows(whole).equals(table)
+    assert "2 files are damaged, and done again, for example '" in caplog.text
     assert scale.predict(model, manifest, whole).before == COUNT
     assert main(["predict", f"model={model}", f"source={manifest}", f"out={shares}", "part=2/2"]) == 0
     assert [file.name for file in shares.glob("*.parquet")] == [second.name]

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from metafusion_yolo.data.shown_in import ShownIn
 from metafusion_yolo.options import Init
 from metafusion_yolo.prepare.init import init_dataset
 from metafusion_yolo.prepare.pairing import AmbiguousPairingError, propose, taken_at
@@ -128,3 +129,19 @@ def test_unreadable_images_are_named(tmp_path, caplog) -> None:
     said = [record.message for record in caplog.records if "cannot be read" in record.message]
     assert len(said) == 1
     assert "1 of 4 pairs looked at cannot be used" in said[0] and "metafusion data check lists all" in said[0]
+
+
+def test_who_shows_what_comes_along(tmp_path, monkeypatch) -> None:
+    for i in range(4):
+        image, heat, row = scene(i)
+        save(tmp_path / f"a/images/{i}.png", image), save(tmp_path / f"a/infrared/{i}.png", heat)
+        (tmp_path / "a/labels").mkdir(exist_ok=True)
+        (tmp_path / f"a/labels/{i}.txt").write_text(row)
+    (tmp_path / "a/shown_in.csv").write_text(
+        "file,box,class,shown_in,condition\nlabels/1.txt,0,0,infrared,night\nlabels/9.txt,0,0,both,day\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    found, _ = init_dataset(Init("a/images", "a/infrared", dst="b"))
+    assert "shown_in.csv: taken along, for 1 label files" in found.notes
+    assert ShownIn("b").of(tmp_path / "a/labels/1.txt", [0]) == ["infrared"]
+    assert (tmp_path / "b/shown_in.csv").read_text().endswith("condition\n../a/labels/1.txt,0,0,infrared,night\n")
