@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from itertools import combinations
 from threading import Event, Thread
 
 import cv2
@@ -19,6 +20,11 @@ DROP = """files => {
   for (const [name, text] of Object.entries(files))
     data.items.add(new File([Uint8Array.from(atob(text), letter => letter.charCodeAt(0))], name));
   return data;
+}"""
+TAGS = """() => {
+  const context = document.createElement("canvas").getContext("2d");
+  const objects = Array.from({ length: 20 }, (_, i) => ({ text: "car", box: { x1: 90 + i, y1: 50 + i, x2: 120, y2: 80 } }));
+  return place(objects, 1, 1, 19, context, 19);
 }"""
 PIXELS = "canvas => canvas.toDataURL()"
 
@@ -93,6 +99,13 @@ def test_drag_in_look_and_save(page, files, tmp_path) -> None:
     drawn = cv2.imdecode(np.frombuffer(files["visible"], np.uint8), cv2.IMREAD_COLOR)
     image = cv2.resize(cv2.imread(str(saved)), drawn.shape[1::-1], interpolation=cv2.INTER_AREA)
     assert np.abs(image.astype(int) - drawn).mean() < 20  # it was a JPEG, and larger on the screen
+
+
+def test_the_labels_of_objects_cover_no_other(page) -> None:
+    tags = [(i, one["left"], one["top"], one["width"]) for i, one in enumerate(page.evaluate(TAGS)) if one["text"]]
+    assert tags[0][0] == 0 and tags[-1][0] == 19 and 3 < len(tags) < 20, "the surest, and the one that is looked at"
+    for (_, left, top, width), (_, x, y, _) in combinations(tags[:-1], 2):
+        assert abs(top - y) >= 19 or abs(left - x) >= width
 
 
 def test_a_scene_and_a_file_that_is_none(page, files) -> None:

@@ -22,9 +22,10 @@ function drawBoxes({ context, scale, unit }, objects, marked = -1) {
   context.font = `600 ${13 * unit}px system-ui, sans-serif`;
   context.textBaseline = "middle";
   const height = 19 * unit;
-  const labels = place(objects, scale, unit, height, context);
+  const labels = place(objects, scale, unit, height, context, marked);
+  const order = objects.map((_, i) => i).reverse().sort((a, b) => (a === marked) - (b === marked));
   const fade = (i) => (context.globalAlpha = marked >= 0 && marked !== i ? 0.3 : 1);
-  for (let i = objects.length - 1; i >= 0; i--) {
+  for (const i of order) {
     const { x1, y1, x2, y2 } = objects[i].box;
     fade(i);
     context.setLineDash(objects[i].dashed ? [6 * unit, 4 * unit] : []);
@@ -50,7 +51,7 @@ function drawBoxes({ context, scale, unit }, objects, marked = -1) {
     }
   }
   context.setLineDash([]);
-  for (let i = objects.length - 1; i >= 0; i--) {
+  for (const i of order) {
     const { text, left, top, width } = labels[i];
     if (!text) continue;
     fade(i);
@@ -62,17 +63,19 @@ function drawBoxes({ context, scale, unit }, objects, marked = -1) {
   context.globalAlpha = 1;
 }
 
-function place(objects, scale, unit, height, context) {
-  // above its box, below it or inside, whichever covers no label of a surer object
+function place(objects, scale, unit, height, context, marked) {
+  // above its box, below it or inside, where it covers no label of a surer object; left out where there is no room
   const taken = [];
-  for (const { box, text } of objects) {
+  objects.forEach(({ box, text }, i) => {
     const width = text ? context.measureText(text).width + 8 * unit : 0;
-    const left = Math.max(0, Math.min(box.x1 * scale - unit, context.canvas.width - width));
+    const within = (left) => Math.max(0, Math.min(left, context.canvas.width - width));
+    const lefts = [box.x1 * scale - unit, box.x2 * scale + unit - width].map(within);
     const tops = [box.y1 * scale - height, box.y2 * scale, box.y1 * scale, box.y2 * scale - height];
     const inside = tops.filter((top) => top >= 0 && top + height <= context.canvas.height);
-    const meets = (top) => (one) => Math.abs(one.top - top) < height && one.left < left + width && left < one.left + one.width;
-    const free = inside.find((top) => !taken.some(meets(top)));
-    taken.push({ text, left, top: free ?? inside[0] ?? 0, width });
-  }
+    const places = (inside.length ? inside : [0]).flatMap((top) => lefts.map((left) => ({ left, top, width })));
+    const meets = (a) => (b) => b.text && Math.abs(b.top - a.top) < height && b.left < a.left + width && a.left < b.left + b.width;
+    const free = places.find((one) => !taken.some(meets(one)));
+    taken.push({ text: free || i === marked ? text : "", ...(free ?? places[0]) });
+  });
   return taken;
 }
