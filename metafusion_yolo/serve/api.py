@@ -2,11 +2,12 @@
 
 import logging
 from concurrent.futures import TimeoutError as TooLate
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import cv2
-from fastapi import FastAPI, File, Form, Request, UploadFile
+from fastapi import Depends, FastAPI, File, Form, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from metafusion_yolo.serve.watch.service import Service
 
 LOGGER = logging.getLogger(__name__)
+FIELDS = ("visible", "infrared", "stacked", "conf", "images", "format")  # of /detect, files first
 SCENE = 640  # width of the synthetic scene, pixels
 STATUS = {TooLargeError: 413, UserError: 422, BusyError: 503, TooLate: 503}
 MEANINGS = {
@@ -91,7 +93,7 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, service: "Serv
             raise
         return answer_of(found, batcher.names, conf, views, suffix, pair.note)
 
-    @app.post("/detect", response_model=Answer, summary="Detect on a pair")
+    @app.post("/detect", response_model=Answer, summary="Detect on a pair", dependencies=[Depends(check_form)])
     def detect(
         visible: Upload = None,
         infrared: Upload = None,
@@ -134,7 +136,9 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, service: "Serv
     async def explain(request: Request, error: Exception) -> JSONResponse:
         """Explain in one line why there is no answer; a bug goes to the log only."""
         if isinstance(error, HTTPException):
-            return refuse(error.status_code, str(error.detail))
+            ours = error.detail != HTTPStatus(error.status_code).phrase
+            there = f"this address does not answer {request.method}; /openapi.json says what does"
+            return refuse(error.status_code, str(error.detail) if ours else there)
         if isinstance(error, RequestValidationError):
             first = error.errors()[0]
             return refuse(422, f"{first['loc'][-1]}: {first['msg']}"[:200])
@@ -154,6 +158,18 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, service: "Serv
         add_live(app, service)
         metrics.registry.register(Gauges(service))
     return Guard(app, options.token, round(options.max_mb * 1e6), options.timeout, metrics.answered)
+
+
+async def check_form(request: Request) -> None:
+    """Refuse what would not be read: an unknown field, one given twice or in the address, and text for a file."""
+    form = (await request.form()).multi_items()
+    names = [*request.query_params, *(name for name, _ in form)]
+    if wrong := next((name for name in names if name not in FIELDS or names.count(name) > 1), None):
+        raise HTTPException(422, f"'{wrong[:20]}' is unknown or given twice; the form has {', '.join(FIELDS)}")
+    if request.query_params:
+        raise HTTPException(422, f"'{names[0]}' stands in the address; give it as a field of the form")
+    if text := next((name for name, value in form if name in FIELDS[:3] and isinstance(value, str)), None):
+        raise HTTPException(422, f"'{text}' is text, expected a file, with curl -F {text}=@FILE")
 
 
 def unforeseen(error: Exception) -> str:

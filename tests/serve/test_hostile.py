@@ -190,6 +190,21 @@ def test_other_values(app, fields) -> None:
     check(app.post("/detect", PAIR, **fields), 422)
 
 
+def test_what_would_not_be_read_is_refused(app) -> None:
+    for fields, says in (({"confidence": "0.9"}, "'confidence' is unknown"), ({"infrared": "day.png"}, "given twice")):
+        reply = app.post("/detect", PAIR, **fields)
+        check(reply, 422)
+        assert says in reply.json["error"]
+    for path, files, says in (
+        ("/detect?conf=0.9", PAIR, "'conf' stands in the address"),
+        ("/detect", {"visible": COLOUR}, "'infrared' is text, expected a file, with curl -F infrared=@FILE"),
+    ):
+        reply = app.post(path, files, **({} if len(files) > 1 else {"infrared": "heat.png"}))
+        check(reply, 422)
+        assert says in reply.json["error"]
+    assert app.ask("GET", "/live").json["error"] == "this address does not answer GET; /openapi.json says what does"
+
+
 @pytest.mark.parametrize("seed", ["-1", "1.5", "99999999999999999999", "x"])
 def test_other_scenes(app, seed) -> None:
     check(app.post("/scene", {}, seed=seed), 422)

@@ -23,7 +23,8 @@ DROP = """files => {
 }"""
 TAGS = """() => {
   const context = document.createElement("canvas").getContext("2d");
-  const objects = Array.from({ length: 20 }, (_, i) => ({ text: "car", box: { x1: 90 + i, y1: 50 + i, x2: 120, y2: 80 } }));
+  const box = (i) => ({ x1: 90 + i, y1: 50 + i, x2: 120, y2: 80 });
+  const objects = Array.from({ length: 20 }, (_, i) => ({ text: "car", box: box(i) }));
   return place(objects, 1, 1, 19, context, 19);
 }"""
 PIXELS = "canvas => canvas.toDataURL()"
