@@ -136,9 +136,7 @@ def build_app(options: Serve, batcher: Batcher, metrics: Metrics, service: "Serv
     async def explain(request: Request, error: Exception) -> JSONResponse:
         """Explain in one line why there is no answer; a bug goes to the log only."""
         if isinstance(error, HTTPException):
-            ours = error.detail != HTTPStatus(error.status_code).phrase
-            there = f"this address does not answer {request.method}; /openapi.json says what does"
-            return refuse(error.status_code, str(error.detail) if ours else there)
+            return refuse(error.status_code, reason(request, error))
         if isinstance(error, RequestValidationError):
             first = error.errors()[0]
             return refuse(422, f"{first['loc'][-1]}: {first['msg']}"[:200])
@@ -170,6 +168,13 @@ async def check_form(request: Request) -> None:
         raise HTTPException(422, f"'{names[0]}' stands in the address; give it as a field of the form")
     if text := next((name for name, value in form if name in FIELDS[:3] and isinstance(value, str)), None):
         raise HTTPException(422, f"'{text}' is text, expected a file, with curl -F {text}=@FILE")
+
+
+def reason(request: Request, error: HTTPException) -> str:
+    """Return why an address does not answer; the framework has only the phrase of the status."""
+    if error.detail != HTTPStatus(error.status_code).phrase:
+        return str(error.detail)
+    return f"this address does not answer {request.method}; /openapi.json says what does"
 
 
 def unforeseen(error: Exception) -> str:
