@@ -2,7 +2,6 @@
 
 import logging
 from concurrent.futures import TimeoutError as TooLate
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -172,9 +171,9 @@ async def check_form(request: Request) -> None:
 
 def reason(request: Request, error: HTTPException) -> str:
     """Return why an address does not answer; the framework has only the phrase of the status."""
-    if error.detail != HTTPStatus(error.status_code).phrase:
-        return str(error.detail)
-    return f"this address does not answer {request.method}; /openapi.json says what does"
+    if error.detail in ("Not Found", "Method Not Allowed"):
+        return f"this address does not answer {request.method}; /openapi.json says what does"
+    return str(error.detail)
 
 
 def unforeseen(error: Exception) -> str:
