@@ -21,6 +21,7 @@ REMEDIES = {  # for what the system refuses
     errno.ENOSPC: "the disk is full: free some space, or write to another place",
     errno.EROFS: "write to another place",
     errno.ENOTDIR: "a file is where a folder should be: name another place",
+    errno.EEXIST: "a file is where a folder should be: name another place",
     errno.EACCES: "change its rights, or name another place",
 }
 HOST = "ultralytics"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,7 @@ def read_labels(file: str | Path, mixed: bool = False, kpt_shape: Sequence[int] 
 
     Args:
         file: The label file; one that does not exist belongs to an image without objects.
-        mixed: Whether boxes and polygons may stand in one file; training would misread such a file.
+        mixed: Whether boxes, given as their corners, may stand among polygons; training would misread such a file.
         kpt_shape: Number of keypoints behind each box, and of values each, as in the data-set YAML; None for none.
 
     Raises:
@@ -69,7 +69,9 @@ def read_labels(file: str | Path, mixed: bool = False, kpt_shape: Sequence[int] 
     """
     try:
         text = Path(file).read_text(encoding="utf-8-sig") if Path(file).is_file() else ""
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise LabelError(f"not UTF-8 text (at byte {error.start})") from error
+    except OSError as error:
         raise LabelError(str(error)) from error
     rows = [row.split() for row in text.splitlines() if row.strip()]
     behind = int(np.prod(kpt_shape)) if kpt_shape else 0
@@ -80,8 +82,12 @@ def read_labels(file: str | Path, mixed: bool = False, kpt_shape: Sequence[int] 
     if kpt_shape:
         stacked = np.stack(numbers)
         return Labels(classes, stacked[:, 1:5], keypoints=stacked[:, 5:].reshape(-1, *kpt_shape))
-    polygons = tuple(row[1:].reshape(-1, 2) for row in numbers if len(row) > 5)
-    return Labels(classes, np.stack([_box(row[1:]) for row in numbers]), polygons if len(polygons) == len(rows) else ())
+    found = Labels(classes, np.stack([_box(row[1:]) for row in numbers]))
+    if max(map(len, numbers)) == 5:
+        return found
+    around = found.boxes_xyxyn[:, [0, 1, 2, 1, 2, 3, 0, 3]]  # of a box among polygons
+    outlines = (row[1:] if len(row) > 5 else box for row, box in zip(numbers, around, strict=True))
+    return replace(found, outlines=tuple(outline.reshape(-1, 2) for outline in outlines))
 
 
 def _parse(i: int, row: list[str], first: int, mixed: bool, behind: int) -> np.ndarray:

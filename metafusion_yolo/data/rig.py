@@ -17,7 +17,7 @@ from metafusion_yolo.data.registration import Registration, Size
 from metafusion_yolo.data.thermal import Thermal
 from metafusion_yolo.nn import NUM_CHANNELS
 from metafusion_yolo.nn.tasks import native_model
-from metafusion_yolo.support.errors import MissingFileError, UserTypeError
+from metafusion_yolo.support.errors import MissingFileError, UserTypeError, UserValueError
 from metafusion_yolo.support.resources import read_yaml
 
 ORDER = "R,G,B,IR"
@@ -72,8 +72,24 @@ class Rig:
         return cls.from_yaml(read_yaml(file), str(file))
 
     def homography(self, file: str | Path | None, visible: Size, infrared: Size) -> np.ndarray | None:
-        """See :meth:`Registration.homography`; None if the cameras are not registered."""
-        return self.registration.homography(file, visible, infrared) if self.registration else None
+        """See :meth:`Registration.homography`; None if the cameras are not registered.
+
+        Raises:
+            ValueError: If nothing of the infrared image would lie in the visible one.
+        """
+        matrix = self.registration.homography(file, visible, infrared) if self.registration else None
+        if matrix is None:
+            return None
+        corners = matrix @ [[0, infrared[0], infrared[0], 0], [0, 0, infrared[1], infrared[1]], [1] * 4]
+        corners *= np.sign(corners[2, 0])
+        x, y = corners[:2] / corners[2] if (corners[2] > 0).all() else np.zeros((2, 1))
+        if max(x) < 0 or max(y) < 0 or min(x) > visible[0] or min(y) > visible[1]:
+            raise UserValueError(
+                f"registration: the infrared image would lie beside the visible one of {visible[0]}x{visible[1]}, at x "
+                f"{min(x):.0f} to {max(x):.0f}, y {min(y):.0f} to {max(y):.0f}; correct the matrix, from infrared to "
+                f"visible pixels, or let metafusion data register find it"
+            )
+        return matrix
 
     def to_yaml(self) -> dict[str, Any]:
         """Return the keys that :meth:`from_yaml` reads, as plain values."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ultralytics.utils import LOGGER
+
 from metafusion_yolo.data.labels import label_file
 from metafusion_yolo.data.listing import as_written, is_pair_list, list_images, read_pair_rows
 from metafusion_yolo.data.pairs import PairError, PairProblem, expected_by_rule
@@ -86,10 +88,14 @@ def find_pairs(source: str | list[str], rig: Rig, lost: bool = False, orphans: b
         if partners.setdefault(visible, infrared) != infrared:
             text = f"'{visible}' is listed with '{partners[visible]}' and with '{infrared}'; keep one of the rows"
             problems.append(PairProblem(text, "ambiguous-partner", visible))
-        labels |= {visible: label} if label else {}
+        if label and labels.setdefault(visible, label) != label:
+            text = f"'{visible}' is listed with the labels '{labels[visible]}' and '{label}'; keep one of the rows"
+            problems.append(PairProblem(text, "ambiguous-partner", visible))
     others = [entry for entry in entries if not is_pair_list(entry)]
+    files = sorted(list_images(others, lost)) if others else []
+    if again := len(rows) + len(files) - len({*partners, *files}):
+        LOGGER.warning(f"{source}: {again} visible images are listed again; each pair is taken once")
     if others:
-        files = sorted(list_images(others, lost))
         if rig.layout:
             partners |= dict.fromkeys(files, "")
         else:

@@ -40,7 +40,9 @@ class Convert(Checked):
         choices=LABELS,
     )
     copy: bool = option(False, "copy the images instead of linking them")
-    boxes: str = option("upright", "upright, oriented (drone-vehicle, vedai, voc) or segments (msrs)", choices=BOXES)
+    boxes: str = option(
+        "upright", "upright, oriented (drone-vehicle, vedai, voc), segments (msrs, yolo)", choices=BOXES
+    )
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,8 @@ def draft(folder: Path, asked: Init) -> Draft:
     visible, layout, camera = str(asked.visible), asked.layout, asked.camera
     infrared, labels = (None if one is None else str(one) for one in (asked.infrared, asked.labels))
     pairing, listed = _paired(visible, infrared, asked.by, layout)
-    found, notes = (listed, []) if listed else _labelled(pairing.pairs, labels)
+    lost = sum(not Path(listed.get(file) or label_file(file)).is_file() for file in pairing.pairs)
+    found, notes = (listed, _without(lost)) if listed else _labelled(pairing.pairs, labels)
     rig = Rig(parse_rule(pairing.rule or None), layout=layout)
     splits, note = _split([*pairing.pairs.items()], PairReader(rig))
     files = [found.get(file) or str(label_file(file)) for file in pairing.pairs]
@@ -127,11 +128,11 @@ def _paired(visible: str, infrared: str | None, by: str, layout: str | None) -> 
 def _labelled(pairs: Mapping[str, str], folder: str | None) -> tuple[dict[str, str], list[str]]:
     """Return the label file of each pair where it is not beside its visible image, and notes for the user."""
     if folder is None:
-        if any(label_file(file).is_file() for file in pairs):
-            return {}, []
+        if own := sum(label_file(file).is_file() for file in pairs):
+            return {}, [f"{own} labels, beside the visible images", *_without(len(pairs) - own)]
         beside = {file: str(label_file(heat)) for file, heat in pairs.items() if heat and label_file(heat).is_file()}
         note = f"{len(beside)} labels, beside the infrared images: their boxes are taken as they are"
-        return beside, [note] if beside else [NO_LABELS]
+        return beside, [note, *_without(len(pairs) - len(beside))] if beside else [NO_LABELS]
     if not Path(folder).is_dir():
         raise MissingFileError(f"labels='{folder}' is not a folder; give the folder of the YOLO label files")
     files = sorted(str(f) for f in Path(folder).rglob("*.txt") if f.stem.lower() not in NOT_LABELS)
@@ -154,8 +155,13 @@ def _labelled(pairs: Mapping[str, str], folder: str | None) -> tuple[dict[str, s
     alone = len(files) - len(found)
     return found, [
         f"{len(found)} labels, named like the {camera} images" + (f"; {alone} of no pair" if alone else ""),
-        *([f"{len(pairs) - len(found)} pairs without a label, taken for empty"] if len(found) < len(pairs) else []),
+        *_without(len(pairs) - len(found)),
     ]
+
+
+def _without(count: int) -> list[str]:
+    """Return what becomes of pairs that have no label file."""
+    return [f"without a label, taken for empty: {count}"] if count else []
 
 
 def _class_names(names: str | Sequence[str] | None, labels: str | None, visible: str, files: list[str]) -> list[str]:

@@ -40,7 +40,7 @@ def test_no_file_and_an_empty_one_are_background(tmp_path) -> None:
         (b"0 nan 0.5 0.1 0.1", "line 1 has no whole class and finite numbers"),
         (b"0.5 0.5 0.5 0.1 0.1", "line 1 has no whole class and finite numbers"),
         (b"0 0.5 0.5 0.1 0.1\n0 0 0 1 0 1 1", "line 2 has 7 columns, the first 5; do not mix boxes and polygons"),
-        (b"\xff", "can't decode byte"),
+        (b"\xff", r"not UTF-8 text \(at byte 0\)"),
     ],
 )
 def test_a_row_that_training_would_misread_is_named(tmp_path, text, message) -> None:

@@ -18,6 +18,7 @@ from metafusion_yolo.data.listing import as_written, list_images, read_list
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.sources import PairedSource
 from metafusion_yolo.data.sources.loaders import load_pairs
+from metafusion_yolo.data.splits import find_pairs
 
 STILL = dict.fromkeys(("mosaic", "translate", "scale", "fliplr", "hsv_h", "hsv_s", "hsv_v"), 0.0)
 
@@ -213,6 +214,20 @@ def test_empty_list_is_named(pair_folder, content):
     listing.write_text(content)
     with pytest.raises(FileNotFoundError, match=rf"no images in '{listing}'; give an image, a folder with images"):
         trained_on(rewrite(pair_folder, train="train.txt"))
+
+
+def test_rows_that_stand_twice_are_said(pair_folder, caplog):
+    images = [str(file) for file in sorted((pair_folder.root / "images/train").iterdir())]
+    row = f"{images[0]},{images[0].replace('/images/', '/infrared/')}"
+    listed, rows = pair_folder.root / "list.txt", pair_folder.root / "rows.csv"
+    listed.write_text("\n".join([*images, images[0]]), encoding="utf-8")
+    rows.write_text(f"{row},a.txt\n{row},a.txt\n{row},b.txt\n", encoding="utf-8")
+    assert [*find_pairs(str(listed), Rig()).partners] == images
+    found = find_pairs(str(rows), Rig())
+    said = [record.message for record in caplog.records]
+    assert [f"{listed}: 1 visible" in said[0], f"{rows}: 2 visible" in said[1], len(said)] == [True, True, 2]
+    assert [problem.kind for problem in found.problems] == ["ambiguous-partner"]
+    assert "a.txt' and '" in found.problems[0] and "keep one of the rows" in found.problems[0]
 
 
 def test_folders_come_sorted_and_lists_in_their_order(pair_folder):

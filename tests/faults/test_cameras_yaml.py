@@ -178,6 +178,13 @@ AREA = Area(
             described(registration={"matrix": [[0] * 3] * 3}),
         ),
         Fault(
+            "registration that shows nothing of the infrared image",
+            TRAIN,
+            "registration: the infrared image would lie beside the visible one of 64x48, at x 900 to 964, y 0 to 48; "
+            "correct the matrix, from infrared to visible pixels, or let metafusion data register find it",
+            described(registration={"matrix": [[1, 0, 900], [0, 1, 0], [0, 0, 1]]}),
+        ),
+        Fault(
             "registration of NaN",
             TRAIN,
             "registration: matrix in data.yaml must be a 3 x 3 matrix of numbers, not [[nan, nan, "

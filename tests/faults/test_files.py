@@ -72,8 +72,8 @@ AREA = Area(
         Fault(
             "infrared image missing, check",
             CHECK,
-            "error    missing-partner  1  visible image without an infrared one: images/train/1.png; "
-            "add the infrared image or remove this one",
+            "error    missing-partner  1  visible image without an infrared one: images/train/1.png "
+            "(looked for 'infrared/train/1.*'); add the infrared image or remove this one",
             removed(INFRARED),
             code=1,
         ),

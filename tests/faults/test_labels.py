@@ -134,7 +134,7 @@ AREA = Area(
             "bytes that are not UTF-8",
             CHECK,
             "error    label-malformed  1  label file that cannot be read: labels/train/1.txt "
-            "('utf-8' codec can't decode byte 0xff in position 0: invalid start byte); write a line "
+            "(not UTF-8 text (at byte 0)); write a line "
             "'class x y width height' for each box",
             labelled(b"\xff\xfe\x00"),
             code=1,

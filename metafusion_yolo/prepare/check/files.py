@@ -9,6 +9,7 @@ from metafusion_yolo.data.class_folders import in_class_folders
 from metafusion_yolo.data.description import check_description, describe_what_is_there
 from metafusion_yolo.data.folders import parts
 from metafusion_yolo.data.listing import SPLITS
+from metafusion_yolo.data.registration import sequence_of
 from metafusion_yolo.data.rig import Rig
 from metafusion_yolo.data.splits import Split, split_pairs
 from metafusion_yolo.prepare.check.findings import Case, Cases
@@ -98,7 +99,8 @@ def list_pairs(source: Source) -> tuple[Sequence[PairFiles], Cases]:
         partners = found.partners
         for problem in found.problems:
             shown = ("", problem.file) if problem.kind == "extra-partner" else (problem.file, "")
-            detail = str(problem) if " for example " in problem else ""
+            detail = str(problem) if " for example " in problem else problem.partition("; ")[0]
+            detail = detail.rpartition(f"'{problem.file}': ")[2]  # which it begins with
             cases.extend([Case(problem.kind, problem.file, detail, shown)])
         unlabelled = []
         for file, infrared in partners.items():
@@ -118,8 +120,18 @@ def list_pairs(source: Source) -> tuple[Sequence[PairFiles], Cases]:
         elif split != "test" and not in_class_folders(partners, source.names):
             first_label = str(found.label_of(unlabelled[0])) if unlabelled else ""
             cases.extend([Case("no-labels", split, f"looked for '{first_label}' and others")])
+    cases.extend(_unknown_folders(source.rig, {folder for some in images_of_labels.values() for folder in some}))
     cases.extend(_orphans(images_of_labels))
     return pairs, cases
+
+
+def _unknown_folders(rig: Rig, folders: set[str]) -> Iterator[Case]:
+    """Yield a case for each folder that the YAML names as a sequence, and that no image lies in."""
+    sequences = rig.registration.sequences if rig.registration else ()
+    for key, names in (("thermal: invert", rig.thermal.invert), ("registration: sequences", sequences)):
+        for name in () if isinstance(names, (bool, str)) else names:
+            if not any(sequence_of(f"{folder}/_", [name]) for folder in folders):
+                yield Case("unknown-folder", name, f"under '{key}:'")
 
 
 def _orphans(images_of_labels: dict[str, set[str]]) -> Iterator[Case]:

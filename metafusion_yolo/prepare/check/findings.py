@@ -43,6 +43,7 @@ KINDS = {
         ),
         "warning": (
             ("missing-test", "test split that cannot be listed", "correct its path in the YAML, or take it out"),
+            ("unknown-folder", "folder that the YAML names and no visible image is in", "correct it: its last parts"),
             ("misregistered", "the cameras do not line up", "register them: metafusion data register"),
             (
                 "polarity-flip",

@@ -1,6 +1,7 @@
 """Your own pairs with COCO JSON labels, one file per split."""
 
 import json
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from metafusion_yolo.prepare.convert.formats import Box, Format, Listing, Pair, 
 from metafusion_yolo.support.errors import MissingFileError, UserValueError
 
 LAYOUT = "annotations/*.json, a file per split with train, val or test in its name,"
+BESIDE = ("segmentation", "keypoints")  # of an annotation, beside its box
 Annotations = list[dict[str, Any]]
 
 
 def read_json(file: Path) -> tuple[dict[str, Annotations], list[str]]:
-    """Return annotations by path and by name of their image, without suffix, and class names in order of their ids.
+    """Return annotations by path of their image, without suffix, and class names in order of their ids.
 
     Raises:
         ValueError: If the file is not in COCO format.
@@ -29,7 +31,7 @@ def read_json(file: Path) -> tuple[dict[str, Annotations], list[str]]:
         found: dict[str, Annotations] = {}
         for item in content["images"]:
             path = Path(item["file_name"].replace("\\", "/")).with_suffix("")
-            found |= {path.as_posix(): images[item["id"]], path.name: images[item["id"]]}
+            found.setdefault(path.as_posix(), []).extend(images[item["id"]])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise UserValueError(
@@ -58,21 +60,23 @@ def read_coco(src: Path) -> Listing:
     """List the pairs; the split is that of the image folders, otherwise that of the label files."""
     pairs: list[Pair] = []
     classes: dict[str, None] = {}
+    more: set[str] = set()
     for part in parts(src):
         tables = {}
         for camera, folder in part.labels.items():
             tables[camera], names = _tables(folder, part)
             classes |= dict.fromkeys(names)
         for name, visible, infrared in side_by_side(part.visible, part.infrared):
-            found = {camera: _find(by_split, name) for camera, by_split in tables.items()}
+            found = {camera: _find(by_split, name, part) for camera, by_split in tables.items()}
             split = part.split or next((split for split, rows in found.values() if rows is not None), "train")
             labels = {camera: partial(to_boxes, rows) for camera, (_, rows) in found.items()}
+            more |= {key for _, rows in found.values() for row in rows or () for key in BESIDE if row.get(key)}
             pairs.append(Pair(split, name, visible, infrared, labels))
-    return Listing(pairs, tuple(classes))
+    return Listing(pairs, tuple(classes), [f"{key}: left behind; boxes are converted" for key in sorted(more)])
 
 
 def _tables(folder: Path, part: Part) -> tuple[dict[str, dict[str, Annotations]], list[str]]:
-    """Return the annotations of the files in a folder, or beside it, by split, and the class names."""
+    """Return the annotations of the files in a folder, or beside it, by split and path, and the class names."""
     files = sorted(folder.glob("*.json")) or sorted(folder.parent.glob("*.json"))
     if not files:
         raise MissingFileError(f"no file '{folder}/*.json'; expected {LAYOUT} in the folder src=")
@@ -83,15 +87,21 @@ def _tables(folder: Path, part: Part) -> tuple[dict[str, dict[str, Annotations]]
         if part.split and split not in ("", part.split):
             continue
         table, categories = read_json(file)
-        tables.setdefault(split, {}).update(table)
+        known = tables.setdefault(split, {})
+        if twice := [path for path in table if path in known]:
+            raise UserValueError(f"'{file}' and another file beside it label '{twice[0]}'; put all of a split in one")
+        known.update(table)
         names += categories
+    for table in tables.values():
+        alike = Counter(Path(path).name for path in table)
+        table |= {Path(path).name: rows for path, rows in table.items() if alike[Path(path).name] == 1}
     return tables, names
 
 
-def _find(by_split: dict[str, dict[str, Annotations]], name: str) -> tuple[str, Annotations | None]:
-    """Return the split and the annotations of an image; None if no file contains it."""
+def _find(by_split: dict[str, dict[str, Annotations]], name: str, part: Part) -> tuple[str, Annotations | None]:
+    """Return the split and the annotations of an image; None if no file contains it, or the name is that of several."""
     for split, table in by_split.items():
-        for key in (name, Path(name).name):
+        for key in (f"{part.visible.name}/{name}", name, Path(name).name):
             if key in table:
                 return split, table[key]
     return "", None

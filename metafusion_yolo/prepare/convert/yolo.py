@@ -27,8 +27,10 @@ def read_rows(file: Path, image: Path, classes: tuple[str, ...]) -> list[Box]:
     except LabelError as error:  # one text for all files, as reasons are counted
         raise LabelError("row that is neither 'class x y width height' nor a polygon") from error
     names = (classes[c] if 0 <= c < len(classes) else f"number {c}" for c in labels.classes.tolist())
-    corners = labels.boxes_xyxyn * (image_size(image) * 2 if len(labels.classes) else 1)
-    return [Box(name, (x0, y0, x1, y1)) for name, (x0, y0, x1, y1) in zip(names, corners.tolist(), strict=True)]
+    size = image_size(image) if len(labels.classes) else (1, 1)
+    corners, outlines = labels.boxes_xyxyn * (size * 2), [(outline * size).tolist() for outline in labels.outlines]
+    rows = zip(names, corners.tolist(), outlines or [None] * len(corners), strict=True)
+    return [Box(name, (x0, y0, x1, y1), outline=outline) for name, (x0, y0, x1, y1), outline in rows]
 
 
 def read_yolo(src: Path) -> Listing:
@@ -47,4 +49,4 @@ def read_yolo(src: Path) -> Listing:
     return Listing(pairs, classes)
 
 
-YOLO = Format("yolo", "Pairs with YOLO labels", read_yolo)
+YOLO = Format("yolo", "Pairs with YOLO labels", read_yolo, outlines="segments")

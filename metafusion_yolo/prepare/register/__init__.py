@@ -84,7 +84,9 @@ def register_dataset(asked: Register) -> Registration | None:
     sequences = {key: [*evenly(files, asked.pairs)] for key, files in found.items()}
     if by_hand:
         sides = [*zip(*(_read(reader, *pair) for pair in sequences[""]), strict=True)]
-        registration = replace(by_hand, visible=usual_size(sides[0]), infrared=usual_size(sides[1]))
+        sizes = usual_size(sides[0]), usual_size(sides[1])
+        registration = replace(by_hand, visible=sizes[0], infrared=sizes[1])
+        replace(rig, registration=registration).homography(None, *sizes)  # refuses one that shows nothing
     else:
         way = partial(estimate_from_boards, board=corners, square=asked.square) if corners else estimate_registration
         registration = _estimate(sequences, reader, way)

@@ -68,6 +68,13 @@ def val_split_of_nowhere(root: Path) -> Found:
 
 
 @fault
+def sequences_of_nowhere(root: Path) -> Found:
+    registration = {"sequences": {"images/train": np.eye(3).tolist(), "drive-2": np.eye(3).tolist()}}
+    describe(root, registration=registration, thermal={"invert": ["night"]})
+    return {"unknown-folder": ["drive-2", "night"]}
+
+
+@fault
 def two_pages(root: Path) -> Found:
     file = root / "infrared/train/000003.png"
     image = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)

@@ -36,6 +36,20 @@ def test_wrong_registration_is_found(dataset):
     assert {*found_in(dataset)} == {"misregistered"}
 
 
+def test_registration_that_shows_nothing_is_refused(dataset):
+    describe(dataset, registration=[[1, 0, 900], [0, 1, 0], [0, 0, 1]])
+    with pytest.raises(ValueError, match=r"the infrared image would lie beside the visible one of .*, at x 900 to"):
+        check_dataset(dataset / "synthetic.yaml")
+
+
+def test_what_does_not_pair_up_is_told_by_name(dataset):
+    (dataset / "infrared/train/000002.png").unlink()
+    shutil.copy(dataset / "infrared/train/000003.png", dataset / "infrared/train/000003.bmp")
+    text = check_dataset(dataset / "synthetic.yaml").summary()
+    assert "images/train/000002.png (looked for 'infrared/train/000002.*')" in text
+    assert "images/train/000003.png ('000003.bmp', '000003.png' in" in text
+
+
 def test_deep_infrared_is_judged_as_training_sees_it(dataset):
     for file in (dataset / "infrared").rglob("*.png"):
         rng = np.random.default_rng(0)

@@ -137,11 +137,24 @@ def test_outlines_stay_what_they_are(make, tmp_path, name, form, first, expected
     assert all(len(label["segments"]) == len(label["cls"]) for label in dataset.labels)
 
 
+def test_polygons_of_yolo_labels_stay_what_they_are(make, tmp_path) -> None:
+    src = make("yolo")
+    text(src / "train/labels/1.txt", "1 0.25 0.25 0.75 0.25 0.5 0.75", "0 0.5 0.5 0.5 0.25")
+    report = convert("yolo", src, tmp_path / "boxes")
+    assert "boxes: upright (of upright and segments)" in report.notes
+    assert labels_of(tmp_path / "boxes")["train/1"][0] == "1 0.500000 0.500000 0.500000 0.500000"
+    convert("yolo", src, tmp_path / "segments", boxes="segments")
+    assert labels_of(tmp_path / "segments")["train/1"] == [
+        "1 0.250000 0.250000 0.750000 0.250000 0.500000 0.750000",
+        "0 0.250000 0.375000 0.750000 0.375000 0.750000 0.625000 0.250000 0.625000",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "given", "said"),
     [
         ("llvip", {"boxes": "oriented"}, "boxes=oriented: 'llvip' has none, only drone-vehicle, vedai, voc"),
-        ("vedai", {"boxes": "segments"}, "boxes=segments: 'vedai' has none, only msrs"),
+        ("vedai", {"boxes": "segments"}, "boxes=segments: 'vedai' has none, only msrs, yolo"),
         ("drone-vehicle", {"boxes": "oriented", "labels": "union"}, "merges upright boxes, not oriented"),
         ("vedai", {"boxes": "round"}, "'boxes=round'"),
     ],
@@ -295,6 +308,35 @@ def test_coco_without_split_in_folders_takes_that_of_the_files(make, tmp_path) -
         "train/train2": [],
         "val/val1": [f"1 {CORNER_ROW}"],
     }
+
+
+def test_nothing_in_coco_files_is_dropped_without_a_word(make, tmp_path) -> None:
+    src = make("coco")
+    file = src / "annotations/instances_train2017.json"
+    content = json.loads(file.read_text())
+    first, second = content["images"]
+    content["annotations"][0]["segmentation"] = [[16, 12, 48, 12, 48, 36]]
+    content["annotations"][1]["image_id"] = 77  # the same image, listed once more
+    content["images"] = [first, second, {**first, "id": 77}]
+    file.write_text(json.dumps(content))
+    report = convert("coco", src, tmp_path / "dst")
+    assert labels_of(tmp_path / "dst")["train/1"] == [f"1 {MIDDLE_ROW}", f"0 {CORNER_ROW}"]
+    assert "segmentation: left behind; boxes are converted" in report.notes
+    shutil.copy(file, file.with_name("person_train2017.json"))
+    with pytest.raises(ValueError, match=r"person_train2017.json' and another file beside it label '.*1'; put all"):
+        convert("coco", src, tmp_path / "dst")
+
+
+def test_coco_images_of_one_name_in_two_folders_are_told_apart(make, tmp_path) -> None:
+    src = make("coco")
+    file = src / "annotations/instances_train2017.json"
+    content = json.loads(file.read_text())
+    for item, name in zip(content["images"], ("train/1.jpg", "elsewhere/1.jpg"), strict=True):
+        item["file_name"] = name
+    file.write_text(json.dumps(content))
+    report = convert("coco", src, tmp_path / "dst")
+    assert labels_of(tmp_path / "dst")["train/1"] == [f"1 {MIDDLE_ROW}", f"0 {CORNER_ROW}"]
+    assert report.remarks.counts["pair without labels: image is not in the label file"] == 1
 
 
 def test_yolo_with_labels_of_each_camera(tmp_path) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from metafusion_yolo.data.shown_in import ShownIn
 from metafusion_yolo.options import Init
+from metafusion_yolo.prepare.draft import draft
 from metafusion_yolo.prepare.init import init_dataset
 from metafusion_yolo.prepare.pairing import AmbiguousPairingError, propose, taken_at
 from tests.conftest import linked_roads, real_pairs
@@ -145,3 +146,20 @@ def test_who_shows_what_comes_along(tmp_path, monkeypatch) -> None:
     assert "shown_in.csv: taken along, for 1 label files" in found.notes
     assert ShownIn("b").of(tmp_path / "a/labels/1.txt", [0]) == ["infrared"]
     assert (tmp_path / "b/shown_in.csv").read_text().endswith("condition\n../a/labels/1.txt,0,0,infrared,night\n")
+
+
+def test_pairs_without_a_label_are_counted_wherever_the_labels_are(tmp_path) -> None:
+    images, heats, labels = (tmp_path / name for name in ("images", "infrared", "labels"))
+    for i in range(6):
+        image, heat, _ = scene(i)
+        save(images / f"{i}.png", image)
+        save(heats / f"{i}.png", heat)
+    labels.mkdir()
+    for i in range(4):
+        (labels / f"{i}.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    rows = tmp_path / "rows.csv"
+    rows.write_text("".join(f"images/{i}.png,infrared/{i}.png,labels/{i}.txt\n" for i in range(6)))
+    beside = draft(tmp_path / "a", Init(images, heats))
+    assert "4 labels, beside the visible images" in beside.notes
+    for drafted in (beside, draft(tmp_path / "b", Init(images, heats, labels)), draft(tmp_path / "c", Init(rows))):
+        assert "without a label, taken for empty: 2" in drafted.notes

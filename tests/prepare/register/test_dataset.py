@@ -213,6 +213,7 @@ def test_a_matrix_by_hand(rig_folder, tmp_path):
         ({"pairs": 5}, "'pairs=5' is invalid, expected at least 6: pairs to estimate from"),
         ({"matrix": [[1, 2], [3, 4]]}, "registration: matrix in the arguments must be a 3 x 3 matrix of numbers, not"),
         ({"matrix": [[1, 0, 0], [0, 0, 0], [0, 0, 1]]}, "registration: matrix in the arguments cannot be inverted"),
+        ({"matrix": [[1, 0, 9000], [0, 1, 0], [0, 0, 1]]}, "would lie beside the visible one"),
         ({"at": 5.0, "per": "sequence"}, "at= and board= are for the whole data set; leave out per=sequence"),
         ({"board": "9by6"}, "board='9by6' is invalid, expected its inner corners, across and down, such as 9x6"),
         ({"visible": "rtsp://a/b"}, "visible=rtsp://a/b is a live camera; give the other one as infrared="),
