@@ -56,9 +56,9 @@ def list_images(source: Any, lost: bool = False) -> list[str]:
     else:
         raise MissingFileError(f"'{source}' {not_a_pair(source) or f'does not exist; {WANTED}'}")
     # Texts, as a path takes ten times as long, which is what the start of a large training would wait for.
-    kinds = {f: os.path.splitext(f)[1][1:].lower() for f in map(str, candidates)}  # noqa: PTH122
-    images = [f for f, kind in kinds.items() if kind in IMG_FORMATS]
-    videos = sum(kind in VID_FORMATS for kind in kinds.values()) if len(images) < len(kinds) else 0
+    kinds = [(f, os.path.splitext(f)[1][1:].lower()) for f in map(str, candidates)]  # noqa: PTH122
+    images = [f for f, kind in kinds if kind in IMG_FORMATS]
+    videos = sum(kind in VID_FORMATS for _, kind in kinds) if len(images) < len(kinds) else 0
     files = sorted(f for f in images if lost or os.path.isfile(f))  # noqa: PTH113
     for link in (f for f in map(Path, images) if f.is_symlink() and not f.exists()) if len(files) < len(images) else ():
         raise MissingFileError(f"the link '{link}' is broken; restore its target, or remove it")
