@@ -10,7 +10,6 @@ import pytest
 import yaml
 from ultralytics.cfg import get_cfg
 from ultralytics.data.utils import check_det_dataset
-from ultralytics.utils import LOGGER
 
 from metafusion_yolo import PairError
 from metafusion_yolo.config import Augment
@@ -217,8 +216,7 @@ def test_empty_list_is_named(pair_folder, content):
         trained_on(rewrite(pair_folder, train="train.txt"))
 
 
-def test_rows_that_stand_twice_are_said(pair_folder, caplog, monkeypatch):
-    monkeypatch.setattr(LOGGER, "propagate", True)
+def test_rows_that_stand_twice_are_said(pair_folder, caplog):
     images = [str(file) for file in sorted((pair_folder.root / "images/train").iterdir())]
     row = f"{images[0]},{images[0].replace('/images/', '/infrared/')}"
     listed, rows = pair_folder.root / "list.txt", pair_folder.root / "rows.csv"
