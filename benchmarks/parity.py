@@ -54,7 +54,7 @@ def verdict(row: dict[str, Any], reference: float) -> str:
 
 
 def cells(rows: list[dict[str, Any]], reference: float) -> dict[str, dict[str, Any]]:
-    """Return the table of the page: for every format but PyTorch, FP32 as a word, and what less precision costs.
+    """Return a row for each format but PyTorch: whether FP32 finds the same, and what lower precision costs.
 
     Args:
         rows: With their verdicts.

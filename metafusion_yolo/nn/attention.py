@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from metafusion_yolo.nn.blocks import resize
 
 
 class MetaFeatureCrossAttention(nn.Module):
@@ -61,7 +62,7 @@ class MetaFeatureCrossAttention(nn.Module):
         attended = q @ (k.transpose(-2, -1) @ v)  # (B, M, N, C/M)
         update = self.to_out(attended.transpose(1, 2).flatten(2))  # (B, N, C)
         update = update.transpose(1, 2).reshape(pooled.shape)
-        return query + F.interpolate(update, size=query.shape[-2:], mode="bilinear", align_corners=False)
+        return query + resize(update, query)
 
     def _split(self, x: Tensor) -> Tensor:
         """Split (B, N, C) into heads (B, M, N, C / M)."""

@@ -78,3 +78,8 @@ class Upsample(nn.Module):
             return F.interpolate(image, scale_factor=self.factor, mode="bilinear", align_corners=False)
         pixels = F.conv2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), self.kernel)  # (B, factor^2, H, W)
         return F.pixel_shuffle(pixels, self.factor)
+
+
+def resize(maps: Tensor, like: Tensor) -> Tensor:
+    """Interpolate maps (B, C, h, w) to the height and width of others."""
+    return F.interpolate(maps, size=like.shape[-2:], mode="bilinear", align_corners=False)

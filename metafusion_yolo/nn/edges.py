@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from metafusion_yolo.nn.blocks import resize
+
 STEP = 4  # statistics are taken of 4 × 4 places together, 16 × 16 pixels
 WINDOW = 11  # of these: 176 pixels
 LEAST = 0.03  # differences of brightness below it are no edge
@@ -23,7 +25,7 @@ def follow_edges(weights: Tensor, means: Tensor) -> Tensor:
         means: Local mean of each image (B, 2, H, W), [0, 1].
 
     Returns:
-        Weights like `weights`; where a camera has none in the whole image, still none.
+        Weights like `weights`; a camera without weight in the whole image still has none.
 
     Source:
         The guided filter of K. He, J. Sun, X. Tang, "Guided Image Filtering", TPAMI 2013, with two guides; for weights
@@ -35,13 +37,13 @@ def follow_edges(weights: Tensor, means: Tensor) -> Tensor:
         tensor([0., 1.])
     """
     signals = torch.cat((weights[:, 1:], SCALE * means), 1)
-    centre = _resize(_around(_pool(signals)), signals)
+    centre = resize(_around(_pool(signals)), signals)
     weight, visible, infrared = (signals - centre).split(1, 1)
     products = (visible * visible, infrared * infrared, visible * infrared, weight * visible, weight * infrared)
     vv, ii, vi, wv, wi = _around(_pool(torch.cat(products, 1))).split(1, 1)
     vv, ii = vv + (SCALE * LEAST) ** 2, ii + (SCALE * LEAST) ** 2
     slopes = torch.cat((ii * wv - vi * wi, vv * wi - vi * wv), 1) / (vv * ii - vi * vi)
-    of_visible, of_infrared = _resize(_around(slopes), signals).split(1, 1)
+    of_visible, of_infrared = resize(_around(slopes), signals).split(1, 1)
     share = (centre[:, :1] + of_visible * visible + of_infrared * infrared).clamp(0, 1)
     return torch.cat((1 - share, share), 1)
 
@@ -54,8 +56,3 @@ def _pool(maps: Tensor) -> Tensor:
 def _around(maps: Tensor) -> Tensor:
     """Return the mean of the window around every place, within the image."""
     return F.avg_pool2d(maps, WINDOW, 1, WINDOW // 2, count_include_pad=False)
-
-
-def _resize(maps: Tensor, like: Tensor) -> Tensor:
-    """Interpolate maps (B, C, h, w) to the height and width of others."""
-    return F.interpolate(maps, size=like.shape[-2:], mode="bilinear", align_corners=False)

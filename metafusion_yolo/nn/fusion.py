@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from metafusion_yolo.functional.color import replace_luminance, rgb_to_luminance
 from metafusion_yolo.nn.attention import MetaFeatureCrossAttention
-from metafusion_yolo.nn.blocks import ConvAct, Encoder, Upsample
+from metafusion_yolo.nn.blocks import ConvAct, Encoder, Upsample, resize
 from metafusion_yolo.nn.edges import follow_edges
 from metafusion_yolo.nn.evidence import EVIDENCE, blank_places, evidence, local_means, shown_by_both
 from metafusion_yolo.nn.meta import MetaFeatureExtractor
@@ -236,13 +236,13 @@ class WeightDecoder(nn.Module):
             available: Cameras that show anything (B, 2, 1, 1), 1 or 0.
             contrasts: Of :func:`~metafusion_yolo.nn.evidence.evidence`, (B, EVIDENCE, H / 2, W / 2).
         """
-        coarse = self.reduce(features) + _resize(self.wide(features), features)
-        maps = self.maps(self.act(_resize(coarse, stems) + self.lateral(stems))).contiguous()
+        coarse = self.reduce(features) + resize(self.wide(features), features)
+        maps = self.maps(self.act(resize(coarse, stems) + self.lateral(stems))).contiguous()
         log_odds = self.LIMIT * torch.tanh(self.SHARPNESS / self.LIMIT * maps[:, :1])
         if self.balanced:
             both = shown_by_both(contrasts)
             mean = _mean(F.avg_pool2d(log_odds, 8, 8), both)
-            log_odds = log_odds - self.AT_LARGE * torch.tanh(mean / self.AT_LARGE) * _resize(both, log_odds)
+            log_odds = log_odds - self.AT_LARGE * torch.tanh(mean / self.AT_LARGE) * resize(both, log_odds)
         shows_visible, shows_infrared = available.split(1, 1)
         log_odds = log_odds + 1e4 * (shows_infrared - shows_visible)
         if self.training and self.jitter:
@@ -256,11 +256,6 @@ class WeightDecoder(nn.Module):
 def _mean(maps: Tensor, shares: Tensor) -> Tensor:
     """Return the mean of maps (B, 1, H, W), each place counted by its share, (B, 1, 1, 1); 0 if none counts."""
     return (maps * shares).sum((2, 3), keepdim=True) / shares.sum((2, 3), keepdim=True).clamp(min=1.0)
-
-
-def _resize(features: Tensor, like: Tensor) -> Tensor:
-    """Interpolate features (B, C, h, w) to the height and width of others."""
-    return F.interpolate(features, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def present(luminance: Tensor, infrared: Tensor, stride: int = 8, contrast: float = 1e-3) -> Tensor:

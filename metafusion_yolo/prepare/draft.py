@@ -67,8 +67,11 @@ def draft(folder: Path, asked: Init) -> Draft:
     visible, layout, camera = str(asked.visible), asked.layout, asked.camera
     infrared, labels = (None if one is None else str(one) for one in (asked.infrared, asked.labels))
     pairing, listed = _paired(visible, infrared, asked.by, layout)
-    lost = sum(not Path(listed.get(file) or label_file(file)).is_file() for file in pairing.pairs)
-    found, notes = (listed, _without(lost)) if listed else _labelled(pairing.pairs, labels)
+    if listed:
+        lost = sum(not Path(listed.get(file) or label_file(file)).is_file() for file in pairing.pairs)
+        found, notes = listed, _without(lost)
+    else:
+        found, notes = _labelled(pairing.pairs, labels)
     rig = Rig(parse_rule(pairing.rule or None), layout=layout)
     splits, note = _split([*pairing.pairs.items()], PairReader(rig))
     files = [found.get(file) or str(label_file(file)) for file in pairing.pairs]

@@ -43,7 +43,11 @@ KINDS = {
         ),
         "warning": (
             ("missing-test", "test split that cannot be listed", "correct its path in the YAML, or take it out"),
-            ("unknown-folder", "folder that the YAML names and no visible image is in", "correct it: its last parts"),
+            (
+                "unknown-folder",
+                "folder that the YAML names and no visible image is in",
+                "name it by the last parts of its path",
+            ),
             ("misregistered", "the cameras do not line up", "register them: metafusion data register"),
             (
                 "polarity-flip",
